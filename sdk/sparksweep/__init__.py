@@ -1,0 +1,1 @@
+"""Hyperparameter experiments on Kubernetes, and on this machine."""

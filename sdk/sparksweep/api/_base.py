@@ -1,0 +1,79 @@
+"""The base of every wire type: camelCase outside, snake_case inside, closed, immutable, strict.
+
+Strict, because the API server is: it takes neither ``"3"`` for 3 nor ``0.1`` for a string, and a document that
+passes here must pass there.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, PlainSerializer
+from pydantic.alias_generators import to_camel
+
+
+class Model(BaseModel):
+    """A wire type. Attribute docstrings become the fields' descriptions, so what is written here is what
+    ``kubectl explain`` prints.
+    """
+
+    model_config = ConfigDict(
+        alias_generator=to_camel,
+        validate_by_name=True,
+        validate_by_alias=True,
+        serialize_by_alias=True,
+        extra="forbid",
+        frozen=True,
+        strict=True,
+        use_attribute_docstrings=True,
+        allow_inf_nan=False,
+        ser_json_inf_nan="null",
+    )
+
+    def to_dict(self) -> dict[str, Any]:
+        """The document as JSON values: camelCase keys, absent fields left out."""
+        return self.model_dump(mode="json", exclude_none=True)
+
+    def to_json(self) -> str:
+        """The same, as JSON text on one line."""
+        return self.model_dump_json(exclude_none=True)
+
+
+def _rfc3339(moment: datetime) -> str:
+    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+Timestamp = Annotated[datetime, PlainSerializer(_rfc3339, when_used="json")]
+"""A moment in UTC, written as RFC 3339 with milliseconds. Naive values never appear on the wire."""
+
+
+def schema_extra(**extensions: Any) -> dict[str, Any]:
+    """``x-kubernetes-*`` keys for a field's schema: ``schema_extra(list_type="map", list_map_keys=["name"])``.
+
+    The value goes under ``json_schema_extra``; the CRD generator copies it out. ``cel`` holds the rules as a list of
+    ``{"rule": ..., "message": ...}``.
+    """
+    renamed = {
+        "list_type": "x-kubernetes-list-type",
+        "list_map_keys": "x-kubernetes-list-map-keys",
+        "map_type": "x-kubernetes-map-type",
+        "preserve_unknown_fields": "x-kubernetes-preserve-unknown-fields",
+        "cel": "x-kubernetes-validations",
+    }
+    return {renamed.get(key, key): value for key, value in extensions.items()}
+
+
+def list_map(*keys: str, **field: Any) -> Any:
+    """A field that Kubernetes merges by its items' `keys`: a list whose items the keys identify."""
+    return Field(json_schema_extra=schema_extra(list_type="map", list_map_keys=list(keys)), **field)
+
+
+def list_set(**field: Any) -> Any:
+    """A field that is a list of distinct scalars."""
+    return Field(json_schema_extra=schema_extra(list_type="set"), **field)
+
+
+def list_atomic(**field: Any) -> Any:
+    """A list that is replaced as a whole."""
+    return Field(json_schema_extra=schema_extra(list_type="atomic"), **field)

@@ -1,0 +1,151 @@
+"""What to search and how: Katib v1beta1's ``objective``, ``algorithm`` and ``parameters`` blocks, by the same names.
+
+Numbers of a feasible space are strings, as in Katib: ``0.1`` stays the decimal it was written as.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated
+
+from pydantic import StringConstraints
+
+from sparksweep.api import limits
+from sparksweep.api._base import Model, list_map, list_set
+
+NUMBER_PATTERN = r"^[+-]?([0-9]+([.][0-9]*)?|[.][0-9]+)([eE][+-]?[0-9]{1,3})?$"
+
+MetricName = Annotated[
+    str, StringConstraints(min_length=1, max_length=128, pattern=r"^[A-Za-z0-9_./|@:-]+$")
+]
+"""A metric, as the training function names it or a command prints it."""
+
+ParameterName = Annotated[
+    str, StringConstraints(min_length=1, max_length=64, pattern=r"^[A-Za-z_][A-Za-z0-9_.-]*$")
+]
+"""A parameter: for a function it must be a Python identifier too, which is checked against the function."""
+
+NumberText = Annotated[
+    str, StringConstraints(min_length=1, max_length=limits.NUMBER, pattern=NUMBER_PATTERN)
+]
+"""A finite decimal number as text."""
+
+Value = Annotated[str, StringConstraints(min_length=1, max_length=limits.VALUE)]
+"""A parameter value as text."""
+
+
+class ObjectiveType(StrEnum):
+    """Which way is better."""
+
+    MINIMIZE = "minimize"
+    MAXIMIZE = "maximize"
+
+
+class MetricStrategyValue(StrEnum):
+    """Which value of a metric's series counts."""
+
+    MIN = "min"
+    MAX = "max"
+    LATEST = "latest"
+
+
+class MetricStrategy(Model):
+    """Which value of one metric's series counts, when a command prints it more than once."""
+
+    name: MetricName
+    """The metric."""
+    value: MetricStrategyValue
+    """min, max or latest."""
+
+
+class Objective(Model):
+    """The metric to optimise."""
+
+    type: ObjectiveType
+    """minimize or maximize."""
+    objective_metric_name: MetricName
+    """The metric that is compared."""
+    goal: float | None = None
+    """The experiment ends as soon as a trial is at least this good. Absent: all trials run."""
+    additional_metric_names: Annotated[
+        list[MetricName], list_set(max_length=limits.METRICS - 1)
+    ] = []
+    """Further metrics to keep for each trial."""
+    metric_strategies: Annotated[
+        list[MetricStrategy], list_map("name", max_length=limits.METRICS)
+    ] = []
+    """Which value of a printed series counts. Default: the best for the objective's type, for every metric."""
+
+
+class AlgorithmName(StrEnum):
+    """The search."""
+
+    GRID = "grid"
+    RANDOM = "random"
+    DIFFERENTIAL_EVOLUTION = "differential-evolution"
+
+
+class AlgorithmSetting(Model):
+    """One setting of the algorithm."""
+
+    name: Annotated[str, StringConstraints(min_length=1, max_length=64)]
+    """Name of the setting."""
+    value: Annotated[str, StringConstraints(max_length=limits.VALUE)]
+    """Value, as text."""
+
+
+class Algorithm(Model):
+    """How the next trials are chosen."""
+
+    algorithm_name: AlgorithmName
+    """grid, random or differential-evolution."""
+    algorithm_settings: Annotated[
+        list[AlgorithmSetting], list_map("name", max_length=limits.SETTINGS)
+    ] = []
+    """Settings; which there are depends on the algorithm."""
+
+
+class ParameterType(StrEnum):
+    """What a parameter's values are."""
+
+    DOUBLE = "double"
+    INT = "int"
+    DISCRETE = "discrete"
+    CATEGORICAL = "categorical"
+
+
+class Distribution(StrEnum):
+    """How random values spread between min and max."""
+
+    UNIFORM = "uniform"
+    LOG_UNIFORM = "logUniform"
+    NORMAL = "normal"
+    LOG_NORMAL = "logNormal"
+
+
+class FeasibleSpace(Model):
+    """The values a parameter may take: min, max (and step) for double and int, list for discrete and categorical."""
+
+    min: NumberText | None = None
+    """Smallest value, included. double and int only."""
+    max: NumberText | None = None
+    """Largest value, included when a step leads to it. double and int only."""
+    step: NumberText | None = None
+    """Distance between neighbouring values, counted from min. The grid needs it for a double; for an int it is 1."""
+    list: Annotated[list[Value] | None, list_set(min_length=1, max_length=limits.LIST_VALUES)] = (
+        None
+    )
+    """The values, as text, each once. discrete (numbers) and categorical (any text) only."""
+    distribution: Distribution = Distribution.UNIFORM
+    """uniform, logUniform, normal or logNormal. Other than uniform: double and int only, and not for the grid."""
+
+
+class Parameter(Model):
+    """One hyperparameter."""
+
+    name: ParameterName
+    """Name of the function's argument, or of the placeholder's reference."""
+    parameter_type: ParameterType
+    """double, int, discrete or categorical."""
+    feasible_space: FeasibleSpace
+    """The values it may take."""

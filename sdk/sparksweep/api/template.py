@@ -1,0 +1,141 @@
+"""What a trial runs, and on what: ``spec.trialTemplate``."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field, StringConstraints
+
+from sparksweep.api import limits
+from sparksweep.api._base import Model, list_atomic, list_map, list_set
+
+FUNCTION_PATTERN = r"^[A-Za-z_][A-Za-z0-9_]*([.][A-Za-z_][A-Za-z0-9_]*)*:[A-Za-z_][A-Za-z0-9_]*$"
+MODULE_PATTERN = r"^[A-Za-z_][A-Za-z0-9_]*([.][A-Za-z_][A-Za-z0-9_]*)*$"
+CPU_PATTERN = r"^([0-9]+m|[0-9]+([.][0-9]{1,3})?)$"
+MEMORY_PATTERN = r"^[0-9]+([.][0-9]{1,3})?(k|M|G|T|Ki|Mi|Gi|Ti)?$"
+
+Word = Annotated[str, StringConstraints(max_length=limits.WORD)]
+Name = Annotated[str, StringConstraints(min_length=1, max_length=253)]
+Key = Annotated[str, StringConstraints(min_length=1, max_length=253, pattern=r"^[-._a-zA-Z0-9]+$")]
+LabelKey = Annotated[str, StringConstraints(min_length=1, max_length=317)]
+LabelValue = Annotated[str, StringConstraints(max_length=63)]
+ModuleName = Annotated[str, StringConstraints(min_length=1, max_length=253, pattern=MODULE_PATTERN)]
+
+
+class ConfigMapKey(Model):
+    """One key of a ConfigMap in the Experiment's namespace."""
+
+    name: Name
+    """Name of the ConfigMap."""
+    key: Key
+    """The key."""
+
+
+class Source(Model):
+    """Where the training code is, when it is not in the image. Exactly one of the two."""
+
+    inline: Annotated[str | None, Field(min_length=1, max_length=limits.INLINE_SOURCE)] = None
+    """The module's text."""
+    config_map: ConfigMapKey | None = None
+    """A ConfigMap's key that holds the module's text."""
+
+
+class TrialParameter(Model):
+    """Katib's indirection from a placeholder of the command to a parameter."""
+
+    name: Annotated[str, StringConstraints(min_length=1, max_length=64, pattern=r"^[^{}]+$")]
+    """The placeholder is ``${trialParameters.<name>}``."""
+    description: Annotated[str | None, Field(max_length=1024)] = None
+    """For the reader."""
+    reference: Annotated[str, StringConstraints(min_length=1, max_length=64)]
+    """The parameter whose value takes the placeholder's place."""
+
+
+class Gpu(Model):
+    """GPUs of one executor, and so of one trial."""
+
+    count: Annotated[int, Field(ge=0, le=limits.GPUS)] = 0
+    """How many; 0 asks for none and hides any there are."""
+    resource_name: Annotated[
+        str,
+        StringConstraints(
+            min_length=1,
+            max_length=317,
+            pattern=r"^[a-z0-9]([-.a-z0-9]*[a-z0-9])?/[-._A-Za-z0-9]+$",
+        ),
+    ] = "nvidia.com/gpu"
+    """The extended resource that the nodes offer."""
+
+
+class Resources(Model):
+    """What one executor has. One trial at a time owns all of it."""
+
+    cpu: Annotated[str, StringConstraints(max_length=16, pattern=CPU_PATTERN)] = "1"
+    """CPUs, as Kubernetes writes them: "2" or "500m". BLAS and TensorFlow get as many threads, at least one."""
+    memory: Annotated[str, StringConstraints(max_length=24, pattern=MEMORY_PATTERN)] = "2Gi"
+    """Memory limit, as Kubernetes writes it. A trial that needs more ends OOMKilled."""
+    gpu: Gpu = Gpu()
+    """GPUs."""
+
+
+class Toleration(Model):
+    """A node taint to accept, as in a pod's spec."""
+
+    key: Annotated[str | None, Field(max_length=317)] = None
+    """The taint's key; absent with operator Exists: all taints."""
+    operator: Literal["Equal", "Exists"] = "Equal"
+    """Equal or Exists."""
+    value: Annotated[str | None, Field(max_length=63)] = None
+    """The taint's value, for Equal."""
+    effect: Literal["NoSchedule", "PreferNoSchedule", "NoExecute"] | None = None
+    """The taint's effect; absent: all effects."""
+    toleration_seconds: Annotated[int | None, Field(ge=0)] = None
+    """For NoExecute: seconds until the eviction."""
+
+
+class EnvVar(Model):
+    """An environment variable of the trial's process."""
+
+    name: Annotated[
+        str, StringConstraints(min_length=1, max_length=253, pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")
+    ]
+    """Name."""
+    value: Word = ""
+    """Value."""
+
+
+class TrialTemplate(Model):
+    """What one trial runs, and on what. Exactly one of ``function`` and ``command``."""
+
+    image: Annotated[str | None, Field(min_length=1, max_length=512)] = None
+    """Container image; default: the trainer image of the installed chart. Local runs use this machine's Python."""
+    function: Annotated[str | None, Field(max_length=253, pattern=FUNCTION_PATTERN)] = None
+    """``module:function``: called with each parameter as the argument of that name; returns the metric or metrics."""
+    command: Annotated[list[Word] | None, list_atomic(min_length=1, max_length=limits.COMMAND)] = (
+        None
+    )
+    """Program and arguments, with ``${trialParameters.<name>}`` for values; metrics are ``name=value`` lines on stdout."""
+    trial_parameters: Annotated[
+        list[TrialParameter], list_map("name", max_length=limits.PARAMETERS)
+    ] = []
+    """Placeholders of ``command`` whose name differs from the parameter's. Absent: each parameter by its own name."""
+    source: Source | None = None
+    """The training code, when it is not in the image. For a function: its module; for a command: a file beside it."""
+    preload: Annotated[list[ModuleName], list_set(max_length=limits.PRELOAD)] = []
+    """Modules imported once per executor, before the first trial is forked: those that are slow to import."""
+    resources: Resources = Resources()
+    """CPU, memory and GPUs of one executor."""
+    node_selector: Annotated[
+        dict[LabelKey, LabelValue], Field(max_length=limits.NODE_SELECTOR)
+    ] = {}
+    """Labels that the node must have."""
+    tolerations: Annotated[list[Toleration], list_atomic(max_length=limits.TOLERATIONS)] = []
+    """Node taints to accept."""
+    env: Annotated[list[EnvVar], list_map("name", max_length=limits.ENV)] = []
+    """Environment variables of the trial."""
+    timeout_seconds: Annotated[int | None, Field(ge=1, le=limits.SECONDS)] = None
+    """A trial that takes longer gets SIGTERM, then SIGKILL, and fails. Absent: no limit."""
+    termination_grace_period_seconds: Annotated[int, Field(ge=0, le=3600)] = 10
+    """Seconds between SIGTERM and SIGKILL, for a timeout and for a trial that is stopped."""
+    max_retries: Annotated[int, Field(ge=0, le=limits.RETRIES)] = 0
+    """How often a failed trial runs again. Attempts lost with an executor or a driver are not counted."""

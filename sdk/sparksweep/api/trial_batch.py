@@ -1,0 +1,83 @@
+"""The TrialBatch: what the planner and the Spark driver exchange.
+
+The planner writes ``spec`` (which trials there are, and whether to stop), the driver writes ``status`` (what became of
+each). Neither writes the other's half.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from sparksweep.api import limits
+from sparksweep.api._base import Model, list_map
+from sparksweep.api.metadata import API_VERSION, ObjectMeta
+from sparksweep.api.reasons import TrialReason
+from sparksweep.api.status import Message, Parameters, TrialCounts, TrialNumber, TrialStatus
+
+
+class TrialSpec(Model):
+    """One trial to run."""
+
+    number: TrialNumber
+    """Number of the trial in its Experiment, from 1."""
+    parameters: Parameters
+    """Value of each parameter, as text."""
+
+
+class Stop(Model):
+    """An order to end the batch: running trials are stopped, waiting ones never start."""
+
+    reason: TrialReason
+    """What the stopped trials' reason will be."""
+    message: Message = ""
+    """What the stopped trials' message will be."""
+
+
+class TrialBatchSpec(Model):
+    """Trials to run, in this order. Trials are only ever appended."""
+
+    experiment: Annotated[str, Field(min_length=1, max_length=limits.NAME)]
+    """Name of the Experiment, in the same namespace."""
+    index: Annotated[int, Field(ge=0, le=limits.TRIALS)]
+    """The batch's place among its Experiment's, from 0."""
+    trials: Annotated[list[TrialSpec], list_map("number", max_length=limits.BATCH_TRIALS)] = []
+    """The trials."""
+    stop: Stop | None = None
+    """Set when the experiment ends before its trials do."""
+
+
+class TrialBatchStatus(Model):
+    """What became of the batch's trials; one that is not listed is Pending."""
+
+    observed_generation: Annotated[int | None, Field(ge=0)] = None
+    """Generation of the spec that the driver saw last."""
+    progress: Annotated[str | None, Field(max_length=32)] = None
+    """Finished and listed trials, for ``kubectl get``: "12/100"."""
+    counts: TrialCounts = TrialCounts()
+    """How many trials are where."""
+    refused: Annotated[str | None, Field(max_length=limits.MESSAGE)] = None
+    """Why the trial code can't take these trials at all; nothing was started."""
+    trials: Annotated[list[TrialStatus], list_map("number", max_length=limits.BATCH_TRIALS)] = []
+    """The trials that were started or stopped, by number."""
+
+
+class TrialBatch(Model):
+    """A bounded batch of an Experiment's trials."""
+
+    api_version: Literal["sparksweep.dev/v1alpha1"] = API_VERSION  # type: ignore[assignment]
+    """sparksweep.dev/v1alpha1."""
+    kind: Literal["TrialBatch"] = "TrialBatch"
+    """TrialBatch."""
+    metadata: ObjectMeta
+    """Standard metadata; owned by the Experiment."""
+    spec: TrialBatchSpec
+    """Which trials there are."""
+    status: TrialBatchStatus | None = None
+    """What became of them; written by the driver only."""
+
+
+def batch_name(experiment: str, index: int) -> str:
+    """Name of an Experiment's batch: deterministic, so that making it twice makes it once."""
+    return f"{experiment}-{index:05d}"

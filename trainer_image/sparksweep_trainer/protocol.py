@@ -1,0 +1,136 @@
+"""What the driver and the slots say to each other: JSON values only, each with a bound.
+
+A slot asks for the program once, then for one assignment after the other, and reports one outcome for each.
+Nothing here is ever pickled: a trial's own output must not be able to run code in the driver.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from sparksweep.api import limits
+from sparksweep.api._base import Model, Timestamp
+from sparksweep.api.reasons import TrialReason, TrialState
+from sparksweep.api.search_spec import Objective, Parameter
+from sparksweep.api.status import Message, Metrics, Parameters, TrialNumber
+from sparksweep.api.template import TrialTemplate
+
+MAX_REQUEST_BYTES = 64 * 1024
+"""Bytes of a slot's request: 32 metrics and a message are below 10 kB."""
+MAX_RESPONSE_BYTES = 2 * 1024 * 1024
+"""Bytes of the driver's response: the program may hold 256 Ki characters of source."""
+
+SlotId = Annotated[int, Field(ge=0, lt=limits.PARALLEL_TRIALS * 1000)]
+
+
+class Program(Model):
+    """What every trial of the experiment runs: a slot asks for it once."""
+
+    experiment: Annotated[str, Field(min_length=1, max_length=limits.NAME)]
+    """Name of the Experiment."""
+    parameters: Annotated[list[Parameter], Field(max_length=limits.PARAMETERS)]
+    """The hyperparameters, for their types."""
+    objective: Objective | None = None
+    """The metric to optimise, if there is one."""
+    trial_template: TrialTemplate
+    """What a trial runs, and on what. ``source.config_map`` has been resolved to ``source.inline``."""
+    trials_directory: str
+    """Directory of the trials' directories, which the slot's machine can write to."""
+    search_path: list[str] = []
+    """Directories where a function's module is looked for first."""
+    working_directory: str | None = None
+    """Where a command starts; None: where the slot's process is. A function starts in its trial's directory."""
+
+
+class Assignment(Model):
+    """One attempt at one trial."""
+
+    number: TrialNumber
+    """The trial."""
+    attempt: Annotated[int, Field(ge=1)]
+    """The attempt, from 1. A report with another attempt than the last one assigned is dropped."""
+    parameters: Parameters
+    """Value of each parameter, as text."""
+
+
+class Outcome(Model):
+    """How one attempt ended."""
+
+    state: Literal[TrialState.SUCCEEDED, TrialState.FAILED, TrialState.STOPPED]
+    """Succeeded, Failed, or Stopped when it was ended by order."""
+    reason: TrialReason
+    """Why."""
+    message: Message = ""
+    """The same for a person, with what to do."""
+    metrics: Metrics = {}
+    """Finite metrics."""
+    start_time: Timestamp
+    """When its process was started."""
+    completion_time: Timestamp
+    """When its last process was gone."""
+    duration_seconds: Annotated[float, Field(ge=0)]
+    """The time between, by the monotonic clock."""
+    peak_memory_bytes: Annotated[int | None, Field(ge=0)] = None
+    """Most memory that its processes held together, as sampled."""
+
+
+class SlotHello(Model):
+    """A slot's first words."""
+
+    slot: SlotId
+    """The slot."""
+    node: Annotated[str, Field(max_length=253)]
+    """Where it runs."""
+    pid: Annotated[int, Field(ge=1)]
+    """Its process, for the log."""
+
+
+class Refusal(Model):
+    """The trial code can't take these parameters at all, or a preload can't be imported."""
+
+    slot: SlotId
+    """The slot that looked."""
+    message: Message
+    """What is wrong and what would be right."""
+
+
+class Report(Model):
+    """The end of one attempt."""
+
+    slot: SlotId
+    """The slot that ran it."""
+    number: TrialNumber
+    """The trial."""
+    attempt: Annotated[int, Field(ge=1)]
+    """The attempt."""
+    outcome: Outcome
+    """How it ended."""
+
+
+class NextOrder(Model):
+    """The answer to a slot that asks for work."""
+
+    order: Literal["run", "wait", "leave", "check"]
+    """run the assignment; wait: ask again; leave: end the slot; check: say whether the code takes the parameters."""
+    assignment: Assignment | None = None
+    """What to run."""
+
+
+class Heartbeat(Model):
+    """A busy slot's question whether to go on. The driver holds the answer back until there is something to say."""
+
+    slot: SlotId
+    """The slot."""
+    number: TrialNumber
+    """The trial it runs."""
+    attempt: Annotated[int, Field(ge=1)]
+    """The attempt."""
+
+
+class HeartbeatOrder(Model):
+    """The answer to a busy slot."""
+
+    order: Literal["continue", "stop"]
+    """stop: end the trial now, and report it as Stopped."""
