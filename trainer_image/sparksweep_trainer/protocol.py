@@ -87,6 +87,20 @@ class SlotHello(Model):
     """Its process, for the log."""
 
 
+class SlotRef(Model):
+    """A slot that asks for work, or says that the trial code can take the parameters."""
+
+    slot: SlotId
+    """The slot."""
+
+
+class Taken(Model):
+    """Whether the driver took in what it was told; False for a report of an attempt it has given up on."""
+
+    taken: bool
+    """Whether it did."""
+
+
 class Refusal(Model):
     """The trial code can't take these parameters at all, or a preload can't be imported."""
 

@@ -1,0 +1,119 @@
+"""A slot's side of the trial server: one connection, tried again while the driver may come back."""
+
+from __future__ import annotations
+
+import http.client
+import time
+from dataclasses import dataclass
+from typing import TypeVar
+
+from pydantic import BaseModel
+
+from sparksweep_trainer.protocol import (
+    MAX_RESPONSE_BYTES,
+    Heartbeat,
+    HeartbeatOrder,
+    NextOrder,
+    Program,
+    Refusal,
+    Report,
+    SlotHello,
+    SlotRef,
+    Taken,
+)
+
+ANSWER_TIMEOUT_S = 30.0
+"""Seconds to wait for an answer: three times what the server holds a question back."""
+FIRST_PAUSE_S = 0.05
+LONGEST_PAUSE_S = 2.0
+
+Answer = TypeVar("Answer", bound=BaseModel)
+
+
+class DriverGone(Exception):
+    """The trial server does not answer, or does not know this slot: the slot ends, and its trial with it."""
+
+
+@dataclass(frozen=True)
+class Address:
+    """Where the trial server is, and the token it asks for."""
+
+    host: str
+    port: int
+    token: str
+    patience_s: float
+    """How long a slot goes on trying when the server does not answer."""
+
+
+class TrialClient:
+    """One slot's connection. Not thread-safe: each thread has its own.
+
+    Every request may be sent twice, when the answer to the first was lost: the server takes each report once.
+    """
+
+    def __init__(self, address: Address) -> None:
+        self._address = address
+        self._connection: http.client.HTTPConnection | None = None
+
+    def hello(self, hello: SlotHello) -> Program:
+        """Introduce the slot; what it is to run."""
+        return self._post("/v1/hello", hello, Program)
+
+    def next(self, slot: int) -> NextOrder:
+        """Ask for work; may take as long as the server holds the question back."""
+        return self._post("/v1/next", SlotRef(slot=slot), NextOrder)
+
+    def passed(self, slot: int) -> None:
+        """Say that the trial code can take the parameters."""
+        self._post("/v1/passed", SlotRef(slot=slot), Taken)
+
+    def refuse(self, refusal: Refusal) -> None:
+        """Say that it can't."""
+        self._post("/v1/refuse", refusal, Taken)
+
+    def report(self, report: Report) -> bool:
+        """Report an outcome; False when the driver has given up on the attempt."""
+        return self._post("/v1/report", report, Taken).taken
+
+    def heartbeat(self, beat: Heartbeat) -> HeartbeatOrder:
+        """Ask whether to go on; may take as long as the server holds the question back."""
+        return self._post("/v1/heartbeat", beat, HeartbeatOrder)
+
+    def close(self) -> None:
+        """Close the connection; also from another thread, to end a request under way."""
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+    def _post(self, path: str, request: BaseModel, model: type[Answer]) -> Answer:
+        body = request.model_dump_json(exclude_none=True).encode()
+        deadline = time.monotonic() + self._address.patience_s
+        pause = FIRST_PAUSE_S
+        while True:
+            try:
+                return model.model_validate_json(self._send(path, body))
+            except (OSError, http.client.HTTPException) as error:
+                self.close()
+                if time.monotonic() + pause > deadline:
+                    raise DriverGone(f"no answer from the trial server: {error!r}") from error
+            time.sleep(pause)
+            pause = min(pause * 2, LONGEST_PAUSE_S)
+
+    def _send(self, path: str, body: bytes) -> bytes:
+        if self._connection is None:
+            self._connection = http.client.HTTPConnection(
+                self._address.host, self._address.port, timeout=ANSWER_TIMEOUT_S
+            )
+        headers = {
+            "Authorization": f"Bearer {self._address.token}",
+            "Content-Type": "application/json",
+        }
+        self._connection.request("POST", path, body, headers)
+        response = self._connection.getresponse()
+        content = response.read(MAX_RESPONSE_BYTES + 1)
+        if response.status >= 500:
+            raise http.client.HTTPException(f"{response.status} {response.reason}")
+        if response.status != 200 or len(content) > MAX_RESPONSE_BYTES:
+            text = content[:200].decode(errors="replace")
+            raise DriverGone(f"the trial server answered {response.status} to {path}: {text}")
+        return content
