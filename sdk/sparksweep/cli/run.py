@@ -1,0 +1,143 @@
+"""``sparksweep run``: an Experiment on this machine."""
+
+from __future__ import annotations
+
+import json
+import signal
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+from types import FrameType
+
+import click
+from rich.console import Console
+
+from sparksweep.api import ConditionType, Experiment, ExperimentReason, Trial
+from sparksweep.api.document import read_experiment
+from sparksweep.api.updates import check_update
+from sparksweep.cli.tables import outcome_text, trials_table
+from sparksweep.cli.views import LiveView, PlainView, View
+from sparksweep.errors import InvalidExperiment, RunDirectoryError
+
+COMPLETE = 0
+FAILED = 1
+REFUSED = 2
+
+
+@click.command()
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option(
+    "--dir",
+    "directory",
+    type=click.Path(path_type=Path),
+    help="Where state, logs and results go. Default: runs/NAME-TIME.",
+)
+@click.option(
+    "--resume",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    metavar="DIR",
+    help="Go on with the run in DIR; finished trials are not run again.",
+)
+@click.option(
+    "-o",
+    "--output",
+    type=click.Choice(["table", "json"]),
+    default="table",
+    show_default=True,
+    help="What to print on standard output at the end.",
+)
+@click.option("-q", "--quiet", is_flag=True, help="Print nothing while it runs.")
+def run(file: Path, directory: Path | None, resume: Path | None, output: str, quiet: bool) -> int:
+    """Run the Experiment of FILE on this machine, on Spark's local master.
+
+    Exit codes: 0 complete, 1 failed, 2 refused (nothing was run), 128 + the signal when interrupted.
+    """
+    # Imported here: they bring Spark and Arrow, which no other command needs.
+    from sparksweep.local import LocalRun, RunDirectory
+    from sparksweep.local.program import ignored_locally
+
+    if directory and resume:
+        raise click.UsageError("--dir is for a new run, --resume for one that was begun")
+    experiment = read_experiment(file)
+    console = Console(stderr=True, highlight=False)
+    if resume:
+        run_directory = RunDirectory.open(resume)
+        run_directory.lock()
+        experiment = _resumed(experiment, run_directory.read_experiment(), resume)
+    else:
+        experiment = experiment.model_copy(update={"status": None})
+        run_directory = RunDirectory.create(directory or _default_directory(experiment))
+    view: View = (
+        LiveView(console) if console.is_terminal and not quiet else PlainView(console, quiet=quiet)
+    )
+    for field in ignored_locally(experiment):
+        view.note(f"{field} is for a cluster: a local run does not heed it")
+    local = LocalRun(experiment, run_directory, home=file.absolute().parent, observer=view)
+    with view, _signals(local.interrupt) as received:
+        ended = local.run()
+    run_directory.unlock()
+    if output == "json":
+        click.echo(json.dumps(ended.to_dict()))
+    else:
+        again = f"sparksweep run {file} --resume {run_directory.path}" if received else None
+        _print_result(ended, local.trials, run_directory.path, again)
+    return 128 + received[0] if received else _exit_code(ended)
+
+
+def _resumed(experiment: Experiment, recorded: Experiment, path: Path) -> Experiment:
+    """The file's Experiment, if the run in `path` can go on as it."""
+    if experiment.metadata.name != recorded.metadata.name:
+        raise RunDirectoryError(
+            f"{path} holds a run of {recorded.metadata.name}, the file is {experiment.metadata.name}"
+        )
+    errors = check_update(recorded, experiment)
+    if errors:
+        raise InvalidExperiment(errors)
+    return experiment
+
+
+def _default_directory(experiment: Experiment) -> Path:
+    stamp = datetime.now().astimezone().strftime("%Y%m%d-%H%M%S")
+    return Path("runs") / f"{experiment.metadata.name}-{stamp}"
+
+
+def _exit_code(experiment: Experiment) -> int:
+    conditions = experiment.status.conditions if experiment.status else []
+    true = {
+        condition.type: condition.reason for condition in conditions if condition.status == "True"
+    }
+    if ConditionType.COMPLETE in true:
+        return COMPLETE
+    refusals = (ExperimentReason.FUNCTION_REFUSED, ExperimentReason.INVALID_SPEC)
+    return REFUSED if true.get(ConditionType.FAILED) in refusals else FAILED
+
+
+@contextmanager
+def _signals(interrupt: Callable[[], None]) -> Iterator[list[int]]:
+    """Turn the first SIGINT or SIGTERM into an interrupt of the run; a second one ends it where it is."""
+    received: list[int] = []
+
+    def handle(number: int, _: FrameType | None) -> None:
+        if received:
+            raise KeyboardInterrupt
+        received.append(number)
+        interrupt()
+
+    before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield received
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _print_result(
+    experiment: Experiment, trials: Sequence[Trial], directory: Path, resume_with: str | None
+) -> None:
+    console = Console(highlight=False)
+    console.print(trials_table(experiment, trials))
+    console.print(outcome_text(experiment))
+    console.print(f"Logs and results: {directory}", soft_wrap=True)
+    if resume_with:
+        console.print(f"To go on: {resume_with}", soft_wrap=True)

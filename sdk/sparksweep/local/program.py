@@ -1,0 +1,63 @@
+"""What the slots of a local run are told to run: the Experiment's template, made to fit this machine."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from sparksweep.api import Experiment
+from sparksweep.errors import FieldError, InvalidExperiment
+from sparksweep_trainer.protocol import Program
+
+
+def local_program(experiment: Experiment, *, trials: Path, home: Path) -> Program:
+    """The program of a local run.
+
+    Args:
+        experiment: what to run.
+        trials: directory of the trials' directories.
+        home: the directory of the Experiment's file: modules are looked for there, and commands start there.
+
+    Raises:
+        InvalidExperiment: the Experiment needs what only a cluster has.
+    """
+    spec = experiment.spec
+    errors = []
+    if spec.suspend:
+        errors.append(
+            FieldError("spec.suspend", "true: nothing would run; set it to false to run this here")
+        )
+    source = spec.trial_template.source
+    if source is not None and source.config_map is not None:
+        errors.append(
+            FieldError(
+                "spec.trialTemplate.source.configMap",
+                f"{source.config_map.name}: a local run has no ConfigMaps; "
+                "give the code as source.inline, or leave source out and put the module beside the file",
+            )
+        )
+    if errors:
+        raise InvalidExperiment(errors)
+    return Program(
+        experiment=experiment.metadata.name,
+        parameters=spec.parameters,
+        objective=spec.objective,
+        trial_template=spec.trial_template,
+        trials_directory=str(trials),
+        search_path=[str(home)],
+        working_directory=str(home),
+    )
+
+
+def ignored_locally(experiment: Experiment) -> list[str]:
+    """Fields of the Experiment that only a cluster heeds, for a note to the user."""
+    template = experiment.spec.trial_template
+    fields = {
+        "image": template.image is not None,
+        "nodeSelector": bool(template.node_selector),
+        "tolerations": bool(template.tolerations),
+        "resources.gpu": template.resources.gpu.count > 0,
+    }
+    found = [f"spec.trialTemplate.{name}" for name, present in fields.items() if present]
+    if experiment.spec.ttl_seconds_after_finished is not None:
+        found.append("spec.ttlSecondsAfterFinished")
+    return found
