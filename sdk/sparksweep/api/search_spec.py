@@ -34,6 +34,10 @@ Value = Annotated[str, StringConstraints(min_length=1, max_length=limits.VALUE)]
 """A parameter value as text."""
 
 
+# Named out here: inside FeasibleSpace `list` is the field.
+ValueList = list[Value]
+
+
 class ObjectiveType(StrEnum):
     """Which way is better."""
 
@@ -132,9 +136,7 @@ class FeasibleSpace(Model):
     """Largest value, included when a step leads to it. double and int only."""
     step: NumberText | None = None
     """Distance between neighbouring values, counted from min. The grid needs it for a double; for an int it is 1."""
-    list: Annotated[list[Value] | None, list_set(min_length=1, max_length=limits.LIST_VALUES)] = (
-        None
-    )
+    list: Annotated[ValueList | None, list_set(min_length=1, max_length=limits.LIST_VALUES)] = None
     """The values, as text, each once. discrete (numbers) and categorical (any text) only."""
     distribution: Distribution = Distribution.UNIFORM
     """uniform, logUniform, normal or logNormal. Other than uniform: double and int only, and not for the grid."""

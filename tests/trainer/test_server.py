@@ -1,0 +1,247 @@
+"""The trial server over real HTTP on the loopback device: tokens, bounds, waiting and lost answers."""
+
+import http.client
+import json
+import threading
+from collections.abc import Iterator
+from datetime import UTC, datetime
+
+import pytest
+
+from sparksweep.api import (
+    Parameter,
+    Stop,
+    TrialReason,
+    TrialSpec,
+    TrialState,
+    TrialStatus,
+    TrialTemplate,
+)
+from sparksweep.api.search_spec import FeasibleSpace, ParameterType
+from sparksweep_trainer.client import Address, DriverGone, TrialClient
+from sparksweep_trainer.protocol import (
+    MAX_REQUEST_BYTES,
+    Assignment,
+    Heartbeat,
+    Outcome,
+    Program,
+    Refusal,
+    Report,
+    SlotHello,
+)
+from sparksweep_trainer.server import TrialServer
+from sparksweep_trainer.service import TrialService
+
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+PROGRAM = Program(
+    experiment="digits",
+    parameters=[
+        Parameter(
+            name="x",
+            parameter_type=ParameterType.DISCRETE,
+            feasible_space=FeasibleSpace(list=["1", "2"]),
+        )
+    ],
+    trial_template=TrialTemplate(function="train:training"),
+    trials_directory="trials",
+)
+
+
+class Rig:
+    """A service, its server and clients of it."""
+
+    def __init__(self) -> None:
+        self.recorded: list[TrialStatus] = []
+        self.service = TrialService(PROGRAM, record=self.recorded.extend)
+        self.server = TrialServer(self.service)
+        self.clients: list[TrialClient] = []
+
+    def address(self, token: str | None = None) -> Address:
+        return Address("127.0.0.1", self.server.port, token or self.server.token, patience_s=0.3)
+
+    def client(self, slot: int = 0, *, token: str | None = None) -> TrialClient:
+        client = TrialClient(self.address(token))
+        self.clients.append(client)
+        if token is None:
+            client.hello(SlotHello(slot=slot, node=f"node-{slot}", pid=1))
+        return client
+
+    def ready(self, trials: int = 3) -> TrialClient:
+        """A slot that has passed the check, with trials waiting."""
+        client = self.client()
+        self.service.submit(
+            [TrialSpec(number=n, parameters={"x": "1"}) for n in range(1, trials + 1)]
+        )
+        assert client.next(0).order == "check"
+        client.passed(0)
+        return client
+
+    def close(self) -> None:
+        self.service.close()
+        for client in self.clients:
+            client.close()
+        self.server.close()
+
+
+@pytest.fixture
+def rig() -> Iterator[Rig]:
+    rig = Rig()
+    yield rig
+    rig.close()
+
+
+def report(
+    assignment: Assignment, *, slot: int = 0, state: TrialState = TrialState.SUCCEEDED
+) -> Report:
+    outcome = Outcome(
+        state=state,  # type: ignore[arg-type]
+        reason=TrialReason.COMPLETED,
+        metrics={"accuracy": 0.5},
+        start_time=NOW,
+        completion_time=NOW,
+        duration_seconds=0.5,
+    )
+    return Report(slot=slot, number=assignment.number, attempt=assignment.attempt, outcome=outcome)
+
+
+def run_next(client: TrialClient, slot: int = 0) -> Assignment:
+    order = client.next(slot)
+    assert order.order == "run"
+    assert order.assignment is not None
+    return order.assignment
+
+
+def test_a_slot_gets_the_program_a_check_and_then_work(rig: Rig) -> None:
+    client = TrialClient(rig.address())
+    rig.clients.append(client)
+    assert client.hello(SlotHello(slot=0, node="here", pid=1)) == PROGRAM
+    rig.service.submit([TrialSpec(number=1, parameters={"x": "2"})])
+    assert client.next(0).order == "check"
+    client.passed(0)
+    assignment = run_next(client)
+    assert assignment == Assignment(number=1, attempt=1, parameters={"x": "2"})
+    assert client.report(report(assignment))
+    assert rig.service.statuses[0].metrics == {"accuracy": 0.5}
+    assert rig.service.statuses[0].node == "here"
+
+
+def test_no_trial_starts_when_the_code_is_refused(rig: Rig) -> None:
+    client = rig.client()
+    rig.service.submit([TrialSpec(number=1, parameters={"x": "1"})])
+    assert client.next(0).order == "check"
+    client.refuse(Refusal(slot=0, message="training() takes no argument 'x'"))
+    assert rig.service.refused == "training() takes no argument 'x'"
+    assert client.next(0).order == "leave"
+    assert rig.service.statuses[0].attempt == 0
+
+
+def test_a_lost_checker_is_replaced(rig: Rig) -> None:
+    first, second = rig.client(0), rig.client(1)
+    rig.service.submit([TrialSpec(number=1, parameters={"x": "1"})])
+    assert first.next(0).order == "check"
+    rig.service.lose(0, "gone")
+    assert second.next(1).order == "check"
+
+
+def test_what_a_slot_is_told_was_taken_has_been_recorded(rig: Rig) -> None:
+    client = rig.ready(1)
+    client.report(report(run_next(client)))
+    assert [status.state for status in rig.recorded][-1] is TrialState.SUCCEEDED
+
+
+def test_a_repeated_report_is_taken_once(rig: Rig) -> None:
+    client = rig.ready(1)
+    assignment = run_next(client)
+    assert client.report(report(assignment))
+    assert not client.report(report(assignment, state=TrialState.FAILED))
+    assert rig.service.statuses[0].state is TrialState.SUCCEEDED
+
+
+def test_a_slot_that_asks_again_has_lost_its_trial(rig: Rig) -> None:
+    client = rig.ready(1)
+    assert run_next(client).attempt == 1
+    assert run_next(client).attempt == 2
+
+
+def test_a_heartbeat_is_answered_as_soon_as_the_trial_is_to_stop(rig: Rig) -> None:
+    client = rig.ready(1)
+    assignment = run_next(client)
+    beats = rig.client(1)
+    orders: list[str] = []
+    beat = Heartbeat(slot=0, number=assignment.number, attempt=assignment.attempt)
+    asking = threading.Thread(target=lambda: orders.append(beats.heartbeat(beat).order))
+    asking.start()
+    rig.service.stop(Stop(reason=TrialReason.GOAL_REACHED))
+    asking.join(timeout=5)
+    assert orders == ["stop"]
+
+
+def test_a_slot_that_waits_is_woken_by_new_trials(rig: Rig) -> None:
+    client = rig.ready(1)
+    client.report(report(run_next(client)))
+    orders: list[str] = []
+    asking = threading.Thread(target=lambda: orders.append(client.next(0).order))
+    asking.start()
+    rig.service.submit([TrialSpec(number=2, parameters={"x": "1"})])
+    asking.join(timeout=5)
+    assert orders == ["run"]
+
+
+def test_close_lets_waiting_slots_leave(rig: Rig) -> None:
+    client = rig.ready(1)
+    client.report(report(run_next(client)))
+    orders: list[str] = []
+    asking = threading.Thread(target=lambda: orders.append(client.next(0).order))
+    asking.start()
+    rig.service.close()
+    asking.join(timeout=5)
+    assert orders == ["leave"]
+
+
+def test_a_wrong_token_is_refused_and_its_body_never_parsed(rig: Rig) -> None:
+    client = rig.client(token="wrong")
+    with pytest.raises(DriverGone, match="401"):
+        client.next(0)
+
+
+def post(rig: Rig, path: str, body: bytes, **headers: str) -> tuple[int, str]:
+    connection = http.client.HTTPConnection("127.0.0.1", rig.server.port, timeout=5)
+    try:
+        connection.request(
+            "POST", path, body, {"Authorization": f"Bearer {rig.server.token}", **headers}
+        )
+        response = connection.getresponse()
+        return response.status, response.read().decode()
+    finally:
+        connection.close()
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "status"),
+    [
+        ("/v1/nothing", b"{}", 404),
+        ("/v1/next", b"not json", 400),
+        ("/v1/next", json.dumps({"slot": "0"}).encode(), 400),
+        ("/v1/next", json.dumps({"slot": 0, "extra": 1}).encode(), 400),
+        ("/v1/report", b"\x80\x04\x95", 400),
+        ("/v1/next", b" " * (MAX_REQUEST_BYTES + 1), 413),
+    ],
+)
+def test_what_is_not_a_request_is_refused(rig: Rig, path: str, body: bytes, status: int) -> None:
+    assert post(rig, path, body)[0] == status
+
+
+def test_a_metric_that_is_not_finite_never_enters(rig: Rig) -> None:
+    client = rig.ready(1)
+    assignment = run_next(client)
+    text = report(assignment).to_json().replace("0.5", "NaN", 1)
+    assert post(rig, "/v1/report", text.encode())[0] == 400
+    assert rig.service.statuses[0].state is TrialState.RUNNING
+
+
+def test_a_slot_gives_up_on_a_driver_that_is_gone() -> None:
+    rig = Rig()
+    client = rig.ready(1)
+    rig.close()
+    with pytest.raises(DriverGone):
+        client.next(0)
