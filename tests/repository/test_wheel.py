@@ -1,0 +1,87 @@
+"""What a user installs: the wheel's packages, and nothing that could get in the way of anyone else's."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+PACKAGES = {"sparksweep", "sparksweep_operator", "sparksweep_trainer"}
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Iterator[zipfile.ZipFile]:
+    directory = tmp_path_factory.mktemp("wheel")
+    subprocess.run(
+        [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", directory],
+        cwd=ROOT,
+        check=True,
+        capture_output=True,
+        timeout=120,
+    )
+    (path,) = directory.glob("*.whl")
+    with zipfile.ZipFile(path) as archive:
+        yield archive
+
+
+def test_the_wheel_holds_the_three_packages_and_no_other_top_level_name(
+    wheel: zipfile.ZipFile,
+) -> None:
+    names = {name.split("/")[0] for name in wheel.namelist()}
+    (metadata,) = (name for name in names if name.endswith(".dist-info"))
+    assert names - {metadata} == PACKAGES
+
+
+def test_the_wheel_holds_every_module_of_the_sources(wheel: zipfile.ZipFile) -> None:
+    sources = {
+        path.relative_to(root).as_posix()
+        for root in (ROOT / "sdk", ROOT / "operator", ROOT / "trainer_image")
+        for path in root.glob("sparksweep*/**/*.py")
+    }
+    assert len(sources) > 20
+    assert sources == {name for name in wheel.namelist() if name.endswith(".py")}
+
+
+@pytest.mark.parametrize("package", sorted(PACKAGES))
+def test_each_package_says_that_it_is_typed(wheel: zipfile.ZipFile, package: str) -> None:
+    assert f"{package}/py.typed" in wheel.namelist()
+
+
+def test_the_wheel_installs_the_sparksweep_command(wheel: zipfile.ZipFile) -> None:
+    (path,) = (name for name in wheel.namelist() if name.endswith("/entry_points.txt"))
+    assert "sparksweep = sparksweep.cli:main" in wheel.read(path).decode().splitlines()
+
+
+def test_the_wheel_carries_the_license(wheel: zipfile.ZipFile) -> None:
+    (path,) = (name for name in wheel.namelist() if name.endswith("/licenses/LICENSE"))
+    assert wheel.read(path) == (ROOT / "LICENSE").read_bytes()
+
+
+def test_the_operator_directory_is_no_package() -> None:
+    assert (ROOT / "operator").is_dir()
+    assert not (ROOT / "operator" / "__init__.py").exists()
+
+
+def test_import_operator_in_the_repository_root_is_the_standard_librarys() -> None:
+    # Python imports `operator` itself while it starts, so it is dropped and searched for once more, here first.
+    program = (
+        "import sys, sysconfig; sys.path.insert(0, ''); del sys.modules['operator'];"
+        "import operator; print(operator.__file__); print(operator.itemgetter(1)([0, 'found']))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", "import operator;" + program],
+        cwd=ROOT,
+        check=True,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    location, found = done.stdout.split()
+    assert not Path(location).is_relative_to(ROOT / "operator")
+    assert Path(location).name == "operator.py"
+    assert found == "found"
