@@ -1,0 +1,38 @@
+"""Grid search: every point of the space once, in the order of itertools.product."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sparksweep.api import ExperimentSpec, Trial
+from sparksweep_operator.search.base import Algorithm, UnsupportedAlgorithm, next_number
+from sparksweep_operator.search.space import Space
+
+
+class GridSearch(Algorithm):
+    """Trial n is the n-th point; the first parameter varies slowest. Points are computed when they are asked for."""
+
+    ignores_results = True
+
+    def __init__(self, spec: ExperimentSpec) -> None:
+        self._space = Space(spec.parameters)
+        size = self._space.size
+        if size is None:
+            continuous = [
+                name
+                for name, dimension in zip(self._space.names, self._space.dimensions, strict=True)
+                if dimension.cardinality is None
+            ]
+            raise UnsupportedAlgorithm(
+                f"grid can't enumerate {', '.join(continuous)}: a double parameter needs a step."
+            )
+        self._size = size
+
+    def size(self) -> int:
+        """The number of points, which may be astronomic."""
+        return self._size
+
+    def propose(self, trials: Sequence[Trial], count: int) -> list[dict[str, str]]:
+        """The next points."""
+        first = next_number(trials) - 1
+        return [self._space.point(index) for index in range(first, min(first + count, self._size))]
