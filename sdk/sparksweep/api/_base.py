@@ -64,6 +64,23 @@ def schema_extra(**extensions: Any) -> dict[str, Any]:
     return {renamed.get(key, key): value for key, value in extensions.items()}
 
 
+def cel(rule: str, message: str, field_path: str | None = None) -> dict[str, str]:
+    """A rule of the Common Expression Language, which the API server applies to what it is given.
+
+    Args:
+        rule: an expression that is true of a valid value, ``self``; with ``oldSelf`` it holds for updates only.
+        message: what would be right.
+        field_path: the field to name, from ``self``: ``.command``.
+    """
+    described = {"rule": rule, "message": message}
+    return described if field_path is None else {**described, "fieldPath": field_path}
+
+
+def cel_rules(*rules: dict[str, str]) -> dict[str, Any]:
+    """A wire type's rules, for its ``model_config``'s ``json_schema_extra``."""
+    return schema_extra(cel=list(rules))
+
+
 def list_map(*keys: str, **field: Any) -> Any:
     """A field that Kubernetes merges by its items' `keys`: a list whose items the keys identify."""
     return Field(json_schema_extra=schema_extra(list_type="map", list_map_keys=list(keys)), **field)

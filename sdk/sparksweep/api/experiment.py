@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
 from sparksweep.api import limits
-from sparksweep.api._base import Model, list_map
-from sparksweep.api.metadata import API_VERSION, ExperimentMeta
+from sparksweep.api._base import Model, cel, cel_rules, list_map
+from sparksweep.api.metadata import API_VERSION, EXPERIMENT_NAME_PATTERN, ExperimentMeta
 from sparksweep.api.search_spec import Algorithm, Objective, Parameter
 from sparksweep.api.status import ExperimentStatus
 from sparksweep.api.template import TrialTemplate
@@ -20,6 +20,49 @@ class ExperimentSpec(Model):
     While an experiment runs, only parallelTrialCount, maxTrialCount, maxFailedTrialCount, activeDeadlineSeconds,
     ttlSecondsAfterFinished and suspend can be changed.
     """
+
+    model_config = ConfigDict(
+        json_schema_extra=cel_rules(
+            cel(
+                "!has(self.maxTrialCount) || self.parallelTrialCount <= self.maxTrialCount",
+                "must not be more than maxTrialCount",
+                ".parallelTrialCount",
+            ),
+            cel(
+                "!has(self.maxTrialCount) || !has(self.maxFailedTrialCount)"
+                " || self.maxFailedTrialCount <= self.maxTrialCount",
+                "must not be more than maxTrialCount",
+                ".maxFailedTrialCount",
+            ),
+            cel(
+                "self.algorithm.algorithmName != 'differential-evolution' || has(self.objective)",
+                "differential-evolution needs an objective",
+                ".objective",
+            ),
+            cel(
+                "self.algorithm.algorithmName != 'random' || has(self.maxTrialCount)"
+                " || has(self.activeDeadlineSeconds) || (has(self.objective) && has(self.objective.goal))",
+                "random needs maxTrialCount, objective.goal or activeDeadlineSeconds, else it never ends",
+                ".maxTrialCount",
+            ),
+            cel(
+                "self.algorithm.algorithmName != 'grid' || self.parameters.all(p,"
+                " (p.parameterType != 'double' || has(p.feasibleSpace.step))"
+                " && p.feasibleSpace.distribution == 'uniform')",
+                "grid needs a step for a double, and no distribution but uniform",
+                ".parameters",
+            ),
+            cel("self.algorithm == oldSelf.algorithm", "must not change", ".algorithm"),
+            cel("self.parameters == oldSelf.parameters", "must not change", ".parameters"),
+            cel("self.trialTemplate == oldSelf.trialTemplate", "must not change", ".trialTemplate"),
+            cel(
+                "has(self.objective) == has(oldSelf.objective)"
+                " && (!has(self.objective) || self.objective == oldSelf.objective)",
+                "must not change",
+                ".objective",
+            ),
+        )
+    )
 
     objective: Objective | None = None
     """The metric to optimise. Without one, grid and random run all trials and none is best."""
@@ -47,6 +90,18 @@ class ExperimentSpec(Model):
 
 class Experiment(Model):
     """A hyperparameter experiment: a search space, an algorithm, and the training to run for each trial."""
+
+    # A schema can't bound what is inside metadata.
+    model_config = ConfigDict(
+        json_schema_extra=cel_rules(
+            cel(
+                f"self.metadata.name.matches('{EXPERIMENT_NAME_PATTERN}')"
+                f" && size(self.metadata.name) <= {limits.NAME}",
+                "metadata.name must be lower-case letters, digits and '-', start with a letter,"
+                f" and have at most {limits.NAME} characters",
+            )
+        )
+    )
 
     api_version: Literal["sparksweep.dev/v1alpha1"] = API_VERSION  # type: ignore[assignment]
     """sparksweep.dev/v1alpha1."""

@@ -8,10 +8,10 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Annotated
 
-from pydantic import StringConstraints
+from pydantic import ConfigDict, StringConstraints
 
 from sparksweep.api import limits
-from sparksweep.api._base import Model, list_map, list_set
+from sparksweep.api._base import Model, cel, cel_rules, list_map, list_set
 
 NUMBER_PATTERN = r"^[+-]?([0-9]+([.][0-9]*)?|[.][0-9]+)([eE][+-]?[0-9]{1,3})?$"
 
@@ -64,6 +64,22 @@ class MetricStrategy(Model):
 
 class Objective(Model):
     """The metric to optimise."""
+
+    model_config = ConfigDict(
+        json_schema_extra=cel_rules(
+            cel(
+                "!(self.objectiveMetricName in self.additionalMetricNames)",
+                "must not have objectiveMetricName, which is kept anyway",
+                ".additionalMetricNames",
+            ),
+            cel(
+                "self.metricStrategies.all(s, s.name == self.objectiveMetricName"
+                " || s.name in self.additionalMetricNames)",
+                "must name objectiveMetricName or additionalMetricNames",
+                ".metricStrategies",
+            ),
+        )
+    )
 
     type: ObjectiveType
     """minimize or maximize."""
@@ -142,8 +158,54 @@ class FeasibleSpace(Model):
     """uniform, logUniform, normal or logNormal. Other than uniform: double and int only, and not for the grid."""
 
 
+# In a rule, has() guards what its first half leaves to another rule.
+_RANGED = "self.parameterType in ['double', 'int']"
+_SPACE = "self.feasibleSpace"
+_BOTH = f"has({_SPACE}.min) && has({_SPACE}.max)"
+_INTEGER = "matches('^[+-]?[0-9]+$')"
+
+
 class Parameter(Model):
     """One hyperparameter."""
+
+    model_config = ConfigDict(
+        json_schema_extra=cel_rules(
+            cel(
+                f"!({_RANGED}) || ({_BOTH} && !has({_SPACE}.list))",
+                "double and int need min and max, and have no list",
+                ".feasibleSpace",
+            ),
+            cel(
+                f"{_RANGED} || (has({_SPACE}.list) && !has({_SPACE}.min) && !has({_SPACE}.max)"
+                f" && !has({_SPACE}.step) && {_SPACE}.distribution == 'uniform')",
+                "discrete and categorical need a list, and have no min, max, step or distribution",
+                ".feasibleSpace",
+            ),
+            cel(
+                f"!({_RANGED}) || !({_BOTH}) || double({_SPACE}.min) < double({_SPACE}.max)",
+                "min must be less than max",
+                ".feasibleSpace",
+            ),
+            cel(
+                f"self.parameterType != 'int' || ((!has({_SPACE}.min) || {_SPACE}.min.{_INTEGER})"
+                f" && (!has({_SPACE}.max) || {_SPACE}.max.{_INTEGER})"
+                f" && (!has({_SPACE}.step) || {_SPACE}.step.{_INTEGER}))",
+                "min, max and step of an int must be integers",
+                ".feasibleSpace",
+            ),
+            cel(
+                f"!has({_SPACE}.step) || (double({_SPACE}.step) > 0.0 && {_SPACE}.distribution == 'uniform')",
+                "step must be above 0, and the distribution uniform",
+                ".feasibleSpace",
+            ),
+            cel(
+                f"!({_SPACE}.distribution in ['logUniform', 'logNormal']) || !has({_SPACE}.min)"
+                f" || double({_SPACE}.min) > 0.0",
+                "logUniform and logNormal need min above 0",
+                ".feasibleSpace",
+            ),
+        )
+    )
 
     name: ParameterName
     """Name of the function's argument, or of the placeholder's reference."""

@@ -4,21 +4,27 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field, StringConstraints
+from pydantic import ConfigDict, Field, StringConstraints
 
 from sparksweep.api import limits
-from sparksweep.api._base import Model, list_atomic, list_map, list_set
+from sparksweep.api._base import Model, cel, cel_rules, list_atomic, list_map, list_set
 
 FUNCTION_PATTERN = r"^[A-Za-z_][A-Za-z0-9_]*([.][A-Za-z_][A-Za-z0-9_]*)*:[A-Za-z_][A-Za-z0-9_]*$"
 MODULE_PATTERN = r"^[A-Za-z_][A-Za-z0-9_]*([.][A-Za-z_][A-Za-z0-9_]*)*$"
 CPU_PATTERN = r"^([0-9]+m|[0-9]+([.][0-9]{1,3})?)$"
 MEMORY_PATTERN = r"^[0-9]+([.][0-9]{1,3})?(k|M|G|T|Ki|Mi|Gi|Ti)?$"
 
+RESERVED_ENV = "SPARKSWEEP_"
+"""Environment variables that sparksweep sets itself begin so."""
+
 Word = Annotated[str, StringConstraints(max_length=limits.WORD)]
 Name = Annotated[str, StringConstraints(min_length=1, max_length=253)]
 Key = Annotated[str, StringConstraints(min_length=1, max_length=253, pattern=r"^[-._a-zA-Z0-9]+$")]
 LabelKey = Annotated[str, StringConstraints(min_length=1, max_length=317)]
-LabelValue = Annotated[str, StringConstraints(max_length=63)]
+LabelValue = Annotated[
+    str,
+    StringConstraints(max_length=63, pattern=r"^([A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?)?$"),
+]
 ModuleName = Annotated[str, StringConstraints(min_length=1, max_length=253, pattern=MODULE_PATTERN)]
 
 
@@ -33,6 +39,15 @@ class ConfigMapKey(Model):
 
 class Source(Model):
     """Where the training code is, when it is not in the image. Exactly one of the two."""
+
+    model_config = ConfigDict(
+        json_schema_extra=cel_rules(
+            cel(
+                "has(self.inline) != has(self.configMap)",
+                "give exactly one of inline and configMap",
+            )
+        )
+    )
 
     inline: Annotated[str | None, Field(min_length=1, max_length=limits.INLINE_SOURCE)] = None
     """The module's text."""
@@ -81,11 +96,31 @@ class Resources(Model):
 class Toleration(Model):
     """A node taint to accept, as in a pod's spec."""
 
+    model_config = ConfigDict(
+        json_schema_extra=cel_rules(
+            cel(
+                "self.operator != 'Exists' || !has(self.value) || self.value == ''",
+                "operator Exists takes any value: remove it",
+                ".value",
+            ),
+            cel(
+                "self.operator != 'Equal' || (has(self.key) && self.key != '')",
+                "operator Equal needs a key",
+                ".key",
+            ),
+            cel(
+                "!has(self.tolerationSeconds) || (has(self.effect) && self.effect == 'NoExecute')",
+                "is for effect NoExecute only",
+                ".tolerationSeconds",
+            ),
+        )
+    )
+
     key: Annotated[str | None, Field(max_length=317)] = None
     """The taint's key; absent with operator Exists: all taints."""
     operator: Literal["Equal", "Exists"] = "Equal"
     """Equal or Exists."""
-    value: Annotated[str | None, Field(max_length=63)] = None
+    value: LabelValue | None = None
     """The taint's value, for Equal."""
     effect: Literal["NoSchedule", "PreferNoSchedule", "NoExecute"] | None = None
     """The taint's effect; absent: all effects."""
@@ -95,6 +130,16 @@ class Toleration(Model):
 
 class EnvVar(Model):
     """An environment variable of the trial's process."""
+
+    model_config = ConfigDict(
+        json_schema_extra=cel_rules(
+            cel(
+                f"!self.name.startsWith('{RESERVED_ENV}')",
+                f"names with {RESERVED_ENV} are set by sparksweep",
+                ".name",
+            )
+        )
+    )
 
     name: Annotated[
         str, StringConstraints(min_length=1, max_length=253, pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")
@@ -106,6 +151,26 @@ class EnvVar(Model):
 
 class TrialTemplate(Model):
     """What one trial runs, and on what. Exactly one of ``function`` and ``command``."""
+
+    # CEL reserves the word "function", and writes a field of that name so.
+    model_config = ConfigDict(
+        json_schema_extra=cel_rules(
+            cel(
+                "has(self.__function__) != has(self.command)",
+                "give exactly one of function and command",
+            ),
+            cel(
+                "has(self.command) || size(self.trialParameters) == 0",
+                "are for command: a function gets each parameter as an argument",
+                ".trialParameters",
+            ),
+            cel(
+                "has(self.__function__) || size(self.preload) == 0",
+                "is for function: a command starts its own process",
+                ".preload",
+            ),
+        )
+    )
 
     image: Annotated[str | None, Field(min_length=1, max_length=512)] = None
     """Container image; default: the trainer image of the installed chart. Local runs use this machine's Python."""

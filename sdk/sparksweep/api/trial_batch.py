@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
 from sparksweep.api import limits
-from sparksweep.api._base import Model, list_map
+from sparksweep.api._base import Model, cel, cel_rules, list_map
 from sparksweep.api.metadata import API_VERSION, ObjectMeta
 from sparksweep.api.reasons import TrialReason
 from sparksweep.api.status import Message, Parameters, TrialCounts, TrialNumber, TrialStatus
@@ -19,6 +19,10 @@ from sparksweep.api.status import Message, Parameters, TrialCounts, TrialNumber,
 
 class TrialSpec(Model):
     """One trial to run."""
+
+    model_config = ConfigDict(
+        json_schema_extra=cel_rules(cel("self == oldSelf", "a trial must not change"))
+    )
 
     number: TrialNumber
     """Number of the trial in its Experiment, from 1."""
@@ -37,6 +41,18 @@ class Stop(Model):
 
 class TrialBatchSpec(Model):
     """Trials to run, in this order. Trials are only ever appended."""
+
+    model_config = ConfigDict(
+        json_schema_extra=cel_rules(
+            cel("self.experiment == oldSelf.experiment", "must not change", ".experiment"),
+            cel("self.index == oldSelf.index", "must not change", ".index"),
+            cel(
+                "oldSelf.trials.all(old, self.trials.exists(new, new.number == old.number))",
+                "trials must not be removed",
+                ".trials",
+            ),
+        )
+    )
 
     experiment: Annotated[str, Field(min_length=1, max_length=limits.NAME)]
     """Name of the Experiment, in the same namespace."""
