@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from types import FrameType
+from typing import TYPE_CHECKING
 
 import click
 from rich.console import Console
@@ -18,7 +19,12 @@ from sparksweep.api.document import read_experiment
 from sparksweep.api.updates import check_update
 from sparksweep.cli.tables import outcome_text, trials_table
 from sparksweep.cli.views import LiveView, PlainView, View
-from sparksweep.errors import InvalidExperiment, RunDirectoryError
+from sparksweep.errors import InvalidExperiment, MissingDependency, RunDirectoryError
+from sparksweep.local.program import check_local, ignored_locally
+from sparksweep.local.run_directory import RunDirectory
+
+if TYPE_CHECKING:
+    from sparksweep.local.runner import LocalRun
 
 COMPLETE = 0
 FAILED = 1
@@ -53,13 +59,11 @@ def run(file: Path, directory: Path | None, resume: Path | None, output: str, qu
 
     Exit codes: 0 complete, 1 failed, 2 refused (nothing was run), 128 + the signal when interrupted.
     """
-    # Imported here: they bring Spark and Arrow, which no other command needs.
-    from sparksweep.local import LocalRun, RunDirectory
-    from sparksweep.local.program import ignored_locally
-
     if directory and resume:
         raise click.UsageError("--dir is for a new run, --resume for one that was begun")
     experiment = read_experiment(file)
+    check_local(experiment)
+    run_class = _local_run_class()
     console = Console(stderr=True, highlight=False)
     if resume:
         run_directory = RunDirectory.open(resume)
@@ -73,16 +77,34 @@ def run(file: Path, directory: Path | None, resume: Path | None, output: str, qu
     )
     for field in ignored_locally(experiment):
         view.note(f"{field} is for a cluster: a local run does not heed it")
-    local = LocalRun(experiment, run_directory, home=file.absolute().parent, observer=view)
+    local = run_class(experiment, run_directory, home=file.absolute().parent, observer=view)
     with view, _signals(local.interrupt) as received:
         ended = local.run()
     run_directory.unlock()
+    code = _exit_code(ended)
     if output == "json":
         click.echo(json.dumps(ended.to_dict()))
     else:
-        again = f"sparksweep run {file} --resume {run_directory.path}" if received else None
+        again = None if code is not None else f"sparksweep run {file} --resume {run_directory.path}"
         _print_result(ended, local.trials, run_directory.path, again)
-    return 128 + received[0] if received else _exit_code(ended)
+    return code if code is not None else 128 + (received or [signal.SIGINT])[0]
+
+
+def _local_run_class() -> type[LocalRun]:
+    """The runner, imported when it is needed: it brings Spark and Arrow, which no other command does.
+
+    Raises:
+        MissingDependency: they are not installed.
+    """
+    try:
+        from sparksweep.local.runner import LocalRun
+    except ModuleNotFoundError as error:
+        if error.name is None or error.name.partition(".")[0] not in ("pyspark", "pyarrow"):
+            raise
+        raise MissingDependency(
+            f"{error.name} is not installed. A local run needs it: pip install 'sparksweep[local]'"
+        ) from error
+    return LocalRun
 
 
 def _resumed(experiment: Experiment, recorded: Experiment, path: Path) -> Experiment:
@@ -102,15 +124,18 @@ def _default_directory(experiment: Experiment) -> Path:
     return Path("runs") / f"{experiment.metadata.name}-{stamp}"
 
 
-def _exit_code(experiment: Experiment) -> int:
+def _exit_code(experiment: Experiment) -> int | None:
+    """The exit code of an experiment that has ended; None for one that can go on."""
     conditions = experiment.status.conditions if experiment.status else []
     true = {
         condition.type: condition.reason for condition in conditions if condition.status == "True"
     }
     if ConditionType.COMPLETE in true:
         return COMPLETE
+    if ConditionType.FAILED not in true:
+        return None
     refusals = (ExperimentReason.FUNCTION_REFUSED, ExperimentReason.INVALID_SPEC)
-    return REFUSED if true.get(ConditionType.FAILED) in refusals else FAILED
+    return REFUSED if true[ConditionType.FAILED] in refusals else FAILED
 
 
 @contextmanager

@@ -11,6 +11,7 @@ from rich.console import Console
 
 from sparksweep.api import Trial, best_of
 from sparksweep.cli.tables import trials_table
+from sparksweep.local.run_directory import RunDirectory
 
 DIRECTORY = click.argument(
     "directory", metavar="DIR", type=click.Path(exists=True, file_okay=False, path_type=Path)
@@ -30,8 +31,6 @@ OUTPUT = click.option(
 @OUTPUT
 def trials(directory: Path, output: str) -> None:
     """Print every trial of the run in DIR."""
-    from sparksweep.local import RunDirectory
-
     run = RunDirectory.open(directory)
     rows = run.read_trials()
     if output == "json":
@@ -45,8 +44,6 @@ def trials(directory: Path, output: str) -> None:
 @OUTPUT
 def best(directory: Path, output: str) -> int:
     """Print the best trial of the run in DIR; exit code 1 when there is none yet."""
-    from sparksweep.local import RunDirectory
-
     run = RunDirectory.open(directory)
     experiment = run.read_experiment()
     objective = experiment.spec.objective

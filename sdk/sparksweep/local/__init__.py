@@ -2,9 +2,6 @@
 
 What is here replaces Kubernetes only: the run directory stands for the API server's memory, this process for the
 operator and the driver pod. What is decided, and how a trial runs, is the same code as on a cluster.
+
+Import from the modules: ``runner`` brings Spark and Arrow along, which reading a run directory does not need.
 """
-
-from sparksweep.local.run_directory import RunDirectory
-from sparksweep.local.runner import LocalRun, Observer
-
-__all__ = ["LocalRun", "Observer", "RunDirectory"]

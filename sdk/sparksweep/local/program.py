@@ -9,16 +9,11 @@ from sparksweep.errors import FieldError, InvalidExperiment
 from sparksweep_trainer.protocol import Program
 
 
-def local_program(experiment: Experiment, *, trials: Path, home: Path) -> Program:
-    """The program of a local run.
-
-    Args:
-        experiment: what to run.
-        trials: directory of the trials' directories.
-        home: the directory of the Experiment's file: modules are looked for there, and commands start there.
+def check_local(experiment: Experiment) -> None:
+    """Find out whether this machine can run the Experiment at all.
 
     Raises:
-        InvalidExperiment: the Experiment needs what only a cluster has.
+        InvalidExperiment: it needs what only a cluster has.
     """
     spec = experiment.spec
     errors = []
@@ -37,6 +32,17 @@ def local_program(experiment: Experiment, *, trials: Path, home: Path) -> Progra
         )
     if errors:
         raise InvalidExperiment(errors)
+
+
+def local_program(experiment: Experiment, *, trials: Path, home: Path) -> Program:
+    """The program of a local run.
+
+    Args:
+        experiment: what to run; it has passed `check_local`.
+        trials: directory of the trials' directories.
+        home: the directory of the Experiment's file: modules are looked for there, and commands start there.
+    """
+    spec = experiment.spec
     return Program(
         experiment=experiment.metadata.name,
         parameters=spec.parameters,

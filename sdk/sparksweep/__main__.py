@@ -1,0 +1,6 @@
+"""``python -m sparksweep``."""
+
+from sparksweep.cli import main
+
+if __name__ == "__main__":
+    main()

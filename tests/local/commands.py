@@ -1,0 +1,62 @@
+"""Runs the command line as a user does: a process of its own, with everything real behind it."""
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+EXPERIMENTS = Path(__file__).parent.parent / "experiments"
+
+
+@dataclass(frozen=True)
+class Finished:
+    """What a command left."""
+
+    code: int
+    stdout: str
+    stderr: str
+
+    @property
+    def document(self) -> Any:
+        """Standard output as the JSON document that it must be."""
+        return json.loads(self.stdout)
+
+
+def command(*arguments: object) -> list[str]:
+    return [sys.executable, "-m", "sparksweep", *map(str, arguments)]
+
+
+def sparksweep(*arguments: object, cwd: Path | None = None, timeout_s: float = 240) -> Finished:
+    """Run the command line to its end."""
+    done = subprocess.run(
+        command(*arguments),
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=cwd,
+        stdin=subprocess.DEVNULL,
+        timeout=timeout_s,
+    )
+    return Finished(done.returncode, done.stdout, done.stderr)
+
+
+def trials_of(directory: Path) -> dict[int, dict[str, Any]]:
+    """Every trial of a run directory, by number, as ``sparksweep trials`` prints them."""
+    rows = sparksweep("trials", directory, "--output", "json").document
+    return {row["number"]: row for row in rows}
+
+
+def processes_with(variable: str) -> list[int]:
+    """Processes that have a text in their environment: what a run started and did not end."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit() and int(entry.name) != os.getpid():
+            try:
+                if variable.encode() in (entry / "environ").read_bytes():
+                    found.append(int(entry.name))
+            except OSError:
+                continue
+    return found

@@ -1,0 +1,46 @@
+"""What the documentation shows works: every Experiment in it is valid, and those without a framework run."""
+
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+from commands import sparksweep
+
+from sparksweep.api.document import parse_experiment
+
+ROOT = Path(__file__).parent.parent.parent
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+
+
+def experiments() -> list[tuple[str, str]]:
+    blocks = [
+        block
+        for page in PAGES
+        for block in re.findall(r"```yaml\n(.*?)```", page.read_text(), flags=re.DOTALL)
+    ]
+    return [
+        (yaml.safe_load(block)["metadata"]["name"], block)
+        for block in blocks
+        if "kind: Experiment" in block
+    ]
+
+
+@pytest.mark.parametrize(("name", "text"), experiments(), ids=[name for name, _ in experiments()])
+def test_an_experiment_of_the_documentation_is_valid(name: str, text: str) -> None:
+    assert parse_experiment(yaml.safe_load(text)).metadata.name == name
+
+
+@pytest.mark.spark
+@pytest.mark.parametrize(("name", "trials"), [("hello", 9), ("parabola", None)])
+def test_an_experiment_of_the_documentation_runs(
+    tmp_path: Path, name: str, trials: int | None
+) -> None:
+    file = tmp_path / f"{name}.yaml"
+    file.write_text(dict(experiments())[name])
+    done = sparksweep("run", file, "--dir", tmp_path / "run", "-o", "json")
+    assert done.code == 0, done.stderr
+    status = done.document["status"]
+    assert status["bestTrial"]
+    if trials is not None:
+        assert status["trials"]["succeeded"] == trials
