@@ -13,12 +13,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from sparksweep.api._base import Model
 from sparksweep.api.experiment import Experiment
 from sparksweep.api.metadata import GROUP, VERSION
 from sparksweep.api.trial_batch import TrialBatch
+from sparksweep.api.yaml_text import dump_yaml
 
 __all__ = ["KINDS", "Kind", "crd", "main", "render", "structural_schema"]
 
@@ -131,8 +130,7 @@ def structural_schema(model: type[Model]) -> dict[str, Any]:
 
 def render(kind: Kind) -> str:
     """The text of a kind's file."""
-    body = yaml.dump(crd(kind), Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=100)
-    return HEADER + body
+    return HEADER + dump_yaml(crd(kind))
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -155,14 +153,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for path in stale:
         sys.stderr.write(f"{path} is not what the types say: run make crds\n")
     return 1 if stale else 0
-
-
-class _Dumper(yaml.SafeDumper):
-    """Writes shared values out, and indents lists as ``kubectl`` does not mind and people read better."""
-
-    def ignore_aliases(self, _: Any) -> bool:
-        """Two fields of one type are two schemas."""
-        return True
 
 
 def _structural(schema: Mapping[str, Any], definitions: Mapping[str, Any]) -> dict[str, Any]:

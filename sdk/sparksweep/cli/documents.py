@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import click
-import yaml
 
 from sparksweep.api.document import read_experiment
+from sparksweep.api.yaml_text import dump_yaml
 from sparksweep_operator.search import create
 
 FILE = click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
@@ -34,7 +34,7 @@ def render(file: Path, trials: int) -> None:
     """Print the Experiment of FILE as it is understood: checked, with every default filled in."""
     experiment = read_experiment(file)
     click.echo(f"# {_extent(file)}")
-    click.echo(_yaml(experiment.to_dict()), nl=False)
+    click.echo(dump_yaml(experiment.to_dict()), nl=False)
     if trials:
         limit = min(trials, experiment.spec.max_trial_count or trials)
         proposed = create(experiment.spec).propose([], limit)
@@ -43,7 +43,7 @@ def render(file: Path, trials: int) -> None:
             for number, parameters in enumerate(proposed, start=1)
         ]
         click.echo("---")
-        click.echo(_yaml({"trials": rows}), nl=False)
+        click.echo(dump_yaml({"trials": rows}), nl=False)
 
 
 def _extent(file: Path) -> str:
@@ -56,7 +56,3 @@ def _extent(file: Path) -> str:
     runs = min(size, spec.max_trial_count or size)
     points = f"{size:,}" if size < 10**15 else f"about 10^{len(str(size)) - 1}"
     return f"{name}: {runs:,} trials of {points} points in the search space."
-
-
-def _yaml(document: object) -> str:
-    return yaml.safe_dump(document, sort_keys=False, allow_unicode=True, width=100)

@@ -14,10 +14,9 @@ import os
 from pathlib import Path
 from typing import IO
 
-import yaml
-
 from sparksweep.api import Experiment, Trial
 from sparksweep.api.document import read_experiment
+from sparksweep.api.yaml_text import dump_yaml
 from sparksweep.errors import RunDirectoryError
 from sparksweep.local.journal import Journal, Recorded, mend_journal, read_journal
 from sparksweep.local.state import recorded_trials
@@ -132,7 +131,7 @@ class RunDirectory:
 
     def write_experiment(self, experiment: Experiment) -> None:
         """Write ``experiment.yaml``, whole or not at all."""
-        text = yaml.safe_dump(experiment.to_dict(), sort_keys=False, allow_unicode=True, width=100)
+        text = dump_yaml(experiment.to_dict())
         unfinished = self.path / f".{EXPERIMENT_FILE}.new"
         unfinished.write_text(text)
         unfinished.replace(self.experiment)
