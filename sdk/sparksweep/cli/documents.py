@@ -6,19 +6,32 @@ from pathlib import Path
 
 import click
 
+from sparksweep.api import Experiment
+from sparksweep.api.checks_search import readable
 from sparksweep.api.document import read_experiment
 from sparksweep.api.yaml_text import dump_yaml
+from sparksweep.errors import InvalidExperiment
 from sparksweep_operator.search import create
 
 FILE = click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+
+
+def read_file(file: Path) -> Experiment:
+    """The Experiment of a file; what is wrong with it is put under the file's name."""
+    try:
+        return read_experiment(file)
+    except InvalidExperiment as error:
+        found = len(error.errors)
+        click.echo(f"{file} is refused, {found} finding{'s' if found > 1 else ''}:", err=True)
+        raise
 
 
 @click.command()
 @FILE
 def validate(file: Path) -> None:
     """Check an Experiment's FILE; every finding is printed with its field's path, and the exit code is 2."""
-    experiment = read_experiment(file)
-    click.echo(f"{file}: Experiment {experiment.metadata.name} is valid. {_extent(file)}")
+    experiment = read_file(file)
+    click.echo(f"{file}: Experiment {experiment.metadata.name} is valid. {_extent(experiment)}")
 
 
 @click.command()
@@ -32,8 +45,8 @@ def validate(file: Path) -> None:
 @FILE
 def render(file: Path, trials: int) -> None:
     """Print the Experiment of FILE as it is understood: checked, with every default filled in."""
-    experiment = read_experiment(file)
-    click.echo(f"# {_extent(file)}")
+    experiment = read_file(file)
+    click.echo(f"# {_extent(experiment)}")
     click.echo(dump_yaml(experiment.to_dict()), nl=False)
     if trials:
         limit = min(trials, experiment.spec.max_trial_count or trials)
@@ -46,13 +59,12 @@ def render(file: Path, trials: int) -> None:
         click.echo(dump_yaml({"trials": rows}), nl=False)
 
 
-def _extent(file: Path) -> str:
-    spec = read_experiment(file).spec
+def _extent(experiment: Experiment) -> str:
+    spec = experiment.spec
     size = create(spec).size()
     name = spec.algorithm.algorithm_name.value
     if size is None:
         bound = spec.max_trial_count
         return f"{name}: {bound} trials." if bound else f"{name}: trials without a fixed number."
     runs = min(size, spec.max_trial_count or size)
-    points = f"{size:,}" if size < 10**15 else f"about 10^{len(str(size)) - 1}"
-    return f"{name}: {runs:,} trials of {points} points in the search space."
+    return f"{name}: {runs} trials of {readable(size)} points in the search space."

@@ -15,8 +15,8 @@ import click
 from rich.console import Console
 
 from sparksweep.api import ConditionType, Experiment, ExperimentReason, Trial
-from sparksweep.api.document import read_experiment
 from sparksweep.api.updates import check_update
+from sparksweep.cli.documents import read_file
 from sparksweep.cli.tables import outcome_text, trials_table
 from sparksweep.cli.views import LiveView, PlainView, View
 from sparksweep.errors import InvalidExperiment, MissingDependency, RunDirectoryError
@@ -61,7 +61,7 @@ def run(file: Path, directory: Path | None, resume: Path | None, output: str, qu
     """
     if directory and resume:
         raise click.UsageError("--dir is for a new run, --resume for one that was begun")
-    experiment = read_experiment(file)
+    experiment = read_file(file)
     check_local(experiment)
     run_class = _local_run_class()
     console = Console(stderr=True, highlight=False)
