@@ -60,8 +60,9 @@ class Parts:
 
 def check_spec(spec: ExperimentSpec) -> list[FieldError]:
     """Everything that is wrong with a spec that its types allow."""
+    parallel_is_given = "parallel_trial_count" in spec.model_fields_set
     counts = {
-        "parallelTrialCount": spec.parallel_trial_count,
+        "parallelTrialCount": spec.parallel_trial_count if parallel_is_given else None,
         "maxTrialCount": spec.max_trial_count,
         "maxFailedTrialCount": spec.max_failed_trial_count,
         "activeDeadlineSeconds": spec.active_deadline_seconds,

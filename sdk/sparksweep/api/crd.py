@@ -159,8 +159,10 @@ def _structural(schema: Mapping[str, Any], definitions: Mapping[str, Any]) -> di
     """A schema with everything in it that it refers to, and nothing that Kubernetes refuses."""
     merged = _resolved(schema, definitions)
     result = {key: value for key, value in merged.items() if key not in _DROPPED}
-    if result.get("default", ...) is None:
-        del result["default"]
+    if "default" in result:
+        result["default"] = _without_nulls(result["default"])
+        if result["default"] is None:
+            del result["default"]
     if "description" in result:
         result["description"] = " ".join(result["description"].replace("``", "`").split())
     if "const" in merged:
@@ -189,6 +191,13 @@ def _structural(schema: Mapping[str, Any], definitions: Mapping[str, Any]) -> di
             )
             result["additionalProperties"] = _structural(values, definitions)
     return {key: result[key] for key in sorted(result, key=_key_order)}
+
+
+def _without_nulls(value: Any) -> Any:
+    """A default as the server takes it: an absent field is no null."""
+    if isinstance(value, dict):
+        return {name: _without_nulls(item) for name, item in value.items() if item is not None}
+    return value
 
 
 def _resolved(schema: Mapping[str, Any], definitions: Mapping[str, Any]) -> dict[str, Any]:

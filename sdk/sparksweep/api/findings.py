@@ -133,8 +133,8 @@ def _unknown_field(name: str, path: str, owner: type[Model] | None) -> str:
     known = list(_fields(owner)) if owner else []
     lowered = {field.lower(): field for field in known}
     plain = name.replace("_", "").replace("-", "").lower()
-    close = difflib.get_close_matches(plain, lowered, n=1)
-    if close:
+    close = difflib.get_close_matches(plain, lowered, n=1) or [f for f in lowered if plain in f]
+    if len(close) == 1:
         return f"is unknown: did you mean {lowered[close[0]]}?"
     return f"is unknown: there are {', '.join(known)}"
 

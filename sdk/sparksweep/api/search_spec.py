@@ -5,6 +5,7 @@ Numbers of a feasible space are strings, as in Katib: ``0.1`` stays the decimal 
 
 from __future__ import annotations
 
+import sys
 from enum import StrEnum
 from typing import Annotated
 
@@ -182,8 +183,9 @@ class Parameter(Model):
                 ".feasibleSpace",
             ),
             cel(
-                f"!({_RANGED}) || !({_BOTH}) || double({_SPACE}.min) < double({_SPACE}.max)",
-                "min must be less than max",
+                f"!({_RANGED}) || !({_BOTH}) || (double({_SPACE}.min) < double({_SPACE}.max)"
+                f" && double({_SPACE}.max) - double({_SPACE}.min) <= {sys.float_info.max!r})",
+                "min must be less than max, and both and their difference fit into a double",
                 ".feasibleSpace",
             ),
             cel(

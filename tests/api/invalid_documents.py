@@ -1,0 +1,391 @@
+"""Documents with one mistake each: what to say about it, and who notices first.
+
+``schema``: the API server, by the schema. ``cel``: the API server, by a rule. ``check``: only this package; for these a
+test holds that the server takes them, so that a row says truly who is the last to notice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from experiments_for_checks import COMMAND, FUNCTION, REMOVED, changed
+
+
+@dataclass(frozen=True)
+class Row:
+    """One mistake."""
+
+    id: str
+    changes: Mapping[str, object]
+    path: str
+    message: str
+    """A regular expression, searched for."""
+    caught_by: Literal["schema", "cel", "check"]
+    base: Mapping[str, Any]
+
+    @property
+    def document(self) -> dict[str, Any]:
+        return changed(self.base, self.changes)
+
+
+Rows = list[tuple[str, dict[str, object], str, str, Literal["schema", "cel", "check"]]]
+
+SPEC = "spec"
+TEMPLATE = "spec.trialTemplate"
+LR = "spec.parameters[0].feasibleSpace"
+LAYERS = "spec.parameters[1].feasibleSpace"
+WIDTH = "spec.parameters[2].feasibleSpace"
+ACTIVATION = "spec.parameters[3].feasibleSpace"
+SETTINGS = "spec.algorithm.algorithmSettings"
+
+NO_END: dict[str, object] = {f"{SPEC}.maxTrialCount": REMOVED}
+STEPPED: dict[str, object] = {f"{LR}.step": "0.1"}
+GRID: dict[str, object] = {**STEPPED, "spec.algorithm.algorithmName": "grid"}
+EVOLUTION: dict[str, object] = {"spec.algorithm.algorithmName": "differential-evolution"}
+
+
+def settings(**values: str) -> dict[str, object]:
+    return {SETTINGS: [{"name": name, "value": value} for name, value in values.items()]}
+
+
+def source(text: str) -> dict[str, object]:
+    return {f"{TEMPLATE}.source.inline": text}
+
+
+def toleration(**fields: object) -> dict[str, object]:
+    return {f"{TEMPLATE}.tolerations": [fields]}
+
+
+WHOLE: Rows = [
+    ("name-with-capital", {"metadata.name": "Digits"}, "metadata.name", "lower-case", "cel"),
+    ("name-with-katibs-hole", {"metadata.name": "a-b!"}, "metadata.name", "lower-case", "cel"),
+    ("name-ending-in-dash", {"metadata.name": "a-"}, "metadata.name", "lower-case", "cel"),
+    ("name-starting-with-digit", {"metadata.name": "1a"}, "metadata.name", "lower-case", "cel"),
+    ("name-too-long", {"metadata.name": "a" * 41}, "metadata.name", "41 characters, at most 40", "cel"),
+    ("kind-misspelt", {"kind": "Experiments"}, "kind", "is not Experiment", "schema"),
+    ("api-version-of-katib", {"apiVersion": "kubeflow.org/v1beta1"}, "apiVersion",
+     "is Katib's: write sparksweep.dev/v1alpha1", "schema"),
+    ("no-api-version", {"apiVersion": REMOVED}, "apiVersion", "missing: write apiVersion:", "schema"),
+    ("no-kind", {"kind": REMOVED}, "kind", "missing: write kind: Experiment", "schema"),
+    ("no-spec", {"spec": REMOVED}, "spec", "missing: What to run", "schema"),
+    ("spec-is-a-list", {"spec": []}, "spec", r"\[\] is not a mapping", "schema"),
+    ("unknown-top-level", {"specs": {}}, "specs", "did you mean spec", "schema"),
+    ("unknown-field", {"spec.maxTrials": 3}, "spec.maxTrials", "did you mean maxTrialCount", "schema"),
+    ("snake-case-field", {"spec.max_failed_trial_count": 3}, "spec.max_failed_trial_count",
+     "did you mean maxFailedTrialCount", "schema"),
+    ("unlike-any-field", {"spec.qqq": 3}, "spec.qqq", "there are objective, algorithm", "schema"),
+    ("status-of-another-shape", {"status": {"trials": {"created": -1}}}, "status.trials.created",
+     "-1 is less than 0", "check"),
+]  # fmt: skip
+
+KATIB: Rows = [
+    ("katib-resume-policy", {"spec.resumePolicy": "Never"}, "spec.resumePolicy",
+     "Katib's: every experiment can go on", "schema"),
+    ("katib-metrics-collector", {"spec.metricsCollectorSpec": {}}, "spec.metricsCollectorSpec",
+     "name=value lines", "schema"),
+    ("katib-early-stopping", {"spec.earlyStopping": {"algorithmName": "medianstop"}},
+     "spec.earlyStopping", "objective.goal", "schema"),
+    ("katib-nas", {"spec.nasConfig": {}}, "spec.nasConfig", "categorical", "schema"),
+    ("katib-trial-spec", {f"{TEMPLATE}.trialSpec": {}}, f"{TEMPLATE}.trialSpec",
+     "no Job per trial; move the container's command", "schema"),
+    ("katib-config-map", {f"{TEMPLATE}.configMap": {}}, f"{TEMPLATE}.configMap",
+     "source: {configMap:", "schema"),
+    ("katib-retain", {f"{TEMPLATE}.retain": True}, f"{TEMPLATE}.retain", "are kept", "schema"),
+    ("katib-primary-container", {f"{TEMPLATE}.primaryContainerName": "a"},
+     f"{TEMPLATE}.primaryContainerName", "a process", "schema"),
+    ("katib-primary-labels", {f"{TEMPLATE}.primaryPodLabels": {}}, f"{TEMPLATE}.primaryPodLabels",
+     "a process", "schema"),
+    ("katib-success-condition", {f"{TEMPLATE}.successCondition": "x"}, f"{TEMPLATE}.successCondition",
+     "exits with 0", "schema"),
+    ("katib-failure-condition", {f"{TEMPLATE}.failureCondition": "x"}, f"{TEMPLATE}.failureCondition",
+     "exits with 0", "schema"),
+    ("pods-limits", {f"{TEMPLATE}.resources": {"limits": {"cpu": "1"}}},
+     f"{TEMPLATE}.resources.limits", "directly under resources", "schema"),
+    ("katib-algorithm", {"spec.algorithm.algorithmName": "tpe"}, "spec.algorithm.algorithmName",
+     '"tpe" is an algorithm of Katib\'s: there are grid, random, differential-evolution', "schema"),
+]  # fmt: skip
+
+COUNTS: Rows = [
+    ("parallel-zero", {"spec.parallelTrialCount": 0}, "spec.parallelTrialCount", "0 is less than 1", "schema"),
+    ("parallel-too-many", {"spec.parallelTrialCount": 1001, "spec.maxTrialCount": 2000},
+     "spec.parallelTrialCount", "1001 is more than 1,000", "schema"),
+    ("max-zero", {"spec.maxTrialCount": 0}, "spec.maxTrialCount", "0 is less than 1", "schema"),
+    ("max-beyond-limit", {"spec.maxTrialCount": 1_000_001}, "spec.maxTrialCount", "more than 1,000,000", "schema"),
+    ("max-quoted", {"spec.maxTrialCount": "10"}, "spec.maxTrialCount", "write 10 without quotes", "schema"),
+    ("max-in-words", {"spec.maxTrialCount": "ten"}, "spec.maxTrialCount", '"ten" is not an integer', "schema"),
+    ("max-fraction", {"spec.maxTrialCount": 1.5}, "spec.maxTrialCount", "1.5 is not an integer", "schema"),
+    ("max-boolean", {"spec.maxTrialCount": True}, "spec.maxTrialCount", "true is not an integer", "schema"),
+    ("failed-negative", {"spec.maxFailedTrialCount": -1}, "spec.maxFailedTrialCount", "-1 is less than 0", "schema"),
+    ("parallel-above-max", {"spec.parallelTrialCount": 11}, "spec.parallelTrialCount",
+     "11 is more than maxTrialCount 10", "cel"),
+    ("default-parallel-above-max", {"spec.parallelTrialCount": REMOVED, "spec.maxTrialCount": 2},
+     "spec.parallelTrialCount", r"3 \(the default\) is more than maxTrialCount 2", "cel"),
+    ("failed-above-max", {"spec.maxFailedTrialCount": 11}, "spec.maxFailedTrialCount",
+     "11 is more than maxTrialCount 10", "cel"),
+    ("suspend-quoted", {"spec.suspend": "true"}, "spec.suspend", "write true without quotes", "schema"),
+    ("suspend-number", {"spec.suspend": 1}, "spec.suspend", "1 is not true or false", "schema"),
+    ("deadline-zero", {"spec.activeDeadlineSeconds": 0}, "spec.activeDeadlineSeconds", "less than 1", "schema"),
+    ("ttl-negative", {"spec.ttlSecondsAfterFinished": -1}, "spec.ttlSecondsAfterFinished", "less than 0", "schema"),
+]  # fmt: skip
+
+OBJECTIVE: Rows = [
+    ("objective-type-in-capitals", {"spec.objective.type": "MAXIMIZE"}, "spec.objective.type",
+     "did you mean maximize", "schema"),
+    ("objective-type-max", {"spec.objective.type": "upwards"}, "spec.objective.type",
+     "not one of minimize, maximize$", "schema"),
+    ("objective-without-type", {"spec.objective.type": REMOVED}, "spec.objective.type", "is missing", "schema"),
+    ("objective-without-metric", {"spec.objective.objectiveMetricName": REMOVED},
+     "spec.objective.objectiveMetricName", "missing: The metric that is compared", "schema"),
+    ("metric-empty", {"spec.objective.objectiveMetricName": ""}, "spec.objective.objectiveMetricName",
+     "is empty", "schema"),
+    ("metric-with-space", {"spec.objective.objectiveMetricName": "my metric"},
+     "spec.objective.objectiveMetricName", "does not match", "schema"),
+    ("goal-quoted", {"spec.objective.goal": "0.9"}, "spec.objective.goal", "write 0.9 without quotes", "schema"),
+    ("goal-words", {"spec.objective.goal": "high"}, "spec.objective.goal", '"high" is not a number', "schema"),
+    ("metric-twice", {"spec.objective.additionalMetricNames": ["loss", "loss"]},
+     "spec.objective.additionalMetricNames[1]", "given twice", "schema"),
+    ("objective-among-additional", {"spec.objective.additionalMetricNames": ["loss", "accuracy"]},
+     "spec.objective.additionalMetricNames[1]", "is the objectiveMetricName", "cel"),
+    ("strategy-of-unknown-metric", {"spec.objective.metricStrategies": [{"name": "auc", "value": "max"}]},
+     "spec.objective.metricStrategies[0].name", '"auc" is no metric of this experiment: accuracy', "cel"),
+    ("strategy-twice",
+     {"spec.objective.metricStrategies": [{"name": "accuracy", "value": "max"}, {"name": "accuracy", "value": "min"}]},
+     "spec.objective.metricStrategies[1].name", "given twice", "schema"),
+    ("strategy-mean", {"spec.objective.metricStrategies": [{"name": "accuracy", "value": "mean"}]},
+     "spec.objective.metricStrategies[0].value", "not one of min, max, latest", "schema"),
+]  # fmt: skip
+
+ALGORITHM: Rows = [
+    ("no-algorithm", {"spec.algorithm": REMOVED}, "spec.algorithm", "How the next trials are chosen", "schema"),
+    ("algorithm-misspelt", {"spec.algorithm.algorithmName": "randm"}, "spec.algorithm.algorithmName",
+     "did you mean random", "schema"),
+    ("algorithm-by-name", {"spec.algorithm.name": "grid"}, "spec.algorithm.name", "did you mean algorithmName", "schema"),
+    ("random-without-end", NO_END, "spec.maxTrialCount", "no end of its own", "cel"),
+    ("evolution-without-objective", {**EVOLUTION, "spec.objective": REMOVED}, "spec.objective",
+     "compares trials by a metric", "cel"),
+    ("grid-with-settings", {**GRID, **settings(random_state="1")}, f"{SETTINGS}[0].name",
+     '"random_state": grid has no settings', "check"),
+    ("unknown-setting", settings(sed="1"), f"{SETTINGS}[0].name", "did you mean seed", "check"),
+    ("setting-of-another-algorithm", settings(population="10"), f"{SETTINGS}[0].name",
+     "no setting of random: It has seed", "check"),
+    ("setting-as-number", {SETTINGS: [{"name": "seed", "value": 7}]}, f"{SETTINGS}[0].value",
+     'write "7" in quotes', "schema"),
+    ("setting-twice", {SETTINGS: [{"name": "seed", "value": "1"}, {"name": "seed", "value": "2"}]},
+     f"{SETTINGS}[1].name", "given twice", "schema"),
+    ("seed-twice-by-alias", settings(seed="1", random_state="2"), f"{SETTINGS}[1].name",
+     '"random_state" is given as seed already', "check"),
+    ("seed-negative", settings(seed="-1"), f"{SETTINGS}[0].value", "integer from 0", "check"),
+    ("seed-fraction", settings(seed="1.5"), f"{SETTINGS}[0].value", "integer from 0", "check"),
+    ("population-too-small", {**EVOLUTION, **settings(population="3")}, f"{SETTINGS}[0].value",
+     '"3" is not an integer from 4', "check"),
+    ("generations-zero", {**EVOLUTION, **settings(generations="0")}, f"{SETTINGS}[0].value", "from 1", "check"),
+    ("mutation-zero", {**EVOLUTION, **settings(mutation="0")}, f"{SETTINGS}[0].value", "above 0 and up to 2", "check"),
+    ("mutation-nan", {**EVOLUTION, **settings(mutation="nan")}, f"{SETTINGS}[0].value", "above 0 and up to 2", "check"),
+    ("crossover-above-one", {**EVOLUTION, **settings(crossover="1.01")}, f"{SETTINGS}[0].value",
+     "from 0 to 1", "check"),
+    ("evolution-too-long", {**EVOLUTION, **NO_END, **settings(population="10000", generations="101")},
+     "spec.maxTrialCount", "is 1,010,000 trials", "check"),
+]  # fmt: skip
+
+PARAMETERS: Rows = [
+    ("no-parameters", {"spec.parameters": []}, "spec.parameters", "is empty: give at least one", "schema"),
+    ("parameters-as-mapping", {"spec.parameters": {"lr": [0.1]}}, "spec.parameters", "is not a list", "schema"),
+    ("too-many-parameters",
+     {"spec.parameters": [{"name": f"p{i}", "parameterType": "int", "feasibleSpace": {"min": "0", "max": "1"}}
+                          for i in range(65)]},
+     "spec.parameters", "has 65 entries, at most 64", "schema"),
+    ("parameter-twice", {"spec.parameters[2].name": "lr"}, "spec.parameters[2].name",
+     r'"lr" is the name of spec.parameters\[0\] too', "schema"),
+    ("parameter-without-name", {"spec.parameters[0].name": REMOVED}, "spec.parameters[0].name", "is missing", "schema"),
+    ("parameter-name-with-brace", {"spec.parameters[0].name": "l{r}"}, "spec.parameters[0].name", "does not match", "schema"),
+    ("parameter-type-unknown", {"spec.parameters[0].parameterType": "float"}, "spec.parameters[0].parameterType",
+     "not one of double, int, discrete, categorical", "schema"),
+    ("space-missing", {LR: REMOVED}, LR, "The values it may take", "schema"),
+    ("space-is-null", {LR: None}, LR, "is empty: give a value", "schema"),
+    ("min-unquoted", {f"{LR}.min": 0.1}, f"{LR}.min", '0.1 is a number: write "0.1" in quotes', "schema"),
+    ("min-in-words", {f"{LR}.min": "low"}, f"{LR}.min", '"low" is not a decimal number', "schema"),
+    ("min-infinite", {f"{LR}.min": "-inf"}, f"{LR}.min", "not a decimal number", "schema"),
+    ("min-with-two-points", {f"{LR}.min": "0.1.2"}, f"{LR}.min", "not a decimal number", "schema"),
+    ("number-too-long", {f"{LR}.min": "0." + "1" * 39}, f"{LR}.min", "41 characters, at most 40", "schema"),
+    ("list-unquoted", {f"{WIDTH}.list": ["8", 16]}, f"{WIDTH}.list[1]", 'write "16" in quotes', "schema"),
+    ("list-of-booleans", {f"{ACTIVATION}.list": ["relu", True]}, f"{ACTIVATION}.list[1]",
+     "true is not text: put what you wrote in quotes", "schema"),
+    ("list-empty", {f"{ACTIVATION}.list": []}, f"{ACTIVATION}.list", "is empty: give at least one", "schema"),
+    ("list-with-empty-text", {f"{ACTIVATION}.list": ["", "a"]}, f"{ACTIVATION}.list[0]", "is empty", "schema"),
+    ("list-too-long", {f"{WIDTH}.list": [str(i) for i in range(1001)]}, f"{WIDTH}.list",
+     "has 1001 entries, at most 1000", "schema"),
+    ("distribution-misspelt", {f"{LR}.distribution": "loguniform"}, f"{LR}.distribution",
+     "did you mean logUniform", "schema"),
+    ("double-without-max", {f"{LR}.max": REMOVED}, f"{LR}.max", "is missing: double needs min and max", "cel"),
+    ("int-without-min", {f"{LAYERS}.min": REMOVED}, f"{LAYERS}.min", "is missing: int needs min and max", "cel"),
+    ("double-with-list", {LR: {"list": ["0.1", "0.2"]}}, f"{LR}.list", "set parameterType to discrete", "cel"),
+    ("int-with-list-too", {f"{LAYERS}.list": ["1"]}, f"{LAYERS}.list", "set parameterType to discrete", "cel"),
+    ("min-above-max", {f"{LR}.min": "0.6"}, f"{LR}.min", "0.6 is more than max 0.5: exchange", "cel"),
+    ("min-equals-max", {f"{LR}.min": "0.50"}, f"{LR}.min", "leaves one value", "cel"),
+    ("int-min-equals-max", {f"{LAYERS}.min": "9"}, f"{LAYERS}.min", "leaves one value", "cel"),
+    ("min-equals-max-as-double", {f"{LR}.min": "0.49999999999999999999"}, f"{LR}.min", "same as doubles", "cel"),
+    ("max-beyond-double", {f"{LR}.max": "1e309"}, f"{LR}.max", "too large for a double", "cel"),
+    ("range-beyond-double", {f"{LR}.min": "-1e308", f"{LR}.max": "1e308"}, f"{LR}.max", "too far from min", "cel"),
+    ("min-below-double", {f"{LR}.min": "1e-400"}, f"{LR}.min", "too small for a double", "check"),
+    ("int-with-fraction", {f"{LAYERS}.max": "9.5"}, f"{LAYERS}.max", "9.5 is not written as an integer", "cel"),
+    ("int-with-exponent", {f"{LAYERS}.max": "1e2"}, f"{LAYERS}.max", "not written as an integer", "cel"),
+    ("int-step-with-fraction", {f"{LAYERS}.step": "0.5"}, f"{LAYERS}.step", "not written as an integer", "cel"),
+    ("int-beyond-64-bits", {f"{LAYERS}.max": "9223372036854775808"}, f"{LAYERS}.max", "64 bits", "check"),
+    ("step-zero", {f"{LR}.step": "0"}, f"{LR}.step", "0 is not above 0", "cel"),
+    ("step-negative", {f"{LR}.step": "-0.1"}, f"{LR}.step", "-0.1 is not above 0", "cel"),
+    ("step-beyond-range", {f"{LR}.step": "0.41"}, f"{LR}.step", "0.41 is more than max - min", "check"),
+    ("step-with-log", {f"{LR}.step": "0.1", f"{LR}.distribution": "logUniform"}, f"{LR}.step",
+     "can't go with distribution logUniform", "cel"),
+    ("step-with-normal", {f"{LR}.step": "0.1", f"{LR}.distribution": "normal"}, f"{LR}.step",
+     "can't go with distribution normal", "cel"),
+    ("step-with-log-normal", {f"{LAYERS}.step": "1", f"{LAYERS}.distribution": "logNormal"}, f"{LAYERS}.step",
+     "can't go with distribution logNormal", "cel"),
+    ("log-from-zero", {f"{LR}.min": "0", f"{LR}.distribution": "logUniform"}, f"{LR}.min",
+     "0 has no logarithm: logUniform needs min above 0", "cel"),
+    ("log-normal-from-negative", {f"{LAYERS}.min": "-1", f"{LAYERS}.distribution": "logNormal"}, f"{LAYERS}.min",
+     "-1 has no logarithm", "cel"),
+    ("discrete-without-list", {WIDTH: {}}, f"{WIDTH}.list", "is missing: discrete needs the list", "cel"),
+    ("categorical-without-list", {ACTIVATION: {"distribution": "uniform"}}, f"{ACTIVATION}.list",
+     "is missing: categorical needs the list", "cel"),
+    ("categorical-with-max", {f"{ACTIVATION}.max": "3"}, f"{ACTIVATION}.max", "categorical has a list", "cel"),
+    ("discrete-with-min", {f"{WIDTH}.min": "3"}, f"{WIDTH}.min", "discrete has a list", "cel"),
+    ("discrete-with-step", {f"{WIDTH}.step": "3"}, f"{WIDTH}.step", "discrete has a list", "cel"),
+    ("categorical-with-distribution", {f"{ACTIVATION}.distribution": "normal"}, f"{ACTIVATION}.distribution",
+     "equally likely", "cel"),
+    ("discrete-with-text", {f"{WIDTH}.list": ["8", "wide"]}, f"{WIDTH}.list[1]", '"wide" is not a number', "check"),
+    ("discrete-infinite", {f"{WIDTH}.list": ["8", "1e400"]}, f"{WIDTH}.list[1]", "too large for a double", "check"),
+    ("discrete-same-decimal", {f"{WIDTH}.list": ["0.1", "0.10"]}, f"{WIDTH}.list[1]",
+     '"0.10" is the same number as "0.1"', "check"),
+    ("discrete-twice", {f"{WIDTH}.list": ["8", "8"]}, f"{WIDTH}.list[1]", "same number", "schema"),
+    ("categorical-twice", {f"{ACTIVATION}.list": ["a", "b", "a"]}, f"{ACTIVATION}.list[2]", '"a" is given twice', "schema"),
+    ("grid-double-without-step", {"spec.algorithm.algorithmName": "grid"}, f"{LR}.step",
+     "a grid needs the step of a double", "cel"),
+    ("grid-with-log", {**GRID, f"{LAYERS}.distribution": "logUniform"}, f"{LAYERS}.distribution",
+     "evenly spaced; for other points use a discrete parameter", "cel"),
+    ("grid-too-large", {**GRID, **NO_END, f"{LAYERS}.min": "0", f"{LAYERS}.max": "99999"}, "spec.maxTrialCount",
+     "the grid has 2,000,000 points, .* at most 1,000,000", "check"),
+    ("grid-astronomic",
+     {**GRID, **NO_END, "spec.parameters":
+      [{"name": f"p{i}", "parameterType": "int", "feasibleSpace": {"min": "1", "max": "10000"}} for i in range(10)]},
+     "spec.maxTrialCount", r"the grid has 10\^40 points", "check"),
+    ("name-no-identifier", {"spec.parameters[0].name": "learning-rate"}, "spec.parameters[0].name",
+     "can't be an argument of a Python function: write learning_rate", "check"),
+    ("name-a-keyword", {"spec.parameters[0].name": "lambda"}, "spec.parameters[0].name", "write lambda_", "check"),
+]  # fmt: skip
+
+TEMPLATES: Rows = [
+    ("no-template", {TEMPLATE: REMOVED}, TEMPLATE, "What one trial runs", "schema"),
+    ("nothing-to-run", {f"{TEMPLATE}.function": REMOVED}, TEMPLATE, "give function or command", "cel"),
+    ("function-and-command", {f"{TEMPLATE}.command": ["a"]}, f"{TEMPLATE}.command", "can't go with function", "cel"),
+    ("function-without-module", {f"{TEMPLATE}.function": "training"}, f"{TEMPLATE}.function",
+     "is not module:function, such as train:training", "schema"),
+    ("function-a-keyword", {f"{TEMPLATE}.function": "train:import"}, f"{TEMPLATE}.function", "keyword", "check"),
+    ("function-with-trial-parameters", {f"{TEMPLATE}.trialParameters": [{"name": "a", "reference": "lr"}]},
+     f"{TEMPLATE}.trialParameters", "are for command", "cel"),
+    ("source-empty", {f"{TEMPLATE}.source": {}}, f"{TEMPLATE}.source", "give inline or configMap", "cel"),
+    ("source-twice", {f"{TEMPLATE}.source": {"inline": "def training(**p): pass", "configMap": {"name": "a", "key": "b"}}},
+     f"{TEMPLATE}.source.configMap", "can't go with inline", "cel"),
+    ("source-of-a-package", {f"{TEMPLATE}.function": "a.b:training", **source("def training(**p): pass")},
+     f"{TEMPLATE}.function", "name it without dots", "check"),
+    ("source-no-python", source("def training(lr:\n  pass"), f"{TEMPLATE}.source.inline", "line 1 is not Python", "check"),
+    ("source-with-null", source("a = '\0'"), f"{TEMPLATE}.source.inline", "null", "check"),
+    ("source-without-function", source("def trainin(**p): pass"), f"{TEMPLATE}.function", "did you mean trainin", "check"),
+    ("source-with-nested-function", source("def f():\n  def training(**p): pass"), f"{TEMPLATE}.function",
+     "not defined at the top level of source.inline: it defines f", "check"),
+    ("function-takes-no-such-argument", source("def training(lr, layers, width): pass"), f"{TEMPLATE}.function",
+     r"training\(lr, layers, width\) takes no activation", "check"),
+    ("function-needs-more", source("def training(momentum, **p): pass"), f"{TEMPLATE}.function",
+     "needs momentum, which is no parameter", "check"),
+    ("function-by-position", source("def training(lr, /, **p): pass"), f"{TEMPLATE}.function", "by position only", "check"),
+    ("function-async", source("async def training(**p): pass"), f"{TEMPLATE}.function", "plain def", "check"),
+    ("preload-twice", {f"{TEMPLATE}.preload": ["keras", "keras"]}, f"{TEMPLATE}.preload[1]", "given twice", "schema"),
+    ("preload-no-module", {f"{TEMPLATE}.preload": ["scikit-learn"]}, f"{TEMPLATE}.preload[0]",
+     "name of a module, such as sklearn", "schema"),
+    ("cpu-unquoted", {f"{TEMPLATE}.resources.cpu": 2}, f"{TEMPLATE}.resources.cpu", 'write "2" in quotes', "schema"),
+    ("cpu-in-words", {f"{TEMPLATE}.resources.cpu": "two"}, f"{TEMPLATE}.resources.cpu", "a number of CPUs", "schema"),
+    ("cpu-zero", {f"{TEMPLATE}.resources.cpu": "0m"}, f"{TEMPLATE}.resources.cpu", '"0m" is not above 0', "check"),
+    ("memory-in-gb", {f"{TEMPLATE}.resources.memory": "4GB"}, f"{TEMPLATE}.resources.memory",
+     "an amount of memory", "schema"),
+    ("memory-zero", {f"{TEMPLATE}.resources.memory": "0"}, f"{TEMPLATE}.resources.memory", "not above 0", "check"),
+    ("memory-too-little", {f"{TEMPLATE}.resources.memory": "63Mi"}, f"{TEMPLATE}.resources.memory", "takes 64Mi", "check"),
+    ("gpu-negative", {f"{TEMPLATE}.resources.gpu.count": -1}, f"{TEMPLATE}.resources.gpu.count", "less than 0", "schema"),
+    ("gpu-resource-without-domain", {f"{TEMPLATE}.resources.gpu.resourceName": "gpu"},
+     f"{TEMPLATE}.resources.gpu.resourceName", "does not match", "schema"),
+    ("node-selector-key", {f"{TEMPLATE}.nodeSelector": {"a b": "c"}}, f"{TEMPLATE}.nodeSelector[a b]",
+     '"a b" is not the key of a label', "check"),
+    ("node-selector-prefix", {f"{TEMPLATE}.nodeSelector": {"/a": "c"}}, f"{TEMPLATE}.nodeSelector[/a]",
+     "not the key of a label", "check"),
+    ("node-selector-value", {f"{TEMPLATE}.nodeSelector": {"a": "b c"}}, f"{TEMPLATE}.nodeSelector[a]",
+     "does not match", "schema"),
+    ("node-selector-value-unquoted", {f"{TEMPLATE}.nodeSelector": {"gpu": True}}, f"{TEMPLATE}.nodeSelector[gpu]",
+     "put what you wrote in quotes", "schema"),
+    ("toleration-operator", toleration(key="a", operator="In"), f"{TEMPLATE}.tolerations[0].operator",
+     "not one of Equal, Exists", "schema"),
+    ("toleration-exists-with-value", toleration(key="a", operator="Exists", value="b"),
+     f"{TEMPLATE}.tolerations[0].value", "Exists takes any value", "cel"),
+    ("toleration-equal-without-key", toleration(value="b"), f"{TEMPLATE}.tolerations[0].key",
+     "for all taints use Exists", "cel"),
+    ("toleration-seconds-without-effect", toleration(key="a", tolerationSeconds=3),
+     f"{TEMPLATE}.tolerations[0].tolerationSeconds", "effect NoExecute only", "cel"),
+    ("toleration-key", toleration(key="a b"), f"{TEMPLATE}.tolerations[0].key", "not a taint's key", "check"),
+    ("toleration-twice", {f"{TEMPLATE}.tolerations": [{"key": "a"}, {"key": "a", "operator": "Equal"}]},
+     f"{TEMPLATE}.tolerations[1]", r"same as tolerations\[0\]", "check"),
+    ("env-twice", {f"{TEMPLATE}.env": [{"name": "A", "value": "1"}, {"name": "A", "value": "2"}]},
+     f"{TEMPLATE}.env[1].name", "given twice", "schema"),
+    ("env-name", {f"{TEMPLATE}.env": [{"name": "MY-VAR"}]}, f"{TEMPLATE}.env[0].name", "does not match", "schema"),
+    ("env-number", {f"{TEMPLATE}.env": [{"name": "A", "value": 1}]}, f"{TEMPLATE}.env[0].value", "in quotes", "schema"),
+    ("env-reserved", {f"{TEMPLATE}.env": [{"name": "SPARKSWEEP_TRIAL", "value": "1"}]}, f"{TEMPLATE}.env[0].name",
+     "set by sparksweep", "cel"),
+    ("timeout-zero", {f"{TEMPLATE}.timeoutSeconds": 0}, f"{TEMPLATE}.timeoutSeconds", "less than 1", "schema"),
+    ("retries-negative", {f"{TEMPLATE}.maxRetries": -1}, f"{TEMPLATE}.maxRetries", "less than 0", "schema"),
+]  # fmt: skip
+
+TRIAL_PARAMETERS = f"{TEMPLATE}.trialParameters"
+
+COMMANDS: Rows = [
+    ("command-as-text", {f"{TEMPLATE}.command": "python train.py"}, f"{TEMPLATE}.command", "is not a list", "schema"),
+    ("command-empty", {f"{TEMPLATE}.command": []}, f"{TEMPLATE}.command", "is empty", "schema"),
+    ("command-without-program", {f"{TEMPLATE}.command[0]": ""}, f"{TEMPLATE}.command[0]", "is the program", "check"),
+    ("command-number", {f"{TEMPLATE}.command[1]": 3}, f"{TEMPLATE}.command[1]", 'write "3" in quotes', "schema"),
+    ("preload-with-command", {f"{TEMPLATE}.preload": ["keras"]}, f"{TEMPLATE}.preload", "is for function", "cel"),
+    ("trial-parameter-with-brace", {f"{TRIAL_PARAMETERS}[0].name": "l{r"}, f"{TRIAL_PARAMETERS}[0].name",
+     "does not match", "schema"),
+    ("trial-parameter-twice", {f"{TRIAL_PARAMETERS}[2]": {"name": "layers", "reference": "width"}},
+     f"{TRIAL_PARAMETERS}[2].name", "given twice", "schema"),
+    ("reference-twice",
+     {f"{TRIAL_PARAMETERS}[2]": {"name": "rate", "reference": "lr"},
+      f"{TEMPLATE}.command[4]": "${trialParameters.rate}"},
+     f"{TRIAL_PARAMETERS}[2].reference", '"lr" is the reference of "learningRate" too', "check"),
+    ("reference-unknown", {f"{TRIAL_PARAMETERS}[0].reference": "rate"}, f"{TRIAL_PARAMETERS}[0].reference",
+     '"rate" is not a parameter: there are lr, layers, width, activation', "check"),
+    ("reference-to-metadata", {f"{TRIAL_PARAMETERS}[0].reference": "${trialSpec.Name}"},
+     f"{TRIAL_PARAMETERS}[0].reference", r"write \$\{trialSpec.Name\} in command", "check"),
+    ("trial-parameter-unused", {f"{TEMPLATE}.command[3]": "--layers=3"}, f"{TRIAL_PARAMETERS}[1].name",
+     r'"layers" is not used: write \$\{trialParameters.layers\}', "check"),
+    ("placeholder-unknown", {f"{TEMPLATE}.command[4]": "${trialParameters.momentum}"}, f"{TEMPLATE}.command[4]",
+     r"has no value: there are \$\{trialParameters.learningRate\}", "check"),
+    ("placeholder-of-the-parameter", {f"{TEMPLATE}.command[4]": "${trialParameters.lr}"}, f"{TEMPLATE}.command[4]",
+     "has no value", "check"),
+    ("placeholder-with-space", {f"{TEMPLATE}.command[4]": "${trialParameters.layers }"}, f"{TEMPLATE}.command[4]",
+     "has no value", "check"),
+    ("placeholder-unclosed", {f"{TEMPLATE}.command[4]": "${trialParameters.layers"}, f"{TEMPLATE}.command[4]",
+     "without its }", "check"),
+    ("placeholder-of-metadata", {f"{TEMPLATE}.command[4]": "${trialSpec.Namespace}"}, f"{TEMPLATE}.command[4]",
+     r"of a trial's metadata there is \$\{trialSpec.Name\}", "check"),
+    ("placeholder-of-no-source", {f"{TEMPLATE}.command[1]": "${trialSource}"}, f"{TEMPLATE}.command[1]",
+     "needs source", "check"),
+    ("placeholder-like-source", {f"{TEMPLATE}.command[4]": "${trialSourceFile}"}, f"{TEMPLATE}.command[4]",
+     r"write \$\{trialSource\}", "check"),
+    ("own-placeholder-unknown", {TEMPLATE: {"command": ["a", "${trialParameters.rate}"]}}, f"{TEMPLATE}.command[1]",
+     r"there are \$\{trialParameters.lr\}", "check"),
+    ("source-unused", {f"{TEMPLATE}.source.inline": "print()"}, f"{TEMPLATE}.source", "not used by command", "check"),
+]  # fmt: skip
+
+BY_FUNCTION = [*WHOLE, *KATIB, *COUNTS, *OBJECTIVE, *ALGORITHM, *PARAMETERS, *TEMPLATES]
+
+INVALID = [
+    *(Row(*row, base=FUNCTION) for row in BY_FUNCTION),
+    *(Row(*row, base=COMMAND) for row in COMMANDS),
+]
