@@ -1,0 +1,305 @@
+"""A small world for the planner: its plans are carried out, and the trainer's own ledger plays the driver.
+
+What is written goes through JSON, as it does on a cluster and in a local run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from sparksweep.api import (
+    Algorithm,
+    AlgorithmName,
+    AlgorithmSetting,
+    Condition,
+    Experiment,
+    ExperimentMeta,
+    ExperimentSpec,
+    ExperimentStatus,
+    FeasibleSpace,
+    Objective,
+    ObjectiveType,
+    Parameter,
+    ParameterType,
+    Trial,
+    TrialBatch,
+    TrialBatchStatus,
+    TrialReason,
+    TrialState,
+    TrialStatus,
+    TrialTemplate,
+    count_states,
+    trials_of,
+)
+from sparksweep_operator.planner import DriverState, DriverView, Plan, plan
+from sparksweep_trainer.ledger import Ledger
+from sparksweep_trainer.protocol import Outcome
+
+START = datetime(2026, 1, 1, 12, 0, 0, 123456, tzinfo=UTC)
+METRIC = "score"
+MAXIMIZE = Objective(type=ObjectiveType.MAXIMIZE, objective_metric_name=METRIC)
+MINIMIZE = Objective(type=ObjectiveType.MINIMIZE, objective_metric_name=METRIC)
+
+
+def integers(count: int) -> Parameter:
+    """A parameter with so many values."""
+    space = FeasibleSpace(min="1", max=str(count))
+    return Parameter(name="x", parameter_type=ParameterType.INT, feasible_space=space)
+
+
+def experiment_of(
+    *,
+    points: int | None = 10,
+    algorithm: AlgorithmName = AlgorithmName.GRID,
+    retries: int = 0,
+    objective: Objective | None = MAXIMIZE,
+    uid: str | None = "uid-1",
+    **spec: Any,
+) -> Experiment:
+    """An Experiment over an int parameter with so many values; None: a continuous one."""
+    parameter = integers(points or 1)
+    if points is None:
+        parameter = Parameter(
+            name="x",
+            parameter_type=ParameterType.DOUBLE,
+            feasible_space=FeasibleSpace(min="0", max="1"),
+        )
+    settings = [AlgorithmSetting(name="seed", value="7")]
+    return Experiment(
+        metadata=ExperimentMeta(name="digits", namespace="lab", uid=uid, generation=1),
+        spec=ExperimentSpec(
+            objective=objective,
+            algorithm=Algorithm(
+                algorithm_name=algorithm,
+                algorithm_settings=settings if algorithm is AlgorithmName.RANDOM else [],
+            ),
+            parameters=[parameter],
+            trial_template=TrialTemplate(function="train:training", max_retries=retries),
+            **spec,
+        ),
+    )
+
+
+class World:
+    """One experiment, its batches, its driver and a clock."""
+
+    def __init__(self, experiment: Experiment) -> None:
+        self.experiment = experiment
+        self.batches: dict[str, TrialBatch] = {}
+        self.now = START
+        self.driver = DriverState.ABSENT
+        self.deleted = False
+        self.writes = 0
+        self._ledger: Ledger | None = None
+        self._runs: dict[int, tuple[int, int]] = {}
+
+    # ------------------------------------------------------------------ the planner's side
+
+    def ask(self) -> Plan:
+        """A plan for what is, without carrying it out."""
+        view = DriverView(state=self.driver)
+        return plan(self.experiment, list(self.batches.values()), view, self.now)
+
+    def turn(self) -> Plan:
+        """Plan and carry it out, the driver's start excepted."""
+        turn = self.ask()
+        for batch in turn.batches:
+            known = self.batches.get(batch.metadata.name)
+            assert batch.status == (known.status if known else None), "the status is the driver's"
+        for batch in turn.batches:
+            self.put(batch)
+        self._write(turn.status)
+        if not turn.driver_wanted:
+            self.end_driver()
+        self.deleted = turn.expired
+        return turn
+
+    def settle(self) -> Plan:
+        """Turn until there is nothing left to do without trials that go on."""
+        for _ in range(6):
+            turn = self.turn()
+            if turn.driver_wanted and self.driver is not DriverState.RUNNING:
+                self.start_driver()
+        return turn
+
+    def put(self, batch: TrialBatch) -> None:
+        """Write a batch's spec; the driver sees it."""
+        kept = self.batches.get(batch.metadata.name)
+        status = kept.status if kept else None
+        written = TrialBatch.model_validate_json(batch.to_json())
+        written = written.model_copy(update={"status": status})
+        self.batches[batch.metadata.name] = written
+        self.writes += 1
+        self._hand_over(written)
+
+    def change(self, **spec: Any) -> None:
+        """What a user does with `kubectl edit`."""
+        metadata = self.experiment.metadata
+        raised = metadata.model_copy(update={"generation": (metadata.generation or 0) + 1})
+        self.experiment = self.experiment.model_copy(
+            update={
+                "metadata": raised,
+                "spec": self.experiment.spec.model_copy(update=spec),
+            }
+        )
+
+    def wipe_status(self) -> None:
+        """What a user should not do."""
+        self.experiment = self.experiment.model_copy(update={"status": None})
+
+    def wait(self, seconds: float) -> None:
+        """Let time pass; it may run backwards."""
+        self.now += timedelta(seconds=seconds)
+
+    def _write(self, status: ExperimentStatus) -> None:
+        read = ExperimentStatus.model_validate_json(status.to_json())
+        assert read == status, "what is read must be what was written"
+        self.experiment = self.experiment.model_copy(update={"status": read})
+
+    # ------------------------------------------------------------------ the driver's side
+
+    def start_driver(self) -> None:
+        """A driver starts and takes in what there is."""
+        self.driver = DriverState.RUNNING
+        self._ledger = Ledger(max_retries=self.experiment.spec.trial_template.max_retries)
+        self._runs.clear()
+        for batch in list(self.batches.values()):
+            self._hand_over(batch)
+
+    def end_driver(self) -> None:
+        """The driver is gone, and with it what it ran."""
+        self.driver = DriverState.ABSENT
+        self._ledger = None
+        self._runs.clear()
+
+    @property
+    def idle_slots(self) -> list[int]:
+        """Slots without a trial."""
+        if self._ledger is None:
+            return []
+        slots = range(self.experiment.spec.parallel_trial_count)
+        return [slot for slot in slots if slot not in self._runs]
+
+    @property
+    def busy_slots(self) -> list[int]:
+        """Slots with a trial."""
+        return sorted(self._runs)
+
+    def begin(self) -> list[int]:
+        """Start a trial on every idle slot; their numbers."""
+        begun: list[int] = []
+        if self._ledger is None:
+            return begun
+        for slot in self.idle_slots:
+            assignment = self._ledger.assign(slot, node="node-1", now=self._moment)
+            if assignment is not None:
+                self._runs[slot] = (assignment.number, assignment.attempt)
+                begun.append(assignment.number)
+        self._publish()
+        return begun
+
+    def end(self, slot: int, value: float | None = None, message: str = "it broke") -> int:
+        """End a slot's trial with a value, or as failed; the trial's number. NaN fails it, as slots make it."""
+        assert self._ledger is not None
+        number, attempt = self._runs.pop(slot)
+        failed = value is None or value != value
+        if not self._ledger.may_go_on(slot, number, attempt):
+            state, reason = TrialState.STOPPED, TrialReason.INTERRUPTED
+        elif failed:
+            state = TrialState.FAILED
+            reason = TrialReason.EXCEPTION if value is None else TrialReason.METRIC_NAN
+        else:
+            state, reason = TrialState.SUCCEEDED, TrialReason.COMPLETED
+        done = state is TrialState.SUCCEEDED
+        outcome = Outcome(
+            state=state,
+            reason=reason,
+            message="" if done else message,
+            metrics={METRIC: value} if done and value is not None else {},
+            start_time=self._moment,
+            completion_time=self._moment,
+            duration_seconds=0.0,
+        )
+        assert self._ledger.finish(slot, number, attempt, outcome)
+        self._publish()
+        return number
+
+    def lose(self, slot: int) -> None:
+        """A slot goes away with its trial."""
+        assert self._ledger is not None
+        del self._runs[slot]
+        self._ledger.lose(slot, "The executor is gone.")
+        self._publish()
+
+    def refuse(self, message: str) -> None:
+        """The driver finds that the trial code can't take the parameters."""
+        name = min(self.batches)
+        status = self.batches[name].status or TrialBatchStatus()
+        refused = status.model_copy(update={"refused": message})
+        self.batches[name] = self.batches[name].model_copy(update={"status": refused})
+
+    def run(self, values: Sequence[float | None]) -> list[Plan]:
+        """Plan and run trials until the experiment ends; trial n gets values[n - 1], repeated as often as needed."""
+        turns = [self.settle()]
+        while not turns[-1].finished and (begun := self.begin()):
+            numbers = {self._runs[slot][0]: slot for slot in self.busy_slots}
+            for number in begun:
+                if number in numbers:
+                    self.end(numbers[number], values[(number - 1) % len(values)])
+            turns.append(self.settle())
+        return turns
+
+    @property
+    def _moment(self) -> datetime:
+        return self.now.replace(microsecond=0)
+
+    def _hand_over(self, batch: TrialBatch) -> None:
+        if self._ledger is None:
+            return
+        self._ledger.add(batch.spec.trials, batch.status.trials if batch.status else [])
+        if batch.spec.stop is not None:
+            self._ledger.stop(batch.spec.stop)
+        self._publish()
+
+    def _publish(self) -> None:
+        assert self._ledger is not None
+        changed = {status.number: status for status in self._ledger.take_changes()}
+        for name, batch in self.batches.items():
+            touched = [t.number for t in batch.spec.trials if t.number in changed]
+            if touched:
+                known = {s.number: s for s in batch.status.trials} if batch.status else {}
+                known |= {number: changed[number] for number in touched}
+                self.batches[name] = _with_statuses(batch, [known[n] for n in sorted(known)])
+
+    # ------------------------------------------------------------------ what anyone may read
+
+    @property
+    def status(self) -> ExperimentStatus:
+        """The Experiment's status."""
+        assert self.experiment.status is not None
+        return self.experiment.status
+
+    @property
+    def trials(self) -> list[Trial]:
+        """All trials by number."""
+        return trials_of(list(self.batches.values()))
+
+    def condition(self, kind: str) -> Condition | None:
+        """A condition by its type."""
+        return next((c for c in self.status.conditions if c.type == kind), None)
+
+    def reason(self, kind: str) -> tuple[str, str] | None:
+        """Status and reason of a condition."""
+        found = self.condition(kind)
+        return (found.status, found.reason) if found else None
+
+
+def _with_statuses(batch: TrialBatch, statuses: list[TrialStatus]) -> TrialBatch:
+    status = TrialBatchStatus(
+        trials=statuses,
+        counts=count_states(statuses),
+        refused=batch.status.refused if batch.status else None,
+    )
+    return batch.model_copy(update={"status": status})

@@ -1,0 +1,242 @@
+"""Random histories: whatever happens to an experiment, in whatever order, these things hold."""
+
+from __future__ import annotations
+
+import math
+
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
+from planned_world import MAXIMIZE, METRIC, MINIMIZE, World, experiment_of
+
+from sparksweep.api import (
+    AlgorithmName,
+    ConditionType,
+    ExperimentStatus,
+    ObjectiveType,
+    TrialState,
+    TrialStatus,
+    limits,
+)
+from sparksweep_operator.planner import DriverState
+from sparksweep_operator.search import create
+
+values = st.none() | st.sampled_from([math.nan, -1e300, -3.0, -1.0, 0.0, 0.5, 0.5, 1.0, 7.25])
+
+
+class Histories(RuleBasedStateMachine):
+    """One experiment that everything happens to."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.finished: dict[int, TrialStatus] = {}
+        self.end: ExperimentStatus | None = None
+        self.best: float | None = None
+
+    @initialize(
+        points=st.integers(1, 350) | st.none(),
+        most=st.integers(1, 350),
+        is_bounded=st.booleans(),
+        is_random=st.booleans(),
+        objective=st.sampled_from([None, MAXIMIZE, MINIMIZE]),
+        goal=st.none() | st.sampled_from([-3.0, 0.5, 7.0]),
+        most_failed=st.none() | st.integers(0, 20),
+        deadline=st.none() | st.integers(1, 500),
+        parallel=st.integers(1, 80),
+        retries=st.integers(0, 2),
+        suspend=st.booleans(),
+    )
+    def create(
+        self, points, most, is_bounded, is_random, objective, goal, most_failed, deadline,
+        parallel, retries, suspend,
+    ):  # fmt: skip
+        self.world = World(
+            experiment_of(
+                points=points,
+                algorithm=AlgorithmName.RANDOM
+                if is_random or points is None
+                else AlgorithmName.GRID,
+                max_trial_count=most if is_bounded or points is None else None,
+                objective=objective and objective.model_copy(update={"goal": goal}),
+                max_failed_trial_count=most_failed,
+                active_deadline_seconds=deadline,
+                parallel_trial_count=parallel,
+                retries=retries,
+                suspend=suspend,
+            )
+        )
+        self.turn()
+
+    @rule()
+    def turn(self) -> None:
+        world = self.world
+        turn = world.turn()
+        check_status(world)
+        again = world.ask()
+        if world.driver is DriverState.ABSENT and not turn.finished and not turn.driver_wanted:
+            # The plan ended the driver, which is news to the next one.
+            world.turn()
+            again = world.ask()
+        assert again.batches == ()
+        assert again.status == world.status
+        if self.end is not None:
+            assert world.status == self.end, "an end is for good"
+            assert (turn.batches, turn.driver_wanted) == ((), False)
+        if turn.finished:
+            self.end = world.status
+        self.check_trials()
+
+    def check_trials(self) -> None:
+        world = self.world
+        trials = world.trials
+        assert [trial.number for trial in trials] == list(range(1, len(trials) + 1))
+        replayed = create(world.experiment.spec).propose([], len(trials))
+        assert [trial.spec.parameters for trial in trials] == replayed
+        for batch in world.batches.values():
+            assert 1 <= len(batch.spec.trials) <= limits.BATCH_TRIALS
+        for trial in trials:
+            if trial.number in self.finished:
+                assert trial.status == self.finished[trial.number], "a finished trial has changed"
+            elif trial.state.is_finished:
+                self.finished[trial.number] = trial.status
+        best = best_value(world)
+        reported = world.status.best_trial
+        if best is None:
+            assert reported is None
+            assert self.best is None
+        else:
+            assert reported is not None
+            assert (reported.objective, reported.number) == best
+            self.best = best[0]
+
+    @precondition(lambda self: self.world.driver is DriverState.ABSENT)
+    @rule()
+    def driver_is_being_started(self) -> None:
+        self.world.driver = DriverState.STARTING
+
+    @precondition(lambda self: self.world.driver is not DriverState.RUNNING)
+    @rule()
+    def driver_starts(self) -> None:
+        if self.world.ask().driver_wanted:
+            self.world.start_driver()
+
+    @rule()
+    def driver_dies(self) -> None:
+        self.world.end_driver()
+
+    @rule()
+    def trials_begin(self) -> None:
+        self.world.begin()
+
+    @precondition(lambda self: self.world.busy_slots)
+    @rule(data=st.data())
+    def trials_end(self, data: st.DataObject) -> None:
+        slots = data.draw(st.lists(st.sampled_from(self.world.busy_slots), unique=True))
+        outcome = data.draw(st.lists(values, min_size=1, max_size=4))
+        for place, slot in enumerate(slots):
+            self.world.end(slot, outcome[place % len(outcome)])
+
+    @rule(rounds=st.integers(1, 30), value=values)
+    def many_trials_run(self, rounds: int, value: float | None) -> None:
+        for _ in range(rounds):
+            self.world.begin()
+            for slot in self.world.busy_slots:
+                self.world.end(slot, value)
+
+    @precondition(lambda self: self.world.busy_slots)
+    @rule(data=st.data())
+    def a_slot_is_lost(self, data: st.DataObject) -> None:
+        self.world.lose(data.draw(st.sampled_from(self.world.busy_slots)))
+
+    @rule(suspend=st.booleans())
+    def suspend_or_resume(self, suspend: bool) -> None:
+        self.world.change(suspend=suspend)
+
+    @rule(most=st.integers(1, 400))
+    def change_how_many_trials(self, most: int) -> None:
+        self.world.change(max_trial_count=most)
+
+    @rule(most=st.none() | st.integers(0, 40))
+    def change_how_many_may_fail(self, most: int | None) -> None:
+        self.world.change(max_failed_trial_count=most)
+
+    @rule(parallel=st.integers(1, 80))
+    def change_how_many_run_at_once(self, parallel: int) -> None:
+        for slot in self.world.busy_slots:
+            if slot >= parallel:
+                self.world.lose(slot)
+        self.world.change(parallel_trial_count=parallel)
+
+    @rule(deadline=st.none() | st.integers(1, 500))
+    def change_the_deadline(self, deadline: int | None) -> None:
+        self.world.change(active_deadline_seconds=deadline)
+
+    @rule(seconds=st.floats(-100, 200))
+    def time_passes(self, seconds: float) -> None:
+        self.world.wait(seconds)
+
+    @precondition(lambda self: self.end is None)
+    @rule()
+    def the_status_is_wiped(self) -> None:
+        self.world.wipe_status()
+        self.turn()
+
+    @precondition(lambda self: self.end is None and self.world.batches)
+    @rule(message=st.text(max_size=50))
+    def the_function_is_refused(self, message: str) -> None:
+        self.world.refuse(message)
+
+    def teardown(self) -> None:
+        """Left alone, it ends, once, and says why."""
+        if not hasattr(self, "world"):
+            return
+        self.world.change(suspend=False)
+        self.world.run([-1.0, None, -2.0])
+        self.turn()
+        assert self.end is not None
+        ends = [
+            condition
+            for condition in self.end.conditions
+            if condition.type in (ConditionType.COMPLETE, ConditionType.FAILED)
+        ]
+        assert [end.status for end in ends] == ["True"]
+        assert self.end.trials.pending == self.end.trials.running == 0
+        assert self.end.completion_time is not None
+
+
+def check_status(world: World) -> None:
+    status = world.status
+    counts = status.trials
+    states = (counts.pending, counts.running, counts.succeeded, counts.failed, counts.stopped)
+    assert counts.created == sum(states) == len(world.trials)
+    assert counts.expected is None or counts.created <= counts.expected
+    ended = dict.fromkeys(TrialState, 0)
+    for trial in world.trials:
+        ended[trial.state] += 1
+    assert counts.succeeded == ended[TrialState.SUCCEEDED]
+    assert counts.failed == ended[TrialState.FAILED]
+    kinds = [condition.type for condition in status.conditions]
+    assert kinds == sorted(set(kinds), key=list(ConditionType).index)
+    assert status.observed_generation == world.experiment.metadata.generation or (
+        status.completion_time is not None
+    )
+    numbers = [trial.number for trial in status.recent_trials]
+    assert numbers == sorted(set(numbers))
+    assert len(status.to_json()) <= 10_000
+
+
+def best_value(world: World) -> tuple[float, int] | None:
+    objective = world.experiment.spec.objective
+    if objective is None:
+        return None
+    sign = 1 if objective.type is ObjectiveType.MINIMIZE else -1
+    found = [
+        (sign * trial.status.metrics[METRIC], trial.number)
+        for trial in world.trials
+        if trial.state is TrialState.SUCCEEDED
+    ]
+    return (sign * min(found)[0], min(found)[1]) if found else None
+
+
+TestHistories = Histories.TestCase
+TestHistories.settings = settings(max_examples=80, stateful_step_count=30, deadline=None)
