@@ -27,16 +27,15 @@ KATIB_FIELDS = {
 }
 """By path without indices."""
 
-KATIB_ALGORITHMS = frozenset(
-    {
-        "bayesianoptimization",
-        "cmaes",
-        "darts",
-        "enas",
-        "hyperband",
-        "multivariate-tpe",
-        "pbt",
-        "sobol",
-        "tpe",
-    }
+# A tuple: what a user wrote in the name's place is looked up, and may be a list.
+KATIB_ALGORITHMS = (
+    "bayesianoptimization",
+    "cmaes",
+    "darts",
+    "enas",
+    "hyperband",
+    "multivariate-tpe",
+    "pbt",
+    "sobol",
+    "tpe",
 )
