@@ -21,15 +21,23 @@ MAX_CHARACTERS = 1_500_000
 DOCUMENT = "document"
 """The path of a finding that is about the text as a whole."""
 
+_BOOLEANS = "|".join(
+    form
+    for word in ("y", "n", "yes", "no", "true", "false", "on", "off")
+    for form in (word, word.capitalize(), word.upper())
+)
 _SCALARS = (
-    ("bool", r"^(?:y|n|yes|no|true|false|on|off)$", "yYnNtTfFoO"),
+    ("bool", rf"^(?:{_BOOLEANS})$", "yYnNtTfFoO"),
     ("int", r"^[-+]?(?:0b[01_]+|0o?[0-7_]+|0x[0-9a-fA-F_]+|0|[1-9][0-9_]*)$", "-+0123456789"),
     (
         "float",
-        r"^(?:[-+]?(?:[.][0-9]+|[0-9]+(?:[.][0-9]*)?)(?:[eE][-+]?[0-9]+)?|[-+]?[.]inf|[.]nan)$",
+        r"^(?:[-+]?(?:[.][0-9]+|[0-9]+(?:[.][0-9]*)?)(?:[eE][-+]?[0-9]+)?|[-+]?[.](?:inf|Inf|INF)|[.](?:nan|NaN|NAN))$",
         "-+0123456789.",
     ),
 )
+_TEXT = "tag:yaml.org,2002:str"
+_LINE_BREAKS = re.compile("[\x85\u2028\u2029]")
+_KEYS = (_TEXT, "tag:yaml.org,2002:merge")
 _KEPT = ("tag:yaml.org,2002:null", "tag:yaml.org,2002:merge")
 
 
@@ -51,15 +59,22 @@ def _use_kubernetes_rules(cls: type[_Loader] | type[_Dumper]) -> None:
         for first, resolvers in cls.yaml_implicit_resolvers.items()
     }
     for name, pattern, first in _SCALARS:
-        # Booleans come as "true", "True" and "TRUE"; "tRUE" is no harm.
-        compiled = re.compile(pattern, re.IGNORECASE)
-        cls.add_implicit_resolver(f"tag:yaml.org,2002:{name}", compiled, list(first))
+        cls.add_implicit_resolver(f"tag:yaml.org,2002:{name}", re.compile(pattern), list(first))
 
 
 _use_kubernetes_rules(_Loader)
 _use_kubernetes_rules(_Dumper)
 # PyYAML knows no "y" and "n".
 _Loader.bool_values = {**yaml.SafeLoader.bool_values, "y": True, "n": False}
+
+
+def _represent_text(dumper: _Dumper, text: str) -> yaml.ScalarNode:
+    # PyYAML would write these line breaks as they are, and read them back as spaces.
+    style = '"' if _LINE_BREAKS.search(text) else None
+    return dumper.represent_scalar(_TEXT, text, style=style)
+
+
+_Dumper.add_representer(str, _represent_text)
 
 
 def parse_yaml(text: str) -> dict[str, Any]:
@@ -70,26 +85,14 @@ def parse_yaml(text: str) -> dict[str, Any]:
     """
     if len(text) > MAX_CHARACTERS:
         raise _invalid(f"has {len(text):,} characters, at most {MAX_CHARACTERS:,} are read")
-    loader = _Loader(text)
     try:
-        node = _only_document(loader)
-        if _expanded_size(node, {}) > MAX_CHARACTERS:
-            raise _invalid(f"its aliases expand to more than {MAX_CHARACTERS:,} characters")
-        duplicates = list(_repeated_keys(node, "", set()))
-        if duplicates:
-            raise InvalidExperiment(duplicates)
-        document = loader.construct_document(node)
+        document = _read(text)
     except yaml.MarkedYAMLError as error:
         raise _invalid(f"{_place(error.problem_mark)}{error.problem}") from error
     except yaml.YAMLError as error:
         raise _invalid(f"is not YAML: {error}") from error
     except RecursionError as error:
         raise _invalid("is nested too deeply") from error
-    except ValueError as error:
-        # Python converts no more than 4,300 digits to an integer.
-        raise _invalid(f"has a number that can't be read: {error}") from error
-    finally:
-        loader.dispose()
     if not isinstance(document, dict):
         raise _invalid(
             f"is a {type(document).__name__}: an Experiment is a mapping of apiVersion, kind, metadata and spec"
@@ -100,6 +103,21 @@ def parse_yaml(text: str) -> dict[str, Any]:
 def dump_yaml(document: Any) -> str:
     """JSON values as YAML that `parse_yaml` and ``kubectl`` read as the same values."""
     return yaml.dump(document, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=100)
+
+
+def _read(text: str) -> Any:
+    loader = _Loader(text)
+    node = _only_document(loader)
+    if _expanded_size(node, {}) > MAX_CHARACTERS:
+        raise _invalid(f"its aliases expand to more than {MAX_CHARACTERS:,} characters")
+    wrong_keys = list(_wrong_keys(node, "", set()))
+    if wrong_keys:
+        raise InvalidExperiment(wrong_keys)
+    try:
+        return loader.construct_document(node)
+    except ValueError as error:
+        # Python converts no more than 4,300 digits to an integer.
+        raise _invalid(f"has a number that can't be read: {error}") from error
 
 
 def _invalid(message: str) -> InvalidExperiment:
@@ -146,19 +164,21 @@ def _children(node: yaml.Node) -> Iterator[yaml.Node]:
             yield child
 
 
-def _repeated_keys(node: yaml.Node, path: str, seen: set[int]) -> Iterator[FieldError]:
+def _wrong_keys(node: yaml.Node, path: str, seen: set[int]) -> Iterator[FieldError]:
     if id(node) in seen:
         return
     seen.add(id(node))
     if isinstance(node, yaml.SequenceNode):
         for index, child in enumerate(node.value):
-            yield from _repeated_keys(child, f"{path}[{index}]", seen)
+            yield from _wrong_keys(child, f"{path}[{index}]", seen)
     elif isinstance(node, yaml.MappingNode):
         lines: dict[str, int] = {}
         for key, child in node.value:
             line = key.start_mark.line + 1
-            if not isinstance(key, yaml.ScalarNode):
-                yield FieldError(path or DOCUMENT, f"line {line}: a key must be text")
+            if key.tag not in _KEYS:
+                written = f": write '{key.value}'" if isinstance(key, yaml.ScalarNode) else ""
+                message = f"line {line}: a key must be text{written}"
+                yield FieldError(path or DOCUMENT, message)
                 continue
             place = f"{path}.{key.value}" if path else key.value
             if key.value in lines:
@@ -166,4 +186,4 @@ def _repeated_keys(node: yaml.Node, path: str, seen: set[int]) -> Iterator[Field
                     place, f"is given twice, in lines {lines[key.value]} and {line}: keep one"
                 )
             lines.setdefault(key.value, line)
-            yield from _repeated_keys(child, place, seen)
+            yield from _wrong_keys(child, place, seen)
