@@ -1,0 +1,18 @@
+"""TensorBoard's log directory of a trial: ``keras.callbacks.TensorBoard(tensorboard.logdir())``.
+
+For training code: standard library only.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+__all__ = ["logdir"]
+
+
+def logdir() -> str:
+    """The directory for this trial's TensorBoard events, made if need be; outside a trial ``./tensorboard``."""
+    directory = Path(os.environ.get("SPARKSWEEP_LOGDIR") or Path.cwd() / "tensorboard")
+    directory.mkdir(parents=True, exist_ok=True)
+    return str(directory)

@@ -1,0 +1,43 @@
+"""What was seen of one trial: what `supervisor` finds out and `outcomes` judges."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum, auto
+
+
+class Cause(Enum):
+    """Who ended a trial that did not end by itself."""
+
+    STOP = auto()
+    TIMEOUT = auto()
+    MEMORY = auto()
+    """We, for memory over the limit."""
+    KERNEL = auto()
+    """The kernel, for want of memory."""
+    SERVER_LOST = auto()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Limits:
+    """What a trial may use."""
+
+    memory_bytes: int
+    timeout_s: float | None
+    grace_s: float
+    """Seconds between SIGTERM and SIGKILL."""
+
+
+@dataclass(kw_only=True)
+class Facts:
+    """What was seen of one trial."""
+
+    limits: Limits
+    cause: Cause | None = None
+    exit_code: int | None = None
+    """Exit code, or minus the signal's number; None when the trial was not started, or its end was not seen."""
+    result: bytes = b""
+    """What the trial's process said of itself."""
+    peak_bytes: int = 0
+    detail: str = ""
+    """Why it was not started, or how the fork server ended."""

@@ -1,0 +1,73 @@
+"""What a trial's function returned, as bounded JSON. Pure; runs in the trial's process, so standard library only.
+
+Shapes, one of::
+
+    {"none": true}
+    {"number": 0.5}                                  NaN and infinities too, as Python's json writes them
+    {"metrics": {"accuracy": 0.5, "note": {"other": "str 'x'"}}}
+    {"other": "list [0.5]"}                          neither of these
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+MAX_METRICS = 32
+MAX_NAME = 128
+MAX_TEXT = 80
+
+
+def describe(value: object, wanted: Sequence[str]) -> dict[str, Any]:
+    """The value in one of the shapes above.
+
+    Args:
+        value: what the function returned.
+        wanted: metrics that must not fall victim to the bound when a mapping is large.
+    """
+    if value is None:
+        return {"none": True}
+    if isinstance(value, Mapping):
+        return {"metrics": _metrics(value, wanted)}
+    return _number_or_other(value)
+
+
+def _metrics(value: Mapping[Any, object], wanted: Sequence[str]) -> dict[str, Any]:
+    chosen = [key for key in wanted if key in value]
+    chosen += [key for key in value if key not in chosen][: MAX_METRICS - len(chosen)]
+    metrics: dict[str, Any] = {}
+    for key in chosen:
+        described = _number_or_other(value[key])
+        metrics[str(key)[:MAX_NAME]] = described.get("number", described)
+    return metrics
+
+
+def _number_or_other(value: object) -> dict[str, Any]:
+    number = as_number(value)
+    return {"other": _text(value)} if number is None else {"number": number}
+
+
+def as_number(value: object) -> float | None:
+    """The value as a float; None if it is no number.
+
+    Numbers are what Python takes for a float and is neither text nor a truth value: int, float, Decimal, NumPy's
+    scalars, and arrays and tensors without dimensions. Too large an int is infinite.
+    """
+    if isinstance(value, (bool, str, bytes, bytearray)) or not hasattr(type(value), "__float__"):
+        return None
+    if "bool" in str(getattr(value, "dtype", "")) or "complex" in str(getattr(value, "dtype", "")):
+        return None
+    if len(getattr(value, "shape", ())) > 0:
+        return None
+    try:
+        return float(value)  # type: ignore[arg-type]
+    except OverflowError:
+        return math.inf if value > 0 else -math.inf  # type: ignore[operator]
+    except (TypeError, ValueError):
+        return None
+
+
+def _text(value: object) -> str:
+    text = " ".join(repr(value).split())
+    return f"{type(value).__name__} {text}"[:MAX_TEXT]
