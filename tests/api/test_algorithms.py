@@ -1,0 +1,86 @@
+"""Settings of the algorithms: their defaults, and their values at the bounds."""
+
+from __future__ import annotations
+
+import pytest
+
+from sparksweep.api import Algorithm, AlgorithmName, AlgorithmSetting
+from sparksweep.api.algorithms import SETTINGS, check_settings, settings_of
+from sparksweep.errors import InvalidExperiment
+
+
+def algorithm(name: AlgorithmName, **settings: str) -> Algorithm:
+    return Algorithm(
+        algorithm_name=name,
+        algorithm_settings=[
+            AlgorithmSetting(name=key, value=text) for key, text in settings.items()
+        ],
+    )
+
+
+def test_settings_that_are_not_given_have_defaults() -> None:
+    assert settings_of(algorithm(AlgorithmName.GRID)) == {}
+    assert settings_of(algorithm(AlgorithmName.RANDOM)) == {"seed": 0}
+    assert settings_of(algorithm(AlgorithmName.DIFFERENTIAL_EVOLUTION)) == {
+        "population": 10,
+        "generations": 10,
+        "mutation": 0.5,
+        "crossover": 0.7,
+        "seed": 0,
+    }
+
+
+def test_katibs_random_state_is_the_seed() -> None:
+    assert settings_of(algorithm(AlgorithmName.RANDOM, random_state="42")) == {"seed": 42}
+
+
+@pytest.mark.parametrize("name", SETTINGS)
+def test_defaults_are_values_that_could_be_given(name: AlgorithmName) -> None:
+    given = {key: str(setting.default) for key, setting in SETTINGS[name].items()}
+    assert settings_of(algorithm(name, **given)) == settings_of(algorithm(name))
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "value"),
+    [
+        ("population", "4", 4),
+        ("population", "10000", 10000),
+        ("population", "+12", 12),
+        ("generations", "1", 1),
+        ("mutation", "2", 2.0),
+        ("mutation", "1e-9", 1e-9),
+        ("crossover", "0", 0.0),
+        ("crossover", "1.0", 1.0),
+        ("seed", "9223372036854775807", 2**63 - 1),
+    ],
+)
+def test_a_value_at_the_bound_is_taken(name: str, text: str, value: float) -> None:
+    taken = settings_of(algorithm(AlgorithmName.DIFFERENTIAL_EVOLUTION, **{name: text}))[name]
+    assert taken == value
+    assert type(taken) is type(value)
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("population", "3"),
+        ("population", "10001"),
+        ("population", "1_0"),
+        ("population", "1e1"),
+        ("population", ""),
+        ("generations", "-1"),
+        ("mutation", "2.0001"),
+        ("mutation", "inf"),
+        ("mutation", " 1"),
+        ("crossover", "-0.1"),
+        ("crossover", "0.1.0"),
+        ("seed", "9223372036854775808"),
+        ("seed", "9" * 256),
+    ],
+)
+def test_a_value_beyond_the_bound_is_refused(name: str, text: str) -> None:
+    refused = algorithm(AlgorithmName.DIFFERENTIAL_EVOLUTION, **{name: text})
+    (error,) = check_settings(refused)
+    assert error.path == "spec.algorithm.algorithmSettings[0].value"
+    with pytest.raises(InvalidExperiment, match="is not a"):
+        settings_of(refused)
