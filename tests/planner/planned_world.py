@@ -21,19 +21,25 @@ from sparksweep.api import (
     FeasibleSpace,
     Objective,
     ObjectiveType,
+    ObjectMeta,
     Parameter,
     ParameterType,
     Trial,
     TrialBatch,
+    TrialBatchSpec,
     TrialBatchStatus,
     TrialReason,
+    TrialSpec,
     TrialState,
     TrialStatus,
     TrialTemplate,
+    batch_name,
     count_states,
+    limits,
     trials_of,
 )
 from sparksweep_operator.planner import DriverState, DriverView, Plan, plan
+from sparksweep_operator.search import create
 from sparksweep_trainer.ledger import Ledger
 from sparksweep_trainer.protocol import Outcome
 
@@ -45,7 +51,9 @@ MINIMIZE = Objective(type=ObjectiveType.MINIMIZE, objective_metric_name=METRIC)
 
 def integers(count: int) -> Parameter:
     """A parameter with so many values."""
-    space = FeasibleSpace(min="1", max=str(count))
+    # Its last 39 digits are zeros when it is too long to be written out.
+    most = str(count) if count < 10**39 else f"{count // 10**39}e39"
+    space = FeasibleSpace(min="1", max=most)
     return Parameter(name="x", parameter_type=ParameterType.INT, feasible_space=space)
 
 
@@ -91,7 +99,6 @@ class World:
         self.now = START
         self.driver = DriverState.ABSENT
         self.deleted = False
-        self.writes = 0
         self._ledger: Ledger | None = None
         self._runs: dict[int, tuple[int, int]] = {}
 
@@ -108,9 +115,14 @@ class World:
         for batch in turn.batches:
             known = self.batches.get(batch.metadata.name)
             assert batch.status == (known.status if known else None), "the status is the driver's"
-        for batch in turn.batches:
-            self.put(batch)
+            self._write_spec(batch)
         self._write(turn.status)
+        again = self.ask()
+        assert again.batches == (), "planning again changes nothing"
+        assert again.status == self.status
+        assert again.driver_wanted == turn.driver_wanted
+        for batch in turn.batches:
+            self._hand_over(self.batches[batch.metadata.name])
         if not turn.driver_wanted:
             self.end_driver()
         self.deleted = turn.expired
@@ -123,16 +135,6 @@ class World:
             if turn.driver_wanted and self.driver is not DriverState.RUNNING:
                 self.start_driver()
         return turn
-
-    def put(self, batch: TrialBatch) -> None:
-        """Write a batch's spec; the driver sees it."""
-        kept = self.batches.get(batch.metadata.name)
-        status = kept.status if kept else None
-        written = TrialBatch.model_validate_json(batch.to_json())
-        written = written.model_copy(update={"status": status})
-        self.batches[batch.metadata.name] = written
-        self.writes += 1
-        self._hand_over(written)
 
     def change(self, **spec: Any) -> None:
         """What a user does with `kubectl edit`."""
@@ -152,6 +154,12 @@ class World:
     def wait(self, seconds: float) -> None:
         """Let time pass; it may run backwards."""
         self.now += timedelta(seconds=seconds)
+
+    def _write_spec(self, batch: TrialBatch) -> None:
+        kept = self.batches.get(batch.metadata.name)
+        written = TrialBatch.model_validate_json(batch.to_json())
+        update = {"status": kept.status if kept else None}
+        self.batches[batch.metadata.name] = written.model_copy(update=update)
 
     def _write(self, status: ExperimentStatus) -> None:
         read = ExperimentStatus.model_validate_json(status.to_json())
@@ -303,3 +311,21 @@ def _with_statuses(batch: TrialBatch, statuses: list[TrialStatus]) -> TrialBatch
         refused=batch.status.refused if batch.status else None,
     )
     return batch.model_copy(update={"status": status})
+
+
+def world_of(experiment: Experiment, statuses: Sequence[TrialStatus]) -> World:
+    """A world in which so many trials were made and became this."""
+    world = World(experiment)
+    points = create(experiment.spec).propose([], len(statuses))
+    for index, start in enumerate(range(0, len(statuses), limits.BATCH_TRIALS)):
+        part = statuses[start : start + limits.BATCH_TRIALS]
+        trials = [
+            TrialSpec(number=status.number, parameters=points[status.number - 1]) for status in part
+        ]
+        batch = TrialBatch(
+            metadata=ObjectMeta(name=batch_name("digits", index)),
+            spec=TrialBatchSpec(experiment="digits", index=index, trials=trials),
+        )
+        world.batches[batch.metadata.name] = _with_statuses(batch, list(part))
+    world.driver = DriverState.RUNNING
+    return world

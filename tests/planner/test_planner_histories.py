@@ -72,13 +72,6 @@ class Histories(RuleBasedStateMachine):
         world = self.world
         turn = world.turn()
         check_status(world)
-        again = world.ask()
-        if world.driver is DriverState.ABSENT and not turn.finished and not turn.driver_wanted:
-            # The plan ended the driver, which is news to the next one.
-            world.turn()
-            again = world.ask()
-        assert again.batches == ()
-        assert again.status == world.status
         if self.end is not None:
             assert world.status == self.end, "an end is for good"
             assert (turn.batches, turn.driver_wanted) == ((), False)
