@@ -11,6 +11,7 @@ the last end: its limit is 1.
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import math
 import statistics
@@ -88,7 +89,7 @@ def lost(notes: Sequence[Note]) -> list[float]:
     gaps = []
     for slot in {note.slot for note in notes}:
         own = sorted((note for note in notes if note.slot == slot), key=lambda note: note.begin)
-        gaps += [after.begin - before.end for before, after in zip(own, own[1:], strict=False)]
+        gaps += [after.begin - before.end for before, after in itertools.pairwise(own)]
     return gaps
 
 

@@ -83,7 +83,7 @@ def test_kill_9_and_resume_runs_every_trial_once(tmp_path: Path) -> None:
     process = start(file, directory)
     wait_until(lambda: len(ended(tmp_path)) >= 4, "four trials ended")
     process.kill()
-    process.wait()
+    process.communicate()
     # Nobody is left to end them, and still they end.
     wait_until(lambda: not processes_with("SPARKSWEEP_EXPERIMENT=killed"), "no trial runs on", 15)
     finished = {n for n, t in trials_of(directory).items() if t["state"] == "Succeeded"}
