@@ -194,6 +194,37 @@ def test_what_keeps_the_driver_is_said() -> None:
     assert (running.reason, running.message) == ("WaitingForDriver", "0/3 nodes have a free GPU.")
 
 
+def test_what_keeps_every_executor_is_said() -> None:
+    world = World(experiment_of(points=10))
+    world.settle()
+    view = DriverView(state=DriverState.RUNNING, message="0/2 nodes are available")
+    status = plan(world.experiment, list(world.batches.values()), view, world.now).status
+    (running,) = [item for item in status.conditions if item.type == "Running"]
+    assert (running.status, running.reason) == ("False", "WaitingForExecutors")
+    assert running.message == "0/2 nodes are available"
+
+
+def test_what_keeps_some_executors_is_said_beside_the_trials_that_run() -> None:
+    world = World(experiment_of(points=10, parallel_trial_count=3))
+    world.settle()
+    world.begin()
+    view = DriverView(state=DriverState.RUNNING, message="One of 3 executors waits.")
+    status = plan(world.experiment, list(world.batches.values()), view, world.now).status
+    (running,) = [item for item in status.conditions if item.type == "Running"]
+    assert (running.status, running.reason) == ("True", "TrialsRunning")
+    assert running.message == "Trials run, at most 3 at once. One of 3 executors waits."
+
+
+def test_a_changed_parallelism_is_told_in_the_newest_batch_alone() -> None:
+    world = World(experiment_of(points=150, parallel_trial_count=70))
+    world.settle()
+    assert [batch.spec.parallel_trial_count for batch in world.batches.values()] == [70, 70]
+    world.change(parallel_trial_count=5)
+    (batch,) = world.turn().batches
+    assert (batch.spec.index, batch.spec.parallel_trial_count) == (1, 5)
+    assert [batch.spec.parallel_trial_count for batch in world.batches.values()] == [70, 5]
+
+
 def test_a_lost_status_is_made_again_from_the_batches() -> None:
     world = World(experiment_of(points=300))
     world.settle()

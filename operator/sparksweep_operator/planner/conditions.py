@@ -106,7 +106,12 @@ def _running(view: Snapshot, ending: Ending | None, *, finished: bool) -> Findin
         message = "No trials are started while spec.suspend is true."
         return Finding(kind, False, ExperimentReason.SUSPENDED_BY_USER, message)
     if view.driver.state is DriverState.RUNNING:
+        if view.driver.message and view.counts.running == 0:
+            reason = ExperimentReason.WAITING_FOR_EXECUTORS
+            return Finding(kind, False, reason, view.driver.message)
         message = f"Trials run, at most {view.spec.parallel_trial_count} at once."
+        if view.driver.message:
+            message = f"{message} {view.driver.message}"
         return Finding(kind, True, ExperimentReason.TRIALS_RUNNING, message)
     message = view.driver.message or "The Spark driver is being started."
     return Finding(kind, False, ExperimentReason.WAITING_FOR_DRIVER, message)

@@ -19,8 +19,18 @@ AHEAD = 2
 
 
 def next_batches(view: Snapshot) -> list[TrialBatch]:
-    """The last batch, if trials were appended to it, and new batches."""
+    """The last batch, if trials were appended to it or the parallelism has changed, and new batches."""
     batches = list(view.batches)
+    new = _with_new_trials(view, batches)
+    if new or not batches:
+        return new
+    parallel = view.spec.parallel_trial_count
+    return (
+        [] if batches[-1].spec.parallel_trial_count == parallel else [_told(batches[-1], parallel)]
+    )
+
+
+def _with_new_trials(view: Snapshot, batches: list[TrialBatch]) -> list[TrialBatch]:
     count = _wanted(view)
     if count <= 0:
         return []
@@ -32,7 +42,8 @@ def next_batches(view: Snapshot) -> list[TrialBatch]:
     changed = []
     room = _room(batches[-1]) if batches else 0
     if room and trials:
-        changed.append(_appended(batches[-1], trials[:room]))
+        last = _appended(batches[-1], trials[:room])
+        changed.append(_told(last, view.spec.parallel_trial_count))
     index = batches[-1].spec.index + 1 if batches else 0
     for start in range(room, len(trials), limits.BATCH_TRIALS):
         chunk = trials[start : start + limits.BATCH_TRIALS]
@@ -43,7 +54,11 @@ def next_batches(view: Snapshot) -> list[TrialBatch]:
 
 def _wanted(view: Snapshot) -> int:
     """How many trials to make. Where results don't matter, whole batches: that takes the fewest writes."""
-    missing = AHEAD * view.spec.parallel_trial_count - view.counts.pending
+    ahead = AHEAD * view.spec.parallel_trial_count
+    if view.algorithm.ignores_results:
+        # The planner turns once a second at most: that must not limit short trials to a few a second.
+        ahead = max(ahead, limits.BATCH_TRIALS)
+    missing = ahead - view.counts.pending
     last = view.trials[-1].number if view.trials else 0
     if missing <= 0 or last >= view.limit:
         return 0
@@ -63,6 +78,12 @@ def _appended(batch: TrialBatch, trials: list[TrialSpec]) -> TrialBatch:
     return batch.model_copy(update={"spec": spec})
 
 
+def _told(batch: TrialBatch, parallel: int) -> TrialBatch:
+    return batch.model_copy(
+        update={"spec": batch.spec.model_copy(update={"parallel_trial_count": parallel})}
+    )
+
+
 def _new(experiment: Experiment, index: int, trials: list[TrialSpec]) -> TrialBatch:
     metadata = experiment.metadata
     return TrialBatch(
@@ -72,7 +93,12 @@ def _new(experiment: Experiment, index: int, trials: list[TrialSpec]) -> TrialBa
             labels={EXPERIMENT_LABEL: metadata.name},
             owner_references=_owners(experiment),
         ),
-        spec=TrialBatchSpec(experiment=metadata.name, index=index, trials=trials),
+        spec=TrialBatchSpec(
+            experiment=metadata.name,
+            index=index,
+            trials=trials,
+            parallel_trial_count=experiment.spec.parallel_trial_count,
+        ),
     )
 
 

@@ -26,7 +26,7 @@ class DriverView:
 
     state: DriverState
     message: str = ""
-    """For a person, when something keeps the driver from running: "0/3 nodes are available: ..."."""
+    """For a person, when something keeps the driver or its executors from running: "0/3 nodes are available: ..."."""
 
 
 @dataclass(frozen=True, slots=True)

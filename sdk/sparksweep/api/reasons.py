@@ -82,6 +82,9 @@ class ExperimentReason(StrEnum):
     # Running
     TRIALS_RUNNING = "TrialsRunning"
     WAITING_FOR_DRIVER = "WaitingForDriver"
+    """The driver's pod is being started, or can't be."""
+    WAITING_FOR_EXECUTORS = "WaitingForExecutors"
+    """No executor runs yet, or none can."""
     STOPPING = "Stopping"
     """The end is decided; trials that still run are being stopped."""
     FINISHED = "Finished"

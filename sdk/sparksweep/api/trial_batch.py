@@ -60,6 +60,8 @@ class TrialBatchSpec(Model):
     """The batch's place among its Experiment's, from 0."""
     trials: Annotated[list[TrialSpec], list_map("number", max_length=limits.BATCH_TRIALS)] = []
     """The trials."""
+    parallel_trial_count: Annotated[int | None, Field(ge=1, le=limits.PARALLEL_TRIALS)] = None
+    """Trials at once, of the whole Experiment. Of its batches, the newest says what counts."""
     stop: Stop | None = None
     """Set when the experiment ends before its trials do."""
 
@@ -69,6 +71,8 @@ class TrialBatchStatus(Model):
 
     observed_generation: Annotated[int | None, Field(ge=0)] = None
     """Generation of the spec that the driver saw last."""
+    driver: Annotated[str | None, Field(max_length=253)] = None
+    """The driver that wrote this last. One that finds a later driver's name here has been replaced, and ends."""
     progress: Annotated[str | None, Field(max_length=32)] = None
     """Finished and listed trials, for ``kubectl get``: "12/100"."""
     counts: TrialCounts = TrialCounts()
