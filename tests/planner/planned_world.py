@@ -251,11 +251,14 @@ class World:
     def run(self, values: Sequence[float | None]) -> list[Plan]:
         """Plan and run trials until the experiment ends; trial n gets values[n - 1], repeated as often as needed."""
         turns = [self.settle()]
-        while not turns[-1].finished and (begun := self.begin()):
-            numbers = {self._runs[slot][0]: slot for slot in self.busy_slots}
-            for number in begun:
-                if number in numbers:
-                    self.end(numbers[number], values[(number - 1) % len(values)])
+        while not turns[-1].finished:
+            self.begin()
+            busy = self.busy_slots
+            if not busy:
+                break
+            for slot in busy:
+                number, _ = self._runs[slot]
+                self.end(slot, values[(number - 1) % len(values)])
             turns.append(self.settle())
         return turns
 

@@ -225,6 +225,17 @@ def test_a_changed_parallelism_is_told_in_the_newest_batch_alone() -> None:
     assert [batch.spec.parallel_trial_count for batch in world.batches.values()] == [70, 5]
 
 
+def test_a_parallelism_changed_after_the_last_trial_does_not_delay_the_end() -> None:
+    world = World(experiment_of(points=2, parallel_trial_count=2))
+    world.settle()
+    world.begin()
+    world.end(0, 1.0)
+    world.end(1, 2.0)
+    world.change(parallel_trial_count=1)
+    turn = world.turn()
+    assert (turn.batches, turn.finished) == ((), True)
+
+
 def test_a_lost_status_is_made_again_from_the_batches() -> None:
     world = World(experiment_of(points=300))
     world.settle()

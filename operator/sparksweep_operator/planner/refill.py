@@ -22,12 +22,11 @@ def next_batches(view: Snapshot) -> list[TrialBatch]:
     """The last batch, if trials were appended to it or the parallelism has changed, and new batches."""
     batches = list(view.batches)
     new = _with_new_trials(view, batches)
-    if new or not batches:
-        return new
     parallel = view.spec.parallel_trial_count
-    return (
-        [] if batches[-1].spec.parallel_trial_count == parallel else [_told(batches[-1], parallel)]
-    )
+    # Where nothing is left to run, nobody has to know, and the end must not wait for it.
+    if new or view.unfinished == 0 or batches[-1].spec.parallel_trial_count == parallel:
+        return new
+    return [_told(batches[-1], parallel)]
 
 
 def _with_new_trials(view: Snapshot, batches: list[TrialBatch]) -> list[TrialBatch]:
