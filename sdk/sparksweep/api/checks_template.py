@@ -8,19 +8,18 @@ from collections.abc import Iterator, Sequence
 
 from sparksweep.api import placeholders as ph
 from sparksweep.api.checks_search import repeated
+from sparksweep.api.environment import RESERVED_ENV
+from sparksweep.api.names import is_label_key
 from sparksweep.api.quantities import cpus, memory_bytes
 from sparksweep.api.search_spec import Parameter
 from sparksweep.api.source_check import check_source
-from sparksweep.api.template import RESERVED_ENV, Resources, Source, Toleration, TrialTemplate
+from sparksweep.api.template import Resources, Source, Toleration, TrialTemplate
 from sparksweep.errors import FieldError
 
 PATH = "spec.trialTemplate"
 
 MIN_FUNCTION_MEMORY = 64 * 2**20
 """Bytes below which Python with nothing but this package does not start."""
-
-_LABEL_NAME = re.compile(r"[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?")
-_SUBDOMAIN = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?([.][a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
 
 
 def check_template(
@@ -202,14 +201,6 @@ def _labels(template: TrialTemplate) -> Iterator[FieldError]:
                 f"{PATH}.nodeSelector[{key}]",
                 f'"{key}" is not the key of a label, such as accelerator or example.org/pool',
             )
-
-
-def is_label_key(key: str) -> bool:
-    """Whether Kubernetes takes the text as the key of a label or taint."""
-    prefix, slash, name = key.rpartition("/")
-    if slash and not (len(prefix) <= 253 and _SUBDOMAIN.fullmatch(prefix)):
-        return False
-    return _LABEL_NAME.fullmatch(name) is not None
 
 
 def _toleration(toleration: Toleration, path: str) -> Iterator[FieldError]:

@@ -14,8 +14,11 @@ from pydantic_core import ErrorDetails
 from sparksweep.api._base import Model
 from sparksweep.api.katib import KATIB_ALGORITHMS, KATIB_API_VERSION, KATIB_FIELDS
 from sparksweep.api.metadata import API_VERSION, EXPERIMENT_NAME_PATTERN
+from sparksweep.api.names import DNS_LABEL_PATTERN, OBJECT_NAME_PATTERN
+from sparksweep.api.quantities import CPU_PATTERN, MEMORY_PATTERN
 from sparksweep.api.search_spec import NUMBER_PATTERN
-from sparksweep.api.template import CPU_PATTERN, FUNCTION_PATTERN, MEMORY_PATTERN, MODULE_PATTERN
+from sparksweep.api.template import FUNCTION_PATTERN, MODULE_PATTERN
+from sparksweep.api.volumes import MOUNT_PATH_PATTERN, SUB_PATH_PATTERN
 from sparksweep.errors import FieldError
 
 _MOST_SHOWN = 60
@@ -27,6 +30,10 @@ _PATTERNS = {
     MODULE_PATTERN: "the name of a module, such as sklearn.datasets",
     CPU_PATTERN: 'a number of CPUs, such as "2" or "500m"',
     MEMORY_PATTERN: 'an amount of memory, such as "512Mi" or "4Gi"',
+    OBJECT_NAME_PATTERN: "the name of a Kubernetes object: lower-case letters, digits, '-' and '.'",
+    DNS_LABEL_PATTERN: "a name of lower-case letters, digits and '-'",
+    MOUNT_PATH_PATTERN: "an absolute path, such as /mnt/data, without '.', '..', ':' or a '/' at its end",
+    SUB_PATH_PATTERN: "a relative path, such as data/train, without '.', '..', ':' or a '/' at its end",
 }
 
 _PATH_PART = re.compile(r"\[([^\]]*)\]|([^.\[\]]+)")

@@ -39,6 +39,18 @@ NODE_SELECTOR = 32
 """Labels of a node selector."""
 TOLERATIONS = 32
 """Tolerations."""
+AFFINITY_TERMS = 16
+"""Terms of each list of an affinity."""
+AFFINITY_EXPRESSIONS = 16
+"""Conditions of one term of an affinity."""
+AFFINITY_VALUES = 32
+"""Values of one condition of an affinity."""
+VOLUMES = 16
+"""Volumes of a trial."""
+IMAGE_PULL_SECRETS = 16
+"""Secrets to pull the image with."""
+PATH = 512
+"""Characters of a path in the pod."""
 SECONDS = 31_536_000
 """A year: the longest any timeout may be."""
 RETRIES = 100

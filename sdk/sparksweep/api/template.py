@@ -8,30 +8,23 @@ from pydantic import ConfigDict, Field, StringConstraints
 
 from sparksweep.api import limits
 from sparksweep.api._base import Model, cel, cel_rules, list_atomic, list_map, list_set
+from sparksweep.api.affinity import Affinity
+from sparksweep.api.environment import EnvVar
+from sparksweep.api.names import Key, LabelKey, LabelValue, ObjectName
+from sparksweep.api.quantities import CPU_PATTERN, MEMORY_PATTERN
+from sparksweep.api.volumes import Volume
 
 FUNCTION_PATTERN = r"^[A-Za-z_][A-Za-z0-9_]*([.][A-Za-z_][A-Za-z0-9_]*)*:[A-Za-z_][A-Za-z0-9_]*$"
 MODULE_PATTERN = r"^[A-Za-z_][A-Za-z0-9_]*([.][A-Za-z_][A-Za-z0-9_]*)*$"
-CPU_PATTERN = r"^([0-9]+m|[0-9]+([.][0-9]{1,3})?)$"
-MEMORY_PATTERN = r"^[0-9]+([.][0-9]{1,3})?(k|M|G|T|Ki|Mi|Gi|Ti)?$"
-
-RESERVED_ENV = "SPARKSWEEP_"
-"""Environment variables that sparksweep sets itself begin so."""
 
 Word = Annotated[str, StringConstraints(max_length=limits.WORD)]
-Name = Annotated[str, StringConstraints(min_length=1, max_length=253)]
-Key = Annotated[str, StringConstraints(min_length=1, max_length=253, pattern=r"^[-._a-zA-Z0-9]+$")]
-LabelKey = Annotated[str, StringConstraints(min_length=1, max_length=317)]
-LabelValue = Annotated[
-    str,
-    StringConstraints(max_length=63, pattern=r"^([A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?)?$"),
-]
 ModuleName = Annotated[str, StringConstraints(min_length=1, max_length=253, pattern=MODULE_PATTERN)]
 
 
 class ConfigMapKey(Model):
     """One key of a ConfigMap in the Experiment's namespace."""
 
-    name: Name
+    name: ObjectName
     """Name of the ConfigMap."""
     key: Key
     """The key."""
@@ -128,25 +121,11 @@ class Toleration(Model):
     """For NoExecute: seconds until the eviction."""
 
 
-class EnvVar(Model):
-    """An environment variable of the trial's process."""
+class ImagePullSecret(Model):
+    """A Secret in the Experiment's namespace, with the credentials of a registry."""
 
-    model_config = ConfigDict(
-        json_schema_extra=cel_rules(
-            cel(
-                f"!self.name.startsWith('{RESERVED_ENV}')",
-                f"names with {RESERVED_ENV} are set by sparksweep",
-                ".name",
-            )
-        )
-    )
-
-    name: Annotated[
-        str, StringConstraints(min_length=1, max_length=253, pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")
-    ]
-    """Name."""
-    value: Word = ""
-    """Value."""
+    name: ObjectName
+    """Name of the Secret."""
 
 
 class TrialTemplate(Model):
@@ -169,11 +148,22 @@ class TrialTemplate(Model):
                 "is for function: a command starts its own process",
                 ".preload",
             ),
+            cel(
+                "self.volumes.all(v, self.volumes.exists_one(w, w.mountPath == v.mountPath))",
+                "each needs a mountPath of its own",
+                ".volumes",
+            ),
         )
     )
 
     image: Annotated[str | None, Field(min_length=1, max_length=512)] = None
     """Container image; default: the trainer image of the installed chart. Local runs use this machine's Python."""
+    image_pull_policy: Literal["Always", "IfNotPresent", "Never"] | None = None
+    """When a node pulls the image. Absent: as Kubernetes does, Always for the tag latest and IfNotPresent for others."""
+    image_pull_secrets: Annotated[
+        list[ImagePullSecret], list_map("name", max_length=limits.IMAGE_PULL_SECRETS)
+    ] = []
+    """Secrets with the credentials to pull the image."""
     function: Annotated[str | None, Field(max_length=253, pattern=FUNCTION_PATTERN)] = None
     """``module:function``: called with each parameter as the argument of that name; returns the metric or metrics."""
     command: Annotated[list[Word] | None, list_atomic(min_length=1, max_length=limits.COMMAND)] = (
@@ -196,8 +186,14 @@ class TrialTemplate(Model):
     """Labels that the node must have."""
     tolerations: Annotated[list[Toleration], list_atomic(max_length=limits.TOLERATIONS)] = []
     """Node taints to accept."""
+    affinity: Affinity | None = None
+    """Nodes to be on, and pods to be near or away from."""
+    priority_class_name: ObjectName | None = None
+    """The PriorityClass of the executors' pods. Absent: the cluster's default."""
     env: Annotated[list[EnvVar], list_map("name", max_length=limits.ENV)] = []
     """Environment variables of the trial."""
+    volumes: Annotated[list[Volume], list_map("name", max_length=limits.VOLUMES)] = []
+    """Volumes, each with the path where the trial finds it."""
     timeout_seconds: Annotated[int | None, Field(ge=1, le=limits.SECONDS)] = None
     """A trial that takes longer gets SIGTERM, then SIGKILL, and fails. Absent: no limit."""
     termination_grace_period_seconds: Annotated[int, Field(ge=0, le=3600)] = 10
