@@ -52,7 +52,11 @@ def server_environment(
     environment["PATH"] = os.pathsep.join([directory, environment.get("PATH", os.defpath)])
     if template.resources.gpu.count == 0:
         environment["CUDA_VISIBLE_DEVICES"] = ""
-    environment.update({variable.name: variable.value for variable in template.env})
+    for variable in template.env:
+        # The pod has set one with a valueFrom; there is none if that is optional and its key is missing.
+        value = variable.value if variable.value_from is None else base.get(variable.name)
+        if value is not None:
+            environment[variable.name] = value
     environment[MARKER] = marker
     return environment
 

@@ -10,6 +10,9 @@ from sparksweep.api import limits
 from sparksweep.api._base import Model, cel, cel_rules, list_atomic
 from sparksweep.api.names import DnsLabel, LabelKey, LabelValue, ObjectName
 
+INTEGER_PATTERN = r"^[0-9]{1,18}$"
+"""What Gt and Lt compare with: a label's value can't be negative."""
+
 Weight = Annotated[int, Field(ge=1, le=100)]
 
 _VALUES_FIT = cel(
@@ -27,7 +30,7 @@ class NodeExpression(Model):
             _VALUES_FIT,
             cel(
                 "!(self.operator in ['Gt', 'Lt'])"
-                " || (size(self.values) == 1 && self.values[0].matches('^[0-9]{1,18}$'))",
+                f" || (size(self.values) == 1 && self.values[0].matches('{INTEGER_PATTERN}'))",
                 "operators Gt and Lt take one integer, from 0",
                 ".values",
             ),

@@ -1,4 +1,7 @@
-"""Checks of ``spec.trialTemplate``: what is run, with which parameters, on what."""
+"""Checks of ``spec.trialTemplate``: what is run, with which parameters, on what.
+
+Those of the pod around it are in ``checks_pod.py``.
+"""
 
 from __future__ import annotations
 
@@ -7,16 +10,13 @@ import re
 from collections.abc import Iterator, Sequence
 
 from sparksweep.api import placeholders as ph
+from sparksweep.api.checks_pod import PATH, check_pod
 from sparksweep.api.checks_search import repeated
-from sparksweep.api.environment import RESERVED_ENV
-from sparksweep.api.names import is_label_key
 from sparksweep.api.quantities import cpus, memory_bytes
 from sparksweep.api.search_spec import Parameter
 from sparksweep.api.source_check import check_source
-from sparksweep.api.template import Resources, Source, Toleration, TrialTemplate
+from sparksweep.api.template import Resources, Source, TrialTemplate
 from sparksweep.errors import FieldError
-
-PATH = "spec.trialTemplate"
 
 MIN_FUNCTION_MEMORY = 64 * 2**20
 """Bytes below which Python with nothing but this package does not start."""
@@ -48,13 +48,7 @@ def check_template(
     if template.source is not None:
         errors += _source(template.source)
     errors += _resources(template.resources, is_function=template.function is not None)
-    errors += _labels(template)
-    for index, toleration in enumerate(template.tolerations):
-        errors += _toleration(toleration, f"{PATH}.tolerations[{index}]")
-    for index, first in repeated(template.tolerations):
-        message = f"is the same as tolerations[{first}]: remove one"
-        errors.append(FieldError(f"{PATH}.tolerations[{index}]", message))
-    errors += _env(template)
+    errors += check_pod(template)
     for index, first in repeated(template.preload):
         message = f'"{template.preload[first]}" is given twice'
         errors.append(FieldError(f"{PATH}.preload[{index}]", message))
@@ -192,42 +186,3 @@ def _resources(resources: Resources, *, is_function: bool) -> Iterator[FieldErro
             f"{path}.memory",
             f'"{resources.memory}" is too little for a function: Python itself takes 64Mi',
         )
-
-
-def _labels(template: TrialTemplate) -> Iterator[FieldError]:
-    for key in template.node_selector:
-        if not is_label_key(key):
-            yield FieldError(
-                f"{PATH}.nodeSelector[{key}]",
-                f'"{key}" is not the key of a label, such as accelerator or example.org/pool',
-            )
-
-
-def _toleration(toleration: Toleration, path: str) -> Iterator[FieldError]:
-    if toleration.operator == "Exists":
-        if toleration.value:
-            message = f'"{toleration.value}": Exists takes any value; remove it, or use Equal'
-            yield FieldError(f"{path}.value", message)
-    elif not toleration.key:
-        yield FieldError(
-            f"{path}.key", "is missing: Equal compares one taint; for all taints use Exists"
-        )
-    if toleration.key and not is_label_key(toleration.key):
-        yield FieldError(f"{path}.key", f'"{toleration.key}" is not a taint\'s key')
-    if toleration.toleration_seconds is not None and toleration.effect != "NoExecute":
-        yield FieldError(
-            f"{path}.tolerationSeconds",
-            f"{toleration.toleration_seconds} is for effect NoExecute only: set the effect, or remove it",
-        )
-
-
-def _env(template: TrialTemplate) -> Iterator[FieldError]:
-    names = [variable.name for variable in template.env]
-    for index, name in enumerate(names):
-        if name.startswith(RESERVED_ENV):
-            yield FieldError(
-                f"{PATH}.env[{index}].name",
-                f'"{name}": names with {RESERVED_ENV} are set by sparksweep; choose another one',
-            )
-    for index, first in repeated(names):
-        yield FieldError(f"{PATH}.env[{index}].name", f'"{names[first]}" is given twice')

@@ -36,6 +36,13 @@ _PATTERNS = {
     SUB_PATH_PATTERN: "a relative path, such as data/train, without '.', '..', ':' or a '/' at its end",
 }
 
+_POD_FIELDS = {
+    "spec.trialTemplate.volumes.hostPath": "a trial gets no directory of its node; use a persistentVolumeClaim, "
+    "or an emptyDir for what need not last",
+    "spec.trialTemplate.volumeMounts": "give each of volumes its mountPath",
+}
+"""What to say about fields of a pod's spec that a trial's has not, by path without indices."""
+
 _PATH_PART = re.compile(r"\[([^\]]*)\]|([^.\[\]]+)")
 
 
@@ -134,9 +141,11 @@ def _message(error: ErrorDetails, path: str, owner: type[Model] | None) -> str:
 
 
 def _unknown_field(name: str, path: str, owner: type[Model] | None) -> str:
-    advice = KATIB_FIELDS.get(re.sub(r"\[\d+\]", "", path))
-    if advice is not None:
-        return f"is a field of Katib's: {advice}"
+    plain_path = re.sub(r"\[\d+\]", "", path)
+    if plain_path in KATIB_FIELDS:
+        return f"is a field of Katib's: {KATIB_FIELDS[plain_path]}"
+    if plain_path in _POD_FIELDS:
+        return f"is not for trials: {_POD_FIELDS[plain_path]}"
     known = list(_fields(owner)) if owner else []
     lowered = {field.lower(): field for field in known}
     plain = name.replace("_", "").replace("-", "").lower()

@@ -30,6 +30,15 @@ def check_local(experiment: Experiment) -> None:
                 "give the code as source.inline, or leave source out and put the module beside the file",
             )
         )
+    errors += [
+        FieldError(
+            f"spec.trialTemplate.env[{index}].valueFrom",
+            f"{variable.name}: a local run has no Secrets and no ConfigMaps; remove it and set {variable.name} in the "
+            "shell, which trials inherit",
+        )
+        for index, variable in enumerate(spec.trial_template.env)
+        if variable.value_from is not None
+    ]
     if errors:
         raise InvalidExperiment(errors)
 
@@ -59,8 +68,13 @@ def ignored_locally(experiment: Experiment) -> list[str]:
     template = experiment.spec.trial_template
     fields = {
         "image": template.image is not None,
+        "imagePullPolicy": template.image_pull_policy is not None,
+        "imagePullSecrets": bool(template.image_pull_secrets),
         "nodeSelector": bool(template.node_selector),
         "tolerations": bool(template.tolerations),
+        "affinity": template.affinity is not None,
+        "priorityClassName": template.priority_class_name is not None,
+        "volumes": bool(template.volumes),
         "resources.gpu": template.resources.gpu.count > 0,
     }
     found = [f"spec.trialTemplate.{name}" for name, present in fields.items() if present]
