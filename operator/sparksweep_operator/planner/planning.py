@@ -49,7 +49,7 @@ def plan(
     try:
         algorithm = create(experiment.spec)
     except UnsupportedAlgorithm as error:
-        return _rejected(experiment, str(error), now)
+        return reject(experiment, str(error), now)
     view = look(experiment, batches, algorithm=algorithm, driver=driver, now=now)
     started = _started(view, before)
     ending = ending_before_the_last_trial(view, started)
@@ -115,8 +115,12 @@ def _after_the_end(experiment: Experiment, status: ExperimentStatus, now: dateti
     )
 
 
-def _rejected(experiment: Experiment, message: str, now: datetime) -> Plan:
+def reject(experiment: Experiment, message: str, now: datetime) -> Plan:
+    """What there is to do for an experiment whose spec can't be run, for the reason given: nothing but to say so."""
+    now = now.replace(microsecond=now.microsecond // 1000 * 1000)
     before = experiment.status or ExperimentStatus()
+    if is_finished(before.conditions):
+        return _after_the_end(experiment, before, now)
     generation = experiment.metadata.generation
     conditions = conditions_of(
         rejected(message), known=before.conditions, generation=generation, now=now

@@ -1,0 +1,65 @@
+"""The operator's process: ``python -m sparksweep_operator``."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import logging
+import os
+import signal
+import sys
+from collections.abc import Sequence
+
+from pythonjsonlogger.json import JsonFormatter
+
+from sparksweep_operator.handlers import run_operator
+from sparksweep_operator.settings import PREFIX, Settings
+
+LIVENESS = "http://0.0.0.0:8080/healthz"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the operator until SIGTERM or SIGINT; the exit code."""
+    parser = argparse.ArgumentParser(prog="sparksweep-operator", description=main.__doc__)
+    parser.add_argument(
+        "-n",
+        "--namespace",
+        action="append",
+        default=[],
+        help="look here only, and not everywhere; may be given more than once",
+    )
+    parser.add_argument("--liveness", default=LIVENESS, help=f"URL of the probe ({LIVENESS})")
+    parser.add_argument("--log-format", choices=["json", "text"], default="json")
+    parser.add_argument("--log-level", choices=["debug", "info", "warning"], default="info")
+    options = parser.parse_args(arguments)
+    _set_up_logs(options.log_format, options.log_level)
+    settings = Settings.from_environment(os.environ)
+    logging.getLogger(__name__).info("starting with %s (%s* variables)", settings, PREFIX)
+    asyncio.run(_serve(settings, options.namespace, options.liveness))
+    return 0
+
+
+async def _serve(settings: Settings, namespaces: Sequence[str], liveness: str) -> None:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    await run_operator(settings, namespaces=namespaces, liveness=liveness, stop=stop)
+
+
+def _set_up_logs(form: str, level: str) -> None:
+    handler = logging.StreamHandler(sys.stdout)
+    if form == "json":
+        fields = {"levelname": "level", "asctime": "time", "name": "logger"}
+        handler.setFormatter(
+            JsonFormatter("%(asctime)s %(levelname)s %(name)s %(message)s", rename_fields=fields)
+        )
+    else:
+        handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
+    # kopf logs each handler's call as an object's own line.
+    logging.getLogger("kopf.objects").setLevel(logging.WARNING)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

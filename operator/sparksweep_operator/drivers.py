@@ -1,0 +1,106 @@
+"""Which driver an experiment has, and which it is to get next: decided from its pods and batches alone. Pure.
+
+Each driver's pod has a higher number than every one before it, so that a pod stuck on a lost node does not block its
+successor, and the two can be told apart by what they write: see ``TrialBatch.status.driver``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sparksweep.api import TrialBatch
+from sparksweep_operator.manifests.names import DRIVER, EXECUTOR, driver_number
+from sparksweep_operator.planner import DriverState, DriverView
+from sparksweep_operator.pods import Pod, executors_text
+
+SHORT_LIFE = timedelta(seconds=60)
+"""A driver that ended sooner than this may be unable to run at all..."""
+PAUSE = timedelta(seconds=10)
+"""...so the next one waits this long after its end."""
+
+
+@dataclass(frozen=True, slots=True)
+class DriverSituation:
+    """The driver of an experiment, as it is now."""
+
+    view: DriverView
+    """For the planner."""
+    live: Pod | None
+    """The pod of the driver."""
+    executors: tuple[Pod, ...]
+    """The executors that run, or may yet."""
+    superfluous: tuple[Pod, ...]
+    """Pods to delete whatever the planner says: older drivers, and all dead ones but the last."""
+    next_number: int
+    """The number of the next driver."""
+    pause: timedelta
+    """How long to wait before it is started."""
+
+
+def look_at_driver(
+    pods: Iterable[Pod], batches: Sequence[TrialBatch], *, owner: str, now: datetime
+) -> DriverSituation:
+    """The situation.
+
+    Args:
+        pods: the pods with the experiment's name.
+        batches: its batches.
+        owner: the Experiment's UID: pods of an earlier one of that name are being deleted, and are none of ours.
+        now: the time.
+    """
+    pods = list(pods)
+    drivers = sorted(
+        (pod for pod in pods if pod.role == DRIVER and pod.owner == owner), key=_number
+    )
+    alive = [pod for pod in drivers if pod.is_alive]
+    dead = [pod for pod in drivers if not pod.is_alive and not pod.deleting]
+    live = alive[-1] if alive else None
+    executors = tuple(
+        pod
+        for pod in pods
+        if pod.role == EXECUTOR and live and pod.owner == live.uid and pod.is_alive
+    )
+    pause = timedelta(0)
+    if live is None:
+        message = ""
+        if dead:
+            pause = _pause(dead[-1], now)
+            message = f"The driver {dead[-1].name} ended ({dead[-1].end}); another one is started."
+        view = DriverView(DriverState.ABSENT, message)
+    elif _has_taken_over(live, batches):
+        view = DriverView(DriverState.RUNNING, executors_text(executors))
+    else:
+        text = f"The driver waits: {live.trouble}" if live.trouble else ""
+        view = DriverView(DriverState.STARTING, text)
+    return DriverSituation(
+        view=view,
+        live=live,
+        executors=executors,
+        superfluous=(*alive[:-1], *dead[:-1]),
+        next_number=_next_number(pods, batches),
+        pause=pause,
+    )
+
+
+def _number(pod: Pod) -> int:
+    return driver_number(pod.name) or 0
+
+
+def _has_taken_over(live: Pod, batches: Sequence[TrialBatch]) -> bool:
+    """It writes its name into the newest batch that it finds; one made since then it may not have touched."""
+    return any(batch.status is not None and batch.status.driver == live.name for batch in batches)
+
+
+def _next_number(pods: Iterable[Pod], batches: Sequence[TrialBatch]) -> int:
+    names = [pod.name for pod in pods if pod.role == DRIVER]
+    names += [batch.status.driver for batch in batches if batch.status and batch.status.driver]
+    numbers = [number for number in map(driver_number, names) if number is not None]
+    return max(numbers) + 1 if numbers else 0
+
+
+def _pause(dead: Pod, now: datetime) -> timedelta:
+    if dead.ended is None or dead.created is None or dead.ended - dead.created > SHORT_LIFE:
+        return timedelta(0)
+    return max(timedelta(0), dead.ended + PAUSE - now)

@@ -1,0 +1,111 @@
+"""kopf: watches the cluster, keeps the world up to date, wakes the loops. The only importer of `kopf`.
+
+Two handlers a resource. The index function takes an object in, and returns nothing to be indexed: kopf calls all of
+them for everything that exists before it calls any other handler, so that the first turn sees the whole world. The
+event handler wakes the experiment's loop. Neither leaves a trace on the object: no finalizer, no annotation.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any
+
+import kopf
+
+from sparksweep.api.metadata import EXPERIMENT_LABEL, GROUP, VERSION
+from sparksweep_operator.kube import Gateway
+from sparksweep_operator.loops import Loops
+from sparksweep_operator.reconciler import Reconciler
+from sparksweep_operator.settings import Settings
+from sparksweep_operator.world import Key, World
+
+EXPERIMENTS = (GROUP, VERSION, "experiments")
+BATCHES = (GROUP, VERSION, "trialbatches")
+PODS = ("", "v1", "pods")
+
+
+async def run_operator(
+    settings: Settings, *, namespaces: Sequence[str], liveness: str | None, stop: asyncio.Event
+) -> None:
+    """Run until `stop` is set.
+
+    Args:
+        settings: what to start drivers with.
+        namespaces: where to look for Experiments; empty: everywhere.
+        liveness: URL to serve a probe at: ``http://0.0.0.0:8080/healthz``.
+        stop: ends the operator. Drivers and executors go on without it.
+    """
+    async with Gateway() as gateway:
+        world = World()
+        reconciler = Reconciler(world, gateway, settings)
+        loops = Loops(reconciler.turn, is_over=lambda key: _is_over(world, key))
+        await kopf.operator(
+            registry=_registry(world, loops),
+            settings=_kopf_settings(),
+            standalone=True,
+            clusterwide=not namespaces,
+            namespaces=namespaces,
+            liveness_endpoint=liveness,
+            stop_flag=stop,
+        )
+
+
+def _is_over(world: World, key: Key) -> bool:
+    body = world.experiment(key)
+    return body is None or bool((body.get("status") or {}).get("completionTime"))
+
+
+def _kopf_settings() -> kopf.OperatorSettings:
+    settings = kopf.OperatorSettings()
+    # Without it kopf lists and watches namespaces and CRDs, for which it would need rights everywhere.
+    settings.scanning.disabled = True
+    settings.peering.standalone = True
+    # Log lines are no events.
+    settings.posting.enabled = False
+    settings.watching.label_selectors["pods"] = EXPERIMENT_LABEL
+    settings.watching.chunk_size = 500
+    settings.watching.connect_timeout = 10
+    settings.watching.server_timeout = 600
+    settings.networking.request_timeout = 30
+    settings.persistence.finalizer = f"{GROUP}/finalizer"
+    settings.persistence.progress_storage = kopf.AnnotationsProgressStorage(prefix=GROUP)
+    settings.persistence.diffbase_storage = kopf.AnnotationsDiffBaseStorage(prefix=GROUP)
+    return settings
+
+
+def _registry(world: World, loops: Loops) -> kopf.OperatorRegistry:
+    registry = kopf.OperatorRegistry()
+
+    @kopf.index(*EXPERIMENTS, registry=registry)
+    async def take_in_experiment(body: kopf.Body, **_: Any) -> None:
+        world.put_experiment(body)
+
+    @kopf.index(*BATCHES, registry=registry)
+    async def take_in_batch(body: kopf.Body, **_: Any) -> None:
+        world.put_batch(body)
+
+    @kopf.index(*PODS, registry=registry)
+    async def take_in_pod(body: kopf.Body, **_: Any) -> None:
+        world.put_pod(body)
+
+    @kopf.on.event(*EXPERIMENTS, registry=registry)
+    async def experiment_changed(event: kopf.RawEvent, body: kopf.Body, **_: Any) -> None:
+        gone = event["type"] == "DELETED"
+        loops.wake(world.drop_experiment(body) if gone else world.put_experiment(body))
+
+    @kopf.on.event(*BATCHES, registry=registry)
+    async def batch_changed(event: kopf.RawEvent, body: kopf.Body, **_: Any) -> None:
+        key = world.drop_batch(body) if event["type"] == "DELETED" else world.put_batch(body)
+        if key is not None:
+            loops.wake(key)
+
+    @kopf.on.event(*PODS, registry=registry)
+    async def pod_changed(event: kopf.RawEvent, body: kopf.Body, **_: Any) -> None:
+        loops.wake(world.drop_pod(body) if event["type"] == "DELETED" else world.put_pod(body))
+
+    @kopf.on.cleanup(registry=registry)
+    async def end_loops(**_: Any) -> None:
+        await loops.close()
+
+    return registry

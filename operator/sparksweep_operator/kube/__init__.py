@@ -1,0 +1,13 @@
+"""The API server as the operator uses it. The only importer of `kubernetes`."""
+
+from sparksweep_operator.kube.errors import (
+    Conflict,
+    Forbidden,
+    Invalid,
+    KubeError,
+    NotFound,
+    Unavailable,
+)
+from sparksweep_operator.kube.gateway import Gateway
+
+__all__ = ["Conflict", "Forbidden", "Gateway", "Invalid", "KubeError", "NotFound", "Unavailable"]

@@ -1,0 +1,71 @@
+"""What the API server may say, as far as the operator acts on it.
+
+KubeError
+├── NotFound       404
+├── Conflict       409: somebody else was first, or the object is another one by now; look again
+├── Forbidden      403: a right is missing, or a quota is used up; the message says which
+├── Invalid        400, 422: the object is refused as it is
+└── Unavailable    429, 5xx, no answer: try again later
+"""
+
+from __future__ import annotations
+
+import json
+
+
+class KubeError(Exception):
+    """A request failed; the message is the API server's own."""
+
+
+class NotFound(KubeError):
+    """There is no such object."""
+
+
+class Conflict(KubeError):
+    """The object exists already, or has changed since it was read."""
+
+
+class Forbidden(KubeError):
+    """The API server does not allow it."""
+
+
+class Invalid(KubeError):
+    """The API server does not take the object as it is."""
+
+
+class Unavailable(KubeError):
+    """The API server can't answer now."""
+
+    def __init__(self, message: str, retry_after_s: float | None = None) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
+        """Seconds that it asks to wait."""
+
+
+_KINDS: dict[int, type[KubeError]] = {
+    400: Invalid, 403: Forbidden, 404: NotFound, 409: Conflict, 422: Invalid,
+}  # fmt: skip
+
+
+def error_of(code: int, body: bytes, retry_after: str | None = None) -> KubeError:
+    """The error of an answer.
+
+    Args:
+        code: the HTTP status.
+        body: a ``Status`` object, as a rule.
+        retry_after: the header of that name.
+    """
+    message = _message(body) or f"HTTP {code}"
+    if code == 429 or code >= 500:
+        seconds = float(retry_after) if retry_after and retry_after.isdigit() else None
+        return Unavailable(message, seconds)
+    return _KINDS.get(code, KubeError)(message)
+
+
+def _message(body: bytes) -> str:
+    try:
+        status = json.loads(body)
+    except ValueError:
+        return body[:300].decode(errors="replace").strip()
+    message = status.get("message") if isinstance(status, dict) else None
+    return message if isinstance(message, str) else ""

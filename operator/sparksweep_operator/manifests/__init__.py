@@ -1,0 +1,25 @@
+"""The objects that the operator makes for an Experiment, as JSON values. Pure."""
+
+from sparksweep_operator.manifests.config_maps import code_config_map, driver_config_map
+from sparksweep_operator.manifests.driver_pod import driver_pod
+from sparksweep_operator.manifests.executor_pod import executor_pod, executor_probe
+from sparksweep_operator.manifests.names import (
+    code_name,
+    driver_config_name,
+    driver_name,
+    driver_number,
+)
+from sparksweep_operator.manifests.spark_conf import check_cluster
+
+__all__ = [
+    "check_cluster",
+    "code_config_map",
+    "code_name",
+    "driver_config_map",
+    "driver_config_name",
+    "driver_name",
+    "driver_number",
+    "driver_pod",
+    "executor_pod",
+    "executor_probe",
+]

@@ -1,0 +1,138 @@
+"""The pod template of an Experiment's executors: everything about them that is no Spark setting."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sparksweep.api import Experiment
+from sparksweep.api.quantities import memory_bytes
+from sparksweep.api.template import TrialTemplate
+from sparksweep_operator.manifests.names import (
+    CODE_DIRECTORY,
+    COMMAND_SOURCE,
+    DATA_DIRECTORY,
+    EXECUTOR,
+    code_name,
+    labels,
+)
+from sparksweep_operator.manifests.security import (
+    CONTAINER_SECURITY,
+    POD_SECURITY,
+    unreachable_tolerations,
+)
+from sparksweep_operator.manifests.spark_conf import EXECUTOR_CONTAINER
+from sparksweep_operator.settings import Settings
+
+LOST_AFTER_S = 60
+"""Seconds that an executor's node may be unreachable: as long as Spark waits for its heartbeats."""
+
+
+def executor_pod(experiment: Experiment) -> dict[str, Any]:
+    """The pod template; Spark adds image, memory, CPU, environment and the driver as owner."""
+    template = experiment.spec.trial_template
+    spec: dict[str, Any] = {
+        # Spark gives the driver's account to executors unless they have one; without a token it has no rights.
+        "serviceAccountName": "default",
+        "automountServiceAccountToken": False,
+        # A namespace with thousands of Services would fill the environment beyond what exec takes.
+        "enableServiceLinks": False,
+        "terminationGracePeriodSeconds": 5,
+        "securityContext": POD_SECURITY,
+        "nodeSelector": dict(template.node_selector),
+        "tolerations": unreachable_tolerations(
+            LOST_AFTER_S, [item.to_dict() for item in template.tolerations]
+        ),
+        "containers": [_container(template)],
+        "volumes": _volumes(experiment),
+    }
+    if template.affinity is not None:
+        spec["affinity"] = template.affinity.to_dict()
+    if template.priority_class_name is not None:
+        spec["priorityClassName"] = template.priority_class_name
+    if template.image_pull_secrets:
+        spec["imagePullSecrets"] = [item.to_dict() for item in template.image_pull_secrets]
+    return {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"labels": labels(experiment, EXECUTOR)},
+        "spec": spec,
+    }
+
+
+def executor_probe(experiment: Experiment, settings: Settings) -> dict[str, Any]:
+    """A pod like an executor, for a dry run: what the API server says to it, it says to Spark, who tells nobody."""
+    pod = executor_pod(experiment)
+    template = experiment.spec.trial_template
+    memory = str(memory_bytes(template.resources.memory) // 2**20 * 2**20)
+    container = pod["spec"]["containers"][0]
+    container["image"] = template.image or settings.trainer_image
+    resources = container.setdefault("resources", {})
+    resources["requests"] = {"cpu": template.resources.cpu, "memory": memory}
+    resources.setdefault("limits", {})["memory"] = memory
+    pod["metadata"] |= {
+        "generateName": f"{experiment.metadata.name}-probe-",
+        "namespace": experiment.metadata.namespace,
+    }
+    return pod
+
+
+def _container(template: TrialTemplate) -> dict[str, Any]:
+    container: dict[str, Any] = {
+        "name": EXECUTOR_CONTAINER,
+        "securityContext": CONTAINER_SECURITY,
+        "env": [item.to_dict() for item in template.env],
+        "volumeMounts": [
+            {"name": "sparksweep-scratch", "mountPath": "/tmp"},
+            {"name": "sparksweep-data", "mountPath": DATA_DIRECTORY},
+        ],
+    }
+    if template.source is not None:
+        container["volumeMounts"].append(
+            {"name": "sparksweep-code", "mountPath": CODE_DIRECTORY, "readOnly": True}
+        )
+    for volume in template.volumes:
+        mount = {"name": volume.name, "mountPath": volume.mount_path, "readOnly": volume.read_only}
+        if volume.sub_path is not None:
+            mount["subPath"] = volume.sub_path
+        container["volumeMounts"].append(mount)
+    gpu = template.resources.gpu
+    if gpu.count:
+        # In the template rather than in Spark's settings: one trial an executor makes its own accounting idle, and
+        # its discovery of devices would keep an executor from registering.
+        container["resources"] = {"limits": {gpu.resource_name: str(gpu.count)}}
+    return container
+
+
+def _volumes(experiment: Experiment) -> list[dict[str, Any]]:
+    template = experiment.spec.trial_template
+    volumes: list[dict[str, Any]] = [
+        {"name": "sparksweep-scratch", "emptyDir": {}},
+        {"name": "sparksweep-data", "emptyDir": {}},
+    ]
+    if template.source is not None:
+        volumes.append({"name": "sparksweep-code", "configMap": _code(experiment)})
+    sources = ("persistentVolumeClaim", "configMap", "secret", "emptyDir")
+    for volume in template.volumes:
+        described = volume.to_dict()
+        volumes.append(
+            {"name": volume.name}
+            | {source: described[source] for source in sources if source in described}
+        )
+    return volumes
+
+
+def _code(experiment: Experiment) -> dict[str, Any]:
+    template = experiment.spec.trial_template
+    source = template.source
+    named = source.config_map if source is not None else None
+    name, key = (
+        (named.name, named.key) if named else (code_name(experiment.metadata.name), COMMAND_SOURCE)
+    )
+    return {"name": name, "items": [{"key": key, "path": code_path(template)}]}
+
+
+def code_path(template: TrialTemplate) -> str:
+    """The source's file below the code directory: where Python finds the function's module."""
+    if template.function is None:
+        return COMMAND_SOURCE
+    return template.function.partition(":")[0].replace(".", "/") + ".py"

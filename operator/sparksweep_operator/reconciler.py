@@ -1,0 +1,259 @@
+"""One turn for one experiment: look at what is, plan, do what the plan says. Level-triggered, safe to repeat.
+
+What is done comes in the plan's order: batches, status, driver. Whatever fails or is interrupted between two steps is
+found undone by the next turn.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from sparksweep.api import Experiment, ExperimentStatus, TrialBatch
+from sparksweep.api.document import parse_experiment
+from sparksweep.errors import FieldError, InvalidExperiment
+from sparksweep_operator import manifests
+from sparksweep_operator.drivers import DriverSituation, look_at_driver
+from sparksweep_operator.events import Event, driver_started, events_between
+from sparksweep_operator.kube import Conflict, Forbidden, Gateway, Invalid, KubeError, NotFound
+from sparksweep_operator.planner import DriverState, DriverView, Plan, plan, reject
+from sparksweep_operator.settings import Settings
+from sparksweep_operator.world import Body, Key, World
+
+log = logging.getLogger(__name__)
+
+STATUS_INTERVAL = timedelta(seconds=1)
+"""An Experiment's status is written at most this often."""
+LOOK_AGAIN = timedelta(seconds=10)
+"""How soon to look again at what is expected to change by itself."""
+PROBE_AFTER = timedelta(seconds=5)
+"""How long a driver may have too few executors before the API server is asked why."""
+
+
+@dataclass(slots=True)
+class Memory:
+    """What one turn tells the next. None of it is needed: a restarted operator begins without."""
+
+    checked: tuple[str, int] | None = None
+    """UID and generation of the spec that was checked last..."""
+    errors: tuple[FieldError, ...] = ()
+    """...and what was found."""
+    trouble: str = ""
+    """Why the driver's pod could not be created."""
+    short_since: datetime | None = None
+    """Since when there are fewer executors than there should be."""
+    probed: datetime | None = None
+    refusal: str = ""
+    """What the API server says to another executor."""
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """What came of a turn."""
+
+    wrote_status: bool
+    again_after: timedelta | None
+    """When to come again if nothing happens; None: when something does."""
+
+
+IDLE = Turn(wrote_status=False, again_after=None)
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+class Reconciler:
+    """Turns experiments towards what they should be."""
+
+    def __init__(
+        self,
+        world: World,
+        gateway: Gateway,
+        settings: Settings,
+        *,
+        clock: Callable[[], datetime] = _now,
+    ) -> None:
+        self._world = world
+        self._gateway = gateway
+        self._settings = settings
+        self._clock = clock
+
+    async def turn(self, key: Key, memory: Memory) -> Turn:
+        """Take one turn.
+
+        Raises:
+            KubeError: the API server did not do what it was asked; another turn may fare better.
+        """
+        body = self._world.experiment(key)
+        if body is None or body["metadata"].get("deletionTimestamp"):
+            # What belongs to it is deleted with it, by its owner references.
+            return IDLE
+        experiment = self._checked(body, memory)
+        batches = self._world.batches(key, body["metadata"]["uid"])
+        now = self._clock()
+        situation = look_at_driver(
+            self._world.pods(key), batches, owner=body["metadata"]["uid"], now=now
+        )
+        if memory.errors:
+            planned = reject(experiment, _listed(memory.errors), now)
+        else:
+            view = await self._view(experiment, situation, memory, now)
+            planned = plan(experiment, batches, view, now)
+        return await self._apply(experiment, planned, situation, batches, memory)
+
+    # ------------------------------------------------------------------ what is
+
+    def _checked(self, body: Body, memory: Memory) -> Experiment:
+        """The Experiment; `memory` says what is wrong with it."""
+        metadata = body["metadata"]
+        version = (metadata["uid"], metadata["generation"])
+        # The API server has checked the shape, which is the types' own: a newer one may be read by an older operator.
+        if memory.checked != version:
+            memory.checked, memory.errors = version, ()
+            try:
+                memory.errors = tuple(manifests.check_cluster(parse_experiment(_document(body))))
+            except InvalidExperiment as error:
+                memory.errors = error.errors
+        return Experiment.model_validate(_document(body), strict=False)
+
+    async def _view(
+        self, experiment: Experiment, situation: DriverSituation, memory: Memory, now: datetime
+    ) -> DriverView:
+        view = situation.view
+        if view.state is DriverState.ABSENT:
+            memory.short_since = None
+            return DriverView(view.state, memory.trouble or view.message)
+        memory.trouble = ""
+        if view.state is DriverState.RUNNING and not view.message:
+            refusal = await self._executor_refusal(experiment, situation, memory, now)
+            return DriverView(view.state, refusal)
+        return view
+
+    async def _executor_refusal(
+        self, experiment: Experiment, situation: DriverSituation, memory: Memory, now: datetime
+    ) -> str:
+        """What keeps Spark from creating executors; Spark itself only writes it into its log."""
+        status = experiment.status or ExperimentStatus()
+        wanted = min(
+            experiment.spec.parallel_trial_count, status.trials.pending + status.trials.running
+        )
+        if len(situation.executors) >= wanted:
+            memory.short_since, memory.refusal = None, ""
+            return ""
+        memory.short_since = memory.short_since or now
+        due = memory.probed is None or now - memory.probed >= LOOK_AGAIN
+        if now - memory.short_since >= PROBE_AFTER and due:
+            memory.probed = now
+            memory.refusal = ""
+            try:
+                probe = manifests.executor_probe(experiment, self._settings)
+                await self._gateway.create(probe, dry_run=True)
+            except (Forbidden, Invalid) as error:
+                memory.refusal = f"Executors can't be created: {error}"
+        return memory.refusal
+
+    # ------------------------------------------------------------------ what to do
+
+    async def _apply(
+        self,
+        experiment: Experiment,
+        planned: Plan,
+        situation: DriverSituation,
+        batches: Sequence[TrialBatch],
+        memory: Memory,
+    ) -> Turn:
+        before = experiment.status or ExperimentStatus()
+        created = await self._write_batches(planned.batches, batches)
+        wrote = planned.status != before
+        if wrote:
+            body = await self._gateway.apply_status(experiment, planned.status)
+            self._world.put_experiment(body)
+        await self._post(experiment, events_between(before, planned.status, created))
+        await self._settle_driver(experiment, planned, situation, memory)
+        if planned.expired:
+            log.info("deleting %s: its ttl is over", experiment.metadata.name)
+            await self._gateway.delete_experiment(experiment)
+        return Turn(wrote, _again_after(planned, situation, memory))
+
+    async def _write_batches(
+        self, wanted: Sequence[TrialBatch], known: Sequence[TrialBatch]
+    ) -> list[TrialBatch]:
+        names = {batch.metadata.name for batch in known}
+        created = []
+        for batch in wanted:
+            if batch.metadata.name in names:
+                body = await self._gateway.apply_batch(batch)
+            else:
+                body = await self._gateway.create_batch(batch)
+                created.append(batch)
+            self._world.put_batch(body)
+        return created
+
+    async def _settle_driver(
+        self, experiment: Experiment, planned: Plan, situation: DriverSituation, memory: Memory
+    ) -> None:
+        namespace = experiment.metadata.namespace or ""
+        for pod in situation.superfluous:
+            await self._gateway.delete_pod(namespace, pod.name, pod.uid)
+        if situation.live is not None and not planned.driver_wanted:
+            await self._gateway.delete_pod(namespace, situation.live.name, situation.live.uid)
+        elif situation.live is None and planned.driver_wanted and not situation.pause:
+            await self._start_driver(experiment, situation, memory)
+
+    async def _start_driver(
+        self, experiment: Experiment, situation: DriverSituation, memory: Memory
+    ) -> None:
+        pod = manifests.driver_pod(experiment, situation.next_number, self._settings)
+        code = manifests.code_config_map(experiment)
+        try:
+            if code is not None:
+                await self._gateway.apply_owned(code)
+            await self._gateway.apply_owned(manifests.driver_config_map(experiment, self._settings))
+            self._world.put_pod(await self._gateway.create(pod))
+        except (Forbidden, Invalid, Conflict, NotFound) as error:
+            # A quota, an account that is not there, somebody else's object of that name: for the user to see.
+            memory.trouble = f"The driver can't be created: {error}"
+            return
+        memory.trouble = ""
+        name = pod["metadata"]["name"]
+        log.info("created the driver %s", name)
+        why = situation.view.message
+        await self._post(experiment, [driver_started(name, situation.next_number, why)])
+
+    async def _post(self, experiment: Experiment, events: Sequence[Event]) -> None:
+        moment = self._clock().strftime("%Y-%m-%dT%H:%M:%SZ")
+        for event in events:
+            text = f"{experiment.metadata.uid}{event.reason}{event.message}{moment}"
+            name = f"{experiment.metadata.name}.{hashlib.sha256(text.encode()).hexdigest()[:16]}"
+            try:
+                await self._gateway.post_event(experiment, event, moment=moment, name=name)
+            except KubeError as error:
+                # Events are for people; nothing depends on them.
+                log.warning("event %s of %s is lost: %s", event.reason, name, error)
+
+
+def _document(body: Body) -> dict[str, object]:
+    """The body without what is no part of the document."""
+    kept = ("apiVersion", "kind", "metadata", "spec", "status")
+    return {key: body[key] for key in kept if key in body}
+
+
+def _listed(errors: Sequence[FieldError]) -> str:
+    return "; ".join(str(error) for error in errors)
+
+
+def _again_after(planned: Plan, situation: DriverSituation, memory: Memory) -> timedelta | None:
+    times = [planned.requeue_after]
+    if planned.driver_wanted:
+        if situation.live is None:
+            times.append(situation.pause or LOOK_AGAIN)
+        if memory.trouble:
+            # Its condition is written in the turn that comes now.
+            times.append(STATUS_INTERVAL)
+        if memory.short_since is not None:
+            times.append(PROBE_AFTER)
+    return min((time for time in times if time is not None), default=None)
