@@ -34,7 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     _set_up_logs(options.log_format, options.log_level)
     settings = Settings.from_environment(os.environ)
-    logging.getLogger(__name__).info("starting with %s (%s* variables)", settings, PREFIX)
+    logging.getLogger("sparksweep_operator").info("starting with %s, from %s*", settings, PREFIX)
     asyncio.run(_serve(settings, options.namespace, options.liveness))
     return 0
 

@@ -77,6 +77,11 @@ def _kopf_settings() -> kopf.OperatorSettings:
 def _registry(world: World, loops: Loops) -> kopf.OperatorRegistry:
     registry = kopf.OperatorRegistry()
 
+    @kopf.on.login(registry=registry)
+    async def log_in(**arguments: Any) -> kopf.ConnectionInfo | None:
+        inside = kopf.login_with_service_account(**arguments)
+        return inside or kopf.login_with_kubeconfig(**arguments)
+
     @kopf.index(*EXPERIMENTS, registry=registry)
     async def take_in_experiment(body: kopf.Body, **_: Any) -> None:
         world.put_experiment(body)
