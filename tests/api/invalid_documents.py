@@ -342,6 +342,208 @@ TEMPLATES: Rows = [
     ("retries-negative", {f"{TEMPLATE}.maxRetries": -1}, f"{TEMPLATE}.maxRetries", "less than 0", "schema"),
 ]  # fmt: skip
 
+ENV = f"{TEMPLATE}.env"
+VOLUMES = f"{TEMPLATE}.volumes"
+NODES = f"{TEMPLATE}.affinity.nodeAffinity"
+NEAR = f"{TEMPLATE}.affinity.podAffinity"
+AWAY = f"{TEMPLATE}.affinity.podAntiAffinity"
+REQUIRED = "requiredDuringSchedulingIgnoredDuringExecution"
+PREFERRED = "preferredDuringSchedulingIgnoredDuringExecution"
+TERMS = f"{NODES}.{REQUIRED}.nodeSelectorTerms"
+EXPRESSION = f"{TERMS}[0].matchExpressions[0]"
+SELECTOR = f"{AWAY}.{REQUIRED}[0].labelSelector"
+HOST = "kubernetes.io/hostname"
+
+
+def value_from(**source: object) -> dict[str, object]:
+    return {ENV: [{"name": "TOKEN", "valueFrom": source}]}
+
+
+def volume(**fields: object) -> dict[str, object]:
+    """A volume that would be right but for what is changed."""
+    right = {"name": "data", "mountPath": "/mnt/data", "emptyDir": {}}
+    return {
+        VOLUMES: [
+            {name: value for name, value in {**right, **fields}.items() if value is not REMOVED}
+        ]
+    }
+
+
+def node(**expression: object) -> dict[str, object]:
+    return {TERMS: [{"matchExpressions": [{"key": "pool", **expression}]}]}
+
+
+def away(**term: object) -> dict[str, object]:
+    return {f"{AWAY}.{REQUIRED}": [{"topologyKey": HOST, **term}]}
+
+
+def away_from(**expression: object) -> dict[str, object]:
+    return away(labelSelector={"matchExpressions": [{"key": "app", **expression}]})
+
+
+PODS: Rows = [
+    ("source-config-map-name", {f"{TEMPLATE}.source": {"configMap": {"name": "My_Code", "key": "train.py"}}},
+     f"{TEMPLATE}.source.configMap.name", "name of a Kubernetes object", "schema"),
+    ("priority-class-name", {f"{TEMPLATE}.priorityClassName": "High Priority"}, f"{TEMPLATE}.priorityClassName",
+     "name of a Kubernetes object", "schema"),
+    ("priority-class-number", {f"{TEMPLATE}.priorityClassName": 10}, f"{TEMPLATE}.priorityClassName",
+     'write "10" in quotes', "schema"),
+    ("pull-policy", {f"{TEMPLATE}.imagePullPolicy": "ifNotPresent"}, f"{TEMPLATE}.imagePullPolicy",
+     "did you mean IfNotPresent", "schema"),
+    ("pull-secret-as-text", {f"{TEMPLATE}.imagePullSecrets": ["registry"]}, f"{TEMPLATE}.imagePullSecrets[0]",
+     '"registry" is not a mapping', "schema"),
+    ("pull-secret-without-name", {f"{TEMPLATE}.imagePullSecrets": [{}]}, f"{TEMPLATE}.imagePullSecrets[0].name",
+     "missing: Name of the Secret", "schema"),
+    ("pull-secret-name", {f"{TEMPLATE}.imagePullSecrets": [{"name": "Registry"}]},
+     f"{TEMPLATE}.imagePullSecrets[0].name", "name of a Kubernetes object", "schema"),
+    ("pull-secret-twice", {f"{TEMPLATE}.imagePullSecrets": [{"name": "a"}, {"name": "a"}]},
+     f"{TEMPLATE}.imagePullSecrets[1].name", '"a" is given twice', "schema"),
+    ("pull-secrets-too-many", {f"{TEMPLATE}.imagePullSecrets": [{"name": f"s{i}"} for i in range(17)]},
+     f"{TEMPLATE}.imagePullSecrets", "17 entries, at most 16", "schema"),
+    # env
+    ("env-value-and-source",
+     {ENV: [{"name": "A", "value": "1", "valueFrom": {"secretKeyRef": {"name": "a", "key": "b"}}}]},
+     f"{ENV}[0].valueFrom", "can't go with value", "cel"),
+    ("env-source-empty", value_from(), f"{ENV}[0].valueFrom", "give secretKeyRef or configMapKeyRef", "cel"),
+    ("env-two-sources",
+     value_from(secretKeyRef={"name": "a", "key": "b"}, configMapKeyRef={"name": "a", "key": "b"}),
+     f"{ENV}[0].valueFrom.configMapKeyRef", "can't go with secretKeyRef", "cel"),
+    ("env-field-ref", value_from(fieldRef={"fieldPath": "metadata.name"}), f"{ENV}[0].valueFrom.fieldRef",
+     "is unknown", "schema"),
+    ("env-secret-without-key", value_from(secretKeyRef={"name": "a"}), f"{ENV}[0].valueFrom.secretKeyRef.key",
+     "missing: The key", "schema"),
+    ("env-secret-name", value_from(secretKeyRef={"name": "a b", "key": "b"}), f"{ENV}[0].valueFrom.secretKeyRef.name",
+     "name of a Kubernetes object", "schema"),
+    ("env-secret-optional", value_from(secretKeyRef={"name": "a", "key": "b", "optional": "true"}),
+     f"{ENV}[0].valueFrom.secretKeyRef.optional", "write true without quotes", "schema"),
+    ("env-config-map-without-name", value_from(configMapKeyRef={"key": "a"}),
+     f"{ENV}[0].valueFrom.configMapKeyRef.name", "missing: Name of the ConfigMap", "schema"),
+    ("env-config-map-key", value_from(configMapKeyRef={"name": "a", "key": "a/b"}),
+     f"{ENV}[0].valueFrom.configMapKeyRef.key", "does not match", "schema"),
+    # volumes
+    ("volume-without-source", volume(emptyDir=REMOVED), f"{VOLUMES}[0]",
+     "give persistentVolumeClaim, configMap, secret or emptyDir", "cel"),
+    ("volume-with-two-sources", volume(secret={"secretName": "a"}), f"{VOLUMES}[0].emptyDir", "can't go with secret", "cel"),
+    ("volume-host-path", volume(emptyDir=REMOVED, hostPath={"path": "/data"}), f"{VOLUMES}[0].hostPath",
+     "is not for trials: a trial gets no directory of its node", "schema"),
+    ("volume-mounts-apart", {f"{TEMPLATE}.volumeMounts": []}, f"{TEMPLATE}.volumeMounts",
+     "is not for trials: give each of volumes its mountPath", "schema"),
+    ("volume-without-name", volume(name=REMOVED), f"{VOLUMES}[0].name", "missing: Name of the volume", "schema"),
+    ("volume-name-with-dot", volume(name="a.b"), f"{VOLUMES}[0].name", "lower-case letters, digits and '-'", "schema"),
+    ("volume-name-too-long", volume(name="a" * 64), f"{VOLUMES}[0].name", "64 characters, at most 63", "schema"),
+    ("volume-name-of-sparksweep", volume(name="sparksweep-data"), f"{VOLUMES}[0].name",
+     "names with sparksweep- are those of the pod's own volumes", "cel"),
+    ("volume-name-of-spark", volume(name="spark-local-dir-1"), f"{VOLUMES}[0].name", "names with spark-local-dir", "cel"),
+    ("volume-name-twice",
+     {VOLUMES: [{"name": "a", "mountPath": "/a", "emptyDir": {}}, {"name": "a", "mountPath": "/b", "emptyDir": {}}]},
+     f"{VOLUMES}[1].name", '"a" is given twice', "schema"),
+    ("volume-path-twice",
+     {VOLUMES: [{"name": "a", "mountPath": "/a", "emptyDir": {}}, {"name": "b", "mountPath": "/a", "emptyDir": {}}]},
+     f"{VOLUMES}[1].mountPath", '"/a" is the mountPath of "a" too', "cel"),
+    ("volumes-too-many",
+     {VOLUMES: [{"name": f"v{i}", "mountPath": f"/v{i}", "emptyDir": {}} for i in range(17)]}, VOLUMES,
+     "17 entries, at most 16", "schema"),
+    ("volume-without-path", volume(mountPath=REMOVED), f"{VOLUMES}[0].mountPath", "missing: Where the trial finds it", "schema"),
+    ("volume-path-relative", volume(mountPath="data"), f"{VOLUMES}[0].mountPath", "absolute path, such as /mnt/data", "schema"),
+    ("volume-path-root", volume(mountPath="/"), f"{VOLUMES}[0].mountPath", "absolute path", "schema"),
+    ("volume-path-twice-rooted", volume(mountPath="//tmp"), f"{VOLUMES}[0].mountPath", "absolute path", "schema"),
+    ("volume-path-with-slash-at-end", volume(mountPath="/mnt/"), f"{VOLUMES}[0].mountPath", "'/' at its end", "schema"),
+    ("volume-path-here", volume(mountPath="/./tmp"), f"{VOLUMES}[0].mountPath", "without '.'", "schema"),
+    ("volume-path-upwards", volume(mountPath="/mnt/../tmp"), f"{VOLUMES}[0].mountPath", "without '.'", "schema"),
+    ("volume-path-with-colon", volume(mountPath="/mnt:/data"), f"{VOLUMES}[0].mountPath", "':'", "schema"),
+    ("volume-path-too-long", volume(mountPath="/" + "a" * 512), f"{VOLUMES}[0].mountPath", "513 characters, at most 512", "schema"),
+    *((f"volume-path-{path.strip('/').replace('/', '-')}", volume(mountPath=path), f"{VOLUMES}[0].mountPath",
+       f'"{path}": {path} is sparksweep\'s own; choose another path', "cel")
+      for path in ("/opt/sparksweep", "/etc/sparksweep", "/var/lib/sparksweep", "/tmp", "/opt/venv", "/var/data")),
+    ("volume-path-below-reserved", volume(mountPath="/tmp/cache"), f"{VOLUMES}[0].mountPath",
+     '"/tmp/cache": /tmp is sparksweep\'s own', "cel"),
+    ("volume-path-above-reserved", volume(mountPath="/opt"), f"{VOLUMES}[0].mountPath",
+     '"/opt" would hide /opt/sparksweep', "cel"),
+    ("volume-path-above-one", volume(mountPath="/var/lib"), f"{VOLUMES}[0].mountPath",
+     '"/var/lib" would hide /var/lib/sparksweep', "cel"),
+    ("volume-sub-path-absolute", volume(subPath="/a"), f"{VOLUMES}[0].subPath", "relative path, such as data/train", "schema"),
+    ("volume-sub-path-upwards", volume(subPath="a/../.."), f"{VOLUMES}[0].subPath", "relative path", "schema"),
+    ("volume-read-only-quoted", volume(readOnly="false"), f"{VOLUMES}[0].readOnly", "write false without quotes", "schema"),
+    ("volume-claim-as-text", volume(emptyDir=REMOVED, persistentVolumeClaim="data"),
+     f"{VOLUMES}[0].persistentVolumeClaim", "is not a mapping", "schema"),
+    ("volume-claim-without-name", volume(emptyDir=REMOVED, persistentVolumeClaim={}),
+     f"{VOLUMES}[0].persistentVolumeClaim.claimName", "missing: Name of the claim", "schema"),
+    ("volume-claim-name", volume(emptyDir=REMOVED, persistentVolumeClaim={"claimName": "-data"}),
+     f"{VOLUMES}[0].persistentVolumeClaim.claimName", "name of a Kubernetes object", "schema"),
+    ("volume-config-map-name", volume(emptyDir=REMOVED, configMap={"name": "A"}), f"{VOLUMES}[0].configMap.name",
+     "name of a Kubernetes object", "schema"),
+    ("volume-secret-by-name", volume(emptyDir=REMOVED, secret={"secretName": "a", "name": "a"}),
+     f"{VOLUMES}[0].secret.name", "did you mean secretName", "schema"),
+    ("volume-secret-optional", volume(emptyDir=REMOVED, secret={"secretName": "a", "optional": 1}),
+     f"{VOLUMES}[0].secret.optional", "1 is not true or false", "schema"),
+    ("volume-medium", volume(emptyDir={"medium": "memory"}), f"{VOLUMES}[0].emptyDir.medium", "is not Memory", "schema"),
+    ("volume-size-limit", volume(emptyDir={"sizeLimit": "10GB"}), f"{VOLUMES}[0].emptyDir.sizeLimit",
+     "an amount of memory", "schema"),
+    ("volume-size-zero", volume(emptyDir={"sizeLimit": "0"}), f"{VOLUMES}[0].emptyDir.sizeLimit", '"0" is not above 0', "check"),
+    # affinity
+    ("affinity-misspelt", {f"{TEMPLATE}.affinity": {"nodeAfinity": {}}}, f"{TEMPLATE}.affinity.nodeAfinity",
+     "did you mean nodeAffinity", "schema"),
+    ("affinity-required-as-list", {f"{NODES}.{REQUIRED}": []}, f"{NODES}.{REQUIRED}", "is not a mapping", "schema"),
+    ("affinity-no-terms", {TERMS: []}, TERMS, "is empty: give at least one", "schema"),
+    ("affinity-terms-missing", {f"{NODES}.{REQUIRED}": {}}, TERMS, "missing: A node must match one of these", "schema"),
+    ("affinity-too-many-terms", {TERMS: [{}] * 17}, TERMS, "17 entries, at most 16", "schema"),
+    ("affinity-operator", node(operator="Equals", values=["a"]), f"{EXPRESSION}.operator",
+     "not one of In, NotIn, Exists, DoesNotExist, Gt, Lt", "schema"),
+    ("affinity-without-operator", node(values=["a"]), f"{EXPRESSION}.operator", "is missing", "schema"),
+    ("affinity-without-key", {TERMS: [{"matchExpressions": [{"operator": "Exists"}]}]}, f"{EXPRESSION}.key",
+     "missing: The label's key", "schema"),
+    ("affinity-key", {TERMS: [{"matchExpressions": [{"key": "a b", "operator": "Exists"}]}]}, f"{EXPRESSION}.key",
+     '"a b" is not the key of a label', "check"),
+    ("affinity-value", node(operator="In", values=["a b"]), f"{EXPRESSION}.values[0]", "does not match", "schema"),
+    ("affinity-value-unquoted", node(operator="Gt", values=[8]), f"{EXPRESSION}.values[0]", 'write "8" in quotes', "schema"),
+    ("affinity-in-nothing", node(operator="In"), f"{EXPRESSION}.values", "missing: In needs at least one", "cel"),
+    ("affinity-not-in-nothing", node(operator="NotIn", values=[]), f"{EXPRESSION}.values",
+     "missing: NotIn needs at least one", "cel"),
+    ("affinity-exists-with-value", node(operator="Exists", values=["a"]), f"{EXPRESSION}.values",
+     "are not for Exists, .* or use In$", "cel"),
+    ("affinity-lacks-with-value", node(operator="DoesNotExist", values=["a"]), f"{EXPRESSION}.values",
+     "are not for DoesNotExist, .* or use NotIn$", "cel"),
+    ("affinity-gt-nothing", node(operator="Gt"), f"{EXPRESSION}.values", 'one integer from 0 for Gt, such as', "cel"),
+    ("affinity-gt-two", node(operator="Gt", values=["1", "2"]), f"{EXPRESSION}.values", "one integer", "cel"),
+    ("affinity-lt-text", node(operator="Lt", values=["big"]), f"{EXPRESSION}.values", "one integer from 0 for Lt", "cel"),
+    ("affinity-lt-fraction", node(operator="Lt", values=["1.5"]), f"{EXPRESSION}.values", "one integer", "cel"),
+    ("affinity-field", {TERMS: [{"matchFields": [{"key": "spec.name", "operator": "In", "values": ["a"]}]}]},
+     f"{TERMS}[0].matchFields[0].key", '"spec.name" is not metadata.name', "schema"),
+    ("affinity-field-operator", {TERMS: [{"matchFields": [{"key": "metadata.name", "operator": "Gt", "values": ["1"]}]}]},
+     f"{TERMS}[0].matchFields[0].operator", "not one of In, NotIn", "schema"),
+    ("affinity-field-two-nodes",
+     {TERMS: [{"matchFields": [{"key": "metadata.name", "operator": "In", "values": ["a", "b"]}]}]},
+     f"{TERMS}[0].matchFields[0].values", "2 entries, at most 1", "schema"),
+    ("affinity-weight-zero", {f"{NODES}.{PREFERRED}": [{"weight": 0, "preference": {}}]},
+     f"{NODES}.{PREFERRED}[0].weight", "0 is less than 1", "schema"),
+    ("affinity-weight-too-much", {f"{NEAR}.{PREFERRED}": [{"weight": 101, "podAffinityTerm": {"topologyKey": HOST}}]},
+     f"{NEAR}.{PREFERRED}[0].weight", "101 is more than 100", "schema"),
+    ("affinity-preferred-without-weight", {f"{NODES}.{PREFERRED}": [{"preference": {}}]},
+     f"{NODES}.{PREFERRED}[0].weight", "missing: From 1 to 100", "schema"),
+    ("affinity-preferred-in-nothing",
+     {f"{NODES}.{PREFERRED}": [{"weight": 1, "preference": {"matchExpressions": [{"key": "a", "operator": "In"}]}}]},
+     f"{NODES}.{PREFERRED}[0].preference.matchExpressions[0].values", "In needs at least one", "cel"),
+    ("affinity-without-topology", {f"{AWAY}.{REQUIRED}": [{"labelSelector": {}}]}, f"{AWAY}.{REQUIRED}[0].topologyKey",
+     "missing: The label whose value", "schema"),
+    ("affinity-topology-empty", away(topologyKey=""), f"{AWAY}.{REQUIRED}[0].topologyKey", "is empty", "schema"),
+    ("affinity-topology", away(topologyKey="a b"), f"{AWAY}.{REQUIRED}[0].topologyKey", "not the key of a label", "check"),
+    ("affinity-near-topology",
+     {f"{NEAR}.{PREFERRED}": [{"weight": 1, "podAffinityTerm": {"topologyKey": "/a"}}]},
+     f"{NEAR}.{PREFERRED}[0].podAffinityTerm.topologyKey", "not the key of a label", "check"),
+    ("affinity-namespace", away(namespaces=["a.b"]), f"{AWAY}.{REQUIRED}[0].namespaces[0]",
+     "lower-case letters, digits and '-'", "schema"),
+    ("affinity-label-key", away(labelSelector={"matchLabels": {"a b": "c"}}), f"{SELECTOR}.matchLabels[a b]",
+     "not the key of a label", "check"),
+    ("affinity-label-value", away(labelSelector={"matchLabels": {"a": "b c"}}), f"{SELECTOR}.matchLabels[a]",
+     "does not match", "schema"),
+    ("affinity-labels-gt", away_from(operator="Gt", values=["1"]), f"{SELECTOR}.matchExpressions[0].operator",
+     "not one of In, NotIn, Exists, DoesNotExist$", "schema"),
+    ("affinity-labels-in-nothing", away_from(operator="In"), f"{SELECTOR}.matchExpressions[0].values",
+     "In needs at least one", "cel"),
+    ("affinity-labels-exist-with-value", away_from(operator="Exists", values=["a"]),
+     f"{SELECTOR}.matchExpressions[0].values", "are not for Exists", "cel"),
+]  # fmt: skip
+
 TRIAL_PARAMETERS = f"{TEMPLATE}.trialParameters"
 
 COMMANDS: Rows = [
@@ -383,7 +585,7 @@ COMMANDS: Rows = [
     ("source-unused", {f"{TEMPLATE}.source.inline": "print()"}, f"{TEMPLATE}.source", "not used by command", "check"),
 ]  # fmt: skip
 
-BY_FUNCTION = [*WHOLE, *KATIB, *COUNTS, *OBJECTIVE, *ALGORITHM, *PARAMETERS, *TEMPLATES]
+BY_FUNCTION = [*WHOLE, *KATIB, *COUNTS, *OBJECTIVE, *ALGORITHM, *PARAMETERS, *TEMPLATES, *PODS]
 
 INVALID = [
     *(Row(*row, base=FUNCTION) for row in BY_FUNCTION),

@@ -92,11 +92,14 @@ def places(value: object, path: tuple[object, ...] = ()) -> list[tuple[object, .
 
 
 PLACES = [
-    (name, place) for name in ("katib-grid", "evolution") for place in places(VALID[name]) if place
+    (name, place)
+    for name in ("katib-grid", "evolution", "pod")
+    for place in places(VALID[name])
+    if place
 ]
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=600, deadline=None)
 @given(place=st.sampled_from(PLACES), value=json_values())
 def test_any_value_anywhere_is_taken_or_refused_with_findings(
     place: tuple[str, tuple[Any, ...]], value: Any

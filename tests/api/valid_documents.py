@@ -90,6 +90,67 @@ spec:
     preload: [tensorflow]
 """
 
+POD = """
+apiVersion: sparksweep.dev/v1alpha1
+kind: Experiment
+metadata: {name: pod}
+spec:
+  algorithm: {algorithmName: grid}
+  parameters: [{name: x, parameterType: categorical, feasibleSpace: {list: [a]}}]
+  trialTemplate:
+    function: "m:f"
+    image: registry.example/trainer:1
+    imagePullPolicy: IfNotPresent
+    imagePullSecrets: [{name: registry.example}, {name: other}]
+    priorityClassName: high.priority
+    affinity:
+      nodeAffinity:
+        requiredDuringSchedulingIgnoredDuringExecution:
+          nodeSelectorTerms:
+          - matchExpressions:
+            - {key: example.org/pool, operator: In, values: [training, ""]}
+            - {key: example.org/pool, operator: NotIn, values: [web]}
+            - {key: accelerator, operator: Exists}
+            - {key: spot, operator: DoesNotExist, values: []}
+            - {key: cores, operator: Gt, values: ["15"]}
+            - {key: cores, operator: Lt, values: ["00129"]}
+            matchFields: [{key: metadata.name, operator: NotIn, values: [node-1.example.org]}]
+          - {}
+        preferredDuringSchedulingIgnoredDuringExecution:
+        - {weight: 1, preference: {matchExpressions: [{key: zone, operator: In, values: [a]}]}}
+        - {weight: 100, preference: {}}
+      podAffinity:
+        requiredDuringSchedulingIgnoredDuringExecution:
+        - {topologyKey: topology.kubernetes.io/zone, labelSelector: {matchLabels: {app: cache}}, namespaces: [data, data]}
+        preferredDuringSchedulingIgnoredDuringExecution:
+        - {weight: 50, podAffinityTerm: {topologyKey: kubernetes.io/hostname, labelSelector: {}}}
+      podAntiAffinity:
+        requiredDuringSchedulingIgnoredDuringExecution: [{topologyKey: kubernetes.io/hostname}]
+        preferredDuringSchedulingIgnoredDuringExecution:
+        - weight: 10
+          podAffinityTerm:
+            topologyKey: kubernetes.io/hostname
+            labelSelector:
+              matchExpressions:
+              - {key: sparksweep.dev/experiment, operator: In, values: [pod]}
+              - {key: sparksweep.dev/role, operator: NotIn, values: [driver]}
+              - {key: a, operator: Exists}
+              - {key: b, operator: DoesNotExist}
+    env:
+    - {name: A, value: ""}
+    - {name: B, value: "", valueFrom: {secretKeyRef: {name: tokens, key: b}}}
+    - {name: C, valueFrom: {secretKeyRef: {name: tokens, key: .c_-1, optional: true}}}
+    - {name: D, valueFrom: {configMapKeyRef: {name: settings, key: d, optional: false}}}
+    volumes:
+    - {name: data, mountPath: /mnt/data, persistentVolumeClaim: {claimName: data.1}, subPath: train/a..b, readOnly: true}
+    - {name: settings, mountPath: /etc/settings, configMap: {name: settings, optional: true}}
+    - {name: tokens, mountPath: /mnt/data/.tokens, secret: {secretName: tokens}}
+    - {name: cache, mountPath: /tmpfs, emptyDir: {}}
+    - {name: "0", mountPath: /opt/venv2/..a/ö x, emptyDir: {sizeLimit: 1.5Gi, medium: Memory}}
+    - {name: spark-data, mountPath: /opt/sparksweep-data, emptyDir: {sizeLimit: "1"}}
+"""
+"""Every field of a trial's pod."""
+
 LEAST = """
 apiVersion: sparksweep.dev/v1alpha1
 kind: Experiment
@@ -104,6 +165,7 @@ TEXTS = {
     "katib-grid": KATIB_GRID,
     "katib-random": KATIB_RANDOM,
     "evolution": EVOLUTION,
+    "pod": POD,
     "least": LEAST,
 }
 
@@ -165,6 +227,10 @@ CHANGED: dict[str, dict[str, Any]] = {
     ),
     "config-map-of-a-function": changed(
         FUNCTION, {f"{TEMPLATE}.source": {"configMap": {"name": "code", "key": "train.py"}}}
+    ),
+    "affinity-of-nothing": changed(
+        FUNCTION,
+        {f"{TEMPLATE}.affinity": {"nodeAffinity": {}, "podAffinity": {}, "podAntiAffinity": None}},
     ),
     "small-command": changed(COMMAND, {f"{TEMPLATE}.resources": {"memory": "16Mi", "cpu": "10m"}}),
     "every-placeholder": changed(

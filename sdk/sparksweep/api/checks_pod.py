@@ -136,8 +136,9 @@ def _expression(expression: NodeExpression | LabelExpression, path: str) -> Iter
     message = None
     match operator:
         case "Exists" | "DoesNotExist" if values:
+            other = "In" if operator == "Exists" else "NotIn"
             message = (
-                f"are not for {operator}, which looks at the key alone: remove them, or use In"
+                f"are not for {operator}, which looks at the key alone: remove them, or use {other}"
             )
         case "Gt" | "Lt" if len(values) != 1 or not _INTEGER.fullmatch(values[0]):
             message = f'must be one integer from 0 for {operator}, such as ["8"]'
