@@ -120,12 +120,13 @@ def test_ctrl_c_stops_what_runs_and_resume_goes_on(tmp_path: Path) -> None:
     assert processes_with("SPARKSWEEP_EXPERIMENT=stopped") == []
     finished = {n for n, t in trials_of(directory).items() if t["state"] == "Succeeded"}
     before = ended(tmp_path)
-    assert set(before) == finished
+    # One that was stopped between its last line and its return did not finish.
+    assert finished <= set(before)
 
     done = sparksweep("run", file, "--resume", directory, "-o", "json")
     assert done.code == 0, done.stderr
     assert_complete(done.document, directory)
-    assert sorted(ended(tmp_path)) == list(range(1, TRIALS + 1))
+    assert sorted([*finished, *ended(tmp_path)[len(before) :]]) == list(range(1, TRIALS + 1))
 
 
 def test_a_run_is_not_resumed_as_another_experiment(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -135,7 +136,12 @@ class Driver:
         self._gateway = launch_gateway(  # type: ignore[no-untyped-call]
             conf, {"stdout": self._output, "stderr": subprocess.STDOUT, "start_new_session": True}
         )
-        return SparkContext(conf=conf, gateway=self._gateway)
+        heeded = signal.getsignal(signal.SIGINT)
+        context = SparkContext(conf=conf, gateway=self._gateway)
+        if threading.current_thread() is threading.main_thread():
+            # In the main thread PySpark puts a handler of its own here, which raises KeyboardInterrupt.
+            signal.signal(signal.SIGINT, heeded)
+        return context
 
     def _stop_java(self) -> None:
         if self._gateway is not None:
