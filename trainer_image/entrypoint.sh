@@ -1,0 +1,49 @@
+#!/usr/bin/env bash
+# What the trainer image starts: the driver of an experiment, an executor of it, or any other command as it is.
+# Nothing stays between the container's runtime and the program: signals reach it, and its exit code is the container's.
+set -euo pipefail
+
+# Spark's own images start an executor like this; Spark hands everything over in the environment of the pod.
+executor() {
+    local options=() class_path=() index=0 option
+    option=SPARK_JAVA_OPT_0
+    while [[ -v $option ]]; do
+        options+=("${!option}")
+        index=$((index + 1))
+        option=SPARK_JAVA_OPT_$index
+    done
+    # An empty element would be the working directory: programs would come from where trials write.
+    for option in "${SPARK_CONF_DIR:-}" "${HADOOP_CONF_DIR:-}" "${SPARK_CLASSPATH:-}" "$SPARK_HOME/jars/*" \
+        "${SPARK_EXTRA_CLASSPATH:-}" "${SPARK_DIST_CLASSPATH:-}"; do
+        [[ -z $option ]] || class_path+=("$option")
+    done
+    # shellcheck disable=SC2054  # IFS joins them
+    exec "${JAVA_HOME:+$JAVA_HOME/bin/}java" "${options[@]}" \
+        "-Xms$SPARK_EXECUTOR_MEMORY" "-Xmx$SPARK_EXECUTOR_MEMORY" \
+        -cp "$(IFS=:; echo "${class_path[*]}")" \
+        org.apache.spark.scheduler.cluster.k8s.KubernetesExecutorBackend \
+        --driver-url "$SPARK_DRIVER_URL" \
+        --executor-id "$SPARK_EXECUTOR_ID" \
+        --cores "$SPARK_EXECUTOR_CORES" \
+        --app-id "$SPARK_APPLICATION_ID" \
+        --hostname "$SPARK_EXECUTOR_POD_IP" \
+        --resourceProfileId "$SPARK_RESOURCE_PROFILE_ID" \
+        --podName "$SPARK_EXECUTOR_POD_NAME"
+}
+
+case ${1:-} in
+driver)
+    shift
+    exec python -m sparksweep_trainer.cluster "$@"
+    ;;
+executor)
+    executor
+    ;;
+'')
+    echo "usage: driver [ARGUMENT...] | executor | COMMAND [ARGUMENT...]" >&2
+    exit 64
+    ;;
+*)
+    exec "$@"
+    ;;
+esac
