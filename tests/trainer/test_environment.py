@@ -1,0 +1,36 @@
+"""What is in a trial's environment, and whose word counts."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sparksweep.api import TrialTemplate
+from sparksweep_trainer.environment import server_environment
+
+
+def environment(base: dict[str, str], *env: dict[str, Any]) -> dict[str, str]:
+    template = TrialTemplate.model_validate({"function": "m:f", "env": list(env)})
+    return server_environment(template, base=base, marker="1")
+
+
+def from_secret(name: str) -> dict[str, Any]:
+    return {"name": name, "valueFrom": {"secretKeyRef": {"name": "tokens", "key": "a"}}}
+
+
+def test_the_templates_value_wins_over_the_slots_and_over_ours() -> None:
+    found = environment(
+        {"A": "slot", "B": "slot"},
+        {"name": "A", "value": "template"},
+        {"name": "OMP_NUM_THREADS", "value": "7"},
+    )
+    assert (found["A"], found["B"], found["OMP_NUM_THREADS"]) == ("template", "slot", "7")
+
+
+def test_a_variable_from_a_secret_keeps_the_value_that_the_pod_has_set() -> None:
+    base = {"TOKEN": "secret", "OMP_NUM_THREADS": "5"}
+    found = environment(base, from_secret("TOKEN"), from_secret("OMP_NUM_THREADS"))
+    assert (found["TOKEN"], found["OMP_NUM_THREADS"]) == ("secret", "5")
+
+
+def test_an_optional_variable_that_the_pod_could_not_set_is_absent() -> None:
+    assert "TOKEN" not in environment({}, from_secret("TOKEN"))
