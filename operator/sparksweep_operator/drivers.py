@@ -31,8 +31,10 @@ class DriverSituation:
     """The pod of the driver."""
     executors: tuple[Pod, ...]
     """The executors that run, or may yet."""
+    remains: Pod | None
+    """The pod of the last driver, which is dead: it tells why until another one takes its place."""
     superfluous: tuple[Pod, ...]
-    """Pods to delete whatever the planner says: older drivers, and all dead ones but the last."""
+    """Pods to delete whatever the planner says: those of older drivers, and with them their executors."""
     next_number: int
     """The number of the next driver."""
     pause: timedelta
@@ -78,7 +80,8 @@ def look_at_driver(
         view=view,
         live=live,
         executors=executors,
-        superfluous=(*alive[:-1], *dead[:-1]),
+        remains=None if live or not dead else dead[-1],
+        superfluous=(*alive[:-1], *(dead if live else dead[:-1])),
         next_number=_next_number(pods, batches),
         pause=pause,
     )

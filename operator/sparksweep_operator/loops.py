@@ -21,6 +21,7 @@ log = logging.getLogger(__name__)
 
 FIRST_PAUSE_S = 1.0
 LONGEST_PAUSE_S = 60.0
+LONGEST_OUTAGE_PAUSE_S = 10.0
 RESYNC_S = 300.0
 """An experiment that is not left alone is looked at this often, should a watch event have been lost."""
 
@@ -89,8 +90,9 @@ def _pause_s(error: Exception, failures: int, key: Key) -> float:
         log.info("%s: %s", name, error)
         return 0.5
     pause_s = min(LONGEST_PAUSE_S, FIRST_PAUSE_S * 2.0 ** min(failures - 1, 10))
-    if isinstance(error, Unavailable) and error.retry_after_s is not None:
-        pause_s = max(pause_s, error.retry_after_s)
+    if isinstance(error, Unavailable):
+        # It says nothing about this experiment, and once the server is back nobody should wait a minute.
+        pause_s = max(min(pause_s, LONGEST_OUTAGE_PAUSE_S), error.retry_after_s or 0.0)
     pause_s *= random.uniform(0.8, 1.2)
     if isinstance(error, KubeError):
         log.warning("%s: %s; again in %.0f s", name, error, pause_s)

@@ -29,7 +29,7 @@ STATUS_INTERVAL = timedelta(seconds=1)
 """An Experiment's status is written at most this often."""
 LOOK_AGAIN = timedelta(seconds=10)
 """How soon to look again at what is expected to change by itself."""
-PROBE_AFTER = timedelta(seconds=5)
+PROBE_AFTER = timedelta(seconds=15)
 """How long a driver may have too few executors before the API server is asked why."""
 
 
@@ -197,11 +197,12 @@ class Reconciler:
         self, experiment: Experiment, planned: Plan, situation: DriverSituation, memory: Memory
     ) -> None:
         namespace = experiment.metadata.namespace or ""
-        for pod in situation.superfluous:
+        useless = list(situation.superfluous)
+        if not planned.driver_wanted:
+            useless += [pod for pod in (situation.live, situation.remains) if pod is not None]
+        for pod in useless:
             await self._gateway.delete_pod(namespace, pod.name, pod.uid)
-        if situation.live is not None and not planned.driver_wanted:
-            await self._gateway.delete_pod(namespace, situation.live.name, situation.live.uid)
-        elif situation.live is None and planned.driver_wanted and not situation.pause:
+        if situation.live is None and planned.driver_wanted and not situation.pause:
             await self._start_driver(experiment, situation, memory)
 
     async def _start_driver(
