@@ -1,0 +1,210 @@
+"""etcd, the API server, the controller manager and the scheduler, on the host."""
+
+from __future__ import annotations
+
+import json
+import socket
+from pathlib import Path
+
+from cluster.layout import (
+    API_ADDRESS,
+    API_PORT,
+    CONTROLLER_MANAGER_PORT,
+    ETCD_PORTS,
+    SCHEDULER_PORT,
+    SERVICES,
+    Layout,
+)
+from cluster.processes import Processes
+from cluster.shell import ClusterError, run, succeeds, wait_until
+
+ETCD, ETCD_PEERS = (f"http://127.0.0.1:{port}" for port in ETCD_PORTS)
+
+PORTS = {
+    "etcd": ETCD_PORTS,
+    "apiserver": (API_PORT,),
+    "controller-manager": (CONTROLLER_MANAGER_PORT,),
+    "scheduler": (SCHEDULER_PORT,),
+}
+"""What each part listens on."""
+
+AUDIT_POLICY = {
+    "apiVersion": "audit.k8s.io/v1",
+    "kind": "Policy",
+    # One line for each request, when it is answered.
+    "omitStages": ["RequestReceived"],
+    "rules": [{"level": "Metadata"}],
+}
+
+DNS_RULES = [
+    {
+        "apiGroups": [""],
+        "resources": ["services", "pods", "namespaces", "endpoints"],
+        "verbs": ["list", "watch"],
+    },
+    {
+        "apiGroups": ["discovery.k8s.io"],
+        "resources": ["endpointslices"],
+        "verbs": ["list", "watch"],
+    },
+]
+
+RBAC = "rbac.authorization.k8s.io"
+
+
+def start(layout: Layout, processes: Processes) -> None:
+    """Start what is not running, and return when it answers.
+
+    Raises:
+        ClusterError: A port is taken by another program, or a part does not come up; with the end of its log.
+    """
+    for part, ports in PORTS.items():
+        if not processes.alive(part):
+            _check_free(part, ports)
+    (layout.run / "audit.yaml").write_text(json.dumps(AUDIT_POLICY))
+    processes.start("etcd", etcd(layout))
+    processes.start("apiserver", apiserver(layout))
+    wait_for_api(layout, processes)
+    processes.start("controller-manager", controller_manager(layout))
+    processes.start("scheduler", scheduler(layout))
+    run(*kubectl(layout), "apply", "-f", "-", stdin=json.dumps(node_permissions()), env=kubectl_env(layout))  # fmt: skip
+    wait_until(
+        lambda: succeeds(*kubectl(layout), "-n", "default", "get", "serviceaccount", "default"),
+        "the controller manager makes service accounts",
+        30,
+    )
+
+
+def wait_for_api(layout: Layout, processes: Processes, timeout_s: float = 60) -> None:
+    """Return when the API server says that it is ready.
+
+    Raises:
+        ClusterError: It ends, or is not ready in time.
+    """
+
+    def is_ready() -> bool:
+        for part in ("etcd", "apiserver"):
+            if not processes.alive(part):
+                raise ClusterError(f"{part} ended: {processes.tail(part)}")
+        return succeeds(*kubectl(layout), "get", "--raw", "/readyz")
+
+    wait_until(is_ready, f"the API server is ready (log: {processes.log('apiserver')})", timeout_s)
+
+
+def kubectl(layout: Layout) -> tuple[str, ...]:
+    """The words that a kubectl command begins with."""
+    return (str(layout.bin / "kubectl"), "--kubeconfig", str(layout.kubeconfig()))
+
+
+def kubectl_env(layout: Layout) -> dict[str, str]:
+    """With a cache of its own: the user's would hold what another cluster at this address had."""
+    return {"KUBECACHEDIR": str(layout.run / "kubectl-cache")}
+
+
+def etcd(layout: Layout) -> list[str | Path]:
+    """Its command line. Nothing survives the machine, so nothing is flushed to disk."""
+    return [
+        layout.bin / "server",
+        f"--data-dir={layout.run / 'etcd'}",
+        f"--listen-client-urls={ETCD}",
+        f"--advertise-client-urls={ETCD}",
+        f"--listen-peer-urls={ETCD_PEERS}",
+        "--unsafe-no-fsync",
+        "--log-level=warn",
+    ]
+
+
+def apiserver(layout: Layout) -> list[str | Path]:
+    """Its command line. ServiceAccount, ResourceQuota, Priority and PodSecurity are admitted by default."""
+    pki = layout.pki
+    return [
+        layout.bin / "kube-apiserver",
+        f"--etcd-servers={ETCD}",
+        f"--secure-port={API_PORT}",
+        f"--advertise-address={API_ADDRESS}",
+        f"--tls-cert-file={pki / 'apiserver.crt'}",
+        f"--tls-private-key-file={pki / 'apiserver.key'}",
+        f"--client-ca-file={pki / 'ca.crt'}",
+        f"--service-cluster-ip-range={SERVICES}",
+        f"--service-account-key-file={pki / 'sa.pub'}",
+        f"--service-account-signing-key-file={pki / 'sa.key'}",
+        "--service-account-issuer=https://kubernetes.default.svc.cluster.local",
+        "--authorization-mode=Node,RBAC",
+        "--enable-admission-plugins=NodeRestriction",
+        "--allow-privileged=true",
+        f"--audit-log-path={layout.audit_log}",
+        f"--audit-policy-file={layout.run / 'audit.yaml'}",
+        # Tests remember places in the log: it must not be rotated under them.
+        "--audit-log-maxsize=4000",
+        f"--kubelet-client-certificate={pki / 'admin.crt'}",
+        f"--kubelet-client-key={pki / 'admin.key'}",
+        f"--kubelet-certificate-authority={pki / 'ca.crt'}",
+        # The host does not know the nodes' names.
+        "--kubelet-preferred-address-types=InternalIP",
+    ]
+
+
+def controller_manager(layout: Layout) -> list[str | Path]:
+    """Its command line."""
+    pki = layout.pki
+    return [
+        layout.bin / "kube-controller-manager",
+        f"--kubeconfig={layout.kubeconfig('controller-manager')}",
+        "--bind-address=127.0.0.1",
+        f"--secure-port={CONTROLLER_MANAGER_PORT}",
+        f"--service-account-private-key-file={pki / 'sa.key'}",
+        f"--root-ca-file={pki / 'ca.crt'}",
+        f"--cluster-signing-cert-file={pki / 'ca.crt'}",
+        f"--cluster-signing-key-file={pki / 'ca.key'}",
+        "--use-service-account-credentials",
+        "--leader-elect=false",
+        "--allocate-node-cidrs=false",
+        # Half of the default: what a test of a lost node waits for.
+        "--node-monitor-grace-period=20s",
+    ]
+
+
+def scheduler(layout: Layout) -> list[str | Path]:
+    """Its command line."""
+    return [
+        layout.bin / "kube-scheduler",
+        f"--kubeconfig={layout.kubeconfig('scheduler')}",
+        "--bind-address=127.0.0.1",
+        f"--secure-port={SCHEDULER_PORT}",
+        "--leader-elect=false",
+    ]
+
+
+def node_permissions() -> dict[str, object]:
+    """What kube-proxy and the DNS server of the nodes may do; the kubelet's part is the Node authorizer's."""
+    return {
+        "apiVersion": "v1",
+        "kind": "List",
+        "items": [
+            {
+                "apiVersion": f"{RBAC}/v1",
+                "kind": "ClusterRole",
+                "metadata": {"name": "test-dns"},
+                "rules": DNS_RULES,
+            },
+            _binding("test-dns", "test-dns", "test-dns"),
+            _binding("test-proxy", "system:node-proxier", "system:kube-proxy"),
+        ],
+    }
+
+
+def _binding(name: str, role: str, user: str) -> dict[str, object]:
+    return {
+        "apiVersion": f"{RBAC}/v1",
+        "kind": "ClusterRoleBinding",
+        "metadata": {"name": name},
+        "roleRef": {"apiGroup": RBAC, "kind": "ClusterRole", "name": role},
+        "subjects": [{"apiGroup": RBAC, "kind": "User", "name": user}],
+    }
+
+
+def _check_free(part: str, ports: tuple[int, ...]) -> None:
+    for port in ports:
+        with socket.socket() as tried:
+            if tried.connect_ex(("127.0.0.1", port)) == 0:
+                raise ClusterError(f"port {port} is taken by another program, and {part} needs it")

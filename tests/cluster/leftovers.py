@@ -1,0 +1,82 @@
+"""Taking everything away: a cluster at its end, or what a killed run has left in any state."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+from cluster import cgroups, network
+from cluster.layout import NODE_PREFIX, Layout, Node
+from cluster.processes import Processes, kill, marked
+from cluster.shell import ClusterError, succeeds
+
+MOUNTS = Path("/proc/mounts")
+
+
+def remove(layout: Layout, *, images: bool = False) -> None:
+    """Remove the cluster's processes, namespaces, mounts, cgroups, routes and files.
+
+    Args:
+        images: Also those loaded on nodes, which the next cluster would find there.
+
+    Raises:
+        ClusterError: Something is mounted in our folders that cannot be unmounted; nothing was deleted then.
+    """
+    # Before the containers, or it would start them again.
+    _kill_parts(layout)
+    for node in nodes_with_cgroups(layout):
+        cgroups.kill_containers(node)
+    unmount((layout.run, layout.data))
+    network.remove(layout)
+    cgroups.remove()
+    shutil.rmtree(layout.run, ignore_errors=True)
+    for data in layout.data.glob("node*"):
+        for folder in (data,) if images else (data / "kubelet", data / "pod-logs"):
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def nodes_with_cgroups(layout: Layout) -> list[Node]:
+    """The nodes that this machine has traces of."""
+    names = {
+        path.name
+        for root in cgroups.hierarchies(cgroups.MOUNTS.read_text())
+        for path in root.glob(f"{NODE_PREFIX}[0-9]*")
+    }
+    return [Node(int(name.removeprefix(NODE_PREFIX)), layout) for name in sorted(names)]
+
+
+def unmount(folders: Sequence[Path]) -> None:
+    """Unmount everything below the folders.
+
+    Raises:
+        ClusterError: Something is still mounted.
+    """
+    for place in mounted(MOUNTS.read_text(), folders):
+        succeeds("umount", "--lazy", place)
+    left = mounted(MOUNTS.read_text(), folders)
+    if left:
+        raise ClusterError(f"cannot unmount {', '.join(map(str, left))}")
+
+
+def mounted(mounts: str, folders: Sequence[Path]) -> list[Path]:
+    """What is mounted below the folders, from the text of /proc/mounts; the innermost first."""
+    places = [Path(_unescaped(line.split()[1])) for line in mounts.splitlines()]
+    below = [place for place in places if any(folder in place.parents for folder in folders)]
+    return sorted(below, reverse=True)
+
+
+def _kill_parts(layout: Layout) -> None:
+    recorded = [part.pid for part in Processes(layout).all() if part.alive]
+    kill(recorded)
+    # Those without a record, and containers' shims; a few may have been started meanwhile.
+    for _ in range(5):
+        found = marked(layout.run)
+        if not found:
+            return
+        kill(found)
+
+
+def _unescaped(field: str) -> str:
+    return re.sub(r"\\([0-7]{3})", lambda octal: chr(int(octal[1], 8)), field)

@@ -1,0 +1,121 @@
+"""The network: host, nodes and pods reach each other, and nothing reaches beyond this machine.
+
+A node has no default route. The host throws away what is for an address of ours that no node has, which it would else
+send to its own default gateway.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+
+from cluster.layout import (
+    API_ADDRESS,
+    LINK_PREFIX,
+    LINKS,
+    NODE_PREFIX,
+    PODS,
+    SERVICES,
+    Layout,
+    Node,
+)
+from cluster.shell import ClusterError, run, succeeds
+
+NAMESPACES = Path("/run/netns")
+FORWARDING = Path("/proc/sys/net/ipv4/ip_forward")
+
+
+def ip(*words: str) -> str:
+    return run("ip", *words)
+
+
+def create_host_side(layout: Layout) -> None:
+    """The API server's address for nodes, and the routes that end here."""
+    if API_ADDRESS not in ip("-o", "address", "show", "dev", "lo"):
+        ip("address", "add", f"{API_ADDRESS}/32", "dev", "lo")
+    for network in (LINKS, PODS, SERVICES):
+        ip("route", "replace", "blackhole", network)
+    forwarding = layout.run / "ip_forward"
+    if not forwarding.exists():
+        forwarding.write_text(FORWARDING.read_text())
+    FORWARDING.write_text("1")
+
+
+def create_node(node: Node) -> None:
+    """A network namespace and a cable to it, unless it is there."""
+    if (NAMESPACES / node.namespace).exists():
+        return
+    ip("netns", "add", node.namespace)
+    ip("link", "add", node.link, "type", "veth", "peer", "name", "eth0", "netns", node.namespace)
+    ip("address", "add", f"{node.gateway}/30", "dev", node.link)
+    inside = ("-n", node.namespace)
+    ip(*inside, "address", "add", f"{node.address}/30", "dev", "eth0")
+    ip(*inside, "link", "set", "lo", "up")
+    ip(*inside, "link", "set", "eth0", "up")
+    connect(node)
+    for network in (LINKS, PODS):
+        ip(*inside, "route", "add", network, "via", node.gateway)
+    # A packet to a service is rewritten on its way to lo; what kube-proxy does not know ends there.
+    ip(*inside, "route", "add", SERVICES, "dev", "lo", "src", node.address)
+    run(*enter(node), "sysctl", "-qw", "net.ipv4.ip_forward=1")
+
+
+def connect(node: Node) -> None:
+    """Plug the node's cable in."""
+    ip("link", "set", node.link, "up")
+    ip("route", "replace", node.pods, "via", node.address)
+
+
+def disconnect(node: Node) -> None:
+    """Pull the node's cable: packets are lost silently, no connection is closed."""
+    ip("link", "set", node.link, "down")
+
+
+def enter(node: Node) -> tuple[str, ...]:
+    """The words before a command that is to run in a node's network.
+
+    Not ``ip netns exec``, which hides /sys/fs/cgroup.
+    """
+    return ("nsenter", f"--net={NAMESPACES / node.namespace}")
+
+
+def remove(layout: Layout) -> None:
+    """Take away everything of this module, and whatever a killed run has left of it."""
+    for namespace in _names(NAMESPACES):
+        if namespace.startswith(NODE_PREFIX):
+            succeeds("ip", "netns", "delete", namespace)
+    for link in _names(Path("/sys/class/net")):
+        if re.fullmatch(rf"{LINK_PREFIX}\d+", link):
+            succeeds("ip", "link", "delete", link)
+    succeeds("ip", "address", "delete", f"{API_ADDRESS}/32", "dev", "lo")
+    for route in routes(ip("route", "show")):
+        succeeds("ip", "route", "delete", *route.split())
+    forwarding = layout.run / "ip_forward"
+    if forwarding.exists():
+        FORWARDING.write_text(forwarding.read_text())
+
+
+def routes(shown: str) -> list[str]:
+    """Those of ours in what ``ip route show`` says."""
+    beginnings = tuple(network.removesuffix("0.0/16") for network in (LINKS, PODS, SERVICES))
+    lines = (line.strip() for line in shown.splitlines())
+    return [line for line in lines if line.removeprefix("blackhole ").startswith(beginnings)]
+
+
+def is_possible() -> bool:
+    """Whether this user may make network namespaces here, and links between them."""
+    name = f"sparksweep-try-{os.getpid()}"
+    try:
+        ip("netns", "add", name)
+        try:
+            ip("-n", name, "link", "add", "sst0", "type", "veth", "peer", "name", "sst0p")
+        finally:
+            ip("netns", "delete", name)
+    except ClusterError:
+        return False
+    return True
+
+
+def _names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir()) if folder.exists() else []

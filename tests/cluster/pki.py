@@ -1,0 +1,121 @@
+"""Keys, certificates and kubeconfigs, by openssl. One authority for everything; all of it dies with the cluster."""
+
+from __future__ import annotations
+
+import base64
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from cluster.layout import API_ADDRESS, API_PORT, API_SERVICE, Layout
+from cluster.shell import run
+
+DAYS = "30"
+
+NEW_KEY = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes")
+"""Elliptic, because a dozen of RSA's take seconds."""
+
+API_NAMES = (
+    "DNS:kubernetes",
+    "DNS:kubernetes.default",
+    "DNS:kubernetes.default.svc",
+    "DNS:kubernetes.default.svc.cluster.local",
+    "DNS:localhost",
+    "IP:127.0.0.1",
+    f"IP:{API_SERVICE}",
+    f"IP:{API_ADDRESS}",
+)
+
+
+@dataclass(frozen=True)
+class Identity:
+    """Who a certificate is for, in Kubernetes' terms: the subject's CN is the user, its O the group."""
+
+    name: str
+    """Of the files."""
+
+    user: str
+    group: str = ""
+    alternative_names: tuple[str, ...] = ()
+
+    @property
+    def subject(self) -> str:
+        return f"/O={self.group}/CN={self.user}" if self.group else f"/CN={self.user}"
+
+
+HOST_IDENTITIES = (
+    Identity("admin", "admin", "system:masters"),
+    Identity("controller-manager", "system:kube-controller-manager"),
+    Identity("scheduler", "system:kube-scheduler"),
+)
+"""Of those who reach the API server over the host's loopback."""
+
+
+def create_authority(layout: Layout) -> None:
+    """The authority, the API server's certificate, the key of service accounts' tokens, the host's kubeconfigs."""
+    layout.pki.mkdir(parents=True, exist_ok=True)
+    if (layout.pki / "complete").exists():
+        return
+    _openssl(layout, "req", "-x509", *NEW_KEY, "-keyout", "ca.key", "-out", "ca.crt", "-days", DAYS, "-subj", "/CN=sparksweep-test-ca")  # fmt: skip
+    _openssl(layout, "genrsa", "-out", "sa.key", "2048")
+    _openssl(layout, "rsa", "-in", "sa.key", "-pubout", "-out", "sa.pub")
+    create_certificate(layout, Identity("apiserver", "kube-apiserver", alternative_names=API_NAMES))
+    for identity in HOST_IDENTITIES:
+        create_kubeconfig(layout, identity, "127.0.0.1")
+    (layout.pki / "complete").touch()
+
+
+def create_certificate(layout: Layout, identity: Identity) -> None:
+    """``pki/NAME.key`` and ``pki/NAME.crt``, unless they are there."""
+    key, request, certificate = (f"{identity.name}.{end}" for end in ("key", "csr", "crt"))
+    if (layout.pki / certificate).exists():
+        return
+    names = ",".join(identity.alternative_names or (f"DNS:{identity.name}",))
+    extensions = layout.pki / f"{identity.name}.ext"
+    extensions.write_text(f"subjectAltName={names}\nextendedKeyUsage=serverAuth,clientAuth\n")
+    _openssl(layout, "req", *NEW_KEY, "-keyout", key, "-out", request, "-subj", identity.subject)  # fmt: skip
+    authority = ("-CA", "ca.crt", "-CAkey", "ca.key", "-CAcreateserial")
+    _openssl(layout, "x509", "-req", "-in", request, *authority, "-days", DAYS, "-out", f"{certificate}.new", "-extfile", extensions.name)  # fmt: skip
+    (layout.pki / f"{certificate}.new").replace(layout.pki / certificate)
+
+
+def create_kubeconfig(layout: Layout, identity: Identity, address: str) -> Path:
+    """``NAME.kubeconfig`` for the API server at an address, with the identity's certificate inside."""
+    create_certificate(layout, identity)
+    credentials = {
+        f"client-{what}-data": _base64(layout.pki / f"{identity.name}.{end}")
+        for what, end in (("certificate", "crt"), ("key", "key"))
+    }
+    authority = _base64(layout.pki / "ca.crt")
+    return write_kubeconfig(
+        layout.kubeconfig(identity.name), f"https://{address}:{API_PORT}", authority, credentials
+    )
+
+
+def write_kubeconfig(path: Path, server: str, authority: str, credentials: dict[str, str]) -> Path:
+    """A kubeconfig that its owner alone can read. It is JSON, which is YAML."""
+    name = path.name.removesuffix(".kubeconfig")
+    config = {
+        "apiVersion": "v1",
+        "kind": "Config",
+        "clusters": [
+            {
+                "name": "test",
+                "cluster": {"server": server, "certificate-authority-data": authority},
+            }
+        ],
+        "users": [{"name": name, "user": credentials}],
+        "contexts": [{"name": "test", "context": {"cluster": "test", "user": name}}],
+        "current-context": "test",
+    }
+    path.touch(mode=0o600)
+    path.write_text(json.dumps(config, indent=1))
+    return path
+
+
+def _openssl(layout: Layout, *arguments: str) -> None:
+    run("openssl", *arguments, cwd=layout.pki)
+
+
+def _base64(path: Path) -> str:
+    return base64.b64encode(path.read_bytes()).decode()
