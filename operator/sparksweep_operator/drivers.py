@@ -104,6 +104,8 @@ def _next_number(pods: Iterable[Pod], batches: Sequence[TrialBatch]) -> int:
 
 
 def _pause(dead: Pod, now: datetime) -> timedelta:
-    if dead.ended is None or dead.created is None or dead.ended - dead.created > SHORT_LIFE:
+    # One that a node refused, or that was evicted, has no container that could say when it ended.
+    ended = dead.ended or dead.created
+    if ended is None or dead.created is None or ended - dead.created > SHORT_LIFE:
         return timedelta(0)
-    return max(timedelta(0), dead.ended + PAUSE - now)
+    return max(timedelta(0), ended + PAUSE - now)

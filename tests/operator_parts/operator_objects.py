@@ -1,0 +1,120 @@
+"""Objects for the tests of this directory, as the API server would have them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from sparksweep.api import (
+    Experiment,
+    ObjectMeta,
+    TrialBatch,
+    TrialBatchSpec,
+    TrialBatchStatus,
+    batch_name,
+)
+from sparksweep.api.document import parse_experiment
+from sparksweep.api.metadata import API_VERSION, EXPERIMENT_LABEL, ROLE_LABEL
+from sparksweep_operator.pods import Pod, pod_of
+
+NAMESPACE = "lab"
+NAME = "digits"
+UID = "uid-of-digits"
+NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
+
+
+def moment(seconds: float) -> str:
+    """So many seconds after `NOW`, as the API server writes it."""
+    return (NOW + timedelta(seconds=seconds)).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def experiment_body(
+    name: str = NAME, *, template: dict[str, Any] | None = None, **spec: Any
+) -> dict[str, Any]:
+    """A grid of three points; `template` and `spec` replace fields."""
+    return {
+        "apiVersion": API_VERSION,
+        "kind": "Experiment",
+        "metadata": {
+            "name": name,
+            "namespace": NAMESPACE,
+            "uid": UID,
+            "generation": 1,
+            "resourceVersion": "10",
+        },
+        "spec": {
+            "objective": {"type": "maximize", "objectiveMetricName": "score"},
+            "algorithm": {"algorithmName": "grid"},
+            "parameters": [
+                {"name": "x", "parameterType": "int", "feasibleSpace": {"min": "1", "max": "3"}}
+            ],
+            "parallelTrialCount": 2,
+            "trialTemplate": {"function": "train:training", **(template or {})},
+            **spec,
+        },
+    }
+
+
+def experiment(
+    name: str = NAME, *, template: dict[str, Any] | None = None, **spec: Any
+) -> Experiment:
+    """The same, parsed and checked."""
+    return parse_experiment(experiment_body(name, template=template, **spec))
+
+
+def pod_body(
+    name: str,
+    *,
+    role: str = "driver",
+    owner: str = UID,
+    phase: str = "Pending",
+    created: float = 0,
+    version: int = 1,
+    status: dict[str, Any] | None = None,
+    deleting: bool = False,
+) -> dict[str, Any]:
+    """A pod of the experiment `NAME`."""
+    body: dict[str, Any] = {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {
+            "name": name,
+            "namespace": NAMESPACE,
+            "uid": f"uid-of-{name}",
+            "resourceVersion": str(version),
+            "creationTimestamp": moment(created),
+            "labels": {EXPERIMENT_LABEL: NAME, ROLE_LABEL: role},
+            "ownerReferences": [{"kind": "Experiment", "name": NAME, "uid": owner}],
+        },
+        "status": {"phase": phase, **(status or {})},
+    }
+    if deleting:
+        body["metadata"]["deletionTimestamp"] = moment(created + 1)
+    return body
+
+
+def pod(name: str, **arguments: Any) -> Pod:
+    """What the operator keeps of it."""
+    return pod_of(pod_body(name, **arguments))
+
+
+def ended(reason: str, code: int, at: float) -> dict[str, Any]:
+    """The status of a pod whose container has ended."""
+    terminated = {"reason": reason, "exitCode": code, "finishedAt": moment(at)}
+    return {"containerStatuses": [{"name": "driver", "state": {"terminated": terminated}}]}
+
+
+def waiting(reason: str, message: str = "") -> dict[str, Any]:
+    """The status of a pod whose container waits."""
+    state = {"reason": reason, **({"message": message} if message else {})}
+    return {"containerStatuses": [{"name": "driver", "state": {"waiting": state}}]}
+
+
+def batch(index: int = 0, *, driver: str | None = None, trials: Sequence[Any] = ()) -> TrialBatch:
+    """A batch of the experiment; `driver` wrote its status last."""
+    return TrialBatch(
+        metadata=ObjectMeta(name=batch_name(NAME, index), namespace=NAMESPACE),
+        spec=TrialBatchSpec(experiment=NAME, index=index, trials=list(trials)),
+        status=None if driver is None else TrialBatchStatus(driver=driver),
+    )

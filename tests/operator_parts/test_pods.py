@@ -1,0 +1,116 @@
+"""What the operator makes of a pod: whether it is alive, what keeps it from running, how it ended."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from operator_objects import NOW, ended, pod, pod_body, waiting
+
+from sparksweep_operator.pods import executors_text, pod_of
+
+NO_NODE = "0/3 nodes are available: 3 node(s) didn't match Pod's node affinity/selector."
+
+
+def unscheduled(message: str | None) -> dict[str, Any]:
+    condition = {"type": "PodScheduled", "status": "False", "reason": "Unschedulable"}
+    return {"conditions": [condition | ({"message": message} if message else {})]}
+
+
+def test_a_pod_that_no_node_takes_has_the_schedulers_words() -> None:
+    assert pod("digits-driver-0", status=unscheduled(NO_NODE)).trouble == NO_NODE
+
+
+def test_a_pod_that_no_node_takes_has_at_least_the_reason() -> None:
+    assert pod("digits-driver-0", status=unscheduled(None)).trouble == "Unschedulable"
+
+
+@pytest.mark.parametrize(
+    ("reason", "message"),
+    [
+        ("ErrImagePull", "failed to pull: not found"),
+        ("ImagePullBackOff", 'Back-off pulling image "none"'),
+        ("CreateContainerConfigError", 'configmap "digits-driver" not found'),
+        ("InvalidImageName", ""),
+    ],
+)
+def test_a_container_that_can_not_start_says_why(reason: str, message: str) -> None:
+    expected = f"{reason}: {message}" if message else reason
+    assert pod("digits-driver-0", status=waiting(reason, message)).trouble == expected
+
+
+@pytest.mark.parametrize("reason", ["ContainerCreating", "PodInitializing"])
+def test_a_container_on_its_way_is_no_trouble(reason: str) -> None:
+    assert pod("digits-driver-0", status=waiting(reason)).trouble == ""
+
+
+def test_a_scheduled_pod_is_no_trouble() -> None:
+    status = {"conditions": [{"type": "PodScheduled", "status": "True"}]}
+    assert pod("digits-driver-0", status=status).trouble == ""
+
+
+def test_an_evicted_pod_is_dead_and_says_why() -> None:
+    found = pod(
+        "digits-driver-0",
+        phase="Failed",
+        status={"reason": "Evicted", "message": "The node was low on resource: memory."},
+    )
+    assert not found.is_alive
+    assert found.end == "Evicted: The node was low on resource: memory."
+    assert found.ended is None
+
+
+def test_a_pod_out_of_memory_says_so_and_when() -> None:
+    found = pod("digits-driver-0", phase="Failed", status=ended("OOMKilled", 137, at=30))
+    assert found.end == "OOMKilled, exit code 137"
+    assert found.ended == NOW + timedelta(seconds=30)
+    assert not found.is_alive
+
+
+def test_a_pod_without_a_reason_for_its_end_has_its_phase() -> None:
+    assert pod("digits-driver-0", phase="Failed").end == "Failed"
+
+
+def test_a_pod_that_is_being_deleted_is_not_alive() -> None:
+    found = pod("digits-driver-0", phase="Running", deleting=True)
+    assert found.deleting
+    assert not found.is_alive
+
+
+def test_a_running_pod_is_alive_and_has_no_end() -> None:
+    found = pod("digits-driver-0", phase="Running")
+    assert (found.is_alive, found.end, found.trouble) == (True, "", "")
+
+
+def test_a_pod_of_somebody_else_with_our_label_is_read_too() -> None:
+    body = pod_body("anything")
+    for key in ("ownerReferences", "creationTimestamp"):
+        del body["metadata"][key]
+    del body["status"]
+    found = pod_of(body)
+    assert (found.owner, found.phase, found.created) == ("", "Pending", None)
+
+
+def executor(number: int, trouble: str = "", phase: str = "Pending") -> Any:
+    status = unscheduled(trouble) if trouble else {}
+    return pod(f"digits-0-exec-{number}", role="executor", phase=phase, status=status)
+
+
+def test_executors_without_trouble_say_nothing() -> None:
+    assert executors_text([executor(1), executor(2, phase="Running")]) == ""
+    assert executors_text([]) == ""
+
+
+def test_of_several_troubles_the_most_frequent_is_told() -> None:
+    pods = [executor(1, "no GPU"), executor(2, "no memory"), executor(3, "no memory"), executor(4)]
+    assert executors_text(pods) == "2 of 4 executors wait: no memory"
+
+
+def test_a_single_executor_is_not_counted() -> None:
+    assert executors_text([executor(1, "no GPU")]) == "The executor waits: no GPU"
+
+
+def test_dead_executors_are_not_counted() -> None:
+    pods = [executor(1, "no GPU"), executor(2, "no GPU", phase="Failed")]
+    assert executors_text(pods) == "The executor waits: no GPU"
