@@ -169,6 +169,13 @@ class Ledger:
         """Start nothing more; what runs is to be ended and waits again."""
         self._interrupted = True
 
+    def abandon(self) -> None:
+        """Note that everything that still runs has been ended, as by `stop` or `interrupt`, without a word from it."""
+        running = [*self._slots.values()]
+        self._slots.clear()
+        for number in running:
+            self._settle_stopped(self._statuses[number])
+
     def may_go_on(self, slot: int, number: int, attempt: int) -> bool:
         """Whether a slot's attempt is still wanted."""
         if self._stop or self._interrupted or self._slots.get(slot) != number:
@@ -191,6 +198,16 @@ class Ledger:
     def running(self) -> int:
         """How many trials run."""
         return len(self._slots)
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing will start any more."""
+        return self._interrupted or self._stop is not None
+
+    def running_on(self, slot: int) -> TrialStatus | None:
+        """The trial that a slot runs."""
+        number = self._slots.get(slot)
+        return None if number is None else self._statuses[number]
 
     def take_changes(self) -> list[TrialStatus]:
         """What changed since the last call: the newest status of each trial, by number."""

@@ -22,7 +22,8 @@ MAX_REQUEST_BYTES = 64 * 1024
 MAX_RESPONSE_BYTES = 2 * 1024 * 1024
 """Bytes of the driver's response: the program may hold 256 Ki characters of source."""
 
-SlotId = Annotated[int, Field(ge=0, lt=limits.PARALLEL_TRIALS * 1000)]
+SlotId = Annotated[int, Field(ge=0, lt=2**31)]
+"""A slot that is started anew has a new number."""
 
 
 class Program(Model):
@@ -40,6 +41,10 @@ class Program(Model):
     """Directory of the trials' directories, which the slot's machine can write to."""
     search_path: list[str] = []
     """Directories where a function's module is looked for first."""
+    source_file: str | None = None
+    """Where a command's source is on the slot's machine, when the template has none."""
+    limit_is_container: bool = False
+    """Whether the memory limit is the slot's container's: the kernel holds it, and Spark's own processes share it."""
     working_directory: str | None = None
     """Where a command starts; None: where the slot's process is. A function starts in its trial's directory."""
 

@@ -108,6 +108,8 @@ class CommandTrials(_Trials):
         """Write the inline source, if there is one, into the empty directory `code`."""
         super().__init__(program)
         self._source = write_source(program.trial_template, code)
+        if self._source is None and program.source_file is not None:
+            self._source = Path(program.source_file)
         self._directory = os.path.abspath(program.working_directory or os.curdir)
         self.paths = program.search_path
         """Where preloaded modules are looked for first."""

@@ -73,7 +73,12 @@ class LocalRun:
         self._interrupted = threading.Event()
         self._written = 0.0
         program = local_program(experiment, trials=directory.trials, home=home)
-        self._service = TrialService(program, record=self._record, clock=clock)
+        self._service = TrialService(
+            program,
+            record=self._record,
+            slots=experiment.spec.parallel_trial_count,
+            clock=clock,
+        )
 
     def interrupt(self) -> None:
         """Stop what runs and leave the run so that it can go on later. Safe in a signal handler."""
@@ -117,11 +122,9 @@ class LocalRun:
                 self._loop()
 
     def _driver_settings(self, scratch: Path) -> DriverSettings:
-        slots = self.experiment.spec.parallel_trial_count
         return DriverSettings(
             app_name=f"sparksweep {self.experiment.metadata.name}",
-            master=f"local[{slots}]",
-            slots=slots,
+            master=f"local[{self.experiment.spec.parallel_trial_count}]",
             log_file=self._directory.spark_log,
             java_home=find_java_home(scratch),
             conf={
