@@ -1,7 +1,8 @@
 """What the operator knows of the cluster: experiments, their batches and pods, from watches and from its own writes.
 
 Both come in any order, so each object is kept with its resourceVersion, and an older one never replaces a newer: what
-was just written is seen by the next turn, though its watch event is still under way.
+was just written is seen by the next turn, though its watch event is still under way. For the same reason what is gone
+does not come back with an answer that was read late.
 """
 
 from __future__ import annotations
@@ -18,6 +19,9 @@ from sparksweep_operator.pods import Pod, pod_of
 Body = Mapping[str, Any]
 Key = tuple[str, str]
 """Namespace and name of an Experiment."""
+
+_GONE = 10_000
+"""UIDs of deleted objects that are remembered: an answer is late by seconds at most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +49,12 @@ class World:
 
     def __init__(self) -> None:
         self._families: dict[Key, _Family] = {}
+        self._gone: dict[str, None] = {}
+
+    @property
+    def size(self) -> int:
+        """How many experiments it knows anything of."""
+        return len(self._families)
 
     # ------------------------------------------------------------------ what is known
 
@@ -77,6 +87,8 @@ class World:
         """Take in an Experiment; its key."""
         metadata = body["metadata"]
         key = (metadata["namespace"], metadata["name"])
+        if metadata["uid"] in self._gone:
+            return key
         family = self._families.setdefault(key, _Family())
         family.experiment = _newer(family.experiment, body, lambda: _slim(body))
         return key
@@ -87,8 +99,10 @@ class World:
         if not isinstance(name, str):
             return None
         key = (body["metadata"]["namespace"], name)
-        family = self._families.setdefault(key, _Family())
+        if body["metadata"]["uid"] in self._gone:
+            return key
         own = body["metadata"]["name"]
+        family = self._families.get(key) or _Family()
         try:
             family.batches[own] = _newer(
                 family.batches.get(own),
@@ -97,12 +111,15 @@ class World:
             )
         except ValidationError:
             return None
+        self._families[key] = family
         return key
 
     def put_pod(self, body: Body) -> Key:
         """Take in a pod; its experiment's key."""
         pod = pod_of(body)
         key = (body["metadata"]["namespace"], pod.experiment)
+        if pod.uid in self._gone:
+            return key
         family = self._families.setdefault(key, _Family())
         family.pods[pod.name] = _newer(family.pods.get(pod.name), body, lambda: pod)
         return key
@@ -111,6 +128,7 @@ class World:
         """Forget a deleted Experiment."""
         metadata = body["metadata"]
         key = (metadata["namespace"], metadata["name"])
+        self._remember_as_gone(body)
         family = self._families.get(key)
         if family and family.experiment and family.experiment.uid == metadata["uid"]:
             family.experiment = None
@@ -130,6 +148,7 @@ class World:
         return self._drop(key, "pods", body)
 
     def _drop(self, key: Key, kind: str, body: Body) -> Key:
+        self._remember_as_gone(body)
         family = self._families.get(key)
         if family is not None:
             entries: dict[str, _Versioned] = getattr(family, kind)
@@ -138,6 +157,11 @@ class World:
                 del entries[body["metadata"]["name"]]
             self._tidy(key)
         return key
+
+    def _remember_as_gone(self, body: Body) -> None:
+        self._gone[body["metadata"]["uid"]] = None
+        if len(self._gone) > _GONE:
+            del self._gone[next(iter(self._gone))]
 
     def _tidy(self, key: Key) -> None:
         if self._families[key].is_empty:

@@ -1,0 +1,162 @@
+"""What the operator knows of the cluster, in whatever order it hears of it."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from operator_objects import NAME, NAMESPACE, UID, experiment_body, pod_body
+
+from sparksweep.api.metadata import API_VERSION
+from sparksweep_operator.world import World
+
+KEY = (NAMESPACE, NAME)
+
+
+def body_of(version: int, uid: str = UID, **spec: Any) -> dict[str, Any]:
+    body = experiment_body(**spec)
+    body["metadata"] |= {"resourceVersion": str(version), "uid": uid}
+    return body
+
+
+def batch_body(index: int = 0, *, version: int = 1, owner: str = UID) -> dict[str, Any]:
+    name = f"{NAME}-{index:05d}"
+    return {
+        "apiVersion": API_VERSION,
+        "kind": "TrialBatch",
+        "metadata": {
+            "name": name,
+            "namespace": NAMESPACE,
+            "uid": f"uid-of-{name}-of-{owner}",
+            "resourceVersion": str(version),
+            "generation": version,
+            "managedFields": [{"manager": "anybody"}],
+            "ownerReferences": [
+                {"apiVersion": API_VERSION, "kind": "Experiment", "name": NAME, "uid": owner}
+            ],
+        },
+        "spec": {"experiment": NAME, "index": index, "trials": []},
+    }
+
+
+def version_of(world: World) -> str | None:
+    body = world.experiment(KEY)
+    return None if body is None else body["metadata"]["resourceVersion"]
+
+
+def test_a_newer_version_replaces_an_older_one_and_never_the_other_way() -> None:
+    world = World()
+    for version, known in [(9, "9"), (10, "10"), (9, "10"), (10, "10"), (100, "100"), (11, "100")]:
+        assert world.put_experiment(body_of(version)) == KEY
+        assert version_of(world) == known, "compared as numbers, not as texts"
+
+
+@given(st.permutations(range(1, 9)))
+def test_in_whatever_order_versions_come_the_newest_stays(versions: list[int]) -> None:
+    world = World()
+    for version in versions:
+        world.put_experiment(body_of(version))
+        world.put_batch(batch_body(version=version))
+        world.put_pod(pod_body("digits-driver-0", version=version, phase=f"Phase{version}"))
+    assert version_of(world) == "8"
+    assert world.batches(KEY, UID)[0].metadata.generation == 8
+    assert [pod.phase for pod in world.pods(KEY)] == ["Phase8"]
+
+
+def test_what_is_not_known_is_nothing() -> None:
+    world = World()
+    assert world.experiment(KEY) is None
+    assert (world.batches(KEY, UID), world.pods(KEY)) == ([], [])
+
+
+def test_the_record_of_who_wrote_what_is_not_kept() -> None:
+    world = World()
+    body = body_of(1)
+    body["metadata"]["managedFields"] = [{"manager": "anybody"}]
+    given_body = copy.deepcopy(body)
+    world.put_experiment(body)
+    kept = world.experiment(KEY)
+    assert kept is not None
+    assert "managedFields" not in kept["metadata"]
+    assert body == given_body, "the caller's stays as it is"
+
+
+def test_a_deleted_experiment_is_forgotten_but_not_the_next_one_of_its_name() -> None:
+    world = World()
+    world.put_experiment(body_of(1))
+    world.drop_experiment(body_of(2))
+    assert world.experiment(KEY) is None
+    world.put_experiment(body_of(3, uid="uid-of-the-next"))
+    world.drop_experiment(body_of(4))
+    assert version_of(world) == "3", "the news of the old one's end came late"
+
+
+def test_what_is_gone_does_not_come_back_with_a_late_answer() -> None:
+    world = World()
+    world.put_experiment(body_of(1))
+    world.put_batch(batch_body())
+    world.put_pod(pod_body("digits-driver-0"))
+    world.drop_experiment(body_of(5))
+    world.drop_batch(batch_body(version=5))
+    world.drop_pod(pod_body("digits-driver-0", version=5))
+    world.put_experiment(body_of(2))
+    world.put_batch(batch_body(version=2))
+    world.put_pod(pod_body("digits-driver-0", version=2))
+    assert world.experiment(KEY) is None
+    assert (world.batches(KEY, UID), world.pods(KEY)) == ([], [])
+
+
+def test_batches_of_an_earlier_experiment_of_that_name_are_not_shown() -> None:
+    world = World()
+    world.put_batch(batch_body(0, owner="uid-of-an-earlier-one"))
+    world.put_batch(batch_body(1))
+    assert [item.spec.index for item in world.batches(KEY, UID)] == [1]
+
+
+def test_the_batch_of_an_earlier_experiment_gives_way_to_ours() -> None:
+    world = World()
+    world.put_batch(batch_body(0, owner="uid-of-an-earlier-one", version=1))
+    world.put_batch(batch_body(0, version=5))
+    world.drop_batch(batch_body(0, owner="uid-of-an-earlier-one", version=4))
+    assert len(world.batches(KEY, UID)) == 1
+
+
+@pytest.mark.parametrize("spec", [None, {}, {"experiment": 3}])
+def test_a_batch_without_an_experiment_is_left_alone(spec: Any) -> None:
+    world = World()
+    body = batch_body() | {"spec": spec}
+    assert world.put_batch(body) is None
+    assert world.drop_batch(body) is None
+
+
+def test_a_batch_of_another_shape_is_left_alone() -> None:
+    world = World()
+    body = batch_body()
+    body["spec"]["trials"] = "none"
+    assert world.put_batch(body) is None
+    assert world.batches(KEY, UID) == []
+
+
+def test_experiments_of_one_name_in_two_namespaces_do_not_mix() -> None:
+    world = World()
+    other = pod_body("digits-driver-0")
+    other["metadata"]["namespace"] = "elsewhere"
+    assert world.put_pod(other) == ("elsewhere", NAME)
+    assert world.pods(KEY) == []
+    assert len(world.pods(("elsewhere", NAME))) == 1
+
+
+def test_nothing_is_kept_of_what_is_gone() -> None:
+    world = World()
+    for number in range(50):
+        body = body_of(number + 1, uid=f"uid-{number}")
+        body["metadata"]["name"] = f"e{number}"
+        world.put_experiment(body)
+        world.drop_experiment(body)
+    world.put_pod(pod_body("digits-driver-0"))
+    world.drop_pod(pod_body("digits-driver-0", version=2))
+    world.drop_batch(batch_body())
+    assert world.size == 0
