@@ -1,0 +1,234 @@
+"""What the end-to-end tests do with a cluster that has the operator installed: apply, wait, look, count."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from threading import Event, Thread
+from typing import Any, Protocol
+
+import yaml
+
+EXPERIMENT_LABEL = "sparksweep.dev/experiment"
+OURS = ("experiments.sparksweep.dev", "trialbatches.sparksweep.dev", "pods", "configmaps")
+STATES = ("pending", "running", "succeeded", "failed", "stopped")
+FINISHED = ("Succeeded", "Failed", "Stopped")
+
+
+OPERATOR = ("-n", "sparksweep-system")
+INSTALL = Path(__file__).parent / "install"
+REPOSITORY = Path(__file__).parents[2]
+
+
+class Cluster(Protocol):
+    """A cluster, as the rig's fixtures give it."""
+
+    def kubectl(self, *arguments: str, input: str | None = None) -> str: ...
+
+    def audit(self) -> Iterator[dict[str, Any]]: ...
+
+
+class Installed:
+    """A cluster with the CRDs and the operator."""
+
+    def __init__(self, cluster: Cluster) -> None:
+        self.cluster = cluster
+        self.kubectl = cluster.kubectl
+        self.audit = cluster.audit
+
+    def install(self) -> None:
+        """Put the CRDs and the operator in, or make them what they are in this checkout."""
+        self.kubectl("apply", "--server-side", "-f", str(REPOSITORY / "crds"))
+        self.kubectl("apply", "-f", str(INSTALL / "operator.yaml"))
+        self.kubectl(*OPERATOR, "rollout", "restart", "deployment/sparksweep-operator")
+        self.wait_for_operator()
+
+    def wait_for_operator(self) -> None:
+        self.kubectl(
+            *OPERATOR, "rollout", "status", "deployment/sparksweep-operator", "--timeout=120s"
+        )
+
+    def operator_pods(self) -> list[dict[str, Any]]:
+        listed = json.loads(
+            self.kubectl(
+                *OPERATOR,
+                "get",
+                "pods",
+                "-l",
+                "app.kubernetes.io/name=sparksweep-operator",
+                "-o",
+                "json",
+            )
+        )
+        pods: list[dict[str, Any]] = listed["items"]
+        return pods
+
+    def scale_operator(self, replicas: int) -> None:
+        """0: the operator is down."""
+        self.kubectl(*OPERATOR, "scale", "deployment/sparksweep-operator", f"--replicas={replicas}")
+        if replicas:
+            self.wait_for_operator()
+            return
+        deadline = time.monotonic() + 60
+        while self.operator_pods():
+            assert time.monotonic() < deadline, "the operator does not end"
+            time.sleep(0.5)
+
+    def make_namespace(self, name: str) -> Namespace:
+        """A namespace where Experiments can run, under Pod Security's strictest profile."""
+        self.kubectl("create", "namespace", name)
+        self.kubectl("label", "namespace", name, "pod-security.kubernetes.io/enforce=restricted")
+        rights = (INSTALL / "driver-rbac.yaml").read_text().replace("NAMESPACE", name)
+        self.kubectl("apply", "-f", "-", input=rights)
+        return Namespace(self, name)
+
+
+class Namespace:
+    """One namespace of a cluster, where Experiments can run."""
+
+    def __init__(self, cluster: Installed, name: str) -> None:
+        self.cluster = cluster
+        self.name = name
+
+    # ------------------------------------------------------------------ objects
+
+    def kubectl(self, *arguments: str, input: str | None = None) -> str:
+        return self.cluster.kubectl("-n", self.name, *arguments, input=input)
+
+    def apply(self, document: Any) -> None:
+        text = document if isinstance(document, str) else yaml.safe_dump(document)
+        self.kubectl("apply", "-f", "-", input=text)
+
+    def get(self, kind: str, name: str) -> dict[str, Any]:
+        found: dict[str, Any] = json.loads(self.kubectl("get", kind, name, "-o", "json"))
+        return found
+
+    def items(self, kind: str, selector: str = "") -> list[dict[str, Any]]:
+        chosen = ["-l", selector] if selector else []
+        listed = json.loads(self.kubectl("get", kind, *chosen, "-o", "json"))
+        items: list[dict[str, Any]] = listed["items"]
+        return items
+
+    def status(self, experiment: str) -> dict[str, Any]:
+        status: dict[str, Any] = self.get("experiment", experiment).get("status", {})
+        return status
+
+    def condition(self, experiment: str, kind: str) -> dict[str, Any]:
+        for condition in self.status(experiment).get("conditions", []):
+            if condition["type"] == kind:
+                return dict(condition)
+        return {}
+
+    def trials(self, experiment: str) -> dict[int, dict[str, Any]]:
+        """Every trial by number, its spec and status in one."""
+        trials: dict[int, dict[str, Any]] = {}
+        for batch in self.items("trialbatches", f"{EXPERIMENT_LABEL}={experiment}"):
+            known = {t["number"]: t for t in batch.get("status", {}).get("trials", [])}
+            for spec in batch["spec"]["trials"]:
+                number = spec["number"]
+                assert number not in trials, f"trial {number} is in two batches"
+                trials[number] = {"state": "Pending", **spec, **known.get(number, {})}
+        return trials
+
+    def pods(self, experiment: str, role: str) -> list[dict[str, Any]]:
+        return self.items("pods", f"{EXPERIMENT_LABEL}={experiment},sparksweep.dev/role={role}")
+
+    def running(self, experiment: str, role: str) -> list[str]:
+        """Names of the pods that run and are not being deleted."""
+        return [
+            pod["metadata"]["name"]
+            for pod in self.pods(experiment, role)
+            if pod["status"].get("phase") == "Running"
+            and "deletionTimestamp" not in pod["metadata"]
+        ]
+
+    def ended(self, experiment: str) -> int:
+        return sum(trial["state"] in FINISHED for trial in self.trials(experiment).values())
+
+    # ------------------------------------------------------------------ waiting
+
+    def wait_for(self, condition: Callable[[], Any], what: str, *, timeout_s: float = 120) -> Any:
+        """Wait until `condition` answers with something true; its answer."""
+        deadline = time.monotonic() + timeout_s
+        while True:
+            found = condition()
+            if found:
+                return found
+            if time.monotonic() > deadline:
+                raise AssertionError(f"not within {timeout_s:g} s: {what}\n{self.describe()}")
+            time.sleep(0.5)
+
+    def wait_until_finished(self, experiment: str, *, timeout_s: float = 240) -> dict[str, Any]:
+        """Wait for Complete or Failed; the status."""
+        self.wait_for(
+            lambda: self.status(experiment).get("completionTime"),
+            f"{experiment} ends",
+            timeout_s=timeout_s,
+        )
+        return self.status(experiment)
+
+    def describe(self) -> str:
+        """What there is, for a failure's message."""
+        texts = [self.kubectl("get", "swx,swb,pods", "-o", "wide")]
+        texts += [json.dumps(item.get("status"), indent=1) for item in self.items("experiments")]
+        for pod in self.items("pods", EXPERIMENT_LABEL):
+            name = pod["metadata"]["name"]
+            try:
+                log = self.kubectl("logs", name, "--tail", "25")
+            except AssertionError as error:
+                log = str(error)
+            texts.append(f"--- {name}\n{log}")
+        return "\n".join(texts)
+
+    # ------------------------------------------------------------------ what must always hold
+
+    @contextmanager
+    def watched(self, experiment: str) -> Iterator[list[dict[str, Any]]]:
+        """Look at the Experiment's status again and again: in every one seen, the counts add up and only grow."""
+        seen: list[dict[str, Any]] = []
+        over = Event()
+
+        def look() -> None:
+            while not over.wait(0.5):
+                try:
+                    status = self.status(experiment)
+                except AssertionError:
+                    continue
+                if not seen or status != seen[-1]:
+                    seen.append(status)
+
+        thread = Thread(target=look, daemon=True)
+        thread.start()
+        try:
+            yield seen
+        finally:
+            over.set()
+            thread.join()
+        ended_before = 0
+        for status in seen:
+            counts = status.get("trials")
+            if counts:
+                assert counts["created"] == sum(counts[state] for state in STATES), counts
+                ended = sum(counts[state] for state in ("succeeded", "failed", "stopped"))
+                assert ended >= ended_before, "a finished trial is no longer finished"
+                ended_before = ended
+
+    def assert_complete(self, experiment: str, *, trials: int) -> dict[str, Any]:
+        """Complete, every trial succeeded once, and the best is the one that an undisturbed run finds."""
+        status = self.status(experiment)
+        assert self.condition(experiment, "Complete").get("status") == "True", self.describe()
+        counts = status["trials"]
+        assert (counts["created"], counts["succeeded"]) == (trials, trials), counts
+        assert status["bestTrial"]["parameters"] == {"x": str(min(7, trials))}
+        found = self.trials(experiment)
+        assert sorted(found) == list(range(1, trials + 1))
+        assert {trial["state"] for trial in found.values()} == {"Succeeded"}
+        return status
+
+    def left(self) -> list[str]:
+        """What is left of ours in the namespace."""
+        names = [f"{kind}/{item['metadata']['name']}" for kind in OURS for item in self.items(kind)]
+        return [name for name in names if name != "configmaps/kube-root-ca.crt"]

@@ -1,0 +1,44 @@
+"""Faults, from the machine's side: the rig's nodes are its processes, so a pod's can be killed where they run."""
+
+from __future__ import annotations
+
+import os
+import signal
+from pathlib import Path
+from typing import Any
+
+from cluster.faults import Faults
+from cluster.layout import Layout
+
+
+def faults() -> Faults:
+    """Faults of the rig's cluster."""
+    return Faults(Layout.from_environment())
+
+
+def processes_of(pod: dict[str, Any]) -> list[int]:
+    """The processes of a pod's containers, without the one that holds its network."""
+    uid = pod["metadata"]["uid"]
+    found = []
+    for entry in Path("/proc").iterdir():
+        if not entry.name.isdigit():
+            continue
+        try:
+            in_pod = f"pod{uid}" in (entry / "cgroup").read_text()
+            command = (entry / "cmdline").read_bytes()
+        except OSError:
+            continue
+        if in_pod and not command.startswith(b"/pause"):
+            found.append(int(entry.name))
+    return found
+
+
+def kill_pod(pod: dict[str, Any]) -> None:
+    """SIGKILL to everything in the pod's containers, as a kernel out of memory or a crash would."""
+    victims = processes_of(pod)
+    assert victims, f"{pod['metadata']['name']} has no process on this machine"
+    for pid in victims:
+        try:
+            os.kill(pid, signal.SIGKILL)
+        except ProcessLookupError:
+            continue

@@ -1,0 +1,102 @@
+"""SIGKILL at a random moment: whoever dies, every trial is counted once, and none that had finished runs again."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from e2e_cluster import FINISHED, Namespace
+from e2e_experiments import experiment
+from e2e_faults import faults, kill_pod
+
+pytestmark = pytest.mark.nodes
+
+TRIALS = 40
+SOURCE = """
+import os, time
+
+def training(x):
+    time.sleep(0.7)
+    with open("/shared/ran", "a") as ran:
+        ran.write(f"{x} {os.environ['SPARKSWEEP_TRIAL_ATTEMPT']}\\n")
+    return -abs(x - 7.5) - x / 1000
+"""
+VOLUMES = [
+    {"name": "shared", "mountPath": "/shared", "persistentVolumeClaim": {"claimName": "shared"}}
+]
+
+
+def kill_the_operator(namespace: Namespace) -> None:
+    operators = namespace.cluster.operator_pods()
+    for pod in operators:
+        kill_pod(pod)
+
+
+def kill_the_driver(namespace: Namespace) -> None:
+    (driver,) = [
+        pod
+        for pod in namespace.pods("killed", "driver")
+        if pod["metadata"]["name"] in namespace.running("killed", "driver")
+    ]
+    kill_pod(driver)
+
+
+def kill_an_executor(namespace: Namespace) -> None:
+    names = namespace.running("killed", "executor")
+    chosen = random.choice(names)
+    kill_pod(
+        next(p for p in namespace.pods("killed", "executor") if p["metadata"]["name"] == chosen)
+    )
+
+
+def kill_the_api_server_for_20_s(namespace: Namespace) -> None:
+    with faults().killed("apiserver"):
+        time.sleep(20)
+
+
+FAULTS: list[Callable[[Namespace], None]] = [
+    kill_the_operator,
+    kill_the_driver,
+    kill_an_executor,
+    kill_the_api_server_for_20_s,
+]
+
+
+@pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.__name__)
+def test_every_trial_is_run_and_counted_once_after(
+    fault: Callable[[Namespace], None],
+    namespace: Namespace,
+    shared_volume: Path,
+    figure: Callable[[str], None],
+) -> None:
+    ran = shared_volume
+    namespace.apply(
+        experiment("killed", trials=TRIALS, source=SOURCE, template={"volumes": VOLUMES})
+    )
+    with namespace.watched("killed"):
+        after = random.randint(3, 20)
+        namespace.wait_for(lambda: namespace.ended("killed") >= after, f"{after} trials have ended")
+        before = {
+            n: t["attempt"] for n, t in namespace.trials("killed").items() if t["state"] in FINISHED
+        }
+        figure(f"{fault.__name__} after {after} trials")
+        fault(namespace)
+        namespace.wait_until_finished("killed")
+    namespace.assert_complete("killed", trials=TRIALS)
+    trials = namespace.trials("killed")
+    assert {n: trials[n]["attempt"] for n in before} == before, "a finished trial was run again"
+    runs = [line.split() for line in ran.read_text().splitlines()]
+    again = [int(x) for x, attempt in runs if int(attempt) > before.get(int(x), 10)]
+    assert again == [], "a finished trial was run again"
+    # Whoever read its end before the fault sees it run once; one whose end nobody had read may have run twice.
+    assert len(runs) - TRIALS <= 2, f"{len(runs) - TRIALS} trials ran more than once"
+    namespace.wait_for(
+        lambda: (
+            not namespace.pods("killed", "executor") and not namespace.running("killed", "driver")
+        ),
+        "no pod runs on",
+        timeout_s=60,
+    )
