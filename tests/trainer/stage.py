@@ -1,0 +1,104 @@
+"""Processes for tests to look at: each plays a scene, and whatever they leave behind ends with the test."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+import uuid
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from sparksweep_trainer.processes import kill_marked
+
+PRELUDE = """
+import json, os, signal, subprocess, sys, time
+from sparksweep_trainer.processes import *
+
+def say(**facts):
+    print(json.dumps(facts), flush=True)
+
+def sleep_for_ever():
+    while True:
+        time.sleep(60)
+"""
+
+
+class Actor:
+    """A process that plays a scene."""
+
+    def __init__(self, process: subprocess.Popen[bytes]) -> None:
+        self.process = process
+        self.pid = process.pid
+
+    def hear(self) -> Any:
+        """The next thing it says."""
+        assert self.process.stdout is not None
+        return json.loads(self.process.stdout.readline())
+
+    def go_on(self) -> None:
+        """Let its `sys.stdin.readline()` return."""
+        assert self.process.stdin is not None
+        self.process.stdin.write(b"\n")
+        self.process.stdin.flush()
+
+    def end(self) -> None:
+        """Wait for its end by itself."""
+        self.process.wait(timeout=30)
+
+
+class Stage:
+    """Begins scenes. A context manager, at whose end no process of any scene is left."""
+
+    def __init__(self) -> None:
+        self.marker = f"SPARKSWEEP_TEST={uuid.uuid4().hex}"
+        self._actors: list[Actor] = []
+
+    def __enter__(self) -> "Stage":
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        kill_marked(self.marker, patience_s=10)
+        for actor in self._actors:
+            actor.process.communicate()
+
+    def begin(self, scene: str) -> Actor:
+        name, _, value = self.marker.partition("=")
+        process = subprocess.Popen(
+            [sys.executable, "-c", PRELUDE + scene],
+            env={**os.environ, name: value},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            start_new_session=True,
+        )
+        self._actors.append(Actor(process))
+        return self._actors[-1]
+
+    @property
+    def left(self) -> list[int]:
+        """Processes of any scene."""
+        return processes_with(self.marker)
+
+
+def processes_with(text: str) -> list[int]:
+    """Processes that were started with a text in their environment."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            try:
+                if text.encode() in (entry / "environ").read_bytes():
+                    found.append(int(entry.name))
+            except OSError:
+                continue
+    return found
+
+
+def soon(condition: Callable[[], bool], timeout_s: float = 15) -> bool:
+    """Whether it holds before long."""
+    deadline = time.monotonic() + timeout_s
+    while not condition():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.01)
+    return True

@@ -1,0 +1,88 @@
+"""What a function returned becomes bounded JSON, whatever it was."""
+
+import json
+import math
+from decimal import Decimal
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sparksweep_trainer.returned import MAX_METRICS, MAX_NAME, MAX_TEXT, as_number, describe
+
+
+@pytest.mark.parametrize(
+    ("value", "number"),
+    [
+        (1, 1.0),
+        (0.25, 0.25),
+        (Decimal("0.1"), 0.1),
+        (Fraction(1, 4), 0.25),
+        (np.float32(0.5), 0.5),
+        (np.int64(3), 3.0),
+        (np.array(0.5), 0.5),
+        (10**400, math.inf),
+        (-(10**400), -math.inf),
+    ],
+)
+def test_numbers_of_every_kind_are_numbers(value: object, number: float) -> None:
+    assert describe(value, []) == {"number": number}
+
+
+@pytest.mark.parametrize(
+    "value",
+    [True, False, "0.93", b"0.93", [0.5], (0.5,), 1j, np.array([0.5]), np.array([[0.5]]), np.bool_(True), object()],
+)  # fmt: skip
+def test_what_is_no_number_says_what_it_is(value: object) -> None:
+    described = describe(value, [])
+    assert described.keys() == {"other"}
+    assert described["other"].startswith(type(value).__name__)
+
+
+def test_nan_is_a_number_as_far_as_the_trial_knows() -> None:
+    assert math.isnan(describe(float("nan"), [])["number"])
+
+
+def test_nothing_is_none() -> None:
+    assert describe(None, []) == {"none": True}
+
+
+def test_a_mapping_is_metrics_by_name() -> None:
+    described = describe({"accuracy": np.float64(0.5), "note": "good", 3: 1}, [])
+    assert described == {"metrics": {"accuracy": 0.5, "note": {"other": "str 'good'"}, "3": 1.0}}
+
+
+def test_a_metric_asked_for_is_kept_however_many_others_there_are() -> None:
+    returned = {f"m{n}": n for n in range(1000)} | {"loss": 0.5}
+    metrics = describe(returned, ["loss", "absent"])["metrics"]
+    assert len(metrics) == MAX_METRICS
+    assert metrics["loss"] == 0.5
+    assert "absent" not in metrics
+
+
+def test_an_object_whose_conversion_fails_is_no_number() -> None:
+    class Broken:
+        def __float__(self) -> float:
+            raise TypeError("not today")
+
+    assert as_number(Broken()) is None
+
+
+_SCALARS = (
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.binary()
+    | st.decimals() | st.complex_numbers() | st.lists(st.floats())
+)  # fmt: skip
+
+
+@given(_SCALARS | st.dictionaries(st.text() | st.integers(), _SCALARS))
+def test_any_value_is_described_in_bounded_json(value: Any) -> None:
+    text = json.dumps(describe(value, ["loss"]))
+    described = json.loads(text)
+    assert len(described) == 1
+    assert len(described.get("other", "")) <= MAX_TEXT
+    metrics = described.get("metrics", {})
+    assert len(metrics) <= MAX_METRICS
+    assert all(len(name) <= MAX_NAME for name in metrics)
