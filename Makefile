@@ -5,10 +5,16 @@ MAKEFLAGS += --no-builtin-rules --no-print-directory
 .DEFAULT_GOAL := help
 BIN := .venv/bin
 
-.PHONY: help setup demo test lint types layers crds crds-check unit bench lock format clean
+CLUSTER := PYTHONPATH=tests $(BIN)/python -m cluster
+
+# How many nodes `make cluster-up` starts.
+NODES ?= 2
+
+.PHONY: help setup demo test test-e2e lint types layers crds crds-check unit control-plane bench lock format clean
+.PHONY: cluster-up cluster-down cluster-load
 
 help: ## list the targets
-	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1\t\2/p' $(MAKEFILE_LIST) | expand -t 14
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
 
 setup: ## make .venv from requirements.lock (says what it installs; asks apt-get for python3-venv at most)
 	@scripts/setup
@@ -16,7 +22,11 @@ setup: ## make .venv from requirements.lock (says what it installs; asks apt-get
 demo: setup ## run examples/digits-grid.yaml on this machine
 	@$(BIN)/sparksweep run examples/digits-grid.yaml
 
-test: lint types layers crds-check unit ## everything that must hold before a commit
+test: lint types layers crds-check ## everything that must hold before a commit; on a Kubernetes API server, too
+	$(BIN)/pytest -m 'not nodes' $(ARGS)
+
+test-e2e: setup ## the tests on real Kubernetes nodes
+	$(BIN)/pytest -m nodes $(ARGS)
 
 lint: setup ## ruff: rules and format
 	$(BIN)/ruff check
@@ -34,8 +44,20 @@ crds: setup ## write crds/ from the API's types
 crds-check: setup ## fail when crds/ is not what the types say
 	@scripts/check-crds
 
-unit: setup ## pytest, with local runs on Spark; narrow it with ARGS="tests/search -k grid"
-	$(BIN)/pytest $(ARGS)
+unit: setup ## tests that need no Kubernetes; narrow it with ARGS="tests/search -k grid" MARK="not spark"
+	$(BIN)/pytest -m 'not control_plane and not nodes$(if $(MARK), and ($(MARK)))' $(ARGS)
+
+control-plane: setup ## tests on a Kubernetes API server that runs no pods
+	$(BIN)/pytest -m 'control_plane and not nodes' $(ARGS)
+
+cluster-up: setup ## start a Kubernetes on this machine for tests (as root; compiles it the first time); NODES=0 for none
+	@$(CLUSTER) up --nodes $(NODES)
+
+cluster-down: setup ## remove it again
+	@$(CLUSTER) down
+
+cluster-load: setup ## bring images to its nodes: FILES="a.tar b.tar"
+	@$(CLUSTER) load $(FILES)
 
 bench: setup ## run every benchmark
 	@scripts/bench

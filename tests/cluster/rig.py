@@ -47,6 +47,11 @@ class Rig:
         """Whether there is a sound cluster, of any number of nodes."""
         return state.is_sound(self.layout)
 
+    def is_up_for_good(self) -> bool:
+        """Whether there is a sound cluster that no process takes down at its end."""
+        found = state.read(self.layout)
+        return self.is_up() and found is not None and found.owner is None
+
     def up(self, nodes: int, owner: Owner | None = None) -> None:
         """Have a control plane and at least so many Ready nodes.
 

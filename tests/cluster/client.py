@@ -1,0 +1,212 @@
+"""A cluster as tests see it: kubectl, objects as dictionaries, the audit log, and faults where the cluster is ours."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+import secrets
+import shutil
+import subprocess
+from collections.abc import Iterator
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from cluster import images
+from cluster.control_plane import kubectl_env
+from cluster.faults import Faults
+from cluster.layout import Layout
+from cluster.pki import write_kubeconfig
+from cluster.rig import Rig
+from cluster.shell import ClusterError, Unavailable, system_path, wait_until
+
+Document = dict[str, Any]
+
+
+class KubectlError(ClusterError, AssertionError):
+    """A kubectl command failed; with what it said. For a test, that is a failed assertion."""
+
+
+class Cluster:
+    """A running cluster: our own, or one that the user named.
+
+    Attributes:
+        kubeconfig: The file that gives every right in it.
+        layout: Our own's folders; None for another's, which has no audit log, no faults and no loading.
+    """
+
+    def __init__(self, kubeconfig: Path, layout: Layout | None) -> None:
+        self.kubeconfig = kubeconfig
+        self.layout = layout
+        self._namespaces: list[str] = []
+        self._numbers = itertools.count()
+
+    @classmethod
+    def own(cls, layout: Layout) -> Cluster:
+        """The one that the rig has brought up."""
+        return cls(layout.kubeconfig(), layout)
+
+    @classmethod
+    def named(cls, kubeconfig: Path, layout: Layout) -> Cluster:
+        """The one that a kubeconfig is for; ours, when it is the kubeconfig of the rig."""
+        return cls(kubeconfig, layout if kubeconfig == layout.kubeconfig() else None)
+
+    # ------------------------------------------------------------------ kubectl and objects
+
+    def kubectl(self, *arguments: str, input: str | None = None, timeout_s: float = 60) -> str:
+        """Run kubectl with every right; its standard output.
+
+        Raises:
+            KubectlError: It failed, or did not end in time; with all that it said.
+        """
+        command = [self._kubectl, "--kubeconfig", str(self.kubeconfig), *arguments]
+        cache = kubectl_env(self.layout) if self.layout else {}
+        shown = f"kubectl {' '.join(arguments)}"
+        try:
+            done = subprocess.run(
+                command,
+                input=input,
+                stdin=subprocess.DEVNULL if input is None else None,
+                capture_output=True,
+                text=True,
+                check=False,
+                env={**os.environ, **cache},
+                timeout=timeout_s,
+            )
+        except subprocess.TimeoutExpired:
+            raise KubectlError(f"{shown}: not within {timeout_s:g} s") from None
+        if done.returncode != 0:
+            raise KubectlError(f"{shown}: {done.stderr.strip() or done.stdout.strip()}")
+        return done.stdout
+
+    def apply(
+        self, manifest: Document | list[Document] | str | Path, namespace: str | None = None
+    ) -> str:
+        """Apply an object, a list of them, YAML text, or a file or folder of it; what kubectl says."""
+        where = () if namespace is None else ("--namespace", namespace)
+        if isinstance(manifest, Path):
+            return self.kubectl("apply", *where, "--filename", str(manifest))
+        if isinstance(manifest, list):
+            manifest = {"apiVersion": "v1", "kind": "List", "items": manifest}
+        text = manifest if isinstance(manifest, str) else json.dumps(manifest)
+        return self.kubectl("apply", *where, "--filename", "-", input=text)
+
+    def get(self, kind: str, name: str, namespace: str | None = None) -> Document:
+        """One object.
+
+        Raises:
+            KubectlError: There is none of this name, or no such kind.
+        """
+        where = () if namespace is None else ("--namespace", namespace)
+        found: Document = json.loads(self.kubectl("get", kind, name, *where, "--output", "json"))
+        return found
+
+    def list(self, kind: str, namespace: str | None = None, selector: str = "") -> list[Document]:
+        """The objects of a kind in a namespace, or in all of them, with the labels that a selector asks for."""
+        where = ("--all-namespaces",) if namespace is None else ("--namespace", namespace)
+        text = self.kubectl("get", kind, *where, "--selector", selector, "--output", "json")
+        items: list[Document] = json.loads(text)["items"]
+        return items
+
+    def namespace(self, prefix: str = "test") -> str:
+        """Make a namespace in which pods can be made at once. ``close`` deletes it, if nobody has before."""
+        name = f"{prefix}-{secrets.token_hex(3)}"
+        self.kubectl("create", "namespace", name)
+        self._namespaces.append(name)
+        wait_until(
+            lambda: any(
+                account["metadata"]["name"] == "default"
+                for account in self.list("serviceaccount", name)
+            ),
+            f"{name} has its default service account",
+            30,
+        )
+        return name
+
+    def delete_namespace(self, name: str) -> None:
+        """Ask for a namespace's deletion; it goes on in the background."""
+        if name in self._namespaces:
+            self._namespaces.remove(name)
+        self.kubectl("delete", "namespace", name, "--wait=false", "--ignore-not-found")
+
+    def close(self) -> None:
+        """Delete the namespaces that were made here."""
+        for name in list(self._namespaces):
+            self.delete_namespace(name)
+
+    def kubeconfig_as(self, account: str, namespace: str) -> Path:
+        """A kubeconfig with the rights of a service account, for an hour; in the folder of our own."""
+        token = self.kubectl("create", "token", account, "--namespace", namespace).strip()
+        view = ("config", "view", "--raw", "--flatten", "--minify", "--output", "json")
+        cluster = json.loads(self.kubectl(*view))["clusters"][0]["cluster"]
+        number = next(self._numbers)
+        path = self.kubeconfig.with_name(f"{namespace}-{account}-{os.getpid()}-{number}.kubeconfig")
+        authority = cluster["certificate-authority-data"]
+        return write_kubeconfig(path, cluster["server"], authority, {"token": token})
+
+    # ------------------------------------------------------------------ what only our own has
+
+    @property
+    def faults(self) -> Faults:
+        """Freeze, kill and start its parts.
+
+        Raises:
+            Unavailable: The cluster is not ours.
+        """
+        return Faults(self._ours("its parts are not ours to break"))
+
+    def audit_size(self) -> int:
+        """The place in the audit log at which the next request will be."""
+        path = self._ours("its audit log cannot be read").audit_log
+        return path.stat().st_size if path.exists() else 0
+
+    def audit(self, since: int = 0) -> Iterator[Document]:
+        """The requests answered since a place in the audit log, each as an audit event of level Metadata."""
+        path = self._ours("its audit log cannot be read").audit_log
+        with path.open("rb") as log:
+            log.seek(since)
+            for line in log:
+                if line.endswith(b"\n"):
+                    yield json.loads(line)
+
+    def load(self, *archives: Path) -> None:
+        """Bring the images of OCI or Docker archives to every node.
+
+        Raises:
+            Unavailable: The cluster is not ours.
+            ClusterError: A file is no archive, or there is no node.
+        """
+        Rig(self._ours("images must be loaded on its nodes by their owner")).load(archives)
+
+    def images(self) -> set[str]:
+        """The names of the images that every node has."""
+        nodes = Rig(self._ours("its nodes' images cannot be listed")).nodes()
+        return set.intersection(*(set(images.present(node)) for node in nodes)) if nodes else set()
+
+    # ------------------------------------------------------------------
+
+    def nodes(self) -> list[str]:
+        """The names of the nodes that are Ready."""
+        return [
+            node["metadata"]["name"]
+            for node in self.list("node")
+            for condition in node["status"].get("conditions", [])
+            if condition["type"] == "Ready" and condition["status"] == "True"
+        ]
+
+    def _ours(self, why: str) -> Layout:
+        if self.layout is None:
+            raise Unavailable(f"SPARKSWEEP_TEST_KUBECONFIG names another cluster: {why}")
+        return self.layout
+
+    @cached_property
+    def _kubectl(self) -> str:
+        folders = f"{self.layout.bin}:" if self.layout else ""
+        found = shutil.which("kubectl", path=folders + system_path())
+        if found is None:
+            compiled = Layout.from_environment().bin / "kubectl"
+            if not compiled.exists():
+                raise Unavailable("kubectl is not installed")
+            found = str(compiled)
+        return found
