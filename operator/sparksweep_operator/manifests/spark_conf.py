@@ -16,8 +16,9 @@ MASTER = "k8s://https://kubernetes.default.svc"
 EXECUTOR_POD_FILE = "executor-pod.json"
 EXECUTOR_CONTAINER = "executor"
 
-HEAP_MIB = 450
-"""Java's heap on an executor, the least that Spark takes. It only hands out trials, and never fills it."""
+HEAP_MIB = 480
+"""Java's heap on an executor, of which Spark wants 450 MiB beside what this collector keeps free. It only hands out
+trials, and never fills it."""
 MIN_MEMORY = 640 * 2**20
 """Bytes below which Java and Python leave a trial nothing: together they hold about 350 MiB."""
 
@@ -60,7 +61,6 @@ def spark_conf(experiment: Experiment, settings: Settings) -> dict[str, str]:
         "spark.driver.blockManager.port": "7079",
         "spark.driver.memory": DRIVER_HEAP,
         "spark.driver.extraJavaOptions": _JAVA_OPTIONS,
-        "spark.local.dir": "/tmp",
         # One task, and so one trial, an executor; what the container may use is said in Kubernetes' terms.
         "spark.executor.cores": "1",
         "spark.task.cpus": "1",
@@ -83,6 +83,10 @@ def spark_conf(experiment: Experiment, settings: Settings) -> dict[str, str]:
         "spark.executor.maxNumFailures": "1000000",
         "spark.kubernetes.executor.deleteOnTermination": "false",
         "spark.kubernetes.executor.disableConfigMap": "true",
+        # Or Spark would look for its own Services and claims at its end, which it may not, and has none of.
+        "spark.kubernetes.driver.service.deleteOnTermination": "false",
+        "spark.kubernetes.driver.ownPersistentVolumeClaim": "false",
+        "spark.kubernetes.driver.reusePersistentVolumeClaim": "false",
         "spark.kubernetes.executor.eventProcessingInterval": "500ms",
         "spark.network.timeout": "60s",
         "spark.authenticate": "true",
