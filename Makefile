@@ -14,7 +14,7 @@ NODES ?= 2
 .PHONY: cluster-up cluster-down cluster-load
 
 help: ## list the targets
-	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
+	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/  \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
 
 setup: ## make .venv from requirements.lock (says what it installs; asks apt-get for python3-venv at most)
 	@scripts/setup

@@ -27,6 +27,8 @@ KEEP = "SPARKSWEEP_KEEP_CLUSTER"
 PATIENCE_S = 1800
 """How long one run of the tests waits for another on this machine."""
 
+CRDS = Path(__file__).parents[1] / "crds"
+
 MARKS = {"control_plane": "control_plane", "two_nodes": "nodes"}
 """The mark of a test that asks for a fixture."""
 
@@ -59,6 +61,7 @@ PREPARATION = pytest.StashKey[Preparation]()
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    # Before marks are selected by.
     for item in items:
         for fixture in getattr(item, "fixturenames", ()):
             if fixture in MARKS:
@@ -124,6 +127,13 @@ def two_nodes(control_plane: Cluster, pytestconfig: pytest.Config) -> Cluster:
     elif len(control_plane.nodes()) < 2:
         pytest.skip("the cluster that SPARKSWEEP_TEST_KUBECONFIG names has no two Ready nodes")
     return control_plane
+
+
+@pytest.fixture(scope="session")
+def crds(control_plane: Cluster) -> None:
+    """Our kinds, as crds/ has them, served by the cluster."""
+    control_plane.apply(CRDS)
+    control_plane.kubectl("wait", "--for=condition=Established", "--timeout=30s", "-f", str(CRDS))
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from cluster.layout import NODE_PREFIX, Node
+from cluster.layout import Layout, Node
 from cluster.processes import kill
 
 MOUNTS = Path("/proc/mounts")
@@ -51,10 +51,10 @@ def kill_containers(node: Node) -> None:
         kill(pids)
 
 
-def remove() -> None:
+def remove(layout: Layout) -> None:
     """Remove what is left of all nodes' trees; they are empty of processes."""
     for root in hierarchies(MOUNTS.read_text()):
-        for tree in root.glob(f"{NODE_PREFIX}[0-9]*"):
+        for tree in root.glob(f"{layout.node_prefix}[0-9]*"):
             for folder in [*sorted(_folders(tree), reverse=True), tree]:
                 _remove_folder(folder)
 

@@ -102,7 +102,7 @@ class Cluster:
         found: Document = json.loads(self.kubectl("get", kind, name, *where, "--output", "json"))
         return found
 
-    def list(self, kind: str, namespace: str | None = None, selector: str = "") -> list[Document]:
+    def items(self, kind: str, namespace: str | None = None, selector: str = "") -> list[Document]:
         """The objects of a kind in a namespace, or in all of them, with the labels that a selector asks for."""
         where = ("--all-namespaces",) if namespace is None else ("--namespace", namespace)
         text = self.kubectl("get", kind, *where, "--selector", selector, "--output", "json")
@@ -117,7 +117,7 @@ class Cluster:
         wait_until(
             lambda: any(
                 account["metadata"]["name"] == "default"
-                for account in self.list("serviceaccount", name)
+                for account in self.items("serviceaccount", name)
             ),
             f"{name} has its default service account",
             30,
@@ -190,7 +190,7 @@ class Cluster:
         """The names of the nodes that are Ready."""
         return [
             node["metadata"]["name"]
-            for node in self.list("node")
+            for node in self.items("node")
             for condition in node["status"].get("conditions", [])
             if condition["type"] == "Ready" and condition["status"] == "True"
         ]

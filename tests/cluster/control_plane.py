@@ -6,27 +6,9 @@ import json
 import socket
 from pathlib import Path
 
-from cluster.layout import (
-    API_ADDRESS,
-    API_PORT,
-    CONTROLLER_MANAGER_PORT,
-    ETCD_PORTS,
-    SCHEDULER_PORT,
-    SERVICES,
-    Layout,
-)
+from cluster.layout import Layout
 from cluster.processes import Processes
 from cluster.shell import ClusterError, run, succeeds, wait_until
-
-ETCD, ETCD_PEERS = (f"http://127.0.0.1:{port}" for port in ETCD_PORTS)
-
-PORTS = {
-    "etcd": ETCD_PORTS,
-    "apiserver": (API_PORT,),
-    "controller-manager": (CONTROLLER_MANAGER_PORT,),
-    "scheduler": (SCHEDULER_PORT,),
-}
-"""What each part listens on."""
 
 AUDIT_POLICY = {
     "apiVersion": "audit.k8s.io/v1",
@@ -58,9 +40,9 @@ def start(layout: Layout, processes: Processes) -> None:
     Raises:
         ClusterError: A port is taken by another program, or a part does not come up; with the end of its log.
     """
-    for part, ports in PORTS.items():
+    for part, taken in ports(layout).items():
         if not processes.alive(part):
-            _check_free(part, ports)
+            _check_free(part, taken)
     (layout.run / "audit.yaml").write_text(json.dumps(AUDIT_POLICY))
     processes.start("etcd", etcd(layout))
     processes.start("apiserver", apiserver(layout))
@@ -73,6 +55,16 @@ def start(layout: Layout, processes: Processes) -> None:
         "the controller manager makes service accounts",
         30,
     )
+
+
+def ports(layout: Layout) -> dict[str, tuple[int, ...]]:
+    """What each part listens on."""
+    return {
+        "etcd": layout.etcd_ports,
+        "apiserver": (layout.api_port,),
+        "controller-manager": (layout.controller_manager_port,),
+        "scheduler": (layout.scheduler_port,),
+    }
 
 
 def wait_for_api(layout: Layout, processes: Processes, timeout_s: float = 60) -> None:
@@ -103,12 +95,13 @@ def kubectl_env(layout: Layout) -> dict[str, str]:
 
 def etcd(layout: Layout) -> list[str | Path]:
     """Its command line. Nothing survives the machine, so nothing is flushed to disk."""
+    clients, members = (f"http://127.0.0.1:{port}" for port in layout.etcd_ports)
     return [
         layout.bin / "server",
         f"--data-dir={layout.run / 'etcd'}",
-        f"--listen-client-urls={ETCD}",
-        f"--advertise-client-urls={ETCD}",
-        f"--listen-peer-urls={ETCD_PEERS}",
+        f"--listen-client-urls={clients}",
+        f"--advertise-client-urls={clients}",
+        f"--listen-peer-urls={members}",
         "--unsafe-no-fsync",
         "--log-level=warn",
     ]
@@ -119,13 +112,13 @@ def apiserver(layout: Layout) -> list[str | Path]:
     pki = layout.pki
     return [
         layout.bin / "kube-apiserver",
-        f"--etcd-servers={ETCD}",
-        f"--secure-port={API_PORT}",
-        f"--advertise-address={API_ADDRESS}",
+        f"--etcd-servers=http://127.0.0.1:{layout.etcd_ports[0]}",
+        f"--secure-port={layout.api_port}",
+        f"--advertise-address={layout.api_address}",
         f"--tls-cert-file={pki / 'apiserver.crt'}",
         f"--tls-private-key-file={pki / 'apiserver.key'}",
         f"--client-ca-file={pki / 'ca.crt'}",
-        f"--service-cluster-ip-range={SERVICES}",
+        f"--service-cluster-ip-range={layout.services}",
         f"--service-account-key-file={pki / 'sa.pub'}",
         f"--service-account-signing-key-file={pki / 'sa.key'}",
         "--service-account-issuer=https://kubernetes.default.svc.cluster.local",
@@ -151,7 +144,7 @@ def controller_manager(layout: Layout) -> list[str | Path]:
         layout.bin / "kube-controller-manager",
         f"--kubeconfig={layout.kubeconfig('controller-manager')}",
         "--bind-address=127.0.0.1",
-        f"--secure-port={CONTROLLER_MANAGER_PORT}",
+        f"--secure-port={layout.controller_manager_port}",
         f"--service-account-private-key-file={pki / 'sa.key'}",
         f"--root-ca-file={pki / 'ca.crt'}",
         f"--cluster-signing-cert-file={pki / 'ca.crt'}",
@@ -170,7 +163,7 @@ def scheduler(layout: Layout) -> list[str | Path]:
         layout.bin / "kube-scheduler",
         f"--kubeconfig={layout.kubeconfig('scheduler')}",
         "--bind-address=127.0.0.1",
-        f"--secure-port={SCHEDULER_PORT}",
+        f"--secure-port={layout.scheduler_port}",
         "--leader-elect=false",
     ]
 

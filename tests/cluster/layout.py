@@ -8,36 +8,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+NAME = "sparksweep-test-cluster"
+
 PARTS = Path(__file__).parent / "parts"
 """One folder for each Go module that programs are compiled from."""
 
 PROGRAMS = Path(__file__).parent / "programs"
 """The sources of our own small programs, which run in containers."""
-
-# Neither the addresses nor the ports are those that other clusters take by default: one of them may be here, too.
-
-LINKS = "10.199.0.0/16"
-"""The links between the host and its nodes."""
-
-API_ADDRESS = "10.199.0.1"
-"""The API server's address for the nodes, on the host's loopback device."""
-
-PODS = "10.188.0.0/16"
-SERVICES = "10.196.0.0/16"
-
-API_SERVICE = "10.196.0.1"
-"""The API server's address for pods."""
-
-API_PORT = 26443
-ETCD_PORTS = (26379, 26380)
-CONTROLLER_MANAGER_PORT = 26257
-SCHEDULER_PORT = 26259
-
-NODE_PREFIX = "sparksweep-test-node"
-"""What the names of nodes' network namespaces and cgroups begin with."""
-
-LINK_PREFIX = "sst"
-"""What the names of the links to nodes begin with, of which the kernel takes 15 characters."""
 
 
 @dataclass(frozen=True)
@@ -53,15 +30,21 @@ class Layout:
     cache: Path
     """What takes minutes to make, and is kept."""
 
+    instance: int = 0
+    """From 0 to 9: clusters of other instances can be up at once, with addresses and ports of their own."""
+
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> Layout:
         """The folders that the environment names, or those of the machine."""
         caches = environment.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-        name = "sparksweep-test-cluster"
+        cache = environment.get("SPARKSWEEP_CLUSTER_CACHE") or Path(caches) / NAME
+        instance = int(environment.get("SPARKSWEEP_CLUSTER_INSTANCE") or 0)
+        own = f"{NAME}-{instance}" if instance else NAME
         return cls(
-            run=Path(environment.get("SPARKSWEEP_CLUSTER_RUN") or f"/run/{name}"),
-            data=Path(environment.get("SPARKSWEEP_CLUSTER_DATA") or f"/var/lib/{name}"),
-            cache=Path(environment.get("SPARKSWEEP_CLUSTER_CACHE") or Path(caches) / name),
+            run=Path(environment.get("SPARKSWEEP_CLUSTER_RUN") or f"/run/{own}"),
+            data=Path(environment.get("SPARKSWEEP_CLUSTER_DATA") or f"/var/lib/{own}"),
+            cache=Path(cache),
+            instance=instance,
         )
 
     @property
@@ -96,6 +79,58 @@ class Layout:
         """Archives of the images that the rig itself brings."""
         return self.run / "images"
 
+    # Neither the addresses nor the ports are those that other clusters take by default: one may be here, too.
+
+    @property
+    def services(self) -> str:
+        return f"10.{140 + self.instance}.0.0/16"
+
+    @property
+    def pods(self) -> str:
+        return f"10.{150 + self.instance}.0.0/16"
+
+    @property
+    def links(self) -> str:
+        """Between the host and its nodes."""
+        return f"10.{160 + self.instance}.0.0/16"
+
+    @property
+    def api_address(self) -> str:
+        """The API server's for the nodes, on the host's loopback device."""
+        return _address(self.links, 0, 1)
+
+    @property
+    def api_service(self) -> str:
+        """The API server's address for pods."""
+        return _address(self.services, 0, 1)
+
+    @property
+    def api_port(self) -> int:
+        return 26440 + self.instance
+
+    @property
+    def etcd_ports(self) -> tuple[int, int]:
+        """For clients, and for the other members that there are not."""
+        return 26370 + self.instance, 26380 + self.instance
+
+    @property
+    def controller_manager_port(self) -> int:
+        return 26250 + self.instance
+
+    @property
+    def scheduler_port(self) -> int:
+        return 26260 + self.instance
+
+    @property
+    def node_prefix(self) -> str:
+        """What the names of nodes' network namespaces and cgroups begin with."""
+        return f"sparksweep-test-{self.instance}-node"
+
+    @property
+    def link_prefix(self) -> str:
+        """What the names of the cables to nodes begin with, of which the kernel takes 15 characters."""
+        return f"sst{self.instance}-"
+
     def kubeconfig(self, user: str = "admin") -> Path:
         return self.run / f"{user}.kubeconfig"
 
@@ -126,24 +161,24 @@ class Node:
     @property
     def namespace(self) -> str:
         """Of its network namespace and of its cgroups."""
-        return f"{NODE_PREFIX}{self.number}"
+        return f"{self.layout.node_prefix}{self.number}"
 
     @property
     def link(self) -> str:
         """The host's end of its only cable."""
-        return f"{LINK_PREFIX}{self.number}"
+        return f"{self.layout.link_prefix}{self.number}"
 
     @property
     def address(self) -> str:
-        return f"10.199.{self.number}.2"
+        return _address(self.layout.links, self.number, 2)
 
     @property
     def gateway(self) -> str:
-        return f"10.199.{self.number}.1"
+        return _address(self.layout.links, self.number, 1)
 
     @property
     def pods(self) -> str:
-        return f"10.188.{self.number}.0/24"
+        return f"{_address(self.layout.pods, self.number, 0)}/24"
 
     @property
     def run(self) -> Path:
@@ -169,3 +204,8 @@ def fingerprint(parts: Path) -> str:
     for module in sorted(parts.glob("*/go.mod")):
         digest.update(module.read_bytes())
     return digest.hexdigest()[:12]
+
+
+def _address(network: str, third: int, fourth: int) -> str:
+    """An address in a network of 16 bits."""
+    return network.removesuffix("0.0/16") + f"{third}.{fourth}"

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from cluster import cgroups, network
-from cluster.layout import NODE_PREFIX, Layout, Node
+from cluster.layout import Layout, Node
 from cluster.processes import Processes, kill, marked
 from cluster.shell import ClusterError, succeeds
 
@@ -30,7 +30,7 @@ def remove(layout: Layout, *, images: bool = False) -> None:
         cgroups.kill_containers(node)
     unmount((layout.run, layout.data))
     network.remove(layout)
-    cgroups.remove()
+    cgroups.remove(layout)
     shutil.rmtree(layout.run, ignore_errors=True)
     for data in layout.data.glob("node*"):
         for folder in (data,) if images else (data / "kubelet", data / "pod-logs"):
@@ -42,9 +42,9 @@ def nodes_with_cgroups(layout: Layout) -> list[Node]:
     names = {
         path.name
         for root in cgroups.hierarchies(cgroups.MOUNTS.read_text())
-        for path in root.glob(f"{NODE_PREFIX}[0-9]*")
+        for path in root.glob(f"{layout.node_prefix}[0-9]*")
     }
-    return [Node(int(name.removeprefix(NODE_PREFIX)), layout) for name in sorted(names)]
+    return [Node(int(name.removeprefix(layout.node_prefix)), layout) for name in sorted(names)]
 
 
 def unmount(folders: Sequence[Path]) -> None:

@@ -10,16 +10,7 @@ import os
 import re
 from pathlib import Path
 
-from cluster.layout import (
-    API_ADDRESS,
-    LINK_PREFIX,
-    LINKS,
-    NODE_PREFIX,
-    PODS,
-    SERVICES,
-    Layout,
-    Node,
-)
+from cluster.layout import Layout, Node
 from cluster.shell import ClusterError, run, succeeds
 
 NAMESPACES = Path("/run/netns")
@@ -32,9 +23,9 @@ def ip(*words: str) -> str:
 
 def create_host_side(layout: Layout) -> None:
     """The API server's address for nodes, and the routes that end here."""
-    if API_ADDRESS not in ip("-o", "address", "show", "dev", "lo"):
-        ip("address", "add", f"{API_ADDRESS}/32", "dev", "lo")
-    for network in (LINKS, PODS, SERVICES):
+    if layout.api_address not in ip("-o", "address", "show", "dev", "lo"):
+        ip("address", "add", f"{layout.api_address}/32", "dev", "lo")
+    for network in (layout.links, layout.pods, layout.services):
         ip("route", "replace", "blackhole", network)
     forwarding = layout.run / "ip_forward"
     if not forwarding.exists():
@@ -54,10 +45,10 @@ def create_node(node: Node) -> None:
     ip(*inside, "link", "set", "lo", "up")
     ip(*inside, "link", "set", "eth0", "up")
     connect(node)
-    for network in (LINKS, PODS):
+    for network in (node.layout.links, node.layout.pods):
         ip(*inside, "route", "add", network, "via", node.gateway)
     # A packet to a service is rewritten on its way to lo; what kube-proxy does not know ends there.
-    ip(*inside, "route", "add", SERVICES, "dev", "lo", "src", node.address)
+    ip(*inside, "route", "add", node.layout.services, "dev", "lo", "src", node.address)
     run(*enter(node), "sysctl", "-qw", "net.ipv4.ip_forward=1")
 
 
@@ -83,22 +74,24 @@ def enter(node: Node) -> tuple[str, ...]:
 def remove(layout: Layout) -> None:
     """Take away everything of this module, and whatever a killed run has left of it."""
     for namespace in _names(NAMESPACES):
-        if namespace.startswith(NODE_PREFIX):
+        if namespace.startswith(layout.node_prefix):
             succeeds("ip", "netns", "delete", namespace)
     for link in _names(Path("/sys/class/net")):
-        if re.fullmatch(rf"{LINK_PREFIX}\d+", link):
+        if re.fullmatch(rf"{layout.link_prefix}\d+", link):
             succeeds("ip", "link", "delete", link)
-    succeeds("ip", "address", "delete", f"{API_ADDRESS}/32", "dev", "lo")
-    for route in routes(ip("route", "show")):
+    succeeds("ip", "address", "delete", f"{layout.api_address}/32", "dev", "lo")
+    for route in routes(ip("route", "show"), layout):
         succeeds("ip", "route", "delete", *route.split())
     forwarding = layout.run / "ip_forward"
     if forwarding.exists():
         FORWARDING.write_text(forwarding.read_text())
 
 
-def routes(shown: str) -> list[str]:
+def routes(shown: str, layout: Layout) -> list[str]:
     """Those of ours in what ``ip route show`` says."""
-    beginnings = tuple(network.removesuffix("0.0/16") for network in (LINKS, PODS, SERVICES))
+    beginnings = tuple(
+        network.removesuffix("0.0/16") for network in (layout.links, layout.pods, layout.services)
+    )
     lines = (line.strip() for line in shown.splitlines())
     return [line for line in lines if line.removeprefix("blackhole ").startswith(beginnings)]
 

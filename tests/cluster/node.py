@@ -7,7 +7,7 @@ from pathlib import Path
 
 from cluster import cgroups, images, network
 from cluster.control_plane import kubectl
-from cluster.layout import API_ADDRESS, Node
+from cluster.layout import Node
 from cluster.pki import Identity, create_certificate, create_kubeconfig
 from cluster.processes import Processes
 from cluster.shell import ClusterError, run, succeeds, wait_until
@@ -212,9 +212,9 @@ def _write_configuration(node: Node) -> None:
     names = (f"DNS:{node.name}", f"IP:{node.address}")
     kubelet_identity = Identity(node.name, f"system:node:{node.name}", "system:nodes", names)
     create_certificate(layout, kubelet_identity)
-    create_kubeconfig(layout, kubelet_identity, API_ADDRESS)
-    create_kubeconfig(layout, Identity("proxy", "system:kube-proxy"), API_ADDRESS)
-    dns_kubeconfig = create_kubeconfig(layout, Identity("dns", "test-dns"), API_ADDRESS)
+    create_kubeconfig(layout, kubelet_identity, layout.api_address)
+    create_kubeconfig(layout, Identity("proxy", "system:kube-proxy"), layout.api_address)
+    dns_kubeconfig = create_kubeconfig(layout, Identity("dns", "test-dns"), layout.api_address)
     places = {"data": node.data, "run": node.run, "socket": node.socket, "pause": images.PAUSE}
     (node.run / "containerd.toml").write_text(CONTAINERD.format(**places))
     (node.run / "Corefile").write_text(

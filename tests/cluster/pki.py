@@ -7,24 +7,13 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
-from cluster.layout import API_ADDRESS, API_PORT, API_SERVICE, Layout
+from cluster.layout import Layout
 from cluster.shell import run
 
 DAYS = "30"
 
 NEW_KEY = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes")
 """Elliptic, because a dozen of RSA's take seconds."""
-
-API_NAMES = (
-    "DNS:kubernetes",
-    "DNS:kubernetes.default",
-    "DNS:kubernetes.default.svc",
-    "DNS:kubernetes.default.svc.cluster.local",
-    "DNS:localhost",
-    "IP:127.0.0.1",
-    f"IP:{API_SERVICE}",
-    f"IP:{API_ADDRESS}",
-)
 
 
 @dataclass(frozen=True)
@@ -59,10 +48,23 @@ def create_authority(layout: Layout) -> None:
     _openssl(layout, "req", "-x509", *NEW_KEY, "-keyout", "ca.key", "-out", "ca.crt", "-days", DAYS, "-subj", "/CN=sparksweep-test-ca")  # fmt: skip
     _openssl(layout, "genrsa", "-out", "sa.key", "2048")
     _openssl(layout, "rsa", "-in", "sa.key", "-pubout", "-out", "sa.pub")
-    create_certificate(layout, Identity("apiserver", "kube-apiserver", alternative_names=API_NAMES))
+    create_certificate(
+        layout, Identity("apiserver", "kube-apiserver", alternative_names=api_names(layout))
+    )
     for identity in HOST_IDENTITIES:
         create_kubeconfig(layout, identity, "127.0.0.1")
     (layout.pki / "complete").touch()
+
+
+def api_names(layout: Layout) -> tuple[str, ...]:
+    """By which the API server is called: by the host, by nodes, and by pods."""
+    ends = ("", ".default", ".default.svc", ".default.svc.cluster.local")
+    addresses = ("127.0.0.1", layout.api_service, layout.api_address)
+    return (
+        "DNS:localhost",
+        *(f"DNS:kubernetes{end}" for end in ends),
+        *(f"IP:{address}" for address in addresses),
+    )
 
 
 def create_certificate(layout: Layout, identity: Identity) -> None:
@@ -88,7 +90,10 @@ def create_kubeconfig(layout: Layout, identity: Identity, address: str) -> Path:
     }
     authority = _base64(layout.pki / "ca.crt")
     return write_kubeconfig(
-        layout.kubeconfig(identity.name), f"https://{address}:{API_PORT}", authority, credentials
+        layout.kubeconfig(identity.name),
+        f"https://{address}:{layout.api_port}",
+        authority,
+        credentials,
     )
 
 

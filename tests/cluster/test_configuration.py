@@ -19,7 +19,7 @@ import pytest
 from cluster import __main__ as command
 from cluster import cgroups, control_plane, leftovers, machine, network, node, pki
 from cluster.images import program_image
-from cluster.layout import API_PORT, Layout, Node
+from cluster.layout import Layout, Node
 from cluster.shell import ClusterError, Unavailable, run
 
 V1 = """\
@@ -111,17 +111,17 @@ def test_what_cannot_be_unmounted_keeps_the_files_from_being_deleted(
     assert precious.exists()
 
 
-def test_only_our_routes_are_taken_away() -> None:
+def test_only_our_routes_are_taken_away(layout: Layout) -> None:
     shown = (
         "default via 192.0.2.1 dev eth0 \n"
-        "blackhole 10.188.0.0/16 \n"
-        "10.188.1.0/24 via 10.199.1.2 dev sst1 \n"
-        "10.18.0.0/16 dev docker0 \n"
-        "blackhole 10.88.0.0/16 \n"
+        "blackhole 10.150.0.0/16 \n"
+        "10.150.1.0/24 via 10.160.1.2 dev sst0-1 \n"
+        "10.15.0.0/16 dev docker0 \n"
+        "blackhole 10.151.0.0/16 \n"
     )
-    assert network.routes(shown) == [
-        "blackhole 10.188.0.0/16",
-        "10.188.1.0/24 via 10.199.1.2 dev sst1",
+    assert network.routes(shown, layout) == [
+        "blackhole 10.150.0.0/16",
+        "10.150.1.0/24 via 10.160.1.2 dev sst0-1",
     ]
 
 
@@ -138,19 +138,19 @@ def test_a_kubeconfig_holds_its_certificates_and_is_its_owners_alone(tmp_path: P
 
 def test_certificates_are_signed_by_the_authority_and_made_once(layout: Layout) -> None:
     pki.create_authority(layout)
-    identity = pki.Identity("node1", "system:node:node1", "system:nodes", ("IP:10.199.1.2",))
+    identity = pki.Identity("node1", "system:node:node1", "system:nodes", ("IP:10.160.1.2",))
     pki.create_certificate(layout, identity)
     certificate = layout.pki / "node1.crt"
     made = certificate.read_bytes()
     run("openssl", "verify", "-CAfile", layout.pki / "ca.crt", certificate)
     text = run("openssl", "x509", "-in", certificate, "-noout", "-subject", "-ext", "subjectAltName")  # fmt: skip
     assert "O = system:nodes, CN = system:node:node1" in text
-    assert "IP Address:10.199.1.2" in text
+    assert "IP Address:10.160.1.2" in text
     pki.create_authority(layout)
     pki.create_certificate(layout, identity)
     assert certificate.read_bytes() == made
     admin = json.loads(layout.kubeconfig().read_text())
-    assert admin["clusters"][0]["cluster"]["server"] == f"https://127.0.0.1:{API_PORT}"
+    assert admin["clusters"][0]["cluster"]["server"] == f"https://127.0.0.1:{layout.api_port}"
 
 
 def test_each_node_has_names_addresses_and_a_cgroup_root_of_its_own(layout: Layout) -> None:

@@ -75,6 +75,17 @@ def test_the_cache_is_where_the_environment_says() -> None:
     assert Layout.from_environment({}).cache == Path.home() / ".cache" / "sparksweep-test-cluster"
 
 
+def test_another_instance_shares_the_cache_and_nothing_else() -> None:
+    one, other = (
+        Layout.from_environment({"SPARKSWEEP_CLUSTER_INSTANCE": number}) for number in ("", "3")
+    )
+    assert one.cache == other.cache
+    for name in ("run", "data", "lock", "services", "pods", "links", "api_address", "api_port",
+                 "etcd_ports", "controller_manager_port", "scheduler_port", "node_prefix",
+                 "link_prefix"):  # fmt: skip
+        assert getattr(one, name) != getattr(other, name), name
+
+
 @pytest.mark.parametrize(
     ("version", "recent"),
     [("go1.26.8", True), ("go1.27", True), ("go1.19.8", False), ("go2.0", True), ("devel", False)],
