@@ -88,6 +88,7 @@ class Driver:
         self._gateway: Any = None
         self._output: IO[bytes] | None = None
         self._slots: SlotManager | None = None
+        self._application_id = ""
 
     def __enter__(self) -> Driver:
         self._server = TrialServer(
@@ -104,10 +105,16 @@ class Driver:
             token=self._server.token,
             patience_s=self._settings.patience_s,
         )
+        self._application_id = str(self._context.applicationId)
         jobs = _SparkJobs(self._context, address)
         self._slots = SlotManager(self._service, jobs, explain=self._explain)
         self._slots.start()
         return self
+
+    @property
+    def application_id(self) -> str:
+        """Spark's name for the application, which its executors' pods carry; nothing before it has started."""
+        return self._application_id
 
     def lose(self, node: str, loss: Loss) -> None:
         """Note that an executor is gone, before Spark does."""

@@ -32,6 +32,7 @@ class Roster:
         self._linger_s = linger_s
         self._slots: dict[int, _Slot] = {}
         self._met = 0
+        self._met_nodes: set[str] = set()
         self._gone: set[int] = set()
         self._next = 0
         self._surplus_since: float | None = None
@@ -47,6 +48,7 @@ class Roster:
 
     def meet(self, slot: int, node: str) -> None:
         """It said hello. One that is gone stays so."""
+        self._met_nodes.add(node)
         if slot in self._gone:
             return
         known = self._slots.setdefault(slot, _Slot())
@@ -133,6 +135,10 @@ class Roster:
     def is_gone(self, slot: int) -> bool:
         """Whether it was told to leave, or is lost."""
         return slot in self._gone
+
+    def has_met(self, node: str) -> bool:
+        """Whether a slot has ever said hello from there."""
+        return node in self._met_nodes
 
     @property
     def nodes(self) -> Iterator[tuple[int, str]]:

@@ -282,6 +282,11 @@ class TrialService:
         with self._lock:
             return self._roster.node(slot)
 
+    def has_met(self, node: str) -> bool:
+        """Whether a slot has ever said hello from there."""
+        with self._lock:
+            return self._roster.has_met(node)
+
     def slots_on(self, node: str) -> list[int]:
         """The slots that run there."""
         with self._lock:

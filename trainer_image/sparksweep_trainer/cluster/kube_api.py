@@ -1,0 +1,265 @@
+"""A Kubernetes client of the size that a driver needs: JSON requests and watches over the standard library's HTTP.
+
+Failures come in three kinds, because callers do three things: `Unavailable` (try again later), `Conflict` (read again),
+and every other answer that is no success as `ApiError`, which trying again won't mend.
+"""
+
+from __future__ import annotations
+
+import http.client
+import json
+import ssl
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote, urlencode, urlsplit
+
+GROUP_PATH = "/apis/sparksweep.dev/v1alpha1"
+
+TIMEOUT_S = 20.0
+"""Seconds to wait for an answer."""
+MAX_LINE_BYTES = 8 * 1024 * 1024
+"""Bytes of one watch event: an object is below 2 MiB in etcd."""
+MAX_RETRY_AFTER_S = 30.0
+"""Seconds that a server may ask to be left alone for."""
+MERGE_PATCH = "application/merge-patch+json"
+
+Json = dict[str, Any]
+
+
+class ApiError(Exception):
+    """The API server refused a request."""
+
+    def __init__(self, status: int, message: str) -> None:
+        super().__init__(f"{status} {message}")
+        self.status = status
+
+
+class NotFound(ApiError):
+    """There is no such object."""
+
+
+class Conflict(ApiError):
+    """The object has changed since it was read."""
+
+
+class Expired(ApiError):
+    """What was asked for is too old to be watched from: list again."""
+
+
+class Unavailable(Exception):
+    """The API server does not answer, or says that it can't now: try again later."""
+
+    def __init__(self, message: str, *, retry_after_s: float = 0.0) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
+        """Seconds that it asks to be left alone for."""
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """Where the API server is, and how to be let in."""
+
+    server: str
+    """``https://host:port``; plain http is for tests."""
+    token_file: Path | None = None
+    """Holds a bearer token; read for each request, because Kubernetes replaces it every hour."""
+    ca_file: Path | None = None
+    """Holds the certificate of who signed the server's; None: the machine's own authorities."""
+
+
+class KubeApi:
+    """One connection to the API server. Not thread-safe: each thread has its own. A context manager."""
+
+    def __init__(self, endpoint: Endpoint, *, timeout_s: float = TIMEOUT_S) -> None:
+        self._endpoint = endpoint
+        self._timeout_s = timeout_s
+        self._connection: http.client.HTTPConnection | None = None
+
+    def __enter__(self) -> KubeApi:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connection; the next request opens another one."""
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+    def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        query: Mapping[str, str] | None = None,
+        body: Json | None = None,
+        content_type: str = "application/json",
+    ) -> Json:
+        """Send a request; the answer's JSON.
+
+        Raises:
+            ApiError: the server refused it.
+            Unavailable: no answer, or one to try again later.
+        """
+        response = self._send(method, path, query, body, content_type)
+        try:
+            content = response.read()
+        except (OSError, http.client.HTTPException) as error:
+            self.close()
+            raise Unavailable(f"{method} {path}: {error!r}") from error
+        _check(response, content)
+        return _parse(content)
+
+    def patch_status(self, path: str, status: Json, *, resource_version: str | None) -> Json:
+        """Merge into an object's status, unless the object has changed; the object as it is then.
+
+        Raises:
+            Conflict: it is no longer the version that was read.
+        """
+        body: Json = {"status": status}
+        if resource_version is not None:
+            body["metadata"] = {"resourceVersion": resource_version}
+        return self.request("PATCH", f"{path}/status", body=body, content_type=MERGE_PATCH)
+
+    def watch(
+        self, path: str, *, query: Mapping[str, str], read_timeout_s: float
+    ) -> Iterator[tuple[str, Json]]:
+        """The events of a collection, each with its type, until the server ends the watch.
+
+        Args:
+            path: the collection's.
+            query: selectors, ``resourceVersion`` and ``timeoutSeconds``.
+            read_timeout_s: a watch that is silent for longer is taken for broken.
+
+        Raises:
+            Expired: list again.
+            Unavailable: watch again.
+        """
+        response = self._send(
+            "GET", path, {**query, "watch": "1", "allowWatchBookmarks": "true"}, None, ""
+        )
+        try:
+            if response.status != http.client.OK:
+                _check(response, response.read())
+            if self._connection is not None and self._connection.sock is not None:
+                self._connection.sock.settimeout(read_timeout_s)
+            while line := response.readline(MAX_LINE_BYTES):
+                if not line.endswith(b"\n"):
+                    raise Unavailable("the watch broke off in the middle of an event")
+                yield _event(line)
+        except (OSError, http.client.HTTPException, ValueError) as error:
+            raise Unavailable(f"watch of {path}: {error!r}") from error
+        finally:
+            # Whatever is left of the answer belongs to the watch.
+            response.close()
+            self.close()
+
+    def _send(
+        self,
+        method: str,
+        path: str,
+        query: Mapping[str, str] | None,
+        body: Json | None,
+        content_type: str,
+    ) -> http.client.HTTPResponse:
+        target = f"{path}?{urlencode(query)}" if query else path
+        data = None if body is None else json.dumps(body).encode()
+        # An idle connection may have been closed by the server, which shows when it is used: it gets a second try.
+        # Every request here may be sent twice: patches carry the version they are for.
+        for reused in ([True] if self._connection is not None else []) + [False]:
+            try:
+                if self._connection is None:
+                    self._connection = self._connect()
+                self._connection.request(method, target, data, self._headers(data, content_type))
+                return self._connection.getresponse()
+            except (OSError, http.client.HTTPException) as error:
+                self.close()
+                if not reused or isinstance(error, TimeoutError):
+                    raise Unavailable(f"{method} {path}: {error!r}") from error
+        raise AssertionError("unreachable")
+
+    def _headers(self, data: bytes | None, content_type: str) -> dict[str, str]:
+        headers = {"Accept": "application/json", "User-Agent": "sparksweep-driver"}
+        if data is not None:
+            headers["Content-Type"] = content_type
+        if self._endpoint.token_file is not None:
+            headers["Authorization"] = f"Bearer {self._endpoint.token_file.read_text().strip()}"
+        return headers
+
+    def _connect(self) -> http.client.HTTPConnection:
+        parts = urlsplit(self._endpoint.server)
+        host = parts.hostname or ""
+        if parts.scheme == "http":
+            return http.client.HTTPConnection(host, parts.port, timeout=self._timeout_s)
+        context = ssl.create_default_context(
+            cafile=None if self._endpoint.ca_file is None else str(self._endpoint.ca_file)
+        )
+        return http.client.HTTPSConnection(
+            host, parts.port, timeout=self._timeout_s, context=context
+        )
+
+
+def batches_path(namespace: str, name: str = "") -> str:
+    """Path of a namespace's TrialBatches, or of one."""
+    return _path(f"{GROUP_PATH}/namespaces/{quote(namespace)}/trialbatches", name)
+
+
+def pods_path(namespace: str, name: str = "") -> str:
+    """Path of a namespace's pods, or of one."""
+    return _path(f"/api/v1/namespaces/{quote(namespace)}/pods", name)
+
+
+def _path(collection: str, name: str) -> str:
+    return f"{collection}/{quote(name)}" if name else collection
+
+
+def _check(response: http.client.HTTPResponse, content: bytes) -> None:
+    status = response.status
+    if status < 300:
+        return
+    message = _message(content) or response.reason
+    if status == http.client.TOO_MANY_REQUESTS or status >= 500:
+        retry_after_s = 0.0
+        with suppress(ValueError):
+            asked_s = float(response.headers.get("Retry-After", "0"))
+            retry_after_s = min(max(0.0, asked_s), MAX_RETRY_AFTER_S)
+        raise Unavailable(f"{status} {message}", retry_after_s=retry_after_s)
+    raise _refusal(status, message)
+
+
+def _refusal(status: int, message: str) -> ApiError:
+    kinds = {404: NotFound, 409: Conflict, 410: Expired}
+    return kinds.get(status, ApiError)(status, message)
+
+
+def _event(line: bytes) -> tuple[str, Json]:
+    event = _parse(line)
+    kind, item = event.get("type"), event.get("object")
+    if not isinstance(kind, str) or not isinstance(item, dict):
+        raise Unavailable("the watch sent what is no event")
+    if kind == "ERROR":
+        status, message = int(item.get("code") or 500), str(item.get("message", ""))
+        if status == http.client.TOO_MANY_REQUESTS or status >= 500:
+            raise Unavailable(f"{status} {message}")
+        raise _refusal(status, message)
+    return kind, item
+
+
+def _parse(content: bytes) -> Json:
+    try:
+        value = json.loads(content)
+    except ValueError as error:
+        raise Unavailable(f"an answer that is not JSON: {content[:100]!r}") from error
+    if not isinstance(value, dict):
+        raise Unavailable(f"an answer that is no object: {content[:100]!r}")
+    return value
+
+
+def _message(content: bytes) -> str:
+    with suppress(ValueError, AttributeError):
+        return str(json.loads(content).get("message", ""))[:500]
+    return ""
