@@ -22,6 +22,8 @@ log = logging.getLogger(__name__)
 FIRST_PAUSE_S = 1.0
 LONGEST_PAUSE_S = 60.0
 LONGEST_OUTAGE_PAUSE_S = 10.0
+FIRST_RACE_PAUSE_S = 0.5
+LONGEST_RACE_PAUSE_S = 5.0
 RESYNC_S = 300.0
 """An experiment that is not left alone is looked at this often, should a watch event have been lost."""
 
@@ -37,9 +39,12 @@ class Loops:
         self._is_over = is_over
         self._tasks: dict[Key, asyncio.Task[None]] = {}
         self._wakes: dict[Key, asyncio.Event] = {}
+        self._closed = False
 
     def wake(self, key: Key) -> None:
         """Something about the experiment has changed."""
+        if self._closed:
+            return
         if key not in self._tasks:
             self._wakes[key] = asyncio.Event()
             self._tasks[key] = asyncio.create_task(self._run(key), name=f"{key[0]}/{key[1]}")
@@ -47,6 +52,7 @@ class Loops:
 
     async def close(self) -> None:
         """End all tasks. A turn under way is broken off, which the next operator's first turn makes good."""
+        self._closed = True
         tasks = list(self._tasks.values())
         for task in tasks:
             task.cancel()
@@ -78,17 +84,20 @@ class Loops:
 
 async def _wait(wake: asyncio.Event, most: timedelta | None) -> None:
     seconds = RESYNC_S if most is None else min(RESYNC_S, most.total_seconds())
+    # Not wait_for, which in Python 3.11 loses a cancellation that comes together with the wake.
     with suppress(TimeoutError):
-        await asyncio.wait_for(wake.wait(), timeout=seconds)
+        async with asyncio.timeout(seconds):
+            await wake.wait()
 
 
 def _pause_s(error: Exception, failures: int, key: Key) -> float:
     """How long to wait after a turn that failed, and a word about it in the log."""
     name = "/".join(key)
-    if isinstance(error, NotFound | Conflict) and failures < 5:
-        # Deleted meanwhile, or seen by us later than written: the watch will tell.
+    if isinstance(error, NotFound | Conflict):
+        # Deleted meanwhile, or seen by us later than written: the watch will tell. Or an earlier experiment's objects
+        # are still being deleted, which takes as long as its driver takes to end.
         log.info("%s: %s", name, error)
-        return 0.5
+        return min(LONGEST_RACE_PAUSE_S, FIRST_RACE_PAUSE_S * 2.0 ** min(max(0, failures - 5), 10))
     pause_s = min(LONGEST_PAUSE_S, FIRST_PAUSE_S * 2.0 ** min(failures - 1, 10))
     if isinstance(error, Unavailable):
         # It says nothing about this experiment, and once the server is back nobody should wait a minute.
