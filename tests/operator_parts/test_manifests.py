@@ -1,0 +1,482 @@
+"""The objects that the operator makes for an Experiment."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from operator_objects import NAME, NAMESPACE, UID, experiment, experiment_body
+from pod_security import violations
+
+from sparksweep.api import Experiment, batch_name, limits
+from sparksweep.api.document import parse_experiment
+from sparksweep.api.metadata import EXPERIMENT_LABEL, ROLE_LABEL
+from sparksweep.api.quantities import memory_bytes
+from sparksweep_operator import manifests
+from sparksweep_operator.manifests.names import executor_prefix
+from sparksweep_operator.manifests.spark_conf import spark_conf
+from sparksweep_operator.settings import Settings
+from sparksweep_trainer.protocol import Program
+
+SETTINGS = Settings(trainer_image="registry.example/trainer:1")
+SECRET = "the_users_own_secret_line"
+INLINE = f"def training(x):\n    {SECRET} = 1\n    return x\n"
+NOT_READY = "node.kubernetes.io/not-ready"
+UNREACHABLE = "node.kubernetes.io/unreachable"
+
+FULL: dict[str, Any] = {
+    "image": "registry.example/user:7",
+    "imagePullPolicy": "Always",
+    "imagePullSecrets": [{"name": "pull"}],
+    "source": {"inline": INLINE},
+    "resources": {"cpu": "500m", "memory": "1Gi", "gpu": {"count": 2}},
+    "nodeSelector": {"accelerator": "nvidia-a100"},
+    "tolerations": [{"key": "gpu", "operator": "Exists", "effect": "NoSchedule"}],
+    "affinity": {
+        "nodeAffinity": {
+            "requiredDuringSchedulingIgnoredDuringExecution": {
+                "nodeSelectorTerms": [
+                    {"matchExpressions": [{"key": "zone", "operator": "In", "values": ["a"]}]}
+                ]
+            }
+        }
+    },
+    "priorityClassName": "low",
+    "env": [
+        {"name": "MODE", "value": "fast"},
+        {"name": "KEY", "valueFrom": {"secretKeyRef": {"name": "keys", "key": "api"}}},
+    ],
+    "volumes": [
+        {"name": "data", "mountPath": "/data", "persistentVolumeClaim": {"claimName": "train"}},
+        {"name": "settings", "mountPath": "/settings", "configMap": {"name": "settings"}},
+        {"name": "keys", "mountPath": "/keys", "readOnly": True, "secret": {"secretName": "keys"}},
+        {"name": "shm", "mountPath": "/dev/shm", "emptyDir": {"medium": "Memory"}},
+    ],
+}
+"""Everything that a trial's pod may have."""
+
+
+def executor(template: dict[str, Any] | None = None) -> dict[str, Any]:
+    return manifests.executor_pod(experiment(template=template))
+
+
+def driver(template: dict[str, Any] | None = None, number: int = 0) -> dict[str, Any]:
+    return manifests.driver_pod(experiment(template=template), number, SETTINGS)
+
+
+def config(of: Experiment) -> dict[str, Any]:
+    return manifests.driver_config_map(of, SETTINGS)
+
+
+def only_container(pod: dict[str, Any]) -> dict[str, Any]:
+    (container,) = pod["spec"]["containers"]
+    found: dict[str, Any] = container
+    return found
+
+
+# ---------------------------------------------------------------------- memory, CPU, GPU
+
+
+def limit_mib(template: dict[str, Any]) -> int:
+    conf = spark_conf(experiment(template=template), SETTINGS)
+    parts = [conf["spark.executor.memory"], conf["spark.executor.memoryOverhead"]]
+    assert all(re.fullmatch(r"[0-9]+m", part) for part in parts)
+    return sum(int(part.removesuffix("m")) for part in parts)
+
+
+@pytest.mark.parametrize(
+    ("memory", "mib"),
+    [
+        ("640Mi", 640),
+        ("1Gi", 1024),
+        ("1.5Gi", 1536),
+        ("4Gi", 4096),
+        ("0.5Ti", 524288),
+        ("1073741824", 1024),
+        ("1048576Ki", 1024),
+    ],
+)
+def test_an_executors_limit_is_exactly_the_memory_given(memory: str, mib: int) -> None:
+    assert limit_mib({"resources": {"memory": memory}}) == mib
+
+
+@given(st.integers(640 * 2**20, 2**42))
+def test_a_limit_that_spark_can_not_say_is_below_the_memory_given_by_less_than_a_mebibyte(
+    count: int,
+) -> None:
+    limit = limit_mib({"resources": {"memory": str(count)}}) * 2**20
+    assert 0 <= count - limit < 2**20
+
+
+@pytest.mark.parametrize("memory", ["1Gi", "1G", "1.5Gi", "700000k"])
+def test_the_probe_asks_for_what_spark_will(memory: str) -> None:
+    of = experiment(template={"resources": {"memory": memory, "cpu": "500m"}})
+    resources = only_container(manifests.executor_probe(of, SETTINGS))["resources"]
+    expected = limit_mib({"resources": {"memory": memory}}) * 2**20
+    assert memory_bytes(resources["limits"]["memory"]) == expected
+    assert resources["requests"] == {"cpu": "500m", "memory": resources["limits"]["memory"]}
+    assert spark_conf(of, SETTINGS)["spark.kubernetes.executor.request.cores"] == "500m"
+
+
+def test_without_gpus_none_is_asked_for() -> None:
+    for template in (None, {"resources": {"gpu": {"count": 0}}}):
+        assert "resources" not in only_container(executor(template))
+        data = config(experiment(template=template))["data"]
+        assert not any("nvidia" in data[name] for name in ("driver.json", "executor-pod.json"))
+
+
+def test_gpus_are_a_limit_of_the_executor_and_of_nobody_else() -> None:
+    given_template = {"resources": {"gpu": {"count": 2}}}
+    limits_of = only_container(executor(given_template))["resources"]["limits"]
+    assert limits_of == {"nvidia.com/gpu": "2"}
+    assert "nvidia.com" not in json.dumps(driver(given_template))
+
+
+def test_gpus_may_have_another_name() -> None:
+    given_template = {"resources": {"gpu": {"count": 1, "resourceName": "amd.com/gpu"}}}
+    limits_of = only_container(executor(given_template))["resources"]["limits"]
+    assert limits_of == {"amd.com/gpu": "1"}
+
+
+def test_the_driver_has_the_size_that_the_operator_was_told() -> None:
+    settings = Settings(driver_cpu="2", driver_memory="3Gi")
+    pod = manifests.driver_pod(experiment(), 0, settings)
+    assert only_container(pod)["resources"] == {
+        "requests": {"cpu": "2", "memory": "3Gi"},
+        "limits": {"memory": "3Gi"},
+    }
+
+
+# ---------------------------------------------------------------------- where pods run
+
+
+def test_node_selector_and_affinity_are_the_executors_alone() -> None:
+    spec = executor(FULL)["spec"]
+    assert spec["nodeSelector"] == {"accelerator": "nvidia-a100"}
+    terms = spec["affinity"]["nodeAffinity"]["requiredDuringSchedulingIgnoredDuringExecution"]
+    (term,) = terms["nodeSelectorTerms"]
+    assert term["matchExpressions"] == [{"key": "zone", "operator": "In", "values": ["a"]}]
+    assert not {"nodeSelector", "affinity"} & set(driver(FULL)["spec"])
+
+
+def test_priority_and_pull_secrets_are_for_both() -> None:
+    for pod in (driver(FULL), executor(FULL)):
+        assert pod["spec"]["priorityClassName"] == "low"
+        assert pod["spec"]["imagePullSecrets"] == [{"name": "pull"}]
+    for pod in (driver(), executor()):
+        assert not {"priorityClassName", "imagePullSecrets"} & set(pod["spec"])
+
+
+@pytest.mark.parametrize("make", [driver, executor])
+def test_tolerations_are_for_both_and_end_what_waits_for_a_lost_node(make: Any) -> None:
+    tolerations = make(FULL)["spec"]["tolerations"]
+    assert tolerations[0] == {"key": "gpu", "operator": "Exists", "effect": "NoSchedule"}
+    ours = {item["key"]: item["tolerationSeconds"] for item in tolerations[1:]}
+    assert set(ours) == {NOT_READY, UNREACHABLE}
+    assert all(15 <= seconds <= 60 for seconds in ours.values())
+
+
+@pytest.mark.parametrize("make", [driver, executor])
+@pytest.mark.parametrize(
+    ("given_toleration", "left"),
+    [
+        (
+            {
+                "key": UNREACHABLE,
+                "operator": "Exists",
+                "effect": "NoExecute",
+                "tolerationSeconds": 600,
+            },
+            {NOT_READY},
+        ),
+        ({"key": NOT_READY, "operator": "Exists"}, {UNREACHABLE}),
+        ({"operator": "Exists"}, set()),
+        ({"operator": "Exists", "effect": "NoSchedule"}, {NOT_READY, UNREACHABLE}),
+    ],
+)
+def test_the_users_own_patience_with_a_lost_node_counts(
+    make: Any, given_toleration: dict[str, Any], left: set[str]
+) -> None:
+    tolerations = make({"tolerations": [given_toleration]})["spec"]["tolerations"]
+    assert tolerations[0] == given_toleration
+    assert {item["key"] for item in tolerations[1:]} == left
+
+
+# ---------------------------------------------------------------------- what pods may do
+
+
+@pytest.mark.parametrize(
+    "pod",
+    [
+        driver(),
+        driver(FULL),
+        executor(),
+        executor(FULL),
+        manifests.executor_probe(experiment(template=FULL), SETTINGS),
+    ],
+)
+def test_every_pod_passes_pod_securitys_restricted_profile(pod: dict[str, Any]) -> None:
+    assert violations(pod) == []
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "word"),
+    [
+        ("securityContext", {}, "runAsNonRoot"),
+        ("hostNetwork", True, "hostNetwork"),
+        ("volumes", [{"name": "host", "hostPath": {"path": "/"}}], "hostPath"),
+        ("containers", [{"name": "c"}], "allowPrivilegeEscalation"),
+    ],
+)
+def test_the_checker_of_the_profile_notices(path: str, value: Any, word: str) -> None:
+    pod = driver()
+    pod["spec"] = {**pod["spec"], path: value}
+    assert any(word in text for text in violations(pod))
+
+
+def test_executors_have_no_token_and_no_rights() -> None:
+    for pod in (executor(FULL), manifests.executor_probe(experiment(), SETTINGS)):
+        assert pod["spec"]["automountServiceAccountToken"] is False
+        assert pod["spec"]["serviceAccountName"] == "default"
+    volumes = json.dumps(executor(FULL)["spec"]["volumes"])
+    assert "serviceAccountToken" not in volumes
+
+
+def test_the_drivers_account_is_the_one_that_the_operator_was_told() -> None:
+    pod = manifests.driver_pod(experiment(), 0, Settings(driver_service_account="drivers"))
+    assert pod["spec"]["serviceAccountName"] == "drivers"
+
+
+def test_the_users_volumes_and_variables_are_the_executors_alone() -> None:
+    container, spec = only_container(executor(FULL)), executor(FULL)["spec"]
+    assert {"name": "MODE", "value": "fast"} in container["env"]
+    mounts = {item["name"]: item for item in container["volumeMounts"]}
+    assert mounts["keys"] == {"name": "keys", "mountPath": "/keys", "readOnly": True}
+    volumes = {item["name"]: item for item in spec["volumes"]}
+    assert volumes["data"]["persistentVolumeClaim"]["claimName"] == "train"
+    assert volumes["shm"]["emptyDir"] == {"medium": "Memory"}
+    assert set(mounts) == set(volumes), "what is mounted is there, and the other way round"
+    text = json.dumps(driver(FULL))
+    assert not any(word in text for word in ("claimName", "secretKeyRef", "MODE", "user:7"))
+
+
+def test_both_can_write_where_they_must_and_nowhere_else() -> None:
+    for pod in (driver(), executor()):
+        container = only_container(pod)
+        volumes = {item["name"]: item for item in pod["spec"]["volumes"]}
+        writable = {
+            mount["mountPath"]
+            for mount in container["volumeMounts"]
+            if not mount.get("readOnly") and "emptyDir" in volumes[mount["name"]]
+        }
+        assert writable == {"/tmp", "/var/lib/sparksweep"}
+
+
+# ---------------------------------------------------------------------- trial code
+
+
+def test_inline_source_is_in_its_own_config_map_and_nowhere_the_driver_looks() -> None:
+    of = experiment(template=FULL)
+    code = manifests.code_config_map(of)
+    assert code is not None
+    assert list(code["data"].values()) == [INLINE]
+    for body in (config(of), manifests.driver_pod(of, 0, SETTINGS)):
+        assert SECRET not in json.dumps(body)
+    assert code["metadata"]["name"] not in json.dumps(manifests.driver_pod(of, 0, SETTINGS))
+
+
+def test_a_functions_source_is_where_python_looks_for_its_module() -> None:
+    of = experiment(template={"function": "train:training", "source": {"inline": INLINE}})
+    volumes = {item["name"]: item for item in manifests.executor_pod(of)["spec"]["volumes"]}
+    code = manifests.code_config_map(of)
+    assert code is not None
+    (key,) = code["data"]
+    assert volumes["sparksweep-code"]["configMap"] == {
+        "name": code["metadata"]["name"],
+        "items": [{"key": key, "path": "train.py"}],
+    }
+    (directory,) = program_of(of).search_path
+    mounts = only_container(manifests.executor_pod(of))["volumeMounts"]
+    assert {"name": "sparksweep-code", "mountPath": directory, "readOnly": True} in mounts
+
+
+def test_a_config_map_of_the_users_is_mounted_and_none_is_made() -> None:
+    source = {"configMap": {"name": "mine", "key": "train.py"}}
+    of = experiment(template={"source": source})
+    assert manifests.code_config_map(of) is None
+    volumes = {item["name"]: item for item in manifests.executor_pod(of)["spec"]["volumes"]}
+    assert volumes["sparksweep-code"]["configMap"] == {
+        "name": "mine",
+        "items": [{"key": "train.py", "path": "train.py"}],
+    }
+    assert "mine" not in json.dumps(driver({"source": source}))
+
+
+def test_without_a_source_no_code_is_mounted() -> None:
+    of = experiment()
+    assert manifests.code_config_map(of) is None
+    assert "sparksweep-code" not in json.dumps(manifests.executor_pod(of))
+    assert program_of(of).search_path == []
+
+
+# ---------------------------------------------------------------------- what the driver reads
+
+
+def program_of(of: Experiment) -> Program:
+    return Program.model_validate_json(config(of)["data"]["program.json"])
+
+
+COMMAND: dict[str, Any] = {
+    "command": ["python", "train.py", "--x=${trialParameters.x}"],
+    "trialParameters": [{"name": "x", "reference": "x"}],
+}
+
+
+@pytest.mark.parametrize("template", [None, FULL, {"source": {"inline": INLINE}}])
+def test_the_program_is_one_that_the_trainer_takes(template: dict[str, Any] | None) -> None:
+    of = experiment(template=template)
+    program = program_of(of)
+    assert program.experiment == NAME
+    assert program.parameters == of.spec.parameters
+    assert program.objective == of.spec.objective
+    assert program.trial_template == of.spec.trial_template.model_copy(update={"source": None})
+
+
+@pytest.mark.parametrize("source", [None, {"inline": INLINE}])
+def test_a_commands_source_is_a_file_that_it_finds(source: dict[str, Any] | None) -> None:
+    body = experiment_body(template=COMMAND | ({"source": source} if source else {}))
+    del body["spec"]["trialTemplate"]["function"]
+    if source:
+        body["spec"]["trialTemplate"]["command"] = [
+            "python",
+            "${trialSource}",
+            COMMAND["command"][2],
+        ]
+    of = parse_experiment(body)
+    program = program_of(of)
+    assert program.search_path == []
+    (mounted,) = [
+        item["configMap"]["items"][0]["path"]
+        for item in manifests.executor_pod(of)["spec"]["volumes"]
+        if item["name"] == "sparksweep-code"
+    ] or [None]
+    expected = f"/opt/sparksweep/code/{mounted}" if mounted else None
+    assert program.source_file == expected
+
+
+def test_a_program_without_an_objective_is_taken_too() -> None:
+    of = experiment()
+    spec = of.spec.model_copy(update={"objective": None})
+    assert program_of(of.model_copy(update={"spec": spec})).objective is None
+
+
+def test_the_drivers_settings_name_what_its_pod_has() -> None:
+    data = config(experiment())["data"]
+    settings = json.loads(data["driver.json"])
+    assert settings["experiment"] == NAME
+    conf = settings["spark"]
+    assert all(isinstance(value, str) for value in conf.values())
+    container = only_container(driver(number=7))
+    known = {item["name"]: item for item in container["env"]}
+    used = set(re.findall(r"\$\((\w+)\)", json.dumps(conf)))
+    assert used <= set(known)
+    assert known["EXECUTOR_PREFIX"]["value"] == "digits-7"
+    mounts = {item["name"]: item["mountPath"] for item in container["volumeMounts"]}
+    template_file = conf["spark.kubernetes.executor.podTemplateFile"]
+    assert template_file == f"{mounts['config']}/executor-pod.json"
+    assert json.loads(data["executor-pod.json"]) == executor()
+    (volume,) = (item for item in driver()["spec"]["volumes"] if item["name"] == "config")
+    assert volume["configMap"]["name"] == config(experiment())["metadata"]["name"]
+
+
+def test_the_drivers_config_map_is_the_same_for_every_driver() -> None:
+    of = experiment(template=FULL)
+    assert config(of) == config(of)
+    assert "driver-0" not in json.dumps(config(of))
+
+
+def test_images_are_the_users_for_executors_and_ours_for_the_driver() -> None:
+    assert only_container(driver(FULL))["image"] == SETTINGS.trainer_image
+    conf = spark_conf(experiment(template=FULL), SETTINGS)
+    assert conf["spark.kubernetes.container.image"] == "registry.example/user:7"
+    assert conf["spark.kubernetes.container.image.pullPolicy"] == "Always"
+    conf = spark_conf(experiment(), SETTINGS)
+    assert conf["spark.kubernetes.container.image"] == SETTINGS.trainer_image
+    assert conf["spark.kubernetes.container.image.pullPolicy"] == SETTINGS.image_pull_policy
+
+
+def test_spark_is_secured_and_counts_no_failures() -> None:
+    conf = spark_conf(experiment(), SETTINGS)
+    assert conf["spark.authenticate"] == "true"
+    assert conf["spark.network.crypto.enabled"] == "true"
+    assert int(conf["spark.executor.maxNumFailures"]) >= limits.TRIALS
+
+
+# ---------------------------------------------------------------------- names, labels, owners
+
+
+def objects(of: Experiment, number: int) -> list[dict[str, Any]]:
+    code = manifests.code_config_map(of)
+    assert code is not None
+    return [manifests.driver_pod(of, number, SETTINGS), manifests.driver_config_map(of, SETTINGS), code]  # fmt: skip
+
+
+@given(
+    st.from_regex(r"\A[a-z]([-a-z0-9]{0,38}[a-z0-9])?\Z").filter(lambda name: len(name) <= 40),
+    st.integers(0, 9999),
+)
+def test_names_are_never_too_long(name: str, number: int) -> None:
+    of = experiment(name, template={"source": {"inline": INLINE}})
+    names = [body["metadata"]["name"] for body in objects(of, number)]
+    assert all(re.fullmatch(r"[a-z]([-a-z0-9]*[a-z0-9])?", item) for item in names)
+    assert len(set(names)) == 3
+    assert max(len(item) for item in [*names, batch_name(name, 9999)]) <= 63
+    assert manifests.driver_number(names[0]) == number
+    # Spark's own limit, so that "-exec-1000000" and a service's suffix fit.
+    assert len(executor_prefix(name, number)) <= 47
+
+
+def test_the_longest_name_with_the_highest_number_fits() -> None:
+    of = experiment("e" * 40, template={"source": {"inline": INLINE}})
+    assert {len(body["metadata"]["name"]) for body in objects(of, 9999)} == {52, 47, 45}
+    assert len(executor_prefix("e" * 40, 9999)) == 45
+
+
+@pytest.mark.parametrize(
+    "name", ["other", "digits", "digits-code-driver-x", "a-driver", "driver-3"]
+)
+def test_a_name_that_is_no_drivers_has_no_number(name: str) -> None:
+    assert manifests.driver_number(name) is None
+
+
+def test_everything_is_labelled_and_owned_by_its_experiment() -> None:
+    for body in objects(experiment(template=FULL), 3):
+        metadata = body["metadata"]
+        assert metadata["namespace"] == NAMESPACE
+        assert metadata["labels"][EXPERIMENT_LABEL] == NAME
+        (owner,) = metadata["ownerReferences"]
+        assert (owner["kind"], owner["name"], owner["uid"]) == ("Experiment", NAME, UID)
+        assert owner["controller"] is True
+    assert driver()["metadata"]["labels"][ROLE_LABEL] == "driver"
+    assert executor()["metadata"]["labels"][ROLE_LABEL] == "executor"
+    assert executor()["metadata"]["labels"][EXPERIMENT_LABEL] == NAME
+
+
+# ---------------------------------------------------------------------- what a cluster can't run
+
+
+@pytest.mark.parametrize("memory", ["639Mi", "256Mi", "600M", "671088639"])
+def test_too_little_memory_for_spark_is_said_with_the_field_and_the_least(memory: str) -> None:
+    (error,) = manifests.check_cluster(experiment(template={"resources": {"memory": memory}}))
+    assert error.path == "spec.trialTemplate.resources.memory"
+    assert str(error).startswith(f"spec.trialTemplate.resources.memory: {memory}: ")
+    assert "at least 640Mi" in error.message
+
+
+@pytest.mark.parametrize("memory", ["640Mi", "671088640", "1G", "2Gi"])
+def test_enough_memory_for_spark_is_enough(memory: str) -> None:
+    assert manifests.check_cluster(experiment(template={"resources": {"memory": memory}})) == []
