@@ -99,6 +99,20 @@ def _kib(text: bytes, *names: bytes) -> tuple[int, ...] | None:
         return None
 
 
+def _waits_for_vfork(parent: int) -> bool:
+    """Whether a process seems to wait for a child to execute a program: it sleeps and nothing but a kill wakes it.
+
+    Between vfork and exec the child has its parent's memory, and shows it as its own. That the figures are the same
+    does not tell: a forked child may have allocated just as much as its parent did.
+    """
+    try:
+        threads = os.listdir(f"/proc/{parent}/task")
+    except OSError:
+        return False
+    states = (_read(f"/proc/{parent}/task/{thread}/stat").rpartition(b")")[2] for thread in threads)
+    return any(state.split()[:1] == [b"D"] for state in states)
+
+
 def held_bytes(processes: dict[int, int]) -> int:
     """Memory that the processes hold and the kernel can't take back: anonymous and shared, pages of files not.
 
@@ -112,8 +126,8 @@ def held_bytes(processes: dict[int, int]) -> int:
     return _KIB * sum(
         figure[1] + figure[2]
         for pid, figure in figures.items()
-        # Between vfork and exec a child shows its parent's memory as its own.
-        if figure is not None and figure != figures.get(processes[pid])
+        if figure is not None
+        and not (figure == figures.get(processes[pid]) and _waits_for_vfork(processes[pid]))
     )
 
 
@@ -126,7 +140,9 @@ def exactly_held_bytes(processes: dict[int, int]) -> int:
     unreadable: dict[int, int] = {}
     sizes = {pid: _kib(_read(f"/proc/{pid}/status"), b"VmSize", b"RssAnon") for pid in processes}
     for pid, parent in processes.items():
-        if sizes[pid] is None or sizes[pid] == sizes.get(parent):
+        if sizes[pid] is None:
+            continue
+        if sizes[pid] == sizes.get(parent) and _waits_for_vfork(parent):
             continue
         held = _kib(_read(f"/proc/{pid}/smaps_rollup"), b"Pss_Anon", b"Pss_Shmem")
         if held is None:
