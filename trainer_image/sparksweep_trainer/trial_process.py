@@ -119,6 +119,7 @@ def _detach(channels: Channels) -> None:
 
 def _call(request: Mapping[str, Any], result: int) -> int:
     _prepare_python()
+    trial = os.getpid()
     try:
         function = _load(request)
         args, kwargs = _bind(request, function)
@@ -132,7 +133,9 @@ def _call(request: Mapping[str, Any], result: int) -> int:
         answer = {"exit": status}
     except BaseException as error:
         answer, status = _exception(error), 1
-    _send(result, answer)
+    # A child that the function forked, and that left it by itself, is not the trial.
+    if os.getpid() == trial:
+        _send(result, answer)
     _finish()
     return status
 
