@@ -110,6 +110,44 @@ def test_pages_shared_since_a_fork_count_once_when_looked_at_exactly(stage: Stag
     assert 64 * MIB <= exactly_held_bytes(family) < 128 * MIB
 
 
+def test_a_child_with_as_much_memory_as_its_parent_counts_too(stage: Stage) -> None:
+    scene = stage.begin(
+        "if os.fork() == 0:\n"
+        "    pass\n"
+        "held = bytearray(os.urandom(1) * 64 * 2**20)\n"
+        "say(ready=True)\n"
+        "sleep_for_ever()\n",
+    )
+    scene.hear()
+    scene.hear()
+    family = {scene.pid: os.getpid(), **descendants(scene.pid)}
+    assert held_bytes(family) >= 2 * 64 * MIB
+    assert exactly_held_bytes(family) >= 2 * 64 * MIB
+
+
+def test_a_child_that_has_its_parents_memory_until_it_executes_a_program_does_not(
+    tmp_path: Path, stage: Stage
+) -> None:
+    # Opening the pipe blocks the child between vfork and exec.
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    scene = stage.begin(
+        "held = bytearray(os.urandom(1) * 64 * 2**20)\n"
+        "say(ready=True)\n"
+        f"wait = [(os.POSIX_SPAWN_OPEN, 0, {str(pipe)!r}, os.O_RDONLY, 0)]\n"
+        "os.posix_spawn('/bin/sleep', ['sleep', '60'], os.environ, file_actions=wait)\n"
+        "say(executed=True)\n"
+        "sleep_for_ever()\n",
+    )
+    scene.hear()
+    assert soon(lambda: len(descendants(scene.pid)) == 1)
+    family = {scene.pid: os.getpid(), **descendants(scene.pid)}
+    assert held_bytes(family) < 2 * 64 * MIB
+    assert exactly_held_bytes(family) < 2 * 64 * MIB
+    pipe.write_bytes(b"")
+    assert scene.hear() == {"executed": True}
+
+
 def test_processes_that_are_gone_hold_nothing() -> None:
     gone = subprocess.Popen(["true"])
     gone.wait()
