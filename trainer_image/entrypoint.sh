@@ -3,6 +3,18 @@
 # Nothing stays between the container's runtime and the program: signals reach it, and its exit code is the container's.
 set -euo pipefail
 
+# A cluster may run this as a user that the image does not know. Hadoop's code in Spark stops at a user without a name,
+# and a root file system that cannot be written to takes no entry; so the C library is shown one elsewhere.
+name_user() {
+    local directory
+    ! id -un >/dev/null 2>&1 || return 0
+    directory=$(mktemp -d)
+    echo "sparksweep:x:$(id -u):$(id -g)::${HOME:-/tmp}:/usr/sbin/nologin" >"$directory/passwd"
+    echo "sparksweep:x:$(id -g):" >"$directory/group"
+    export NSS_WRAPPER_PASSWD=$directory/passwd NSS_WRAPPER_GROUP=$directory/group
+    export LD_PRELOAD=libnss_wrapper.so
+}
+
 # Spark's own images start an executor like this; Spark hands everything over in the environment of the pod.
 executor() {
     local options=() class_path=() index=0 option
@@ -31,6 +43,7 @@ executor() {
         --podName "$SPARK_EXECUTOR_POD_NAME"
 }
 
+name_user
 case ${1:-} in
 driver)
     shift
