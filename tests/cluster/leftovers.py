@@ -32,8 +32,10 @@ def remove(layout: Layout, *, images: bool = False) -> None:
     network.remove(layout)
     cgroups.remove(layout)
     shutil.rmtree(layout.run, ignore_errors=True)
+    if images:
+        shutil.rmtree(layout.data, ignore_errors=True)
     for data in layout.data.glob("node*"):
-        for folder in (data,) if images else (data / "kubelet", data / "pod-logs"):
+        for folder in (data / "kubelet", data / "pod-logs"):
             shutil.rmtree(folder, ignore_errors=True)
 
 
