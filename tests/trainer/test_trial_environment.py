@@ -52,6 +52,10 @@ def test_trials_inherit_neither_sparks_secrets_nor_another_trials_facts() -> Non
             "PYTHON_WORKER_FACTORY_SECRET": "s",
             "PYSPARK_GATEWAY_SECRET": "s",
             "SPARK_AUTH_SOCKET_TIMEOUT": "s",
+            "_SPARK_AUTH_SECRET": "s",
+            "SPARK_DRIVER_URL": "s",
+            "SPARK_EXECUTOR_ID": "s",
+            "SPARK_JAVA_OPT_0": "s",
             "SPARKSWEEP_TRIAL_NUMBER": "9",
             "HOME": "/home/me",
         }

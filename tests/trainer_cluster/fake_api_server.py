@@ -98,7 +98,9 @@ class FakeApiServer:
         """Bodies of the requests so far with this method and this ending of the path."""
         with self.lock:
             return [
-                body for verb, path, body in self.requests if verb == method and path.endswith(ending)
+                body
+                for verb, path, body in self.requests
+                if verb == method and path.endswith(ending)
             ]
 
 

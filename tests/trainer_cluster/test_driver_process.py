@@ -35,7 +35,9 @@ def training(x):
 class DriverProcess:
     """One ``python -m sparksweep_trainer.cluster``."""
 
-    def __init__(self, api: FakeApiServer, directory: Path, *, seconds: float, number: int = 0) -> None:
+    def __init__(
+        self, api: FakeApiServer, directory: Path, *, seconds: float, number: int = 0
+    ) -> None:
         code = directory / "code"
         code.mkdir(exist_ok=True)
         (code / "train.py").write_text(SOURCE.replace("SECONDS", str(seconds)))

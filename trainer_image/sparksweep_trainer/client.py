@@ -116,4 +116,7 @@ class TrialClient:
         if response.status != 200 or len(content) > MAX_RESPONSE_BYTES:
             text = content[:200].decode(errors="replace")
             raise DriverGone(f"the trial server answered {response.status} to {path}: {text}")
+        if response.length:
+            # A read of at most so many bytes does not say that the connection broke before.
+            raise http.client.IncompleteRead(content, response.length)
         return content

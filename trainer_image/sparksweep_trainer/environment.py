@@ -25,8 +25,20 @@ THREAD_VARIABLES = (
     "TF_NUM_INTEROP_THREADS",
 )
 
-_SPARKS_OWN = ("PYTHON_WORKER_FACTORY_", "PYSPARK_GATEWAY_", "SPARK_AUTH_", "SPARKSWEEP_")
-"""Beginnings of variables that trials don't inherit: secrets of the Spark application, and another trial's facts."""
+_SPARKS_OWN = (
+    "_SPARK_AUTH_",
+    "SPARK_AUTH_",
+    "SPARK_APPLICATION_ID",
+    "SPARK_DRIVER_",
+    "SPARK_EXECUTOR_",
+    "SPARK_JAVA_OPT_",
+    "SPARK_RESOURCE_PROFILE_ID",
+    "PYSPARK_GATEWAY_",
+    "PYTHON_WORKER_FACTORY_",
+    "SPARKSWEEP_",
+)
+"""Beginnings of variables that trials don't inherit: secrets and whereabouts of the Spark application, and another
+trial's facts."""
 
 
 def server_environment(

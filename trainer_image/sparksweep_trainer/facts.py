@@ -26,6 +26,8 @@ class Limits:
     timeout_s: float | None
     grace_s: float
     """Seconds between SIGTERM and SIGKILL."""
+    of_container: bool = False
+    """Whether the memory limit is the container's: others share it, and the kernel holds it."""
 
 
 @dataclass(kw_only=True)
@@ -39,5 +41,8 @@ class Facts:
     result: bytes = b""
     """What the trial's process said of itself."""
     peak_bytes: int = 0
+    """Most memory that its processes held together."""
+    beside_bytes: int = 0
+    """What the container's other processes held beside it, at most; only where the limit is the container's."""
     detail: str = ""
     """Why it was not started, or how the fork server ended."""

@@ -193,8 +193,11 @@ def _measured(measured: Measured) -> Verdict:
 
 
 def _memory(facts: Facts) -> str:
-    limit = facts.limits.memory_bytes
-    return f"used {format_bytes(facts.peak_bytes)}, limit {format_bytes(limit)}"
+    used, limit = format_bytes(facts.peak_bytes), format_bytes(facts.limits.memory_bytes)
+    if facts.beside_bytes:
+        # A limit of 1Gi that a trial met with 700Mi would look like a mistake.
+        used = f"{used} beside the executor's own {format_bytes(facts.beside_bytes)}"
+    return f"used {used}, limit {limit}"
 
 
 def _with_output(message: str, stderr: str) -> str:

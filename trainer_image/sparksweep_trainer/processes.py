@@ -10,7 +10,7 @@ import ctypes
 import os
 import signal
 import time
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from contextlib import suppress
 
 _PR_SET_PDEATHSIG = 1
@@ -87,6 +87,16 @@ def descendants(ancestor: int) -> dict[int, int]:
             if pid not in found:
                 found[pid] = parent
                 waiting.append(pid)
+    return found
+
+
+def all_but(processes: Collection[int]) -> dict[int, int]:
+    """Every other process of this container, or machine, with its parent."""
+    found: dict[int, int] = {}
+    for pid in _pids():
+        fields = _read(f"/proc/{pid}/stat").rpartition(b")")[2].split()
+        if len(fields) > 1 and pid not in processes:
+            found[pid] = int(fields[1])
     return found
 
 

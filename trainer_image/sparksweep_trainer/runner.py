@@ -10,6 +10,7 @@ import shutil
 import tempfile
 import time
 from contextlib import closing
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
@@ -57,6 +58,7 @@ class TrialRunner:
             memory_bytes=quantities.memory_bytes(self._template.resources.memory),
             timeout_s=self._template.timeout_seconds,
             grace_s=self._template.termination_grace_period_seconds,
+            of_container=program.limit_is_container,
         )
         self._server: ForkServerHandle | None = None
 
@@ -105,10 +107,8 @@ class TrialRunner:
         facts = supervise(
             server,
             trials.check_request(directory),
-            limits=Limits(
-                memory_bytes=self._limits.memory_bytes,
-                timeout_s=self._limits.timeout_s or CHECK_TIMEOUT_S,
-                grace_s=0,
+            limits=replace(
+                self._limits, timeout_s=self._limits.timeout_s or CHECK_TIMEOUT_S, grace_s=0
             ),
             stop=never,
             stdout=output.write,

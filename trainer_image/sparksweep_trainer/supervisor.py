@@ -17,7 +17,12 @@ from typing import Any
 from sparksweep_trainer.cgroups import oom_kills
 from sparksweep_trainer.facts import Cause, Facts, Limits
 from sparksweep_trainer.launcher import ForkServerHandle, ServerLost
-from sparksweep_trainer.processes import descendants, exactly_held_bytes, held_bytes
+from sparksweep_trainer.processes import (
+    all_but,
+    descendants,
+    exactly_held_bytes,
+    held_bytes,
+)
 from sparksweep_trainer.stop_signal import StopSignal
 from sparksweep_trainer.trial_process import MAX_RESULT_BYTES
 
@@ -124,6 +129,7 @@ class _Supervision:
             killed = oom_kills()
             if killed is not None and killed_before is not None and killed > killed_before:
                 self._facts.cause = Cause.KERNEL
+                self._allow_for_the_kernels_view()
         return self._facts
 
     def _open_pipe(self, stack: ExitStack, sink: Sink) -> _Pipe:
@@ -212,10 +218,13 @@ class _Supervision:
     def _sample(self) -> None:
         started = time.monotonic()
         limit = self._facts.limits.memory_bytes
+        of_container = self._facts.limits.of_container
         processes = descendants(self._server.pid)
         held = held_bytes(processes)
         if held > limit:
             held = exactly_held_bytes(processes)
+        if of_container and held >= self._facts.peak_bytes:
+            self._facts.beside_bytes = held_bytes(all_but(processes))
         self._facts.peak_bytes = max(self._facts.peak_bytes, held)
         now = time.monotonic()
         self._timers.sample = now + max(SAMPLE_S, (now - started) * SAMPLE_SHARE)
@@ -226,6 +235,12 @@ class _Supervision:
         elif self._over_limit == 2:
             self._facts.cause = self._facts.cause or Cause.MEMORY
             self._kill()
+
+    def _allow_for_the_kernels_view(self) -> None:
+        """The kernel kills at the limit, however much the last look has found."""
+        limits = self._facts.limits
+        if limits.of_container:
+            self._facts.peak_bytes = limits.memory_bytes - self._facts.beside_bytes
 
     # ------------------------------------------------------------------ pipes
 

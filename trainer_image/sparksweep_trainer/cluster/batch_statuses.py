@@ -72,8 +72,9 @@ class BatchStatuses:
         """Take in what became of trials."""
         for trial in changed:
             name = self._homes.get(trial.number)
-            if name is not None:
-                self._batches[name].trials[trial.number] = trial
+            batch = None if name is None else self._batches.get(name)
+            if name is not None and batch is not None:
+                batch.trials[trial.number] = trial
                 self._dirty.add(name)
 
     def refuse(self, message: str) -> None:

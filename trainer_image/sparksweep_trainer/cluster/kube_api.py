@@ -205,16 +205,17 @@ class KubeApi:
 
 def batches_path(namespace: str, name: str = "") -> str:
     """Path of a namespace's TrialBatches, or of one."""
-    return _path(f"{GROUP_PATH}/namespaces/{quote(namespace)}/trialbatches", name)
+    return _path(GROUP_PATH, namespace, "trialbatches", name)
 
 
 def pods_path(namespace: str, name: str = "") -> str:
     """Path of a namespace's pods, or of one."""
-    return _path(f"/api/v1/namespaces/{quote(namespace)}/pods", name)
+    return _path("/api/v1", namespace, "pods", name)
 
 
-def _path(collection: str, name: str) -> str:
-    return f"{collection}/{quote(name)}" if name else collection
+def _path(group: str, namespace: str, kind: str, name: str) -> str:
+    place, item = quote(namespace, safe=""), quote(name, safe="")
+    return f"{group}/namespaces/{place}/{kind}" + (f"/{item}" if item else "")
 
 
 def _check(response: http.client.HTTPResponse, content: bytes) -> None:

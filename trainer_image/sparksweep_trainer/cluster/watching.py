@@ -99,6 +99,10 @@ class Watching:
         """Tell the follower nothing more. The thread may sit in a read for a while: it is a daemon."""
         self._closing.set()
 
+    def join(self, timeout_s: float) -> None:
+        """Wait for its thread to end."""
+        self._thread.join(timeout=timeout_s)
+
     def _run(self) -> None:
         try:
             while not self._closing.is_set():

@@ -1,0 +1,386 @@
+"""Statuses of batches: what is written, how often, over what, and by whom."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from fake_api_server import merged
+from trial_batches import NAMESPACE, batch, name
+
+from sparksweep.api import TrialReason, TrialState, TrialStatus
+from sparksweep_trainer.cluster.fencing import Fence, driver_number
+from sparksweep_trainer.cluster.kube_api import ApiError, Conflict, NotFound, Unavailable
+from sparksweep_trainer.cluster.status_writer import INTERVAL_S, StatusWriter, parse_batch
+
+Json = dict[str, Any]
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+class Store:
+    """An API server in memory: of its requests only those that a writer makes."""
+
+    def __init__(self) -> None:
+        self.items: dict[str, Json] = {}
+        self.version = 10
+        self.writes: list[tuple[str, Json]] = []
+        self.before_write: list[Callable[[str], None]] = []
+        self.fault: Exception | None = None
+
+    def put(self, item: Json) -> Json:
+        self.version += 1
+        item = copy.deepcopy(item)
+        item["metadata"] |= {"resourceVersion": str(self.version)}
+        item["metadata"].setdefault("uid", "uid-1")
+        self.items[item["metadata"]["name"]] = item
+        return copy.deepcopy(item)
+
+    def patch_status(self, path: str, status: Json, *, resource_version: str | None) -> Json:
+        key = path.rpartition("/")[2]
+        if self.before_write:
+            self.before_write.pop(0)(key)
+        if self.fault is not None:
+            raise self.fault
+        item = self.get(key)
+        if resource_version != item["metadata"]["resourceVersion"]:
+            raise Conflict(409, "modified")
+        item["status"] = merged(item.get("status") or {}, status)
+        self.writes.append((key, status))
+        return self.put(item)
+
+    def request(self, method: str, path: str) -> Json:
+        assert method == "GET"
+        return self.get(path.rpartition("/")[2])
+
+    def get(self, key: str) -> Json:
+        if key not in self.items:
+            raise NotFound(404, key)
+        return copy.deepcopy(self.items[key])
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+class Rig:
+    def __init__(self, driver: str = "digits-driver-3") -> None:
+        self.store = Store()
+        self.clock = Clock()
+        self.replaced_by: list[str] = []
+        self.writer = StatusWriter(
+            self.store,  # type: ignore[arg-type]
+            namespace=NAMESPACE,
+            fence=Fence(driver, replaced=self.replaced_by.append),
+            monotonic=self.clock,
+        )
+
+    def add(self, item: Json) -> None:
+        """A batch that is there, and claimed."""
+        claimed = self.writer.claim(parse_batch(self.store.put(item)))
+        assert claimed is not None
+        self.store.writes.clear()
+
+    def status(self, index: int = 0) -> Json:
+        found: Json = self.store.items[name(index)]["status"]
+        return found
+
+
+@pytest.fixture
+def rig() -> Rig:
+    return Rig()
+
+
+def trial(number: int, state: TrialState = TrialState.SUCCEEDED, **fields: Any) -> TrialStatus:
+    ran: dict[str, Any] = {"attempt": 1, "start_time": NOW, "reason": TrialReason.COMPLETED.value}
+    return TrialStatus(number=number, state=state, **(ran | fields))
+
+
+def test_a_status_tells_of_every_trial_and_counts_those_that_wait(rig: Rig) -> None:
+    rig.add(batch(0, range(1, 6)))
+    rig.writer.record(
+        [
+            trial(2, metrics={"accuracy": 0.5}),
+            trial(3, TrialState.RUNNING, reason=None),
+            trial(1, TrialState.FAILED, reason="Exception", message="boom"),
+            trial(4, TrialState.PENDING, reason="Exception", retries=1),
+        ]
+    )
+    assert rig.writer.turn() is None
+    status = rig.status()
+    assert [item["number"] for item in status["trials"]] == [1, 2, 3, 4]
+    assert status["progress"] == "2/5"
+    assert status["counts"] == {
+        "created": 5, "pending": 2, "running": 1, "succeeded": 1, "failed": 1, "stopped": 0,
+    }  # fmt: skip
+    assert status["driver"] == "digits-driver-3"
+    assert status["observedGeneration"] == 1
+    assert status["trials"][1]["metrics"] == {"accuracy": 0.5}
+
+
+def test_a_change_after_a_quiet_second_is_written_at_once(rig: Rig) -> None:
+    rig.add(batch(0, range(1, 6)))
+    rig.writer.record([trial(1)])
+    assert rig.writer.turn() is None
+    rig.clock.now += INTERVAL_S
+    rig.writer.record([trial(2)])
+    assert rig.writer.turn() is None
+    assert len(rig.store.writes) == 2
+
+
+def test_changes_within_a_second_are_written_together_at_its_end(rig: Rig) -> None:
+    rig.add(batch(0, range(1, 6)))
+    rig.writer.record([trial(1)])
+    rig.writer.turn()
+    for number in range(2, 6):
+        rig.clock.now += 0.1
+        rig.writer.record([trial(number)])
+        wait_s = rig.writer.turn()
+        assert wait_s == pytest.approx(1.1 - 0.1 * number)
+    assert len(rig.store.writes) == 1
+    rig.clock.now += 0.6
+    assert rig.writer.turn() is None
+    assert len(rig.store.writes) == 2
+    assert rig.status()["progress"] == "5/5"
+
+
+def test_a_thousand_trials_of_ten_milliseconds_take_a_dozen_rounds_of_writes(rig: Rig) -> None:
+    for index in range(10):
+        rig.add(batch(index, range(100 * index + 1, 100 * index + 101)))
+    rounds = 0
+    due: float | None = None
+    for number in range(1, 1001):
+        for state in (TrialState.RUNNING, TrialState.SUCCEEDED):
+            rig.clock.now += 0.005
+            rig.writer.record([trial(number, state)])
+            if due is None or rig.clock.now >= due:
+                before = len(rig.store.writes)
+                wait_s = rig.writer.turn()
+                rounds += len(rig.store.writes) > before
+                due = None if wait_s is None else rig.clock.now + wait_s
+    while (wait_s := rig.writer.turn()) is not None:
+        rig.clock.now += wait_s
+        rounds += 1
+    assert rounds <= 12
+    # Each of ten rounds a second touches one batch, or two where one ends and the next begins.
+    assert len(rig.store.writes) <= 24
+    assert all(rig.status(index)["progress"] == "100/100" for index in range(10))
+
+
+def test_batches_that_did_not_change_are_not_written(rig: Rig) -> None:
+    rig.add(batch(0, range(1, 3)))
+    rig.add(batch(1, range(3, 5)))
+    rig.writer.put(parse_batch(rig.store.get(name(0))))
+    assert rig.writer.turn() is None
+    assert rig.store.writes == []
+    rig.writer.record([trial(3)])
+    rig.writer.turn()
+    assert [key for key, _ in rig.store.writes] == [name(1)]
+
+
+def test_another_generation_is_acknowledged_with_one_write(rig: Rig) -> None:
+    rig.add(batch(0, range(1, 3)))
+    grown = rig.store.get(name(0))
+    grown["spec"]["trials"].append({"number": 3, "parameters": {"x": "3"}})
+    grown["metadata"]["generation"] = 2
+    rig.writer.put(parse_batch(rig.store.put(grown)))
+    rig.writer.turn()
+    assert rig.status()["observedGeneration"] == 2
+    assert rig.status()["counts"]["pending"] == 3
+    rig.writer.put(parse_batch(rig.store.get(name(0))))
+    rig.clock.now += 10
+    assert rig.writer.turn() is None
+    assert len(rig.store.writes) == 1
+
+
+def test_what_a_watch_tells_late_changes_nothing(rig: Rig) -> None:
+    rig.add(batch(0, range(1, 3)))
+    old = parse_batch(rig.store.get(name(0)))
+    rig.writer.record([trial(1)])
+    rig.writer.turn()
+    rig.writer.put(old.model_copy(update={"status": None}))
+    rig.clock.now += 10
+    assert rig.writer.turn() is None
+    rig.writer.record([trial(2)])
+    assert rig.writer.turn() is None
+    assert len(rig.store.writes) == 2
+
+
+def test_a_collision_is_resolved_at_once_and_loses_nothing(rig: Rig) -> None:
+    rig.add(batch(0, range(1, 3)))
+
+    def grow(key: str) -> None:
+        item = rig.store.get(key)
+        item["metadata"]["generation"] = 2
+        rig.store.put(item)
+
+    rig.store.before_write = [grow, grow]
+    rig.writer.record([trial(1)])
+    assert rig.writer.turn() is None
+    assert rig.status()["progress"] == "1/2"
+    # What it has not been told of it does not claim to have seen.
+    assert rig.status()["observedGeneration"] == 1
+
+
+def test_a_change_during_a_write_is_written_in_the_next_round(rig: Rig) -> None:
+    rig.add(batch(0, range(1, 3)))
+    rig.store.before_write = [lambda _: rig.writer.record([trial(2)])]
+    rig.writer.record([trial(1)])
+    assert rig.writer.turn() == pytest.approx(INTERVAL_S)
+    assert rig.status()["progress"] == "1/2"
+    rig.clock.now += INTERVAL_S
+    assert rig.writer.turn() is None
+    assert rig.status()["progress"] == "2/2"
+
+
+def test_what_an_absent_server_missed_is_written_when_it_is_back(rig: Rig) -> None:
+    rig.add(batch(0, range(1, 4)))
+    rig.add(batch(1, range(4, 6)))
+    rig.store.fault = Unavailable("away")
+    rig.writer.record([trial(1), trial(4)])
+    waited: list[float] = []
+    for number in (2, 3, 5):
+        wait_s = rig.writer.turn()
+        assert wait_s is not None
+        waited.append(wait_s)
+        rig.clock.now += wait_s
+        rig.writer.record([trial(number)])
+    assert min(waited) >= INTERVAL_S * 0.99
+    rig.store.fault = None
+    assert rig.writer.turn() is None
+    assert rig.status(0)["progress"] == "3/3"
+    assert rig.status(1)["progress"] == "2/2"
+
+
+def test_a_server_that_asks_for_time_gets_it(rig: Rig) -> None:
+    rig.add(batch(0, range(1, 3)))
+    rig.store.fault = Unavailable("too many requests", retry_after_s=7)
+    rig.writer.record([trial(1)])
+    assert rig.writer.turn() == pytest.approx(7)
+
+
+def test_a_refused_write_is_tried_again_and_keeps_no_other_batch_waiting(rig: Rig) -> None:
+    rig.add(batch(0, range(1, 3)))
+    rig.add(batch(1, range(3, 5)))
+
+    def refuse(_: str) -> None:
+        rig.store.fault = ApiError(422, "no")
+
+    def allow(_: str) -> None:
+        rig.store.fault = None
+
+    rig.store.before_write = [refuse, allow]
+    rig.writer.record([trial(1), trial(3)])
+    wait_s = rig.writer.turn()
+    assert wait_s is not None
+    assert wait_s > 0
+    assert rig.status(1)["progress"] == "1/2"
+    rig.clock.now += wait_s
+    assert rig.writer.turn() is None
+    assert rig.status(0)["progress"] == "1/2"
+
+
+def test_a_batch_that_is_gone_is_forgotten(rig: Rig) -> None:
+    rig.add(batch(0, range(1, 3)))
+    del rig.store.items[name(0)]
+    rig.writer.record([trial(1)])
+    assert rig.writer.turn() is None
+    rig.writer.record([trial(2)])
+    assert rig.writer.turn() is None
+
+
+def test_another_experiments_batch_of_the_same_name_is_left_alone(rig: Rig) -> None:
+    rig.add(batch(0, range(1, 3)))
+    another = batch(0, range(1, 3))
+    another["metadata"]["uid"] = "uid-2"
+    rig.store.put(another)
+    rig.writer.record([trial(1)])
+    assert rig.writer.turn() is None
+    assert rig.store.writes == []
+    assert rig.writer.knows_others({name(0): "uid-2"}) == []
+
+
+def test_a_refusal_is_written_into_the_newest_batch(rig: Rig) -> None:
+    rig.add(batch(0, range(1, 3)))
+    rig.add(batch(1, range(3, 5)))
+    rig.writer.refuse("training() takes no argument 'x'")
+    rig.writer.turn()
+    assert [key for key, _ in rig.store.writes] == [name(1)]
+    assert rig.status(1)["refused"] == "training() takes no argument 'x'"
+
+
+# ---------------------------------------------------------------------- more than one driver
+
+
+def test_drivers_have_numbers() -> None:
+    assert driver_number("digits-driver-12") == 12
+    assert driver_number("my-driver-1-driver-2") == 2
+    assert driver_number("digits") is None
+    assert driver_number("digits-driver-x") is None
+
+
+def test_a_driver_that_was_replaced_writes_nothing_any_more(rig: Rig) -> None:
+    rig.add(batch(0, range(1, 3)))
+    rig.add(batch(1, range(3, 5)))
+
+    def take_over(key: str) -> None:
+        item = rig.store.get(key)
+        item["status"] = {"driver": "digits-driver-4"}
+        rig.store.put(item)
+
+    rig.store.before_write = [take_over]
+    rig.writer.record([trial(1), trial(3)])
+    assert rig.writer.turn() is None
+    assert rig.replaced_by == ["digits-driver-4"]
+    assert rig.store.writes == []
+    assert rig.status(0) == {"driver": "digits-driver-4"}
+
+
+def test_an_earlier_driver_can_write_nothing_over_a_claim() -> None:
+    earlier = Rig("digits-driver-2")
+    earlier.add(batch(0, range(1, 3)))
+    later = Rig("digits-driver-10")
+    later.store = earlier.store
+    later.writer = StatusWriter(
+        earlier.store,  # type: ignore[arg-type]
+        namespace=NAMESPACE,
+        fence=Fence("digits-driver-10", replaced=later.replaced_by.append),
+        monotonic=later.clock,
+    )
+    assert later.writer.claim(parse_batch(earlier.store.get(name(0)))) is not None
+    earlier.writer.record([trial(1)])
+    earlier.writer.turn()
+    assert earlier.replaced_by == ["digits-driver-10"]
+    assert earlier.status()["progress"] == "0/2"
+
+
+def test_what_an_earlier_driver_wrote_before_the_claim_is_in_it(rig: Rig) -> None:
+    item = rig.store.put(batch(0, range(1, 3), status={"driver": "digits-driver-2"}))
+
+    def finish(key: str) -> None:
+        found = rig.store.get(key)
+        found["status"] |= {"trials": [trial(1).to_dict()]}
+        rig.store.put(found)
+
+    rig.store.before_write = [finish]
+    claimed = rig.writer.claim(parse_batch(item))
+    assert claimed is not None
+    assert claimed.status is not None
+    assert [(found.number, found.state) for found in claimed.status.trials] == [
+        (1, TrialState.SUCCEEDED)
+    ]
+    assert claimed.status.driver == "digits-driver-3"
+    assert claimed.status.progress == "1/2"
+
+
+def test_a_claim_ends_when_a_later_driver_has_taken_over(rig: Rig) -> None:
+    item = rig.store.put(batch(0, range(1, 3), status={"driver": "digits-driver-4"}))
+    assert rig.writer.claim(parse_batch(item)) is None
+    assert rig.replaced_by == ["digits-driver-4"]
+    assert rig.store.writes == []

@@ -1,0 +1,165 @@
+"""Following a collection: nothing is missed, whatever becomes of the watch, and no server is hurried."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from itertools import pairwise
+from typing import Any
+
+import pytest
+from fake_api_server import FakeApiServer, Handler, eventually
+from trial_batches import BATCHES, batch, name
+
+from sparksweep_trainer.cluster.watching import Pause, Watching
+
+Json = dict[str, Any]
+
+
+class Notes:
+    """A follower that keeps what it is told."""
+
+    def __init__(self) -> None:
+        self.lists = 0
+        self.known: dict[str, Json] = {}
+
+    def on_list(self, items: list[Json]) -> None:
+        self.lists += 1
+        self.known = {item["metadata"]["name"]: item for item in items}
+
+    def on_change(self, item: Json) -> None:
+        self.known[item["metadata"]["name"]] = item
+
+    def on_gone(self, item: Json) -> None:
+        del self.known[item["metadata"]["name"]]
+
+
+@pytest.fixture
+def server() -> Iterator[FakeApiServer]:
+    server = FakeApiServer()
+    yield server
+    server.close()
+
+
+@pytest.fixture
+def follow(server: FakeApiServer) -> Iterator[Callable[..., Watching]]:
+    started: list[Watching] = []
+
+    def start(follower: Any, **options: Any) -> Watching:
+        watching = Watching(
+            server.endpoint,
+            BATCHES,
+            follower,
+            selector={"sparksweep.dev/experiment": "digits"},
+            pause=Pause(first_s=0.01, longest_s=0.05),
+            **options,
+        )
+        watching.start()
+        started.append(watching)
+        return watching
+
+    yield start
+    for watching in started:
+        watching.close()
+    server.break_watches()
+    for watching in started:
+        watching.join(5)
+
+
+def test_what_is_there_and_what_comes_is_told(server: FakeApiServer, follow: Any) -> None:
+    notes = Notes()
+    server.put(BATCHES, batch(0, range(1, 2)))
+    follow(notes)
+    eventually(lambda: set(notes.known) == {name(0)})
+    server.put(BATCHES, batch(1, range(2, 3)))
+    eventually(lambda: set(notes.known) == {name(0), name(1)})
+    server.remove(BATCHES, name(0))
+    eventually(lambda: set(notes.known) == {name(1)})
+    assert notes.lists == 1
+
+
+def test_a_broken_watch_goes_on_where_it_was(server: FakeApiServer, follow: Any) -> None:
+    notes = Notes()
+    follow(notes)
+    eventually(lambda: notes.lists == 1)
+    for index in range(5):
+        server.break_watches()
+        server.put(BATCHES, batch(index, range(1, 2)))
+        eventually(lambda index=index: len(notes.known) == index + 1)  # type: ignore[misc]
+    assert notes.lists == 1
+
+
+def test_an_expired_watch_lists_again(server: FakeApiServer, follow: Any) -> None:
+    notes = Notes()
+    server.put(BATCHES, batch(0, range(1, 2)))
+    follow(notes)
+    eventually(lambda: len(notes.known) == 1)
+    with server.lock:
+        server.remove(BATCHES, name(0))
+        server.put(BATCHES, batch(1, range(2, 3)))
+        server.compact()
+        server.break_watches()
+    eventually(lambda: notes.lists == 2)
+    eventually(lambda: set(notes.known) == {name(1)})
+
+
+def test_a_server_that_is_away_is_asked_ever_less_often(server: FakeApiServer, follow: Any) -> None:
+    moments: list[float] = []
+
+    def away(handler: Handler) -> bool:
+        moments.append(time.monotonic())
+        handler.answer(503, {"message": "starting"})
+        return len(moments) <= 8
+
+    server.faults.append(away)
+    notes = Notes()
+    server.put(BATCHES, batch(0, range(1, 2)))
+    follow(notes)
+    eventually(lambda: len(moments) == 8)
+    gaps = [later - earlier for earlier, later in pairwise(moments)]
+    assert min(gaps[3:]) >= 0.03
+    server.faults.clear()
+    eventually(lambda: len(notes.known) == 1)
+
+
+def test_a_watch_that_ends_at_once_is_not_hurried(server: FakeApiServer, follow: Any) -> None:
+    watches = 0
+
+    def end(handler: Handler) -> bool:
+        nonlocal watches
+        if "watch" not in handler.query:
+            return False
+        watches += 1
+        handler.send_response(200)
+        handler.send_header("Content-Length", "0")
+        handler.end_headers()
+        return True
+
+    server.faults.append(end)
+    begun = time.monotonic()
+    follow(Notes())
+    eventually(lambda: watches >= 6)
+    assert time.monotonic() - begun > 0.1
+
+
+def test_a_silent_watch_is_begun_anew(server: FakeApiServer, follow: Any) -> None:
+    notes = Notes()
+    follow(notes, silence_s=0.05)
+    eventually(lambda: sum("watch" not in path for _, path, _ in server.requests) >= 3)
+    server.put(BATCHES, batch(0, range(1, 2)))
+    eventually(lambda: len(notes.known) == 1)
+    assert notes.lists == 1
+
+
+def test_a_follower_that_fails_is_told_of() -> None:
+    class Broken(Notes):
+        def on_list(self, items: list[Json]) -> None:
+            raise RuntimeError("no")
+
+    server = FakeApiServer()
+    errors: list[BaseException] = []
+    watching = Watching(server.endpoint, BATCHES, Broken(), selector={}, on_error=errors.append)
+    watching.start()
+    eventually(lambda: len(errors) == 1)
+    watching.join(5)
+    server.close()
