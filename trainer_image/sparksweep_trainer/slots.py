@@ -117,10 +117,11 @@ class SlotManager:
     def _run(self) -> None:
         seen = -1
         while not self._closing.is_set():
-            self._turn()
+            self.turn()
             seen = self._service.wait(seen, self._patience_s())
 
-    def _turn(self) -> None:
+    def turn(self) -> None:
+        """Have as many slots as there should be now."""
         for slot in self._service.slots_to_cancel():
             log.info("slot %d is not needed any more", slot)
             self._jobs.cancel(slot)
