@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
@@ -50,8 +50,6 @@ class Preparation:
 
     def check(self) -> None:
         """Skip or fail the test that needs it."""
-        if isinstance(self.error, Unavailable):
-            pytest.skip(str(self.error))
         if self.error is not None:
             raise self.error
 
@@ -87,11 +85,23 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
         preparation.held.close()
 
 
-@pytest.hookimpl(tryfirst=True, wrapper=True)
-def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
-    """A test that turns out to ask for what this cluster does not have is skipped."""
-    try:
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_setup() -> Iterator[None]:
+    with _skipping():
         return (yield)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call() -> Iterator[None]:
+    with _skipping():
+        return (yield)
+
+
+@contextmanager
+def _skipping() -> Iterator[None]:
+    """What turns out to ask for what this cluster does not have, is skipped."""
+    try:
+        yield
     except Unavailable as error:
         pytest.skip(str(error))
 
@@ -110,20 +120,22 @@ def control_plane(pytestconfig: pytest.Config) -> Iterator[Cluster]:
     preparation.check()
     rig = preparation.rig
     stays = rig.is_up_for_good() or bool(os.environ.get(KEEP))
-    _up(rig, 0, None if stays else Owner.this_process())
     cluster = Cluster.own(layout)
-    yield cluster
-    if stays:
-        cluster.close()
-    else:
-        rig.down()
+    try:
+        rig.up(0, None if stays else Owner.this_process())
+        yield cluster
+    finally:
+        if stays:
+            cluster.close()
+        else:
+            rig.down()
 
 
 @pytest.fixture(scope="session")
 def two_nodes(control_plane: Cluster, pytestconfig: pytest.Config) -> Cluster:
     """The same cluster with two nodes, on which pods run."""
     if PREPARATION in pytestconfig.stash:
-        _up(pytestconfig.stash[PREPARATION].rig, 2, Owner.this_process())
+        pytestconfig.stash[PREPARATION].rig.up(2)
     elif len(control_plane.nodes()) < 2:
         pytest.skip("the cluster that SPARKSWEEP_TEST_KUBECONFIG names has no two Ready nodes")
     return control_plane
@@ -142,10 +154,3 @@ def namespace(control_plane: Cluster) -> Iterator[str]:
     name = control_plane.namespace()
     yield name
     control_plane.delete_namespace(name)
-
-
-def _up(rig: Rig, nodes: int, owner: Owner | None) -> None:
-    try:
-        rig.up(nodes, owner)
-    except Unavailable as error:
-        pytest.skip(str(error))

@@ -148,6 +148,15 @@ class Cluster:
     # ------------------------------------------------------------------ what only our own has
 
     @property
+    def rig(self) -> Rig:
+        """What runs it.
+
+        Raises:
+            Unavailable: The cluster is not ours.
+        """
+        return Rig(self._ours("it is not run from here"))
+
+    @property
     def faults(self) -> Faults:
         """Freeze, kill and start its parts.
 

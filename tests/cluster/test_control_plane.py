@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 
 from cluster.client import Cluster, KubectlError
-from cluster.rig import Rig
 from cluster.shell import wait_until
 
 pytestmark = pytest.mark.control_plane
@@ -116,8 +115,7 @@ def test_a_frozen_api_server_does_not_answer_until_it_goes_on(
 
 
 def test_the_status_names_what_was_killed_on_purpose(control_plane: Cluster) -> None:
-    assert control_plane.layout is not None
-    rig = Rig(control_plane.layout)
+    rig = control_plane.rig
     with control_plane.faults.killed("scheduler"):
         assert "scheduler killed" in rig.status()
         assert rig.is_up()

@@ -20,6 +20,12 @@ pytestmark = pytest.mark.nodes
 GPU = "nvidia.com/gpu"
 
 
+@pytest.fixture(autouse=True)
+def own_nodes(two_nodes: Cluster) -> None:
+    """Only our own nodes have the probe's image."""
+    assert two_nodes.rig
+
+
 def pod(name: str, *command: str, node: str = "", **container: Any) -> dict[str, Any]:
     """A pod of the probe's image: see programs/probe.go."""
     spec: dict[str, Any] = {
@@ -113,14 +119,13 @@ def test_a_pod_reaches_the_api_server(two_nodes: Cluster, namespace: str) -> Non
 
 def test_no_packet_has_a_way_out_of_the_machine(two_nodes: Cluster) -> None:
     """Looked up in the routing tables: nothing is sent."""
-    assert two_nodes.layout is not None
+    layout = two_nodes.rig.layout
     for number in (1, 2):
-        node = Node(number, two_nodes.layout)
+        node = Node(number, layout)
         routes = network.ip("-n", node.namespace, "route", "show").splitlines()
         assert not [route for route in routes if route.startswith("default")]
         with pytest.raises(ClusterError, match="Network is unreachable"):
             network.ip("-n", node.namespace, "route", "get", "203.0.113.1")
-    layout = two_nodes.layout
     for unused in (layout.services, layout.pods, layout.links):
         with pytest.raises(ClusterError, match="Invalid argument"):
             network.ip("route", "get", unused.replace("0.0/16", "250.1"))
@@ -178,8 +183,7 @@ def test_commands_can_be_run_in_a_container(two_nodes: Cluster, namespace: str) 
 def test_a_loaded_image_runs_on_both_nodes(
     two_nodes: Cluster, namespace: str, tmp_path: Path
 ) -> None:
-    layout = two_nodes.layout
-    assert layout is not None
+    layout = two_nodes.rig.layout
     reference = f"docker.io/sparksweep-test/{namespace}:1"
     archive = tmp_path / "image.tar"
     archive.write_bytes(program_image(own_program("probe", layout).read_bytes(), reference))
@@ -243,10 +247,9 @@ def test_a_lost_node_is_noticed_its_pods_are_evicted_and_it_comes_back(
 
 
 def test_a_lost_node_leaves_no_process_behind(two_nodes: Cluster, namespace: str) -> None:
-    assert two_nodes.layout is not None
     two_nodes.apply(pod("server", "serve", "lost", node="node1"), namespace)
     wait_for(two_nodes, namespace, "server", is_running)
-    node = Node(1, two_nodes.layout)
+    node = Node(1, two_nodes.rig.layout)
     two_nodes.faults.lose_node("node1")
     try:
         left = run("ip", "netns", "pids", node.namespace).split()
