@@ -72,7 +72,10 @@ def look_at_driver(
             message = f"The driver {dead[-1].name} ended ({dead[-1].end}); another one is started."
         view = DriverView(DriverState.ABSENT, message)
     elif _has_taken_over(live, batches):
-        view = DriverView(DriverState.RUNNING, executors_text(executors))
+        text = executors_text(executors)
+        if not text and not any(pod.phase == "Running" for pod in executors):
+            text = "The executors are being started."
+        view = DriverView(DriverState.RUNNING, text)
     else:
         text = f"The driver waits: {live.trouble}" if live.trouble else ""
         view = DriverView(DriverState.STARTING, text)

@@ -128,9 +128,9 @@ class Reconciler:
             memory.short_since = None
             return DriverView(view.state, memory.trouble or view.message)
         memory.trouble = ""
-        if view.state is DriverState.RUNNING and not view.message:
+        if view.state is DriverState.RUNNING:
             refusal = await self._executor_refusal(experiment, situation, memory, now)
-            return DriverView(view.state, refusal)
+            return DriverView(view.state, refusal or view.message)
         return view
 
     async def _executor_refusal(

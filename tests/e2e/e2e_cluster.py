@@ -8,9 +8,12 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from threading import Event, Thread
-from typing import Any, Protocol
+from typing import Any
 
 import yaml
+
+from cluster.client import Cluster, KubectlError
+from cluster.faults import Faults
 
 EXPERIMENT_LABEL = "sparksweep.dev/experiment"
 OURS = ("experiments.sparksweep.dev", "trialbatches.sparksweep.dev", "pods", "configmaps")
@@ -23,14 +26,6 @@ INSTALL = Path(__file__).parent / "install"
 REPOSITORY = Path(__file__).parents[2]
 
 
-class Cluster(Protocol):
-    """A cluster, as the rig's fixtures give it."""
-
-    def kubectl(self, *arguments: str, input: str | None = None) -> str: ...
-
-    def audit(self) -> Iterator[dict[str, Any]]: ...
-
-
 class Installed:
     """A cluster with the CRDs and the operator."""
 
@@ -38,6 +33,11 @@ class Installed:
         self.cluster = cluster
         self.kubectl = cluster.kubectl
         self.audit = cluster.audit
+
+    @property
+    def faults(self) -> Faults:
+        """Faults of its parts; the test is skipped where the cluster is not ours to break."""
+        return self.cluster.faults
 
     def install(self) -> None:
         """Put the CRDs and the operator in, or make them what they are in this checkout."""
@@ -178,7 +178,7 @@ class Namespace:
             name = pod["metadata"]["name"]
             try:
                 log = self.kubectl("logs", name, "--tail", "25")
-            except AssertionError as error:
+            except KubectlError as error:
                 log = str(error)
             texts.append(f"--- {name}\n{log}")
         return "\n".join(texts)
@@ -195,7 +195,7 @@ class Namespace:
             while not over.wait(0.5):
                 try:
                     status = self.status(experiment)
-                except AssertionError:
+                except KubectlError:
                     continue
                 if not seen or status != seen[-1]:
                     seen.append(status)

@@ -7,14 +7,6 @@ import signal
 from pathlib import Path
 from typing import Any
 
-from cluster.faults import Faults
-from cluster.layout import Layout
-
-
-def faults() -> Faults:
-    """Faults of the rig's cluster."""
-    return Faults(Layout.from_environment())
-
 
 def processes_of(pod: dict[str, Any]) -> list[int]:
     """The processes of a pod's containers, without the one that holds its network."""

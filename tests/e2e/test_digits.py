@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from commands import sparksweep
 from e2e_cluster import Namespace
 
 pytestmark = pytest.mark.nodes
@@ -56,6 +58,7 @@ def test_the_digits_grid_ends_with_the_same_best_as_a_local_run(
         lambda: not namespace.pods("digits-grid", "executor"), "the executors are given back"
     )
 
-    local = sparksweep("run", EXAMPLE, "--dir", tmp_path / "run", "-o", "json").document
+    command = [sys.executable, "-m", "sparksweep", "run", EXAMPLE, "--dir", tmp_path / "run"]
+    local = json.loads(subprocess.check_output([*command, "--output", "json"], text=True))
     assert local["status"]["bestTrial"]["parameters"] == best["parameters"]
     assert local["status"]["bestTrial"]["objective"] == pytest.approx(best["objective"], abs=0.02)

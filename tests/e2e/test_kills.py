@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from e2e_cluster import FINISHED, Namespace
 from e2e_experiments import experiment
-from e2e_faults import faults, kill_pod
+from e2e_faults import kill_pod
 
 pytestmark = pytest.mark.nodes
 
@@ -53,7 +53,7 @@ def kill_an_executor(namespace: Namespace) -> None:
 
 
 def kill_the_api_server_for_20_s(namespace: Namespace) -> None:
-    with faults().killed("apiserver"):
+    with namespace.cluster.faults.killed("apiserver"):
         time.sleep(20)
 
 

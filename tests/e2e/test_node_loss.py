@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterator
 import pytest
 from e2e_cluster import Installed, Namespace
 from e2e_experiments import experiment, pausing
-from e2e_faults import faults
 
 pytestmark = pytest.mark.nodes
 
@@ -20,11 +19,11 @@ def lose_node(installed: Installed) -> Iterator[Callable[[str], None]]:
 
     def lose(name: str) -> None:
         lost.append(name)
-        faults().lose_node(name)
+        installed.faults.lose_node(name)
 
     yield lose
     for name in lost:
-        faults().start(name)
+        installed.faults.start(name)
     installed.wait_for_operator()
 
 
