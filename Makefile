@@ -10,8 +10,11 @@ CLUSTER := PYTHONPATH=tests $(BIN)/python -m cluster
 # How many nodes `make cluster-up` starts.
 NODES ?= 2
 
+# Which image `make image` builds.
+IMAGE ?= all
+
 .PHONY: help setup demo test test-e2e lint types layers crds crds-check unit control-plane bench lock format clean
-.PHONY: cluster-up cluster-down cluster-load
+.PHONY: cluster-up cluster-down cluster-load image
 
 help: ## list the targets
 	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/  \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
@@ -58,6 +61,9 @@ cluster-down: setup ## remove it again
 
 cluster-load: setup ## bring images to its nodes: FILES="a.tar b.tar"
 	@$(CLUSTER) load $(FILES)
+
+image: setup ## build the container images into dist/images (as root, with buildah); IMAGE=trainer or operator for one
+	@scripts/image $(IMAGE)
 
 bench: setup ## run every benchmark
 	@scripts/bench
