@@ -8,12 +8,13 @@ import signal
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from fake_api_server import FakeApiServer, eventually
+from fake_api_server import FakeApiServer, Handler, eventually
 from trial_batches import BATCHES, EXPERIMENT, NAMESPACE, batch, name
 
 from sparksweep.api import Parameter, TrialTemplate
@@ -36,11 +37,17 @@ class DriverProcess:
     """One ``python -m sparksweep_trainer.cluster``."""
 
     def __init__(
-        self, api: FakeApiServer, directory: Path, *, seconds: float, number: int = 0
+        self,
+        api: FakeApiServer,
+        directory: Path,
+        *,
+        seconds: float = 0,
+        number: int = 0,
+        source: str = SOURCE,
     ) -> None:
         code = directory / "code"
         code.mkdir(exist_ok=True)
-        (code / "train.py").write_text(SOURCE.replace("SECONDS", str(seconds)))
+        (code / "train.py").write_text(source.replace("SECONDS", str(seconds)))
         program = Program(
             experiment=EXPERIMENT,
             parameters=[
@@ -87,6 +94,16 @@ class DriverProcess:
                 cwd=directory,
             )
 
+    def __enter__(self) -> DriverProcess:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        # Shown with a test that fails.
+        print(self.log.read_text())  # noqa: T201
+        if self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()
+
     def end(self, number: int = signal.SIGTERM) -> int:
         self.process.send_signal(number)
         return self.process.wait(timeout=15)
@@ -110,19 +127,139 @@ def status(api: FakeApiServer, index: int = 0) -> dict[str, Any]:
     return found
 
 
+def states(api: FakeApiServer, index: int = 0) -> dict[int, str]:
+    return {trial["number"]: trial["state"] for trial in status(api, index).get("trials", [])}
+
+
+def finished(api: FakeApiServer) -> set[int]:
+    return {number for number, state in states(api).items() if state == "Succeeded"}
+
+
 def test_batches_are_run_and_their_statuses_written(api: FakeApiServer, directory: Path) -> None:
     api.put(BATCHES, batch(0, range(1, 7), parallel=2))
-    driver = DriverProcess(api, directory, seconds=0.01)
-    try:
-        eventually(lambda: status(api).get("driver") == "digits-driver-0")
+    with DriverProcess(api, directory, seconds=0.01) as driver:
         eventually(lambda: status(api).get("progress") == "6/6", within_s=60)
-        api.put(BATCHES, batch(1, range(7, 12), parallel=3))
-        eventually(lambda: status(api, 1).get("progress") == "5/5", within_s=60)
-        trials = status(api, 1)["trials"]
-        assert [trial["number"] for trial in trials] == [7, 8, 9, 10, 11]
-        assert status(api, 1)["counts"]["succeeded"] == 5
+        api.put(BATCHES, batch(1, range(7, 107), parallel=3))
+        eventually(lambda: status(api, 1).get("progress") == "100/100", within_s=60)
+        assert sorted(states(api, 1)) == list(range(7, 107))
+        assert status(api, 1)["counts"]["succeeded"] == 100
         assert status(api, 1)["observedGeneration"] == 1
-    finally:
-        code = driver.end()
-    print(driver.log.read_text())  # noqa: T201
-    assert code == 0
+        assert driver.end() == 0
+    # 106 trials of 10 ms: one claim, and a write a second at most.
+    assert len(api.sent("PATCH", "/status")) <= 12
+    assert {verb for verb, _, _ in api.requests} == {"GET", "PATCH"}
+
+
+def test_a_driver_that_is_told_to_end_leaves_what_runs_for_the_next(
+    api: FakeApiServer, directory: Path
+) -> None:
+    api.put(BATCHES, batch(0, range(1, 5), parallel=2))
+    with DriverProcess(api, directory, seconds=600) as driver:
+        eventually(lambda: list(states(api).values()) == ["Running"] * 2, within_s=60)
+        begun = time.monotonic()
+        assert driver.end() == 0
+        assert time.monotonic() - begun < 10
+    assert states(api) == {1: "Pending", 2: "Pending"}
+    assert status(api)["counts"]["pending"] == 4
+    assert [trial["reason"] for trial in status(api)["trials"]] == ["Interrupted"] * 2
+
+
+def test_a_driver_takes_over_from_one_that_was_killed_and_repeats_nothing(
+    api: FakeApiServer, directory: Path
+) -> None:
+    api.put(BATCHES, batch(0, range(1, 21), parallel=4))
+    with DriverProcess(api, directory, seconds=0.3) as driver:
+        eventually(lambda: len(finished(api)) >= 6, within_s=60)
+        driver.end(signal.SIGKILL)
+    before = {number: status(api)["trials"][number - 1] for number in finished(api)}
+    with DriverProcess(api, directory, seconds=0.01, number=1) as driver:
+        # Claimed before Spark is up: nobody takes the trials of the killed driver for running any more.
+        eventually(lambda: status(api)["driver"] == "digits-driver-1")
+        eventually(lambda: "Running" not in states(api).values(), within_s=1)
+        eventually(lambda: status(api)["progress"] == "20/20", within_s=60)
+        assert driver.end() == 0
+    trials = {trial["number"]: trial for trial in status(api)["trials"]}
+    assert {number: trials[number] for number in before} == before
+    assert {trial["attempt"] for trial in trials.values()} == {1, 2}
+
+
+def test_a_driver_ends_when_another_has_taken_over(api: FakeApiServer, directory: Path) -> None:
+    api.put(BATCHES, batch(0, range(1, 5), parallel=2))
+    with DriverProcess(api, directory, seconds=600) as driver:
+        eventually(lambda: "Running" in states(api).values(), within_s=60)
+        taken = batch(0, range(1, 5), status={"driver": "digits-driver-1"})
+        api.put(BATCHES, taken)
+        assert driver.process.wait(timeout=15) == 0
+    assert status(api) == {"driver": "digits-driver-1"}
+    assert "digits-driver-1 has taken over" in driver.log.read_text()
+
+
+def test_a_driver_ends_while_spark_starts(api: FakeApiServer, directory: Path) -> None:
+    api.put(BATCHES, batch(0, range(1, 5)))
+    with DriverProcess(api, directory, seconds=1) as driver:
+        eventually(lambda: status(api).get("driver") == "digits-driver-0")
+        assert driver.end() == 0
+
+
+def test_trials_go_on_while_the_api_server_is_away(api: FakeApiServer, directory: Path) -> None:
+    api.put(BATCHES, batch(0, range(1, 41), parallel=4))
+    with DriverProcess(api, directory, seconds=0.1) as driver:
+        eventually(lambda: len(finished(api)) >= 3, within_s=60)
+
+        def away(handler: Handler) -> bool:
+            handler.answer(503, {"message": "away"})
+            return True
+
+        with api.lock:
+            api.faults.append(away)
+        seen = status(api)["progress"]
+        api.break_watches()
+        # As long as the rest takes, which nobody can be told of meanwhile.
+        time.sleep(3)
+        assert status(api)["progress"] == seen
+        asked = len(api.requests)
+        with api.lock:
+            api.faults.clear()
+        eventually(lambda: status(api)["progress"] == "40/40", within_s=60)
+        assert driver.end() == 0
+    assert asked < 60
+    assert {trial["attempt"] for trial in status(api)["trials"]} == {1}
+
+
+def test_a_goal_stops_what_runs_and_what_waits(api: FakeApiServer, directory: Path) -> None:
+    api.put(BATCHES, batch(0, range(1, 9), parallel=2))
+    with DriverProcess(api, directory, seconds=600) as driver:
+        eventually(lambda: list(states(api).values()) == ["Running"] * 2, within_s=60)
+        order = {"reason": "GoalReached", "message": "trial 9 has 0.99"}
+        stopped = api.get(BATCHES, name(0))
+        stopped["spec"]["stop"] = order
+        stopped["metadata"]["generation"] = 2
+        api.put(BATCHES, stopped)
+        eventually(lambda: status(api)["progress"] == "8/8", within_s=15)
+        assert set(states(api).values()) == {"Stopped"}
+        assert {trial["message"] for trial in status(api)["trials"]} == {order["message"]}
+        assert status(api)["observedGeneration"] == 2
+        assert driver.end() == 0
+
+
+def test_code_that_cant_take_the_parameters_is_refused(api: FakeApiServer, directory: Path) -> None:
+    api.put(BATCHES, batch(0, range(1, 3), parallel=2))
+    source = "def training(y):\n    return y\n"
+    with DriverProcess(api, directory, source=source) as driver:
+        eventually(lambda: "refused" in status(api), within_s=60)
+        assert "'x'" in status(api)["refused"]
+        assert status(api)["counts"]["pending"] == 2
+        assert driver.end() == 0
+
+
+def test_a_pod_that_was_told_nothing_says_what_is_missing(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "sparksweep_trainer.cluster"],
+        env={"SPARKSWEEP_DRIVER_CONFIG": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert "driver.json" in done.stdout

@@ -81,7 +81,7 @@ def load(environment: Mapping[str, str] = os.environ) -> ClusterSettings:
             endpoint=_endpoint(environment),
         )
     except (OSError, ValueError, KeyError, AttributeError, TypeError) as error:
-        raise SettingsError(f"{directory}: {error!r}") from error
+        raise SettingsError(f"{directory}: {type(error).__name__}: {error}") from error
 
 
 def _endpoint(environment: Mapping[str, str]) -> Endpoint:
