@@ -10,11 +10,12 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from cluster import leftovers, network
+from cluster import leftovers, network, state
 from cluster.client import Cluster
 from cluster.control_plane import kubectl
 from cluster.layout import Layout
@@ -42,8 +43,11 @@ def layout(pytestconfig: pytest.Config) -> Layout:
 @pytest.fixture(scope="module")
 def rig(layout: Layout) -> Iterator[Rig]:
     rig = Rig(layout)
-    yield rig
-    rig.down(images=True)
+    # The command takes the lock of the instance itself: this one is against another run of these tests.
+    tests = replace(layout, run=layout.run.with_name(f"{layout.run.name}-tests"))
+    with state.lock(tests, 240):
+        yield rig
+        rig.down(images=True)
 
 
 def start(layout: Layout) -> subprocess.Popen[bytes]:
