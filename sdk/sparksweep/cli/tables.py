@@ -38,9 +38,11 @@ def trials_table(
         table.add_column(metric, justify="right")
     table.add_column("Time", justify="right")
     table.add_column("Memory", justify="right")
-    table.add_column("Reason", overflow="fold")
     shown = trials if most_rows is None else trials[:most_rows]
-    for trial in shown:
+    reasons = [_reason(trial) for trial in shown]
+    if any(reasons):
+        table.add_column("Reason", overflow="fold")
+    for trial, reason in zip(shown, reasons, strict=True):
         table.add_row(
             str(trial.number),
             Text(trial.state.value, STATE_STYLES[trial.state]),
@@ -55,7 +57,7 @@ def trials_table(
             ""
             if trial.status.peak_memory_bytes is None
             else format_bytes(trial.status.peak_memory_bytes),
-            _reason(trial),
+            *([reason] if any(reasons) else []),
             style="bold" if trial.number == best else None,
         )
     if len(shown) < len(trials):
@@ -93,6 +95,12 @@ def outcome_text(experiment: Experiment) -> Text:
     return text
 
 
+def headline(message: str | None) -> str:
+    """The line of a trial's message that says most: the first, but a traceback's last; the whole is in the log."""
+    lines = (message or "").strip().splitlines() or [""]
+    return lines[-1] if lines[0].startswith(("Traceback ", "...")) else lines[0]
+
+
 def _metric_names(experiment: Experiment, trials: Sequence[Trial]) -> list[str]:
     objective = experiment.spec.objective
     if objective is not None:
@@ -108,7 +116,6 @@ def _reason(trial: Trial) -> Text:
     status = trial.status
     if status.reason is None or trial.state is TrialState.SUCCEEDED:
         return Text("" if status.attempt <= 1 else f"attempt {status.attempt}", "dim")
-    # The last line of a traceback says what was raised; the whole is in the trial's log.
-    lines = (status.message or "").strip().splitlines()
-    detail = max(lines[:1] + lines[-1:], key=len) if lines else ""
+    # Why it was stopped is why the experiment ended, which is said below the table.
+    detail = "" if trial.state is TrialState.STOPPED else headline(status.message)
     return Text(f"{status.reason}: {detail}"[:120] if detail else status.reason)

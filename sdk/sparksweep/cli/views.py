@@ -14,7 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from sparksweep.api import Experiment, Objective, Trial, TrialState
-from sparksweep.cli.tables import STATE_STYLES
+from sparksweep.cli.tables import STATE_STYLES, headline
 
 MOST_RUNNING = 12
 """Running trials that the live view lists."""
@@ -99,7 +99,8 @@ class LiveView:
         self._bar = self._progress.add_task("", total=None)
         self._running: dict[int, tuple[Trial, float]] = {}
         self._experiment: Experiment | None = None
-        self._phase = "Starting"
+        # Kept while it is shown: a new one would show its first frame for ever.
+        self._phase: Spinner | None = Spinner("dots", "Starting")
         self._live = Live(console=console, get_renderable=self._render, refresh_per_second=8)
 
     def __enter__(self) -> LiveView:
@@ -112,6 +113,7 @@ class LiveView:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        self._phase = None
         self._live.stop()
 
     def note(self, text: str) -> None:
@@ -120,12 +122,13 @@ class LiveView:
 
     def phase(self, text: str) -> None:
         """Say what takes time until a trial runs."""
-        self._phase = text
+        self._phase = Spinner("dots", text)
 
     def trial_changed(self, trial: Trial) -> None:
         """Keep the list of running trials; failures stay on the screen."""
         if trial.state is TrialState.RUNNING:
             self._running[trial.number] = (trial, time.monotonic())
+            self._phase = None
         else:
             self._running.pop(trial.number, None)
         if trial.state is TrialState.FAILED:
@@ -167,7 +170,10 @@ class LiveView:
                 parts.append(
                     Text(f"  best {best.objective:.6g} (trial {best.number}: {values})", "bold")
                 )
-        parts.append(self._running_table() if self._running else Spinner("dots", self._phase))
+        if self._phase is not None:
+            parts.append(self._phase)
+        if self._running:
+            parts.append(self._running_table())
         return Group(*parts)
 
     def _running_table(self) -> Table:
@@ -191,8 +197,10 @@ def describe(trial: Trial, objective: Objective | None) -> str:
     if value is not None and objective is not None:
         line += f" -> {objective.objective_metric_name}={value:.6g}"
     if trial.status.reason and trial.state is not TrialState.SUCCEEDED:
-        lines = (trial.status.message or "").strip().splitlines()
-        line += f" -> {trial.status.reason}" + (f": {lines[-1]}" if lines else "")
+        line += f" -> {trial.status.reason}"
+        # All are stopped for the same reason, which is told at the end.
+        if trial.state is not TrialState.STOPPED and (detail := headline(trial.status.message)):
+            line += f": {detail}"
     if trial.state.is_finished and trial.status.duration_seconds is not None:
         line += f" in {trial.status.duration_seconds:.1f}s"
     return line
