@@ -74,7 +74,7 @@ class ServiceRig:
         service = self.service
         with service._lock:
             conditions = [service._work, service._changes, *service._orders.values()]
-            return sum(len(condition._waiters) for condition in conditions)  # type: ignore[attr-defined]
+            return sum(len(vars(condition)["_waiters"]) for condition in conditions)
 
     def asking(self, slot: int) -> Future[NextOrder]:
         return self.waiting(lambda: self.service.next(slot, LONG_S))
