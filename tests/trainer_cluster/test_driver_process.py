@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import os
 import signal
 import subprocess
 import sys
@@ -14,99 +12,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from driver_process import DriverProcess
 from fake_api_server import FakeApiServer, Handler, eventually
-from trial_batches import BATCHES, EXPERIMENT, NAMESPACE, batch, name
-
-from sparksweep.api import Parameter, TrialTemplate
-from sparksweep.api.search_spec import FeasibleSpace, ParameterType
-from sparksweep.local.java import find_java_home
-from sparksweep_trainer.protocol import Program
+from trial_batches import BATCHES, batch, name
 
 pytestmark = pytest.mark.spark
 
-SOURCE = """
-import time
 
-def training(x):
-    time.sleep(SECONDS)
-    return float(x)
-"""
-
-
-class DriverProcess:
-    """One ``python -m sparksweep_trainer.cluster``."""
-
-    def __init__(
-        self,
-        api: FakeApiServer,
-        directory: Path,
-        *,
-        seconds: float = 0,
-        number: int = 0,
-        source: str = SOURCE,
-    ) -> None:
-        code = directory / "code"
-        code.mkdir(exist_ok=True)
-        (code / "train.py").write_text(source.replace("SECONDS", str(seconds)))
-        program = Program(
-            experiment=EXPERIMENT,
-            parameters=[
-                Parameter(
-                    name="x",
-                    parameter_type=ParameterType.INT,
-                    feasible_space=FeasibleSpace(min="1", max="1000"),
-                )
-            ],
-            trial_template=TrialTemplate(function="train:training"),
-            trials_directory=str(directory / "trials"),
-            search_path=[str(code)],
-        )
-        driver = {
-            "experiment": EXPERIMENT,
-            "master": "local[4]",
-            "spark": {
-                "spark.driver.host": "$(POD_IP)",
-                "spark.driver.bindAddress": "$(POD_IP)",
-                "spark.driver.memory": "512m",
-                "spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC",
-                "spark.local.dir": str(directory),
-            },
-        }
-        config = directory / "config"
-        config.mkdir(exist_ok=True)
-        (config / "program.json").write_text(program.to_json())
-        (config / "driver.json").write_text(json.dumps(driver))
-        self.log = directory / f"driver-{number}.log"
-        environment = os.environ | {
-            "SPARKSWEEP_DRIVER_CONFIG": str(config),
-            "SPARKSWEEP_API_SERVER": api.endpoint.server,
-            "POD_NAME": f"{EXPERIMENT}-driver-{number}",
-            "POD_NAMESPACE": NAMESPACE,
-            "POD_IP": "127.0.0.1",
-            "JAVA_HOME": str(find_java_home(directory)),
-        }
-        with self.log.open("wb") as log:
-            self.process = subprocess.Popen(
-                [sys.executable, "-m", "sparksweep_trainer.cluster"],
-                env=environment,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                cwd=directory,
-            )
-
-    def __enter__(self) -> DriverProcess:
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        # Shown with a test that fails.
-        print(self.log.read_text())  # noqa: T201
-        if self.process.poll() is None:
-            self.process.kill()
-            self.process.wait()
-
-    def end(self, number: int = signal.SIGTERM) -> int:
-        self.process.send_signal(number)
-        return self.process.wait(timeout=15)
+def variables(api: FakeApiServer) -> dict[str, str]:
+    return {"SPARKSWEEP_API_SERVER": api.endpoint.server}
 
 
 @pytest.fixture
@@ -137,7 +51,7 @@ def finished(api: FakeApiServer) -> set[int]:
 
 def test_batches_are_run_and_their_statuses_written(api: FakeApiServer, directory: Path) -> None:
     api.put(BATCHES, batch(0, range(1, 7), parallel=2))
-    with DriverProcess(api, directory, seconds=0.01) as driver:
+    with DriverProcess(variables(api), directory, seconds=0.01) as driver:
         eventually(lambda: status(api).get("progress") == "6/6", within_s=60)
         api.put(BATCHES, batch(1, range(7, 107), parallel=3))
         eventually(lambda: status(api, 1).get("progress") == "100/100", within_s=60)
@@ -154,7 +68,7 @@ def test_a_driver_that_is_told_to_end_leaves_what_runs_for_the_next(
     api: FakeApiServer, directory: Path
 ) -> None:
     api.put(BATCHES, batch(0, range(1, 5), parallel=2))
-    with DriverProcess(api, directory, seconds=600) as driver:
+    with DriverProcess(variables(api), directory, seconds=600) as driver:
         eventually(lambda: list(states(api).values()) == ["Running"] * 2, within_s=60)
         begun = time.monotonic()
         assert driver.end() == 0
@@ -168,11 +82,11 @@ def test_a_driver_takes_over_from_one_that_was_killed_and_repeats_nothing(
     api: FakeApiServer, directory: Path
 ) -> None:
     api.put(BATCHES, batch(0, range(1, 21), parallel=4))
-    with DriverProcess(api, directory, seconds=0.3) as driver:
+    with DriverProcess(variables(api), directory, seconds=0.3) as driver:
         eventually(lambda: len(finished(api)) >= 6, within_s=60)
         driver.end(signal.SIGKILL)
     before = {number: status(api)["trials"][number - 1] for number in finished(api)}
-    with DriverProcess(api, directory, seconds=0.01, number=1) as driver:
+    with DriverProcess(variables(api), directory, seconds=0.01, number=1) as driver:
         # Claimed before Spark is up: nobody takes the trials of the killed driver for running any more.
         eventually(lambda: status(api)["driver"] == "digits-driver-1")
         eventually(lambda: "Running" not in states(api).values(), within_s=1)
@@ -185,7 +99,7 @@ def test_a_driver_takes_over_from_one_that_was_killed_and_repeats_nothing(
 
 def test_a_driver_ends_when_another_has_taken_over(api: FakeApiServer, directory: Path) -> None:
     api.put(BATCHES, batch(0, range(1, 5), parallel=2))
-    with DriverProcess(api, directory, seconds=600) as driver:
+    with DriverProcess(variables(api), directory, seconds=600) as driver:
         eventually(lambda: "Running" in states(api).values(), within_s=60)
         taken = batch(0, range(1, 5), status={"driver": "digits-driver-1"})
         api.put(BATCHES, taken)
@@ -196,14 +110,14 @@ def test_a_driver_ends_when_another_has_taken_over(api: FakeApiServer, directory
 
 def test_a_driver_ends_while_spark_starts(api: FakeApiServer, directory: Path) -> None:
     api.put(BATCHES, batch(0, range(1, 5)))
-    with DriverProcess(api, directory, seconds=1) as driver:
+    with DriverProcess(variables(api), directory, seconds=1) as driver:
         eventually(lambda: status(api).get("driver") == "digits-driver-0")
         assert driver.end() == 0
 
 
 def test_trials_go_on_while_the_api_server_is_away(api: FakeApiServer, directory: Path) -> None:
     api.put(BATCHES, batch(0, range(1, 41), parallel=4))
-    with DriverProcess(api, directory, seconds=0.1) as driver:
+    with DriverProcess(variables(api), directory, seconds=0.1) as driver:
         eventually(lambda: len(finished(api)) >= 3, within_s=60)
 
         def away(handler: Handler) -> bool:
@@ -228,7 +142,7 @@ def test_trials_go_on_while_the_api_server_is_away(api: FakeApiServer, directory
 
 def test_a_goal_stops_what_runs_and_what_waits(api: FakeApiServer, directory: Path) -> None:
     api.put(BATCHES, batch(0, range(1, 9), parallel=2))
-    with DriverProcess(api, directory, seconds=600) as driver:
+    with DriverProcess(variables(api), directory, seconds=600) as driver:
         eventually(lambda: list(states(api).values()) == ["Running"] * 2, within_s=60)
         order = {"reason": "GoalReached", "message": "trial 9 has 0.99"}
         stopped = api.get(BATCHES, name(0))
@@ -245,7 +159,7 @@ def test_a_goal_stops_what_runs_and_what_waits(api: FakeApiServer, directory: Pa
 def test_code_that_cant_take_the_parameters_is_refused(api: FakeApiServer, directory: Path) -> None:
     api.put(BATCHES, batch(0, range(1, 3), parallel=2))
     source = "def training(y):\n    return y\n"
-    with DriverProcess(api, directory, source=source) as driver:
+    with DriverProcess(variables(api), directory, source=source) as driver:
         eventually(lambda: "refused" in status(api), within_s=60)
         assert "'x'" in status(api)["refused"]
         assert status(api)["counts"]["pending"] == 2

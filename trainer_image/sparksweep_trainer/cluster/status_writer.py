@@ -164,9 +164,9 @@ class StatusWriter:
                 log.warning("batch %s is not written yet: %s", name, error)
                 break
             except ApiError as error:
-                # It may be of this batch only, or a right that is missing: people mend it, time does not.
+                # A right that is missing, perhaps: others may be written all the same.
                 self._put_back(name, self._pause.next_s(INTERVAL_S))
-                log.error("batch %s can't be written: %s", name, error)
+                log.warning("batch %s can't be written: %s", name, error)
         with self._lock:
             left_s = self._not_before - self._monotonic()
             return max(0.0, left_s) if self._statuses.dirty else None

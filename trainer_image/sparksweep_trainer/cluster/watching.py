@@ -29,6 +29,7 @@ SILENCE_S = 90.0
 """A watch that says nothing for longer is taken for broken; bookmarks come every minute."""
 FIRST_PAUSE_S = 0.25
 LONGEST_PAUSE_S = 5.0
+REFUSED_PAUSE_S = 1.0
 
 
 class Follower(Protocol):
@@ -127,8 +128,9 @@ class Watching:
             wait_s = self._pause.next_s(error.retry_after_s)
             log.info("%s; again in %.1f s", error, wait_s)
         except ApiError as error:
+            # A server that has just started refuses everybody until it has read who has which rights.
             self._version = None
-            wait_s = self._pause.next_s(LONGEST_PAUSE_S)
+            wait_s = self._pause.next_s(REFUSED_PAUSE_S)
             log.warning("%s: %s; again in %.1f s", self._path, error, wait_s)
         self._closing.wait(wait_s)
 

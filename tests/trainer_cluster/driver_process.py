@@ -1,0 +1,102 @@
+"""The process of a driver pod, with Spark on this machine in a cluster's stead."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+from trial_batches import EXPERIMENT, NAMESPACE
+
+from sparksweep.api import Parameter, TrialTemplate
+from sparksweep.api.search_spec import FeasibleSpace, ParameterType
+from sparksweep.local.java import find_java_home
+from sparksweep_trainer.protocol import Program
+
+SOURCE = """
+import time
+
+def training(x):
+    time.sleep(SECONDS)
+    return float(x)
+"""
+
+
+class DriverProcess:
+    """One ``python -m sparksweep_trainer.cluster``. `api` is where its API server is, as environment variables."""
+
+    def __init__(
+        self,
+        api: Mapping[str, str],
+        directory: Path,
+        *,
+        seconds: float = 0,
+        number: int = 0,
+        source: str = SOURCE,
+    ) -> None:
+        code = directory / "code"
+        code.mkdir(exist_ok=True)
+        (code / "train.py").write_text(source.replace("SECONDS", str(seconds)))
+        program = Program(
+            experiment=EXPERIMENT,
+            parameters=[
+                Parameter(
+                    name="x",
+                    parameter_type=ParameterType.INT,
+                    feasible_space=FeasibleSpace(min="1", max="1000"),
+                )
+            ],
+            trial_template=TrialTemplate(function="train:training"),
+            trials_directory=str(directory / "trials"),
+            search_path=[str(code)],
+        )
+        driver = {
+            "experiment": EXPERIMENT,
+            "master": "local[4]",
+            "spark": {
+                "spark.driver.host": "$(POD_IP)",
+                "spark.driver.bindAddress": "$(POD_IP)",
+                "spark.driver.memory": "512m",
+                "spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC",
+                "spark.local.dir": str(directory),
+            },
+        }
+        config = directory / "config"
+        config.mkdir(exist_ok=True)
+        (config / "program.json").write_text(program.to_json())
+        (config / "driver.json").write_text(json.dumps(driver))
+        self.log = directory / f"driver-{number}.log"
+        environment = os.environ | {
+            "SPARKSWEEP_DRIVER_CONFIG": str(config),
+            "POD_NAME": f"{EXPERIMENT}-driver-{number}",
+            "POD_NAMESPACE": NAMESPACE,
+            "POD_IP": "127.0.0.1",
+            "JAVA_HOME": str(find_java_home(directory)),
+            **api,
+        }
+        with self.log.open("wb") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "sparksweep_trainer.cluster"],
+                env=environment,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                cwd=directory,
+            )
+
+    def __enter__(self) -> DriverProcess:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        # Shown with a test that fails.
+        print(self.log.read_text())  # noqa: T201
+        if self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()
+
+    def end(self, number: int = signal.SIGTERM) -> int:
+        self.process.send_signal(number)
+        return self.process.wait(timeout=15)
