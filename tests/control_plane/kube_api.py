@@ -1,0 +1,125 @@
+"""The API server by plain requests: as fast as the tests need it, and with its own words where it refuses."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode
+
+import urllib3
+from kubernetes import config
+
+Document = dict[str, Any]
+
+GROUP = "/apis/sparksweep.dev/v1alpha1"
+PATHS = {
+    "experiments": GROUP, "trialbatches": GROUP, "roles": "/apis/rbac.authorization.k8s.io/v1",
+    "rolebindings": "/apis/rbac.authorization.k8s.io/v1",
+}  # fmt: skip
+MERGE = "application/merge-patch+json"
+
+
+class Refused(AssertionError):
+    """The API server said no. For a test that did not expect it, that is a failed assertion."""
+
+    def __init__(self, code: int, message: str) -> None:
+        super().__init__(f"{code}: {message}")
+        self.code = code
+
+
+class KubeApi:
+    """One namespace, with the rights of a kubeconfig."""
+
+    def __init__(self, kubeconfig: Path, namespace: str) -> None:
+        self.namespace = namespace
+        self._client = config.new_client_from_config(str(kubeconfig))
+        self._pool: urllib3.PoolManager = self._client.rest_client.pool_manager
+        settings = self._client.configuration
+        self._host = settings.host
+        token = settings.get_api_key_with_prefix("authorization", "BearerToken")
+        self._headers = {"Authorization": token} if token else {}
+
+    def close(self) -> None:
+        self._pool.clear()
+        self._client.close()
+
+    def create(self, kind: str, body: Document) -> Document:
+        return self._request("POST", self._path(kind), body)
+
+    def get(self, kind: str, name: str) -> Document:
+        return self._request("GET", self._path(kind, name))
+
+    def find(self, kind: str, name: str) -> Document | None:
+        """The object, if there is one."""
+        try:
+            return self.get(kind, name)
+        except Refused as error:
+            if error.code == 404:
+                return None
+            raise
+
+    def items(self, kind: str, selector: str = "") -> list[Document]:
+        query = urlencode({"labelSelector": selector}) if selector else ""
+        found: list[Document] = self._request("GET", self._path(kind) + f"?{query}")["items"]
+        return found
+
+    def version(self, kind: str) -> str:
+        """The resourceVersion as of now, to look at the history from."""
+        version: str = self._request("GET", f"{self._path(kind)}?limit=1")["metadata"][
+            "resourceVersion"
+        ]
+        return version
+
+    def patch(self, kind: str, name: str, body: Document, subresource: str = "") -> Document:
+        return self._request("PATCH", self._path(kind, name, subresource), body, MERGE)
+
+    def delete(self, kind: str, name: str, **options: Any) -> None:
+        self._request("DELETE", self._path(kind, name), options)
+
+    def history(self, kind: str, since: str) -> Iterator[Document]:
+        """Every version of every object since a resourceVersion, up to now: watch events."""
+        listed = self._request("GET", self._path(kind))
+        left = {item["metadata"]["uid"]: int(item["metadata"]["resourceVersion"]) for item in listed["items"]}  # fmt: skip
+        left = {uid: version for uid, version in left.items() if version > int(since)}
+        query = urlencode({"watch": "1", "resourceVersion": since, "timeoutSeconds": "2"})
+        response = self._pool.request(
+            "GET", f"{self._host}{self._path(kind)}?{query}", headers=self._headers, preload_content=False
+        )  # fmt: skip
+        rest = b""
+        try:
+            for chunk in response.stream():
+                *lines, rest = (rest + chunk).split(b"\n")
+                for line in lines:
+                    event = json.loads(line)
+                    assert event["type"] != "ERROR", event
+                    yield event
+                    metadata = event["object"]["metadata"]
+                    if left.get(metadata["uid"]) == int(metadata["resourceVersion"]):
+                        del left[metadata["uid"]]
+                        if not left:
+                            return
+        finally:
+            response.close()
+
+    def _path(self, kind: str, name: str = "", subresource: str = "") -> str:
+        root = PATHS.get(kind, "/api/v1")
+        parts = [root, "namespaces", self.namespace, kind, name, subresource]
+        return "/".join(part for part in parts if part)
+
+    def _request(
+        self, method: str, path: str, body: Any = None, content_type: str = "application/json"
+    ) -> Document:
+        response = self._pool.request(
+            method,
+            f"{self._host}{path}",
+            body=None if body is None else json.dumps(body),
+            headers={**self._headers, "Content-Type": content_type},
+            retries=False,
+            timeout=30,
+        )
+        answer: Document = json.loads(response.data)
+        if response.status >= 300:
+            raise Refused(response.status, answer.get("message", str(answer)))
+        return answer

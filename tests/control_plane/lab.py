@@ -1,0 +1,333 @@
+"""A namespace with Experiments, and the driver's part in it, played: there are no nodes, so no driver ever runs."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import math
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from kube_api import Document, KubeApi, Refused
+
+from cluster.client import Cluster
+
+EXPERIMENT_LABEL = "sparksweep.dev/experiment"
+ROLE = "sparksweep.dev/role"
+OURS = ("experiments", "trialbatches", "pods", "configmaps")
+STATES = ("pending", "running", "succeeded", "failed", "stopped")
+FINISHED = ("Succeeded", "Failed", "Stopped")
+INSTALL = Path(__file__).parents[1] / "e2e" / "install"
+
+SOURCE = "def training(x):\n    return x\n"
+
+
+def experiment(
+    name: str = "digits",
+    *,
+    trials: int = 3,
+    template: dict[str, Any] | None = None,
+    goal: float | None = None,
+    **spec: Any,
+) -> Document:
+    """A grid over the integers from 1 to `trials`."""
+    objective = {"type": "maximize", "objectiveMetricName": "score"}
+    return {
+        "apiVersion": "sparksweep.dev/v1alpha1",
+        "kind": "Experiment",
+        "metadata": {"name": name},
+        "spec": {
+            "objective": objective | ({} if goal is None else {"goal": goal}),
+            "algorithm": {"algorithmName": "grid"},
+            "parallelTrialCount": 2,
+            "parameters": [
+                {
+                    "name": "x",
+                    "parameterType": "int",
+                    "feasibleSpace": {"min": "1", "max": str(trials)},
+                }
+            ],
+            "trialTemplate": {
+                "function": "train:training",
+                "source": {"inline": SOURCE},
+                **(template or {}),
+            },
+            **spec,
+        },
+    }
+
+
+def now() -> str:
+    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def wait_for(
+    condition: Callable[[], Any],
+    what: str,
+    *,
+    timeout_s: float = 30,
+    state: Callable[[], object] = str,
+) -> Any:
+    """Wait until `condition` answers with something true; its answer."""
+    deadline = time.monotonic() + timeout_s
+    while True:
+        found = condition()
+        if found:
+            return found
+        if time.monotonic() > deadline:
+            raise AssertionError(f"not within {timeout_s:g} s: {what}\n{state()}")
+        time.sleep(0.05)
+
+
+class Lab:
+    """The namespace."""
+
+    def __init__(self, cluster: Cluster, name: str) -> None:
+        self.cluster = cluster
+        self.name = name
+        self.api = KubeApi(cluster.kubeconfig, name)
+        text = (INSTALL / "driver-rbac.yaml").read_text().replace("NAMESPACE", name)
+        cluster.apply(text)
+        self.driver_api = KubeApi(cluster.kubeconfig_as("sparksweep-driver", name), name)
+        self.began = self.api.version("experiments")
+        self.audit_from = cluster.audit_size() if cluster.layout else 0
+
+    def close(self) -> None:
+        self.api.close()
+        self.driver_api.close()
+
+    # ------------------------------------------------------------------ looking
+
+    def apply(self, document: Document) -> None:
+        self.cluster.apply(document, self.name)
+
+    def kubectl(self, *arguments: str) -> str:
+        return self.cluster.kubectl("--namespace", self.name, *arguments)
+
+    def create(self, **arguments: Any) -> Document:
+        return self.api.create("experiments", experiment(**arguments))
+
+    def change(self, name: str = "digits", **spec: Any) -> None:
+        self.api.patch("experiments", name, {"spec": spec})
+
+    def status(self, name: str = "digits") -> Document:
+        found: Document = self.api.get("experiments", name).get("status", {})
+        return found
+
+    def condition(self, kind: str, name: str = "digits") -> Document:
+        for condition in self.status(name).get("conditions", []):
+            if condition["type"] == kind:
+                found: Document = condition
+                return found
+        return {"status": None, "reason": None, "message": ""}
+
+    def batches(self, name: str = "digits") -> list[Document]:
+        found = self.api.items("trialbatches", f"{EXPERIMENT_LABEL}={name}")
+        return sorted(found, key=lambda batch: batch["spec"]["index"])
+
+    def drivers(self, name: str = "digits") -> list[Document]:
+        """The driver pods that are not being deleted, the newest last."""
+        selector = f"{EXPERIMENT_LABEL}={name},{ROLE}=driver"
+        pods = self.api.items("pods", selector)
+        pods = [pod for pod in pods if "deletionTimestamp" not in pod["metadata"]]
+        return sorted(pods, key=lambda pod: int(pod["metadata"]["name"].rpartition("-")[2]))
+
+    def driver_names(self, name: str = "digits") -> list[str]:
+        return [pod["metadata"]["name"] for pod in self.drivers(name)]
+
+    def events(self, name: str = "digits") -> list[tuple[str, str]]:
+        """Reason and message, in the order of their times."""
+        found = [item for item in self.api.items("events") if item["involvedObject"].get("name") == name]  # fmt: skip
+        found = [item for item in found if item["involvedObject"]["kind"] == "Experiment"]
+        return [(item["reason"], item["message"]) for item in sorted(found, key=lambda item: item["lastTimestamp"])]  # fmt: skip
+
+    def left(self) -> list[str]:
+        """What is left of ours."""
+        return [
+            f"{kind}/{item['metadata']['name']}"
+            for kind in OURS
+            for item in self.api.items(kind)
+            if item["metadata"]["name"] != "kube-root-ca.crt"
+        ]
+
+    def state(self) -> str:
+        """What there is, for a failure's message."""
+        statuses = {item["metadata"]["name"]: item.get("status") for item in self.api.items("experiments")}  # fmt: skip
+        return "\n".join(
+            [self.kubectl("get", "swx,swb,pods,configmaps", "-o", "wide"), json.dumps(statuses, indent=1), *map(str, self.api.items("events")[-5:])]
+        )  # fmt: skip
+
+    def writes(self, agent: str = "sparksweep-operator", since: int | None = None) -> list[Document]:  # fmt: skip
+        """The operator's writes in this namespace, from the audit log; trial runs of the server do not count."""
+        return [
+            entry
+            for entry in self.cluster.audit(self.audit_from if since is None else since)
+            if entry["verb"] in ("create", "update", "patch", "delete")
+            and entry.get("objectRef", {}).get("namespace") == self.name
+            and entry.get("userAgent") == agent
+            and "dryRun" not in entry["requestURI"]
+        ]
+
+    # ------------------------------------------------------------------ waiting
+
+    def wait(self, condition: Callable[[], Any], what: str, *, timeout_s: float = 30) -> Any:
+        return wait_for(condition, what, timeout_s=timeout_s, state=self.state)
+
+    def wait_for_driver(self, name: str = "digits", number: int = 0, timeout_s: float = 30) -> str:
+        wanted = f"{name}-driver-{number}"
+        self.wait(lambda: wanted in self.driver_names(name), f"{wanted} is made", timeout_s=timeout_s)  # fmt: skip
+        return wanted
+
+    def wait_for_condition(
+        self,
+        kind: str,
+        status: str = "True",
+        *,
+        reason: str | None = None,
+        message: str = "",
+        name: str = "digits",
+        timeout_s: float = 30,
+    ) -> Document:
+        def holds() -> Document | None:
+            found = self.condition(kind, name)
+            same = found["status"] == status and reason in (None, found["reason"])
+            return found if same and message in found["message"] else None
+
+        what = f"{kind}={status} {reason or ''} {message}"
+        found: Document = self.wait(holds, what, timeout_s=timeout_s)
+        return found
+
+    # ------------------------------------------------------------------ the driver's part
+
+    def take_over(self, name: str = "digits") -> str:
+        """The newest driver writes its name into the newest batch: now it runs."""
+        driver = self.driver_names(name)[-1]
+        batch = self.batches(name)[-1]
+        self.report(batch, [], driver=driver)
+        return driver
+
+    def report(self, batch: Document, trials: list[Document], *, driver: str | None = None) -> None:
+        """Write the states of some trials into a batch's status, beside those it has already."""
+        before = batch.get("status", {})
+        known = {item["number"]: item for item in before.get("trials", [])}
+        known |= {item["number"]: item for item in trials}
+        states = [item["state"].lower() for item in known.values()]
+        total = len(batch["spec"]["trials"])
+        counts = {state: states.count(state) for state in STATES if state != "pending"}
+        counts["pending"] = total - sum(counts.values())
+        status = {
+            "observedGeneration": batch["metadata"]["generation"],
+            "driver": driver or before.get("driver"),
+            "progress": f"{sum(item['state'] in FINISHED for item in known.values())}/{total}",
+            "counts": {**counts, "created": total},
+            "trials": sorted(known.values(), key=lambda item: item["number"]),
+        }
+        name = batch["metadata"]["name"]
+        answer = self.driver_api.patch("trialbatches", name, {"status": status}, "status")
+        batch.update(answer)
+
+    def play(self, name: str = "digits", *, most: int | None = None) -> int:
+        """Finish the trials that wait, as the newest driver would; how many that were."""
+        drivers = self.driver_names(name)
+        played = 0
+        for batch in self.batches(name) if drivers else []:
+            known = {item["number"] for item in batch.get("status", {}).get("trials", []) if item["state"] in FINISHED}  # fmt: skip
+            waiting = [item for item in batch["spec"]["trials"] if item["number"] not in known]
+            stop = batch["spec"].get("stop")
+            if stop:
+                trials = [stopped(item["number"], stop) for item in waiting]
+            else:
+                room = math.inf if most is None else most - played
+                chosen = [item for number, item in enumerate(waiting) if number < room]
+                trials = [succeeded(item) for item in chosen]
+            if trials:
+                self.report(batch, trials, driver=drivers[-1])
+                played += len(trials)
+        return played
+
+    def play_to_the_end(self, name: str = "digits", timeout_s: float = 40) -> Document:
+        """Play until the experiment is finished; its status."""
+
+        def step() -> bool:
+            if self.status(name).get("completionTime"):
+                return True
+            try:
+                self.play(name)
+            except Refused as error:
+                # The operator was quicker: look again.
+                if error.code not in (404, 409):
+                    raise
+            return False
+
+        self.wait(step, f"{name} ends", timeout_s=timeout_s)
+        return self.status(name)
+
+    # ------------------------------------------------------------------ what must always hold
+
+    def check_history(self) -> list[Document]:
+        """Every status that anyone could have read: counts add up, and what has ended stays so."""
+        seen: list[Document] = []
+        ended: dict[str, int] = {}
+        for event in self.api.history("experiments", self.began):
+            body = event["object"]
+            assert "finalizers" not in body["metadata"], body["metadata"]
+            annotations = set(body["metadata"].get("annotations", {}))
+            assert annotations <= {"kubectl.kubernetes.io/last-applied-configuration"}, annotations
+            status = body.get("status")
+            if not status:
+                continue
+            seen.append(body)
+            counts = status["trials"]
+            assert counts["created"] == sum(counts[state] for state in STATES), counts
+            over = sum(counts[state] for state in ("succeeded", "failed", "stopped"))
+            uid = body["metadata"]["uid"]
+            assert over >= ended.get(uid, 0), "a finished trial is no longer finished"
+            ended[uid] = over
+        return seen
+
+
+def succeeded(trial: Document) -> Document:
+    return {
+        "number": trial["number"],
+        "state": "Succeeded",
+        "attempt": 1,
+        "metrics": {"score": float(trial["parameters"]["x"])},
+        "reason": "Completed",
+        "node": "node-1",
+        "startTime": now(),
+        "completionTime": now(),
+        "durationSeconds": 0.01,
+    }
+
+
+def running(number: int) -> Document:
+    return {"number": number, "state": "Running", "attempt": 1, "startTime": now()}
+
+
+def failed(number: int, message: str = "ValueError: no") -> Document:
+    return {
+        "number": number,
+        "state": "Failed",
+        "attempt": 1,
+        "reason": "Exception",
+        "message": message,
+        "startTime": now(),
+        "completionTime": now(),
+    }
+
+
+def stopped(number: int, stop: Document) -> Document:
+    return {
+        "number": number,
+        "state": "Stopped",
+        "attempt": 0,
+        "reason": stop["reason"],
+        "message": stop.get("message", ""),
+        "completionTime": now(),
+    }
+
+
+NUMBERS = itertools.count()

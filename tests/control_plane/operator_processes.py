@@ -1,0 +1,124 @@
+"""The operator as a process, and as a thread of the tests' own where many of them are needed at once."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import urllib.request
+from collections.abc import Sequence
+from pathlib import Path
+
+from lab import wait_for
+
+from sparksweep_operator.handlers import run_operator
+from sparksweep_operator.settings import Settings
+
+# No node has so many: the drivers' pods stay where they are, whatever else runs on the cluster.
+SETTINGS = Settings(trainer_image="docker.io/sparksweep/trainer:dev", driver_cpu="1000")
+
+
+def free_port() -> int:
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        port: int = found.getsockname()[1]
+        return port
+
+
+class OperatorProcess:
+    """``python -m sparksweep_operator``."""
+
+    def __init__(self, kubeconfig: Path, log: Path, namespaces: Sequence[str] = ()) -> None:
+        self.kubeconfig = kubeconfig
+        self.log = log
+        self.namespaces = namespaces
+        self.port = free_port()
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Start it; it is there when its probe answers."""
+        arguments = [word for name in self.namespaces for word in ("-n", name)]
+        self.url = f"http://127.0.0.1:{self.port}/healthz"
+        with self.log.open("ab") as output:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "sparksweep_operator", *arguments]
+                + ["--log-format", "text", "--liveness", self.url],
+                env={
+                    **os.environ,
+                    "KUBECONFIG": str(self.kubeconfig),
+                    "SPARKSWEEP_TRAINER_IMAGE": SETTINGS.trainer_image,
+                    "SPARKSWEEP_DRIVER_CPU": SETTINGS.driver_cpu,
+                },
+                stdout=output,
+                stderr=output,
+            )
+        wait_for(self.is_healthy, "the operator's probe answers", timeout_s=60, state=self.output)
+
+    def is_healthy(self) -> bool:
+        process = self._process
+        assert process is not None
+        assert process.poll() is None, self.output()
+        try:
+            with urllib.request.urlopen(self.url, timeout=5) as answer:
+                return bool(answer.status == 200)
+        except OSError:
+            return False
+
+    def kill(self) -> None:
+        """SIGKILL."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+
+    def stop(self) -> int:
+        """SIGTERM; the exit code."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGTERM)
+        return self._process.wait(timeout=30)
+
+    def output(self) -> str:
+        return self.log.read_text()
+
+    def troubles(self) -> list[str]:
+        """Lines of its log that say that something is wrong with the operator itself."""
+        words = (" ERROR ", "Traceback", "inconsistencies", "unexpected", "Task was destroyed")
+        return [line for line in self.output().splitlines() if any(word in line for word in words)]
+
+
+class OperatorThread:
+    """The same operator without a process: what its requests did is all that is left when they no longer pass."""
+
+    def __init__(self, namespace: str) -> None:
+        """Serve a namespace. The kubeconfig is the environment's."""
+        self._namespace = namespace
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._stop: asyncio.Event | None = None
+        self._ready = threading.Event()
+        self.error: BaseException | None = None
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread.start()
+        assert self._ready.wait(30)
+
+    def stop(self) -> None:
+        assert self._loop is not None
+        assert self._stop is not None
+        if self._thread.is_alive():
+            self._loop.call_soon_threadsafe(self._stop.set)
+        self._thread.join(timeout=60)
+        assert not self._thread.is_alive(), "the operator does not end"
+
+    def _run(self) -> None:
+        try:
+            asyncio.run(self._serve())
+        except BaseException as error:
+            self.error = error
+            self._ready.set()
+
+    async def _serve(self) -> None:
+        self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
+        self._ready.set()
+        await run_operator(SETTINGS, namespaces=[self._namespace], liveness=None, stop=self._stop)
