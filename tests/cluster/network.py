@@ -14,7 +14,7 @@ from cluster.layout import Layout, Node
 from cluster.shell import ClusterError, run, succeeds
 
 NAMESPACES = Path("/run/netns")
-FORWARDING = Path("/proc/sys/net/ipv4/ip_forward")
+CONFIGURATION = Path("/proc/sys/net/ipv4/conf")
 
 
 def ip(*words: str) -> str:
@@ -27,10 +27,6 @@ def create_host_side(layout: Layout) -> None:
         ip("address", "add", f"{layout.api_address}/32", "dev", "lo")
     for network in (layout.links, layout.pods, layout.services):
         ip("route", "replace", "blackhole", network)
-    forwarding = layout.run / "ip_forward"
-    if not forwarding.exists():
-        forwarding.write_text(FORWARDING.read_text())
-    FORWARDING.write_text("1")
 
 
 def create_node(node: Node) -> None:
@@ -40,6 +36,8 @@ def create_node(node: Node) -> None:
     ip("netns", "add", node.namespace)
     ip("link", "add", node.link, "type", "veth", "peer", "name", "eth0", "netns", node.namespace)
     ip("address", "add", f"{node.gateway}/30", "dev", node.link)
+    # From nodes alone: the machine's other networks are none of our business.
+    (CONFIGURATION / node.link / "forwarding").write_text("1")
     inside = ("-n", node.namespace)
     ip(*inside, "address", "add", f"{node.address}/30", "dev", "eth0")
     ip(*inside, "link", "set", "lo", "up")
@@ -82,9 +80,6 @@ def remove(layout: Layout) -> None:
     succeeds("ip", "address", "delete", f"{layout.api_address}/32", "dev", "lo")
     for route in routes(ip("route", "show"), layout):
         succeeds("ip", "route", "delete", *route.split())
-    forwarding = layout.run / "ip_forward"
-    if forwarding.exists():
-        FORWARDING.write_text(forwarding.read_text())
 
 
 def routes(shown: str, layout: Layout) -> list[str]:
