@@ -91,6 +91,30 @@ def test_katibs_grid_example_runs_its_first_twelve_points(tmp_path: Path) -> Non
     assert document["status"]["bestTrial"]["number"] == 1
 
 
+def test_katibs_random_example_runs_twelve_points_of_its_space(tmp_path: Path) -> None:
+    document, trials = run("katib-random", tmp_path)
+    points = [
+        (float(t["parameters"]["lr"]), float(t["parameters"]["momentum"])) for t in trials.values()
+    ]
+    assert len(set(points)) == 12
+    assert all(0.01 <= lr <= 0.05 and 0.5 <= momentum <= 0.9 for lr, momentum in points)
+    assert condition(document, "Complete")["reason"] == "MaxTrialsReached"
+    assert document["status"]["bestTrial"]["objective"] == min(lr for lr, _ in points)
+
+
+def test_too_many_failures_fail_the_experiment_with_the_last_ones_message(tmp_path: Path) -> None:
+    document, trials = run("failing", tmp_path)
+    failed = condition(document, "Failed")
+    assert failed["reason"] == "MaxFailedTrialsReached"
+    assert "ValueError: x is" in failed["message"]
+    states = Counter(trial["state"] for trial in trials.values())
+    assert states["Succeeded"] == 1
+    # Two ran when the third failed; one of them may have failed as well.
+    assert states["Failed"] in (3, 4)
+    assert states["Stopped"] == len(trials) - states["Failed"] - 1
+    assert document["status"]["bestTrial"]["number"] == 1
+
+
 def test_negative_metrics_a_first_nan_defaults_and_keyword_arguments(tmp_path: Path) -> None:
     document, trials = run("negative", tmp_path)
     assert len(trials) == 8
