@@ -173,11 +173,12 @@ class Reconciler:
             body = await self._gateway.apply_status(experiment, planned.status)
             self._world.put_experiment(body)
         await self._post(experiment, events_between(before, planned.status, created))
+        told = memory.trouble
         await self._settle_driver(experiment, planned, situation, memory)
         if planned.expired:
             log.info("deleting %s: its ttl is over", experiment.metadata.name)
             await self._gateway.delete_experiment(experiment)
-        return Turn(wrote, _again_after(planned, situation, memory))
+        return Turn(wrote, _again_after(planned, situation, memory, told=told))
 
     async def _write_batches(
         self, wanted: Sequence[TrialBatch], known: Sequence[TrialBatch]
@@ -247,12 +248,14 @@ def _listed(errors: Sequence[FieldError]) -> str:
     return "; ".join(str(error) for error in errors)
 
 
-def _again_after(planned: Plan, situation: DriverSituation, memory: Memory) -> timedelta | None:
+def _again_after(
+    planned: Plan, situation: DriverSituation, memory: Memory, *, told: str
+) -> timedelta | None:
     times = [planned.requeue_after]
     if planned.driver_wanted:
         if situation.live is None:
             times.append(situation.pause or LOOK_AGAIN)
-        if memory.trouble:
+        if memory.trouble != told:
             # Its condition is written in the turn that comes now.
             times.append(STATUS_INTERVAL)
         if memory.short_since is not None:

@@ -43,10 +43,10 @@ class OperatorProcess:
         """Start it; it is there when its probe answers."""
         arguments = [word for name in self.namespaces for word in ("-n", name)]
         self.url = f"http://127.0.0.1:{self.port}/healthz"
+        options = ["--log-format", "text", "--liveness", self.url]
         with self.log.open("ab") as output:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "sparksweep_operator", *arguments]
-                + ["--log-format", "text", "--liveness", self.url],
+                [sys.executable, "-m", "sparksweep_operator", *arguments, *options],
                 env={
                     **os.environ,
                     "KUBECONFIG": str(self.kubeconfig),
