@@ -100,3 +100,10 @@ class DriverProcess:
     def end(self, number: int = signal.SIGTERM) -> int:
         self.process.send_signal(number)
         return self.process.wait(timeout=15)
+
+    def java(self) -> int:
+        """The pid of its Java."""
+        children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children")
+        threads = children.parent.parent.glob("*/children")
+        pids = [int(pid) for path in threads for pid in path.read_text().split()]
+        return next(pid for pid in pids if b"java" in Path(f"/proc/{pid}/cmdline").read_bytes())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
@@ -106,6 +107,17 @@ def test_a_driver_ends_when_another_has_taken_over(api: FakeApiServer, directory
         assert driver.process.wait(timeout=15) == 0
     assert status(api) == {"driver": "digits-driver-1"}
     assert "digits-driver-1 has taken over" in driver.log.read_text()
+
+
+def test_a_driver_whose_spark_has_died_fails_so_that_another_one_starts(
+    api: FakeApiServer, directory: Path
+) -> None:
+    api.put(BATCHES, batch(0, range(1, 5), parallel=2))
+    with DriverProcess(variables(api), directory, seconds=600) as driver:
+        eventually(lambda: "Running" in states(api).values(), within_s=60)
+        os.kill(driver.java(), signal.SIGKILL)
+        assert driver.process.wait(timeout=20) == 1
+    assert status(api)["counts"]["running"] == 0
 
 
 def test_a_driver_ends_while_spark_starts(api: FakeApiServer, directory: Path) -> None:

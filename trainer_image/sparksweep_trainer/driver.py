@@ -116,6 +116,18 @@ class Driver:
         """Spark's name for the application, which its executors' pods carry; nothing before it has started."""
         return self._application_id
 
+    @property
+    def is_sound(self) -> bool:
+        """Whether Spark still runs: without it no slot starts again."""
+        context = self._context
+        if context is None or self._gateway is None or self._gateway.proc.poll() is not None:
+            return False
+        try:
+            return not context._jsc.sc().isStopped()
+        except Exception as error:
+            log.warning("Spark does not say whether it runs: %s", _text(error))
+            return False
+
     def lose(self, node: str, loss: Loss) -> None:
         """Note that an executor is gone, before Spark does."""
         if self._slots is not None:
@@ -250,7 +262,7 @@ def _group(slot: int) -> str:
 
 def _failure(error: Exception) -> SlotFailed:
     """What a failed job tells: of a Python traceback the last line, of anything else the first."""
-    text = str(error)
+    text = _text(error)
     lost = "ExecutorLostFailure" in text or _STARTED_AGAIN in text
     found = re.search(
         r"An exception was thrown from the Python worker: (.*?)^ ?SQLSTATE", text, re.S | re.M
@@ -265,4 +277,12 @@ def _cause(text: str) -> str:
 
 
 def _first_line(error: Exception) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0]
+    return (_text(error).splitlines() or [type(error).__name__])[0]
+
+
+def _text(error: Exception) -> str:
+    """What an error says; py4j's ask Java for it, which may be gone."""
+    try:
+        return str(error)
+    except Exception as another:
+        return f"{type(error).__name__} ({type(another).__name__})"

@@ -230,6 +230,12 @@ class TrialService:
 
     # ------------------------------------------------------------------ the slot manager
 
+    @property
+    def slots_wanted(self) -> int:
+        """How many slots there is work for, as many as are allowed."""
+        with self._lock:
+            return min(self._roster.limit, self._work_left)
+
     def slots_to_start(self) -> list[int]:
         """Numbers of slots that are to be started now; from here on they count as expected."""
         with self._lock:

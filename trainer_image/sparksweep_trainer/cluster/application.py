@@ -39,6 +39,8 @@ END_S = 2.0
 """Seconds for the slots, for Spark and for Java to end, each."""
 FLUSH_S = 2.0
 """Seconds for the last statuses to be written."""
+LOOK_S = 0.5
+"""Seconds between two looks at whether all is well."""
 
 
 class End(Enum):
@@ -90,13 +92,15 @@ class Application:
                 experiment=self._settings.experiment,
                 stop=self._stop,
             )
+        if self._stop.is_set():
+            return self._end or End.TOLD
         watches = self._watches()
         for watch in watches:
             watch.start()
         self._writer.start()
         # In a thread, because Java takes seconds to start, and the order to end may come meanwhile.
         threading.Thread(target=self._start_spark, name="start-spark", daemon=True).start()
-        self._heed_the_service()
+        self._look_on()
         end = self._end or End.TOLD
         log.info("the driver ends: %s", end.value)
         for watch in watches:
@@ -148,7 +152,7 @@ class Application:
             port=TRIAL_SERVER_PORT if self._executors is not None else 0,
             patience_s=PATIENCE_S,
             end_patience_s=END_S,
-            conf=settings.conf,
+            conf={**settings.conf, **self._first_executors()},
         )
         explain: Explain = (
             without_explanation if self._executors is None else self._executors.explain
@@ -164,15 +168,23 @@ class Application:
         self._driver = driver
         log.info("Spark runs as %s", driver.application_id)
 
-    def _heed_the_service(self) -> None:
+    def _first_executors(self) -> dict[str, str]:
+        """Have Spark ask for the first executors while it starts, rather than seconds later, one, two and four at a time."""
+        if self._settings.conf.get("spark.dynamicAllocation.enabled") != "true":
+            return {}
+        return {"spark.dynamicAllocation.initialExecutors": str(self._service.slots_wanted)}
+
+    def _look_on(self) -> None:
         """Wait for the end; what a slot finds wrong with the trial code goes into the status."""
-        seen = -1
-        while not self._stop.is_set():
-            if self._service.refused is not None:
+        refused = False
+        while not self._stop.wait(LOOK_S):
+            if self._service.refused is not None and not refused:
+                refused = True
                 self._writer.refuse(self._service.refused)
-                break
-            seen = self._service.wait(seen, 0.5)
-        self._stop.wait()
+            if self._driver is not None and not self._driver.is_sound:
+                # Another driver starts where this one was; by itself it could do no more.
+                log.error("Spark has ended")
+                self.end(End.FAILED)
 
     # ------------------------------------------------------------------ what happens
 
