@@ -114,7 +114,8 @@ def test_ctrl_c_stops_what_runs_and_resume_goes_on(tmp_path: Path) -> None:
     document = json.loads(stdout)
     status = document["status"]
     suspended = [c for c in status["conditions"] if c["type"] == "Suspended"]
-    assert suspended[0]["status"] == "True"
+    assert (suspended[0]["status"], suspended[0]["reason"]) == ("True", "Interrupted")
+    assert "suspend" not in suspended[0]["message"]
     assert status["trials"]["running"] == 0
     assert status["trials"]["created"] == TRIALS
     assert processes_with("SPARKSWEEP_EXPERIMENT=stopped") == []

@@ -2,6 +2,7 @@
 
 import io
 from collections.abc import Mapping
+from dataclasses import replace
 
 import pytest
 from rich.console import Console
@@ -36,8 +37,8 @@ def experiment(status: ExperimentStatus | None = None) -> Experiment:
                 "parameters": [
                     {
                         "name": "rate",
-                        "parameterType": "int",
-                        "feasibleSpace": {"min": "1", "max": "99"},
+                        "parameterType": "double",
+                        "feasibleSpace": {"min": "1", "max": "99", "step": "1"},
                     }
                 ],
                 "trialTemplate": {"function": "train:training"},
@@ -125,6 +126,12 @@ def test_a_long_table_says_how_many_more_there_are_unless_all_are_asked_for() ->
     assert len(short) == MOST_ROWS + 2
     assert "and 5 more" in short[-1]
     assert len(table(*trials, most_rows=None)) == len(trials) + 1
+
+
+def test_a_random_doubles_first_digits_are_enough_for_a_table() -> None:
+    drawn = trial(1, TrialState.PENDING)
+    drawn = replace(drawn, spec=TrialSpec(number=1, parameters={"rate": "0.01134163327384196"}))
+    assert table(drawn)[1].split() == ["1", "Pending", "0.0113416"]
 
 
 def test_plain_lines_tell_every_change() -> None:

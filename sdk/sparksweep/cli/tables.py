@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from rich.table import Table
 from rich.text import Text
 
-from sparksweep.api import ConditionType, Experiment, Trial, TrialState
+from sparksweep.api import ConditionType, Experiment, Parameter, ParameterType, Trial, TrialState
 from sparksweep.api.quantities import format_bytes
 
 STATE_STYLES: Mapping[TrialState, str] = {
@@ -47,7 +47,7 @@ def trials_table(
             str(trial.number),
             Text(trial.state.value, STATE_STYLES[trial.state]),
             *(
-                trial.spec.parameters.get(parameter.name, "")
+                _value(parameter, trial.spec.parameters.get(parameter.name, ""))
                 for parameter in experiment.spec.parameters
             ),
             *(_number(trial.status.metrics.get(metric)) for metric in metrics),
@@ -106,6 +106,12 @@ def _metric_names(experiment: Experiment, trials: Sequence[Trial]) -> list[str]:
     if objective is not None:
         return [objective.objective_metric_name, *objective.additional_metric_names]
     return sorted({name for trial in trials for name in trial.status.metrics})
+
+
+def _value(parameter: Parameter, text: str) -> str:
+    """A parameter's value; of a random double the first digits, which tell it from the others."""
+    shorten = parameter.parameter_type is ParameterType.DOUBLE and len(text) > 10
+    return f"{float(text):.6g}" if shorten else text
 
 
 def _number(value: float | None) -> str:

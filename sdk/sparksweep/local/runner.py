@@ -10,11 +10,12 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Protocol
 
-from sparksweep.api import Experiment, Trial, TrialBatch, TrialStatus
+from sparksweep.api import Experiment, ExperimentReason, Trial, TrialBatch, TrialStatus
 from sparksweep.local.java import find_java_home
 from sparksweep.local.program import local_program
 from sparksweep.local.results import write_results
@@ -30,6 +31,8 @@ PAUSE_S = 0.02
 """Shortest: reports that come in quick succession are planned for together."""
 STATUS_INTERVAL_S = 1.0
 """``experiment.yaml`` is rewritten at most this often."""
+INTERRUPTED = "The run was interrupted: it can be resumed, and what ran then runs again."
+"""Message of the conditions."""
 
 
 class Observer(Protocol):
@@ -182,7 +185,8 @@ class LocalRun:
             # To the planner an interrupt is what a user does with `suspend`: nothing new, nothing lost.
             spec = experiment.spec.model_copy(update={"suspend": True})
             experiment = experiment.model_copy(update={"spec": spec})
-        return plan(experiment, self._state.batches, DriverView(state=driver), self._clock())
+        turn = plan(experiment, self._state.batches, DriverView(state=driver), self._clock())
+        return _as_interrupted(turn) if self._interrupted.is_set() else turn
 
     def _apply(self, turn: Plan) -> None:
         for batch in turn.batches:
@@ -207,3 +211,15 @@ class LocalRun:
             self._directory.write_experiment(self.experiment)
             self._written = now
         self._observer.status_changed(self.experiment)
+
+
+def _as_interrupted(turn: Plan) -> Plan:
+    """A plan for a suspended experiment, with conditions that blame no field of the file: nobody has set `suspend`."""
+    told = {"reason": ExperimentReason.INTERRUPTED.value, "message": INTERRUPTED}
+    conditions = [
+        condition.model_copy(update=told)
+        if condition.reason == ExperimentReason.SUSPENDED_BY_USER
+        else condition
+        for condition in turn.status.conditions
+    ]
+    return replace(turn, status=turn.status.model_copy(update={"conditions": conditions}))
