@@ -445,10 +445,11 @@ def in_image(*arguments: str) -> str:
 @pytest.mark.nodes
 def test_the_trainer_image_has_what_trials_import_and_its_bytecode() -> None:
     program = (
-        "import os, sys, tensorflow, keras, sklearn, tensorboard, pyspark, pyarrow.fs, sparksweep_trainer.slot;"
-        "modules = [m for m in list(sys.modules.values()) if (getattr(m, '__file__', None) or '').endswith('.py')];"
+        "import importlib.util, os, sys, tensorflow, keras, sklearn, tensorboard, pyspark, pyarrow.fs, sparksweep_trainer.slot;"
+        "files = {getattr(m, '__file__', None) or '' for m in list(sys.modules.values())};"
+        "sources = [file for file in files if file.endswith('.py')];"
         "print(os.getuid(), os.getgid(), os.access('/opt', os.W_OK), os.access('/tmp', os.W_OK),"
-        " len(modules) > 1000, [m.__name__ for m in modules if not os.path.exists(m.__cached__)])"
+        " len(sources) > 1000, [f for f in sources if not os.path.exists(importlib.util.cache_from_source(f))])"
     )
     assert in_image("trainer", "python", "-c", program).split() == [
         "10001",
