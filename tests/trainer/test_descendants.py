@@ -224,7 +224,8 @@ def test_a_fork_bomb_is_killed_to_its_last_process(bomb: str, stage: Stage) -> N
 
 
 def test_only_marked_processes_are_killed(stage: Stage) -> None:
-    other = subprocess.Popen(["sleep", "60"])
+    name = stage.marker.partition("=")[0]
+    other = subprocess.Popen(["sleep", "60"], env={**os.environ, name: "another's"})
     scene = stage.begin(
         "orphans = []\n"
         "for _ in range(3):\n"

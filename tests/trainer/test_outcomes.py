@@ -137,6 +137,12 @@ def test_a_long_message_keeps_its_beginning_and_its_end() -> None:
     assert verdict.message.endswith("ValueError: the end")
 
 
+def test_a_message_with_half_a_character_can_be_sent() -> None:
+    # Python prints a file name that is no UTF-8 so, and JSON carries it.
+    message = function(seen({"exception": {"text": "no file \udcff"}}, exit_code=1)).message
+    assert message.encode() == b"no file ?"
+
+
 @pytest.mark.parametrize(
     "data",
     [b"", b"{", b"[1]", b"null", b"\xff", b'{"returned": 1}', b'{"exit": "3"}', b'{"unknown": 1}',
