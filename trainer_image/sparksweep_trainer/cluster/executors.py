@@ -11,6 +11,8 @@ from sparksweep_trainer.slots import Loss
 Pod = dict[str, Any]
 
 _TAINTED = "DeletionByTaintManager"
+_REMOVED = 58
+"""Exit code of a Spark executor that its driver has removed while it was idle."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +51,8 @@ def death_of(pod: Pod, *, memory: str) -> Death | None:
         code = ended.get("exitCode", 0)
         if code == 0:
             return _lost(f"Its executor {name} ended.")
-        return _lost(f"Its executor {name} ended with {_exit(code, ended)}.", crashed=True)
+        message = f"Its executor {name} ended with {_exit(code, ended)}."
+        return _lost(message, crashed=code != _REMOVED)
     if status.get("phase") in ("Failed", "Succeeded"):
         return _lost(f"Its executor {name} ended.", crashed=status["phase"] == "Failed")
     return None
