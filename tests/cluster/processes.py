@@ -163,8 +163,7 @@ def parse_stat(stat: str) -> int | None:
 
 def marked(run: Path) -> list[int]:
     """The processes that carry a cluster's mark, whatever became of their records."""
-    # Ended as it is there: other instances' folders begin with the same words.
-    mark = f"{MARKER}={run}\0".encode()
+    mark = f"{MARKER}={run}".encode()
     return [pid for pid in _pids() if mark in _read(pid, "environ") and started(pid) is not None]
 
 
