@@ -16,8 +16,10 @@ from pathlib import Path
 from cluster.layout import Layout
 from cluster.shell import ClusterError, wait_until
 
-MARKER = "SPARKSWEEP_TEST_CLUSTER"
-"""An environment variable that all of a cluster's processes carry: its value is the cluster's run folder."""
+MARKER = "TEST_CLUSTER_OF_SPARKSWEEP"
+"""An environment variable that all of a cluster's processes carry: its value is the cluster's run folder.
+
+Its name begins like none that the trainer marks trials by, whose processes are killed by it."""
 
 _LAUNCH = 'log=$1; shift; setsid "$@" >>"$log" 2>&1 </dev/null & echo $!'
 
