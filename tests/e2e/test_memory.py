@@ -59,8 +59,8 @@ def test_a_trial_whose_whole_container_the_kernel_kills_ends_oom_killed_too(
     namespace.apply(experiment("whole", trials=10, source=TAKES_ALL_DOWN))
     namespace.wait_until_finished("whole")
     assert_only_the_third_failed(namespace, figure, "whole")
-    executors = {trial["node"] for trial in namespace.trials("whole").values()}
-    assert len(executors) == 3, "no executor was lost"
+    # Whether another executor comes for the rest is a matter of how long the rest takes.
+    assert "killed its executor" in namespace.trials("whole")[3]["message"]
 
 
 def assert_only_the_third_failed(
