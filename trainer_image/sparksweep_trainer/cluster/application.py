@@ -98,6 +98,7 @@ class Application:
         for watch in watches:
             watch.start()
         self._writer.start()
+        self._start_sweeping()
         # In a thread, because Java takes seconds to start, and the order to end may come meanwhile.
         threading.Thread(target=self._start_spark, name="start-spark", daemon=True).start()
         self._look_on()
@@ -131,17 +132,21 @@ class Application:
         if self._executors is not None:
             labels = executor_selector(settings.experiment)
             followed.append((pods_path(settings.namespace), self._executors, labels))
-            threading.Thread(
-                target=self._executors.run,
-                args=(KubeApi(settings.endpoint), settings.namespace),
-                kwargs={"stop": self._stop},
-                name="sweep-executors",
-                daemon=True,
-            ).start()
         return [
             Watching(settings.endpoint, path, follower, selector=labels, on_error=self._failed)
             for path, follower, labels in followed
         ]
+
+    def _start_sweeping(self) -> None:
+        if self._executors is not None:
+            api = KubeApi(self._settings.endpoint)
+            threading.Thread(
+                target=self._executors.run,
+                args=(api, self._settings.namespace),
+                kwargs={"stop": self._stop},
+                name="sweep-executors",
+                daemon=True,
+            ).start()
 
     def _start_spark(self) -> None:
         settings = self._settings
