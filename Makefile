@@ -28,7 +28,9 @@ demo: setup ## run examples/digits-grid.yaml on this machine
 test: lint types layers crds-check ## everything that must hold before a commit; on a Kubernetes API server, too
 	$(BIN)/pytest -m 'not nodes' $(ARGS)
 
-test-e2e: setup ## the tests on real Kubernetes nodes
+# Without root there are neither images nor nodes, and the tests say so; a cluster that is named has its images.
+test-e2e: setup ## the tests on real Kubernetes nodes; builds the images first
+	@[ -n "$$SPARKSWEEP_TEST_KUBECONFIG" ] || [ "$$(id -u)" != 0 ] || scripts/image
 	$(BIN)/pytest -m nodes $(ARGS)
 
 lint: setup ## ruff: rules and format

@@ -18,6 +18,13 @@ _numbers = itertools.count(1)
 _figures: list[str] = []
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Allow for machines where starting ten Spark applications takes minutes; the waits have bounds of their own."""
+    for item in items:
+        if Path(__file__).parent in item.path.parents:
+            item.add_marker(pytest.mark.timeout(900))
+
+
 @pytest.fixture
 def figure() -> Callable[[str], None]:
     """Takes a line that the run's summary shows: a duration, a count, a message as a user sees it."""

@@ -48,7 +48,12 @@ class Installed:
 
     def wait_for_operator(self) -> None:
         self.kubectl(
-            *OPERATOR, "rollout", "status", "deployment/sparksweep-operator", "--timeout=120s"
+            *OPERATOR,
+            "rollout",
+            "status",
+            "deployment/sparksweep-operator",
+            "--timeout=120s",
+            timeout_s=130,
         )
 
     def operator_pods(self) -> list[dict[str, Any]]:
