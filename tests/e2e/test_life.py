@@ -97,10 +97,11 @@ def training(x):
     begun = time.monotonic()
     status = namespace.wait_until_finished("goal")
     assert namespace.condition("goal", "Complete")["reason"] == "GoalReached"
-    assert status["bestTrial"]["objective"] == 3
+    # The next one may end before the order to stop comes: a second is as long as a status may wait to be written.
+    assert status["bestTrial"]["objective"] in (3, 4)
     trials = namespace.trials("goal")
     assert (trials[1]["state"], trials[1]["reason"]) == ("Stopped", "GoalReached")
-    assert {trials[n]["state"] for n in range(4, 51)} == {"Stopped"}
+    assert {trials[n]["state"] for n in range(5, 51)} == {"Stopped"}
     assert time.monotonic() - begun < 90, "the running trial was waited for"
     assert "GoalReached" in namespace.kubectl("describe", "swx", "goal")
 
