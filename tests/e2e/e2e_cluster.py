@@ -150,6 +150,13 @@ class Namespace:
             and "deletionTimestamp" not in pod["metadata"]
         ]
 
+    def logs(self, pod: str) -> str:
+        """What its container printed; nothing while it has not started."""
+        try:
+            return self.kubectl("logs", pod)
+        except KubectlError:
+            return ""
+
     def ended(self, experiment: str) -> int:
         return sum(trial["state"] in FINISHED for trial in self.trials(experiment).values())
 
