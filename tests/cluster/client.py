@@ -40,6 +40,7 @@ class Cluster:
         self.kubeconfig = kubeconfig
         self.layout = layout
         self._namespaces: list[str] = []
+        self._files: list[Path] = []
         self._numbers = itertools.count()
 
     @classmethod
@@ -131,17 +132,20 @@ class Cluster:
         self.kubectl("delete", "namespace", name, "--wait=false", "--ignore-not-found")
 
     def close(self) -> None:
-        """Delete the namespaces that were made here."""
+        """Delete the namespaces and kubeconfigs that were made here."""
+        for path in self._files:
+            path.unlink(missing_ok=True)
         for name in list(self._namespaces):
             self.delete_namespace(name)
 
     def kubeconfig_as(self, account: str, namespace: str) -> Path:
-        """A kubeconfig with the rights of a service account, for an hour; in the folder of our own."""
+        """A kubeconfig with the rights of a service account, for an hour, until ``close``."""
         token = self.kubectl("create", "token", account, "--namespace", namespace).strip()
         view = ("config", "view", "--raw", "--flatten", "--minify", "--output", "json")
         cluster = json.loads(self.kubectl(*view))["clusters"][0]["cluster"]
         number = next(self._numbers)
         path = self.kubeconfig.with_name(f"{namespace}-{account}-{os.getpid()}-{number}.kubeconfig")
+        self._files.append(path)
         authority = cluster["certificate-authority-data"]
         return write_kubeconfig(path, cluster["server"], authority, {"token": token})
 
