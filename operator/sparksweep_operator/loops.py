@@ -24,8 +24,8 @@ LONGEST_PAUSE_S = 60.0
 LONGEST_OUTAGE_PAUSE_S = 10.0
 FIRST_RACE_PAUSE_S = 0.5
 LONGEST_RACE_PAUSE_S = 5.0
-RESYNC_S = 300.0
-"""An experiment that is not left alone is looked at this often, should a watch event have been lost."""
+RESYNC_S = 60.0
+"""An experiment that is not left alone has a turn at least this often, should a watch event have been lost."""
 
 TakeTurn = Callable[[Key, Memory], Awaitable[Turn]]
 

@@ -29,6 +29,8 @@ STATUS_INTERVAL = timedelta(seconds=1)
 """An Experiment's status is written at most this often."""
 LOOK_AGAIN = timedelta(seconds=10)
 """How soon to look again at what is expected to change by itself."""
+REFRESH_AFTER = timedelta(seconds=50)
+"""How old what the watches have told may be: they tell of no deletion that happened while they were broken off."""
 PROBE_AFTER = timedelta(seconds=15)
 """How long a driver may have too few executors before the API server is asked why."""
 
@@ -41,6 +43,8 @@ class Memory:
     """UID and generation of the spec that was checked last..."""
     errors: tuple[FieldError, ...] = ()
     """...and what was found."""
+    refreshed: datetime | None = None
+    """When the world was compared with the API server last."""
     trouble: str = ""
     """Why the driver's pod could not be created."""
     short_since: datetime | None = None
@@ -88,6 +92,7 @@ class Reconciler:
         Raises:
             KubeError: the API server did not do what it was asked; another turn may fare better.
         """
+        await self._refresh(key, memory)
         body = self._world.experiment(key)
         if body is None or body["metadata"].get("deletionTimestamp"):
             # What belongs to it is deleted with it, by its owner references.
@@ -106,6 +111,24 @@ class Reconciler:
         return await self._apply(experiment, planned, situation, batches, memory)
 
     # ------------------------------------------------------------------ what is
+
+    async def _refresh(self, key: Key, memory: Memory) -> None:
+        """Now and then, forget what is no longer there."""
+        now = self._clock()
+        if memory.refreshed is None:
+            # The first turn comes right after the watches' first lists, or after news.
+            memory.refreshed = now
+        if now - memory.refreshed < REFRESH_AFTER:
+            return
+        pods = await self._gateway.list_pods(*key)
+        self._world.keep_pods(key, pods["items"], listed=int(pods["metadata"]["resourceVersion"]))
+        known = self._world.experiment(key)
+        if known is not None:
+            try:
+                self._world.put_experiment(await self._gateway.get_experiment(*key))
+            except NotFound:
+                self._world.drop_experiment(known)
+        memory.refreshed = now
 
     def _checked(self, body: Body, memory: Memory) -> Experiment:
         """The Experiment; `memory` says what is wrong with it."""

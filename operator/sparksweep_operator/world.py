@@ -7,7 +7,7 @@ does not come back with an answer that was read late.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -123,6 +123,18 @@ class World:
         family = self._families.setdefault(key, _Family())
         family.pods[pod.name] = _newer(family.pods.get(pod.name), body, lambda: pod)
         return key
+
+    def keep_pods(self, key: Key, bodies: Sequence[Body], *, listed: int) -> None:
+        """Take in all pods of an experiment as of the resourceVersion of their list, and forget those not among them."""
+        names = {body["metadata"]["name"] for body in bodies}
+        family = self._families.get(key)
+        if family is not None:
+            for name, entry in list(family.pods.items()):
+                if name not in names and entry.version <= listed:
+                    self._gone[entry.uid] = None
+                    del family.pods[name]
+        for body in bodies:
+            self.put_pod(body)
 
     def drop_experiment(self, body: Body) -> Key:
         """Forget a deleted Experiment."""

@@ -116,7 +116,10 @@ class KubeApi:
             f"{self._host}{path}",
             body=None if body is None else json.dumps(body),
             headers={**self._headers, "Content-Type": content_type},
-            retries=False,
+            # It says 429 when it has just been started.
+            retries=urllib3.Retry(
+                total=8, allowed_methods=None, status_forcelist=[429], backoff_factor=0.2
+            ),
             timeout=30,
         )
         answer: Document = json.loads(response.data)

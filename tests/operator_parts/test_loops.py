@@ -245,10 +245,10 @@ def test_the_loop_ends_with_the_experiment_and_starts_anew_on_later_news() -> No
 
 def test_the_loop_stays_while_something_is_still_to_come() -> None:
     async def test() -> None:
-        turns = Turns(turn(again=100), turn(), over=True)
+        turns = Turns(turn(again=50), turn(), over=True)
         turns.loops.wake(KEY)
-        await asyncio.sleep(101)
-        assert turns.at == [0, 100]
+        await asyncio.sleep(51)
+        assert turns.at == [0, 50]
         await turns.loops.close()
 
     run(test())

@@ -109,6 +109,21 @@ def test_what_is_gone_does_not_come_back_with_a_late_answer() -> None:
     assert (world.batches(KEY, UID), world.pods(KEY)) == ([], [])
 
 
+def test_a_list_of_pods_tells_of_those_that_are_gone_but_not_of_later_ones() -> None:
+    world = World()
+    world.put_pod(pod_body("digits-driver-0", version=3))
+    world.put_pod(pod_body("digits-driver-1", version=4))
+    world.put_pod(pod_body("digits-driver-2", version=9))
+    listed = [pod_body("digits-driver-1", version=6, phase="Running")]
+    world.keep_pods(KEY, listed, listed=7)
+    assert {pod.name: pod.phase for pod in world.pods(KEY)} == {
+        "digits-driver-1": "Running",
+        "digits-driver-2": "Pending",
+    }
+    world.keep_pods(("lab", "unknown"), [], listed=7)
+    assert world.size == 1
+
+
 def test_batches_of_an_earlier_experiment_of_that_name_are_not_shown() -> None:
     world = World()
     world.put_batch(batch_body(0, owner="uid-of-an-earlier-one"))

@@ -95,6 +95,14 @@ class Gateway:
         body["metadata"]["uid"] = batch.metadata.uid
         return await self._apply(body)
 
+    async def get_experiment(self, namespace: str, name: str) -> dict[str, Any]:
+        """An Experiment as it is now.
+
+        Raises:
+            NotFound: there is none.
+        """
+        return await self._request("GET", f"{_collection('Experiment', namespace)}/{name}")
+
     async def delete_experiment(self, experiment: Experiment) -> None:
         """Delete an Experiment, and with it everything that belongs to it."""
         metadata = experiment.metadata
@@ -132,6 +140,11 @@ class Gateway:
                     "delete it, or give the Experiment another name"
                 ) from None
             await self._apply(body)
+
+    async def list_pods(self, namespace: str, experiment: str) -> dict[str, Any]:
+        """The PodList of an Experiment."""
+        query = {"labelSelector": f"{EXPERIMENT_LABEL}={experiment}"}
+        return await self._request("GET", _collection("Pod", namespace), query=query)
 
     async def delete_pod(self, namespace: str, name: str, uid: str) -> None:
         """Delete a pod; nothing happens if it is gone."""
