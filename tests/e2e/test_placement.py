@@ -79,8 +79,7 @@ def test_an_experiment_waits_for_a_gpu_and_says_so_in_the_schedulers_words(
         ),
         "the condition says what is missing",
     )
-    assert condition["status"] == "False"
-    assert f"Insufficient {GPU}" in condition["message"]
+    assert (condition["status"], condition["reason"]) == ("False", "WaitingForExecutors")
     assert "nodes are available" in condition["message"]
 
 

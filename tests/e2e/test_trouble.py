@@ -17,34 +17,32 @@ SOON_S = 60
 def test_no_node_matches(namespace: Namespace, figure: Callable[[str], None]) -> None:
     template = {"nodeSelector": {"accelerator": "none-such"}}
     namespace.apply(experiment("nowhere", trials=2, template=template))
-    assert "didn't match Pod's node affinity/selector" in message(namespace, figure, "nowhere")
+    said(namespace, figure, "nowhere", "didn't match Pod's node affinity/selector")
 
 
 def test_the_image_is_missing(namespace: Namespace, figure: Callable[[str], None]) -> None:
     template = {"image": "docker.io/sparksweep/none-such:1", "imagePullPolicy": "Never"}
     namespace.apply(experiment("imageless", trials=2, template=template))
-    assert "ErrImageNeverPull" in message(namespace, figure, "imageless")
+    said(namespace, figure, "imageless", "ErrImageNeverPull")
 
 
 def test_the_quota_is_used_up(namespace: Namespace, figure: Callable[[str], None]) -> None:
     namespace.kubectl("create", "quota", "few", "--hard=pods=1")
     namespace.apply(experiment("bounded", trials=2))
-    assert "exceeded quota: few" in message(namespace, figure, "bounded")
+    said(namespace, figure, "bounded", "exceeded quota: few")
     namespace.kubectl("delete", "quota", "few")
     namespace.wait_until_finished("bounded")
     namespace.assert_complete("bounded", trials=2)
 
 
-def message(namespace: Namespace, figure: Callable[[str], None], name: str) -> str:
+def said(namespace: Namespace, figure: Callable[[str], None], name: str, expected: str) -> None:
+    """Wait until the Running condition has the expected words."""
     condition = namespace.wait_for(
         lambda: (
-            (found := namespace.condition(name, "Running")).get("reason") == "WaitingForExecutors"
-            and found
+            expected in (found := namespace.condition(name, "Running")).get("message", "") and found
         ),
-        "the condition says what is wrong",
+        f"the condition says {expected!r}",
         timeout_s=SOON_S,
     )
-    assert condition["status"] == "False"
-    text: str = condition["message"]
-    figure(f"{name}: {text}")
-    return text
+    assert (condition["status"], condition["reason"]) == ("False", "WaitingForExecutors")
+    figure(f"{name}: {condition['message']}")
