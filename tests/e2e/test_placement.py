@@ -73,8 +73,8 @@ def test_an_experiment_waits_for_a_gpu_and_says_so_in_the_schedulers_words(
     namespace.apply(experiment("waits", trials=2, template=template))
     condition = namespace.wait_for(
         lambda: (
-            (found := namespace.condition("waits", "Running")).get("reason")
-            == "WaitingForExecutors"
+            f"Insufficient {GPU}"
+            in (found := namespace.condition("waits", "Running")).get("message", "")
             and found
         ),
         "the condition says what is missing",
