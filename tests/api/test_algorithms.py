@@ -6,6 +6,7 @@ import pytest
 
 from sparksweep.api import Algorithm, AlgorithmName, AlgorithmSetting
 from sparksweep.api.algorithms import SETTINGS, check_settings, settings_of
+from sparksweep.api.evolution import evolution_settings
 from sparksweep.errors import InvalidExperiment
 
 
@@ -22,10 +23,9 @@ def test_settings_that_are_not_given_have_defaults() -> None:
     assert settings_of(algorithm(AlgorithmName.GRID)) == {}
     assert settings_of(algorithm(AlgorithmName.RANDOM)) == {"seed": 0}
     assert settings_of(algorithm(AlgorithmName.DIFFERENTIAL_EVOLUTION)) == {
-        "population": 10,
-        "generations": 10,
         "mutation": 0.5,
         "crossover": 0.7,
+        "mode": "asynchronous",
         "seed": 0,
     }
 
@@ -36,7 +36,11 @@ def test_katibs_random_state_is_the_seed() -> None:
 
 @pytest.mark.parametrize("name", SETTINGS)
 def test_defaults_are_values_that_could_be_given(name: AlgorithmName) -> None:
-    given = {key: str(setting.default) for key, setting in SETTINGS[name].items()}
+    given = {
+        key: str(setting.default)
+        for key, setting in SETTINGS[name].items()
+        if setting.default is not None
+    }
     assert settings_of(algorithm(name, **given)) == settings_of(algorithm(name))
 
 
@@ -52,9 +56,12 @@ def test_defaults_are_values_that_could_be_given(name: AlgorithmName) -> None:
         ("crossover", "0", 0.0),
         ("crossover", "1.0", 1.0),
         ("seed", "9223372036854775807", 2**63 - 1),
+        ("strategy", "rand1bin", "rand1bin"),
+        ("strategy", "adaptive", "adaptive"),
+        ("mode", "generational", "generational"),
     ],
 )
-def test_a_value_at_the_bound_is_taken(name: str, text: str, value: float) -> None:
+def test_a_value_at_the_bound_is_taken(name: str, text: str, value: float | str) -> None:
     taken = settings_of(algorithm(AlgorithmName.DIFFERENTIAL_EVOLUTION, **{name: text}))[name]
     assert taken == value
     assert type(taken) is type(value)
@@ -76,11 +83,40 @@ def test_a_value_at_the_bound_is_taken(name: str, text: str, value: float) -> No
         ("crossover", "0.1.0"),
         ("seed", "9223372036854775808"),
         ("seed", "9" * 256),
+        ("strategy", "rand2bin"),
+        ("strategy", ""),
+        ("mode", "Generational"),
     ],
 )
 def test_a_value_beyond_the_bound_is_refused(name: str, text: str) -> None:
     refused = algorithm(AlgorithmName.DIFFERENTIAL_EVOLUTION, **{name: text})
     (error,) = check_settings(refused)
     assert error.path == "spec.algorithm.algorithmSettings[0].value"
-    with pytest.raises(InvalidExperiment, match="is not a"):
+    with pytest.raises(InvalidExperiment, match="is not "):
         settings_of(refused)
+
+
+@pytest.mark.parametrize(
+    ("given", "most", "population", "trials", "strategy"),
+    [
+        ({}, None, None, 100, "adaptive"),
+        ({}, 40, None, None, "adaptive"),
+        ({"population": "6"}, 40, 6, None, "adaptive"),
+        ({"population": "6"}, None, 6, 60, "adaptive"),
+        ({"generations": "3"}, 40, 10, 30, "adaptive"),
+        ({"population": "6", "generations": "3"}, 400, 6, 18, "adaptive"),
+        ({"strategy": "rand1bin"}, None, None, 100, "rand1bin"),
+        ({"mode": "generational"}, 40, 10, 100, "rand1bin"),
+        ({"mode": "generational", "population": "6"}, None, 6, 60, "rand1bin"),
+        ({"mode": "generational", "strategy": "adaptive"}, None, 10, 100, "adaptive"),
+    ],
+)
+def test_what_is_absent_depends_on_what_is_given(
+    given: dict[str, str],
+    most: int | None,
+    population: int | None,
+    trials: int | None,
+    strategy: str,
+) -> None:
+    chosen = evolution_settings(algorithm(AlgorithmName.DIFFERENTIAL_EVOLUTION, **given), most)
+    assert (chosen.population, chosen.trials, chosen.strategy) == (population, trials, strategy)

@@ -5,7 +5,7 @@ What is written goes through JSON, as it does on a cluster and in a local run.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -29,7 +29,6 @@ from sparksweep.api import (
     TrialBatchSpec,
     TrialBatchStatus,
     TrialReason,
-    TrialSpec,
     TrialState,
     TrialStatus,
     TrialTemplate,
@@ -61,12 +60,16 @@ def experiment_of(
     *,
     points: int | None = 10,
     algorithm: AlgorithmName = AlgorithmName.GRID,
+    settings: Mapping[str, str] | None = None,
     retries: int = 0,
     objective: Objective | None = MAXIMIZE,
     uid: str | None = "uid-1",
     **spec: Any,
 ) -> Experiment:
-    """An Experiment over an int parameter with so many values; None: a continuous one."""
+    """An Experiment over an int parameter with so many values; None: a continuous one.
+
+    Unless `settings` are given, a search that draws has the seed 7.
+    """
     parameter = integers(points or 1)
     if points is None:
         parameter = Parameter(
@@ -74,14 +77,17 @@ def experiment_of(
             parameter_type=ParameterType.DOUBLE,
             feasible_space=FeasibleSpace(min="0", max="1"),
         )
-    settings = [AlgorithmSetting(name="seed", value="7")]
+    if settings is None:
+        settings = {} if algorithm is AlgorithmName.GRID else {"seed": "7"}
     return Experiment(
         metadata=ExperimentMeta(name="digits", namespace="lab", uid=uid, generation=1),
         spec=ExperimentSpec(
             objective=objective,
             algorithm=Algorithm(
                 algorithm_name=algorithm,
-                algorithm_settings=settings if algorithm is AlgorithmName.RANDOM else [],
+                algorithm_settings=[
+                    AlgorithmSetting(name=name, value=value) for name, value in settings.items()
+                ],
             ),
             parameters=[parameter],
             trial_template=TrialTemplate(function="train:training", max_retries=retries),
@@ -319,12 +325,10 @@ def _with_statuses(batch: TrialBatch, statuses: list[TrialStatus]) -> TrialBatch
 def world_of(experiment: Experiment, statuses: Sequence[TrialStatus]) -> World:
     """A world in which so many trials were made and became this."""
     world = World(experiment)
-    points = create(experiment.spec).propose([], len(statuses))
+    made = create(experiment.spec).propose([], len(statuses))
     for index, start in enumerate(range(0, len(statuses), limits.BATCH_TRIALS)):
         part = statuses[start : start + limits.BATCH_TRIALS]
-        trials = [
-            TrialSpec(number=status.number, parameters=points[status.number - 1]) for status in part
-        ]
+        trials = [made[status.number - 1] for status in part]
         batch = TrialBatch(
             metadata=ObjectMeta(name=batch_name("digits", index)),
             spec=TrialBatchSpec(experiment="digits", index=index, trials=trials),

@@ -233,13 +233,13 @@ def test_a_refused_function_fails_it_with_the_refusal() -> None:
     assert world.status.trials.stopped == world.status.trials.created == 9
 
 
-def test_an_algorithm_that_is_not_there_is_an_invalid_spec() -> None:
-    world = World(experiment_of(algorithm=AlgorithmName.DIFFERENTIAL_EVOLUTION))
+def test_a_space_that_the_algorithm_can_not_search_is_an_invalid_spec() -> None:
+    world = World(experiment_of(points=None))
     turn = world.turn()
     assert (turn.batches, turn.driver_wanted, turn.finished) == ((), False, True)
     assert world.reason("Accepted") == ("False", "InvalidSpec")
     assert world.reason("Failed") == ("True", "InvalidSpec")
-    assert "grid, random" in world.condition("Failed").message
+    assert "grid can't enumerate x" in world.condition("Failed").message
     assert world.ask().status == world.status
 
 

@@ -18,6 +18,7 @@ from sparksweep.api import (
     TrialStatus,
     limits,
 )
+from sparksweep.api.algorithms import EvolutionMode
 from sparksweep_operator.planner import DriverState
 from sparksweep_operator.search import create
 
@@ -37,7 +38,9 @@ class Histories(RuleBasedStateMachine):
         points=st.integers(1, 350) | st.none(),
         most=st.integers(1, 350),
         is_bounded=st.booleans(),
-        is_random=st.booleans(),
+        algorithm=st.sampled_from(AlgorithmName),
+        mode=st.sampled_from(EvolutionMode),
+        population=st.integers(4, 30),
         objective=st.sampled_from([None, MAXIMIZE, MINIMIZE]),
         goal=st.none() | st.sampled_from([-3.0, 0.5, 7.0]),
         most_failed=st.none() | st.integers(0, 20),
@@ -47,15 +50,20 @@ class Histories(RuleBasedStateMachine):
         suspend=st.booleans(),
     )
     def create(
-        self, points, most, is_bounded, is_random, objective, goal, most_failed, deadline,
+        self, points, most, is_bounded, algorithm, mode, population, objective, goal, most_failed, deadline,
         parallel, retries, suspend,
     ):  # fmt: skip
+        settings = None
+        if algorithm is AlgorithmName.DIFFERENTIAL_EVOLUTION:
+            settings = {"mode": mode.value, "population": f"{population}", "generations": "9"}
+            objective = objective or MAXIMIZE
+        elif algorithm is AlgorithmName.GRID:
+            points = points or 77
         self.world = World(
             experiment_of(
                 points=points,
-                algorithm=AlgorithmName.RANDOM
-                if is_random or points is None
-                else AlgorithmName.GRID,
+                algorithm=algorithm,
+                settings=settings,
                 max_trial_count=most if is_bounded or points is None else None,
                 objective=objective and objective.model_copy(update={"goal": goal}),
                 max_failed_trial_count=most_failed,
@@ -83,8 +91,17 @@ class Histories(RuleBasedStateMachine):
         world = self.world
         trials = world.trials
         assert [trial.number for trial in trials] == list(range(1, len(trials) + 1))
-        replayed = create(world.experiment.spec).propose([], len(trials))
-        assert [trial.spec.parameters for trial in trials] == replayed
+        algorithm = create(world.experiment.spec)
+        if algorithm.ignores_results:
+            assert [trial.spec for trial in trials] == algorithm.propose([], len(trials))
+        unfinished = [
+            trial.spec.lineage.split("of=")[0]
+            for trial in trials
+            if trial.spec.lineage and not trial.state.is_finished
+        ]
+        assert len(set(unfinished)) == len(unfinished), "two trials for one place"
+        drawn = [trial.spec.parameters["x"] for trial in trials]
+        assert len(set(drawn)) == len(drawn), "a point was tried twice"
         for batch in world.batches.values():
             assert 1 <= len(batch.spec.trials) <= limits.BATCH_TRIALS
         for trial in trials:

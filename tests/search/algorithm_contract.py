@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from search_spaces import any_spaces, spec_of, trials_with
 
-from sparksweep.api import ExperimentSpec, Parameter, ParameterType, TrialState
+from sparksweep.api import ExperimentSpec, Parameter, ParameterType, Trial, TrialSpec, TrialState
 from sparksweep_operator.search import Space, create
 from sparksweep_operator.search.base import Algorithm
 
@@ -40,26 +40,29 @@ class AlgorithmContract:
         """To be overridden where there is no seed, or where there are more settings."""
         return spec_of(parameters, self.name, seed=str(seed))
 
-    def finished(self, algorithm: Algorithm, count: int, *, chunk: int) -> list[dict[str, str]]:
-        """The first points when every trial succeeds before the next chunk is asked for."""
-        points: list[dict[str, str]] = []
-        while len(points) < count:
-            wanted = min(chunk, count - len(points))
-            more = algorithm.propose(trials_with(points, [TrialState.SUCCEEDED]), wanted)
+    def finished(self, algorithm: Algorithm, count: int, *, chunk: int) -> list[TrialSpec]:
+        """The first trials when every one succeeds before the next chunk is asked for."""
+        made: list[TrialSpec] = []
+        while len(made) < count:
+            wanted = min(chunk, count - len(made))
+            more = algorithm.propose(succeeded(made), wanted)
             assert len(more) <= wanted
+            assert [trial.number for trial in more] == [
+                len(made) + place for place in range(1, len(more) + 1)
+            ]
             if not more:
                 break
-            points += more
-        return points
+            made += more
+        return made
 
     @given(data=st.data())
     @examples(60)
     def test_every_point_is_in_bounds_and_parses_as_its_type(self, data: st.DataObject) -> None:
         parameters = data.draw(self.spaces)
         algorithm = create(self.spec(parameters, data.draw(self.seed)))
-        points = self.finished(algorithm, MOST, chunk=data.draw(st.integers(1, MOST)))
-        assert points, "a search makes at least one trial"
-        for point in points:
+        made = self.finished(algorithm, MOST, chunk=data.draw(st.integers(1, MOST)))
+        assert made, "a search makes at least one trial"
+        for point in (trial.parameters for trial in made):
             assert list(point) == [parameter.name for parameter in parameters]
             for parameter in parameters:
                 check_value(parameter, point[parameter.name])
@@ -69,13 +72,26 @@ class AlgorithmContract:
     def test_a_replay_from_any_trial_gives_the_same_next_ones(self, data: st.DataObject) -> None:
         spec = self.spec(data.draw(self.spaces), data.draw(self.seed))
         chunk = data.draw(st.integers(1, 10))
-        points = self.finished(create(spec), 4 * chunk, chunk=chunk)
-        start = data.draw(st.integers(0, 3)) * chunk
-        known = trials_with(points[:start], [TrialState.SUCCEEDED])
-        assert create(spec).propose(known, chunk) == points[start : start + chunk]
         algorithm = create(spec)
-        algorithm.propose([], 3)
-        assert algorithm.propose(known, chunk) == points[start : start + chunk]
+        made: list[TrialSpec] = []
+        answers = []
+        for _ in range(4):
+            answers.append((len(made), algorithm.propose(succeeded(made), chunk)))
+            made += answers[-1][1]
+        start, answer = data.draw(st.sampled_from(answers))
+        assert create(spec).propose(succeeded(made[:start]), chunk) == answer
+        assert algorithm.propose(succeeded(made[:start]), chunk) == answer
+
+    @given(data=st.data())
+    @examples(40)
+    def test_asking_twice_at_once_is_asking_for_as_many(self, data: st.DataObject) -> None:
+        algorithm = create(self.spec(data.draw(self.spaces), data.draw(self.seed)))
+        made = self.finished(algorithm, data.draw(st.integers(0, 30)), chunk=5)
+        known = succeeded(made)
+        more = algorithm.propose(known, 12)
+        cut = data.draw(st.integers(0, len(more)))
+        waiting = [*known, *trials_with(more[:cut])]
+        assert algorithm.propose(waiting, 12 - cut) == more[cut:]
 
     @given(data=st.data())
     @examples(30)
@@ -83,10 +99,10 @@ class AlgorithmContract:
         parameters = data.draw(self.spaces)
         size = Space(parameters).size
         algorithm = create(self.spec(parameters, data.draw(self.seed)))
-        points = self.finished(algorithm, MOST, chunk=data.draw(st.integers(1, MOST)))
+        made = self.finished(algorithm, MOST, chunk=data.draw(st.integers(1, MOST)))
         if size is not None:
-            distinct = {tuple(point.values()) for point in points}
-            assert len(distinct) == min(size, len(points))
+            distinct = {tuple(trial.parameters.values()) for trial in made}
+            assert len(distinct) == min(size, len(made))
 
     @given(data=st.data())
     @examples(30)
@@ -94,10 +110,10 @@ class AlgorithmContract:
         algorithm = create(self.spec(data.draw(self.spaces), data.draw(self.seed)))
         size = algorithm.size()
         count = MOST if size is None else min(size, MOST)
-        points = self.finished(algorithm, count, chunk=7)
-        assert len(points) == count
+        made = self.finished(algorithm, count, chunk=7)
+        assert len(made) == count
         if size == count:
-            assert algorithm.propose(trials_with(points, [TrialState.SUCCEEDED]), 5) == []
+            assert algorithm.propose(succeeded(made), 5) == []
 
     @given(data=st.data())
     @examples(30)
@@ -120,6 +136,10 @@ class AlgorithmContract:
         assert algorithm.propose(trials_with(at_once[:start], states), MOST) == (
             at_once[start:] + algorithm.propose(trials_with(at_once), start)
         )
+
+
+def succeeded(made: list[TrialSpec]) -> list[Trial]:
+    return trials_with(made, [TrialState.SUCCEEDED])
 
 
 def check_value(parameter: Parameter, text: str) -> None:

@@ -14,6 +14,8 @@ from sparksweep.api import (
     Distribution,
     ExperimentSpec,
     FeasibleSpace,
+    Objective,
+    ObjectiveType,
     Parameter,
     ParameterType,
     Trial,
@@ -51,6 +53,7 @@ def spec_of(
     parameters: Sequence[Parameter], algorithm: str = "grid", **settings: str
 ) -> ExperimentSpec:
     return ExperimentSpec(
+        objective=Objective(type=ObjectiveType.MINIMIZE, objective_metric_name="loss"),
         algorithm=Algorithm(
             algorithm_name=AlgorithmName(algorithm),
             algorithm_settings=[
@@ -62,22 +65,16 @@ def spec_of(
     )
 
 
-def trials_with(points: Sequence[dict[str, str]], states: Sequence[TrialState] = ()) -> list[Trial]:
-    """Trials 1, 2, ... with these parameters; the states are repeated as often as needed."""
+def trials_with(specs: Sequence[TrialSpec], states: Sequence[TrialState] = ()) -> list[Trial]:
+    """Trials that became these states, which are repeated as often as needed."""
     states = states or [TrialState.PENDING]
-    return [
-        Trial(
-            TrialSpec(number=number, parameters=point),
-            TrialStatus(
-                number=number,
-                state=states[number % len(states)],
-                metrics={"loss": 1 / number}
-                if states[number % len(states)] is TrialState.SUCCEEDED
-                else {},
-            ),
-        )
-        for number, point in enumerate(points, start=1)
-    ]
+    return [ended(spec, states[spec.number % len(states)], 1 / spec.number) for spec in specs]
+
+
+def ended(spec: TrialSpec, state: TrialState, loss: float) -> Trial:
+    """A trial in a state; one that succeeded has the loss."""
+    metrics = {"loss": loss} if state is TrialState.SUCCEEDED else {}
+    return Trial(spec, TrialStatus(number=spec.number, state=state, metrics=metrics))
 
 
 @st.composite

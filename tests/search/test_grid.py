@@ -24,7 +24,7 @@ class TestGrid(AlgorithmContract):
 
 def points(*parameters: Parameter, count: int = 1000) -> list[tuple[str, ...]]:
     algorithm = create(spec_of(parameters))
-    return [tuple(point.values()) for point in algorithm.propose([], count)]
+    return [tuple(trial.parameters.values()) for trial in algorithm.propose([], count)]
 
 
 def test_the_table_of_two_lists_is_numbered_row_by_row() -> None:
@@ -98,7 +98,11 @@ def test_values_of_a_list_stay_as_they_were_written() -> None:
 def test_after_a_gap_in_the_numbers_no_point_comes_twice() -> None:
     algorithm = create(spec_of([integer("x", 1, 10)]))
     trials = trials_with(algorithm.propose([], 4))
-    assert algorithm.propose(trials[2:], 2) == [{"x": "5"}, {"x": "6"}]
+    following = algorithm.propose(trials[2:], 2)
+    assert [(trial.number, trial.parameters) for trial in following] == [
+        (5, {"x": "5"}),
+        (6, {"x": "6"}),
+    ]
 
 
 def test_a_continuous_parameter_is_refused_by_name() -> None:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from search_spaces import discrete, double, integer, listed, spec_of, trials_with
 from statistical import chi_square_is_ordinary
 
-from sparksweep.api import Distribution, Parameter
+from sparksweep.api import Distribution, Parameter, TrialSpec
 from sparksweep_operator.search import create
 from sparksweep_operator.search.permutation import Permutation, uniforms
 
@@ -22,7 +22,7 @@ class TestRandom(AlgorithmContract):
 
 def draws(*parameters: Parameter, seed: int = 0, count: int = 100) -> list[tuple[str, ...]]:
     algorithm = create(spec_of(parameters, "random", seed=str(seed)))
-    return [tuple(point.values()) for point in algorithm.propose([], count)]
+    return [tuple(trial.parameters.values()) for trial in algorithm.propose([], count)]
 
 
 def test_the_seed_decides_and_its_default_is_zero() -> None:
@@ -30,7 +30,7 @@ def test_the_seed_decides_and_its_default_is_zero() -> None:
     assert draws(rate, seed=1) == draws(rate, seed=1)
     assert draws(rate, seed=1) != draws(rate, seed=2)
     unseeded = create(spec_of([rate], "random")).propose([], 100)
-    assert [tuple(point.values()) for point in unseeded] == draws(rate, seed=0)
+    assert [tuple(trial.parameters.values()) for trial in unseeded] == draws(rate, seed=0)
 
 
 def test_the_sequence_is_the_same_in_every_release() -> None:
@@ -78,10 +78,10 @@ def test_every_point_of_a_finite_space_is_equally_likely_at_every_place() -> Non
 def test_a_skewed_finite_space_is_drawn_by_its_distribution_and_then_used_up(chunk: int) -> None:
     parameter = integer("x", 1, 64, distribution=Distribution.LOG_UNIFORM)
     algorithm = create(spec_of([parameter], "random", seed="5"))
-    points: list[dict[str, str]] = []
-    while more := algorithm.propose(trials_with(points), chunk):
-        points += more
-    values = [int(point["x"]) for point in points]
+    made: list[TrialSpec] = []
+    while more := algorithm.propose(trials_with(made), chunk):
+        made += more
+    values = [int(trial.parameters["x"]) for trial in made]
     assert sorted(values) == list(range(1, 65))
     assert [(str(value),) for value in values] == draws(parameter, seed=5)
 

@@ -26,7 +26,7 @@ from search_spaces import (
 from statistical import chi_square_is_ordinary
 
 from sparksweep.api import AlgorithmName, Distribution, FeasibleSpace, Parameter, ParameterType
-from sparksweep_operator.search import Space, UnsupportedAlgorithm, create
+from sparksweep_operator.search import Space, create
 from sparksweep_operator.search.dimensions import Dimension, dimension_of
 from sparksweep_operator.search.permutation import uniforms
 from sparksweep_operator.search.scale import BELOW_ONE, Scale
@@ -233,9 +233,7 @@ def test_dimensions_are_abstract() -> None:
         Dimension()
 
 
-def test_an_algorithm_that_is_not_there_is_named_with_those_that_are() -> None:
-    spec = spec_of([double("x", "0", "1")], AlgorithmName.DIFFERENTIAL_EVOLUTION)
-    with pytest.raises(
-        UnsupportedAlgorithm, match=r"differential-evolution.*there are grid, random"
-    ):
-        create(spec)
+@pytest.mark.parametrize("name", AlgorithmName)
+def test_every_algorithm_of_the_api_is_there(name: AlgorithmName) -> None:
+    spec = spec_of([double("x", "0", "1", "0.1")], name)
+    assert len(create(spec).propose([], 4)) == 4

@@ -33,11 +33,7 @@ def _with_new_trials(view: Snapshot, batches: list[TrialBatch]) -> list[TrialBat
     count = _wanted(view)
     if count <= 0:
         return []
-    points = view.algorithm.propose(view.trials, count)
-    first = view.trials[-1].number + 1 if view.trials else 1
-    trials = [
-        TrialSpec(number=number, parameters=point) for number, point in enumerate(points, first)
-    ]
+    trials = view.algorithm.propose(view.trials, count)
     changed = []
     room = _room(batches[-1]) if batches else 0
     if room and trials:

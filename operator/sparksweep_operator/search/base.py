@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import ClassVar
 
-from sparksweep.api import ExperimentSpec, Trial
+from sparksweep.api import ExperimentSpec, Trial, TrialSpec
 from sparksweep.errors import SparksweepError
 
 
 class UnsupportedAlgorithm(SparksweepError):
-    """The algorithm has no implementation here, or none for this search space; the message says which there are."""
+    """The algorithm can't search this space; the message says what it needs."""
 
 
 class Algorithm(ABC):
@@ -44,8 +44,8 @@ class Algorithm(ABC):
         """How many trials the search would make if nothing else ended it; None when it would never end by itself."""
 
     @abstractmethod
-    def propose(self, trials: Sequence[Trial], count: int) -> list[dict[str, str]]:
-        """The parameters of the trials that follow `trials`, at most `count`.
+    def propose(self, trials: Sequence[Trial], count: int) -> list[TrialSpec]:
+        """The trials that follow `trials`, at most `count`, numbered on from the last one.
 
         Fewer only if the search has to wait for trials that have not ended, or has itself ended: when every trial has
         ended and the answer is empty, there will be no more.
@@ -62,3 +62,10 @@ def next_number(trials: Sequence[Trial]) -> int:
     After the highest number, not the count: if a batch was deleted by hand, no number comes twice.
     """
     return trials[-1].number + 1 if trials else 1
+
+
+def numbered(points: Iterable[dict[str, str]], first: int) -> list[TrialSpec]:
+    """The trials that try these points, one after the other, from a number on."""
+    return [
+        TrialSpec(number=number, parameters=point) for number, point in enumerate(points, first)
+    ]

@@ -42,6 +42,14 @@ class Dimension(ABC):
             ValueError: the value is not one of a list's.
         """
 
+    @abstractmethod
+    def interval(self, value: str) -> tuple[float, float]:
+        """The ends of the bucket that decodes to `value`; twice the same position where there are no buckets.
+
+        Raises:
+            ValueError: the value is not one of a list's.
+        """
+
 
 class Listed(Dimension):
     """A discrete or categorical parameter: the values as they were written, in that order.
@@ -66,10 +74,18 @@ class Listed(Dimension):
 
     def encode(self, value: str) -> float:
         """The centre of the value's bucket."""
+        return _centre(self._index(value), len(self._values))
+
+    def interval(self, value: str) -> tuple[float, float]:
+        """The value's bucket."""
+        index = self._index(value)
+        return index / len(self._values), (index + 1) / len(self._values)
+
+    def _index(self, value: str) -> int:
         index = self._indices.get(value)
         if index is None:
             raise ValueError(f"{value!r} is not one of {list(self._values)}")
-        return _centre(index, len(self._values))
+        return index
 
 
 class Stepped(Dimension):
@@ -94,11 +110,17 @@ class Stepped(Dimension):
 
     def encode(self, value: str) -> float:
         """The centre of the bucket of the nearest value."""
+        if self.is_uniform:
+            return _centre(self._ladder.index_of(value), self._size)
+        return min(sum(self.interval(value)) / 2, BELOW_ONE)
+
+    def interval(self, value: str) -> tuple[float, float]:
+        """The bucket of the nearest value."""
         index = self._ladder.index_of(value)
         if self.is_uniform:
-            return _centre(index, self._size)
-        edges = [self._scale.position(self._ladder.float_at(edge)) for edge in (index, index + 1)]
-        return min(sum(edges) / 2, BELOW_ONE)
+            return index / self._size, (index + 1) / self._size
+        low, high = (self._ladder.float_at(edge) for edge in (index, index + 1))
+        return self._scale.position(low), self._scale.position(high)
 
     def _index(self, position: float) -> int:
         if self.is_uniform:
@@ -128,6 +150,11 @@ class Continuous(Dimension):
         """The position whose quantile the value is, up to rounding."""
         bounded = min(max(float(value), self._scale.lower), self._scale.upper)
         return min(self._scale.position(bounded), BELOW_ONE)
+
+    def interval(self, value: str) -> tuple[float, float]:
+        """The value's position, twice."""
+        position = self.encode(value)
+        return position, position
 
 
 def dimension_of(parameter: Parameter) -> Dimension:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sparksweep.api import ExperimentSpec, Trial
-from sparksweep_operator.search.base import Algorithm, UnsupportedAlgorithm, next_number
+from sparksweep.api import ExperimentSpec, Trial, TrialSpec
+from sparksweep_operator.search.base import Algorithm, UnsupportedAlgorithm, next_number, numbered
 from sparksweep_operator.search.space import Space
 
 
@@ -32,7 +32,8 @@ class GridSearch(Algorithm):
         """The number of points, which may be astronomic."""
         return self._size
 
-    def propose(self, trials: Sequence[Trial], count: int) -> list[dict[str, str]]:
+    def propose(self, trials: Sequence[Trial], count: int) -> list[TrialSpec]:
         """The next points."""
-        first = next_number(trials) - 1
-        return [self._space.point(index) for index in range(first, min(first + count, self._size))]
+        first = next_number(trials)
+        indices = range(first - 1, min(first - 1 + count, self._size))
+        return numbered(map(self._space.point, indices), first)

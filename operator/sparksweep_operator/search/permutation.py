@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from hashlib import blake2b
 from random import Random
 
@@ -17,8 +17,18 @@ def uniforms(key: Sequence[int], count: int) -> list[float]:
 
     Random.random() is the one method whose sequence Python guarantees across versions.
     """
-    draw = Random(_hash(key)).random
+    draw = stream(key)
     return [draw() for _ in range(count)]
+
+
+def stream(key: Sequence[int]) -> Callable[[], float]:
+    """The same numbers, one at a call, without an end."""
+    return Random(_hash(key)).random
+
+
+def mixed(key: Sequence[int]) -> int:
+    """A key as one number, for what has room for one seed."""
+    return _hash(key)
 
 
 class Permutation:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from sparksweep.api import ExperimentSpec, Trial
+from sparksweep.api import ExperimentSpec, Trial, TrialSpec
 from sparksweep.api.algorithms import settings_of
-from sparksweep_operator.search.base import Algorithm, next_number
+from sparksweep_operator.search.base import Algorithm, next_number, numbered
 from sparksweep_operator.search.permutation import Permutation, uniforms
 from sparksweep_operator.search.space import Space
 
@@ -36,9 +36,12 @@ class RandomSearch(Algorithm):
         """The number of points of a finite space; None for any other."""
         return self._size
 
-    def propose(self, trials: Sequence[Trial], count: int) -> list[dict[str, str]]:
+    def propose(self, trials: Sequence[Trial], count: int) -> list[TrialSpec]:
         """The next draws."""
         first = next_number(trials)
+        return numbered(self._points(first, trials, count), first)
+
+    def _points(self, first: int, trials: Sequence[Trial], count: int) -> list[dict[str, str]]:
         if self._size is None or self._order is None:
             return [self._draw(number) for number in range(first, first + count)]
         numbers = range(first, min(first + count, self._size + 1))

@@ -7,6 +7,7 @@ import math
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 
 from sparksweep.api.search_spec import (
     NUMBER_PATTERN,
@@ -26,13 +27,17 @@ _INTEGER = re.compile(r"[+-]?[0-9]{1,20}")
 _DECIMAL = re.compile(NUMBER_PATTERN)
 
 
+Value = int | float | str
+
+
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """One setting: its default, what it may be in words, and how its text is read (None: not a value of it)."""
+    """One setting: what it may be in words, and how its text is read (None: not a value of it)."""
 
-    default: int | float
+    default: Value | None
+    """None: it has no value unless one is given."""
     range: str
-    read: Callable[[str], int | float | None]
+    read: Callable[[str], Value | None]
     alias: str | None = None
 
 
@@ -54,6 +59,32 @@ def _number(accepts: Callable[[float], bool]) -> Callable[[str], float | None]:
     return read
 
 
+def _one_of(kind: type[StrEnum]) -> Callable[[str], Value | None]:
+    return lambda text: text if text in set(kind) else None
+
+
+def _names(kind: type[StrEnum]) -> str:
+    return " or ".join(kind)
+
+
+class EvolutionMode(StrEnum):
+    """When differential evolution makes its next trials."""
+
+    ASYNCHRONOUS = "asynchronous"
+    """As soon as any trial has ended."""
+    GENERATIONAL = "generational"
+    """When all trials of a generation have ended."""
+
+
+class EvolutionStrategy(StrEnum):
+    """How differential evolution makes a trial from earlier ones."""
+
+    ADAPTIVE = "adaptive"
+    """current-to-pbest/1/bin; mutation and crossover follow what has succeeded."""
+    RAND_1_BIN = "rand1bin"
+    """The classic: rand/1/bin with mutation and crossover as they are set."""
+
+
 _SEED = Setting(0, "an integer from 0 to 2^63-1", _integer(0, MAX_SEED))
 # Katib calls a random search's seed random_state.
 _KATIB_SEED = Setting(_SEED.default, _SEED.range, _SEED.read, alias="random_state")
@@ -61,19 +92,23 @@ _KATIB_SEED = Setting(_SEED.default, _SEED.range, _SEED.read, alias="random_stat
 SETTINGS: Mapping[AlgorithmName, Mapping[str, Setting]] = {
     AlgorithmName.GRID: {},
     AlgorithmName.RANDOM: {"seed": _KATIB_SEED},
-    # Defaults of Hops' differential evolution. The population's lower bound is the method's own: a target and three
-    # others (Storn and Price, 1997).
+    # The population's lower bound is the method's own: a target and three others (Storn and Price, 1997). What the
+    # absent settings stand for depends on the others: see evolution_settings.
     AlgorithmName.DIFFERENTIAL_EVOLUTION: {
         "population": Setting(
-            10, f"an integer from 4 to {MAX_POPULATION:,}", _integer(4, MAX_POPULATION)
+            None, f"an integer from 4 to {MAX_POPULATION:,}", _integer(4, MAX_POPULATION)
         ),
         "generations": Setting(
-            10, f"an integer from 1 to {MAX_GENERATIONS:,}", _integer(1, MAX_GENERATIONS)
+            None, f"an integer from 1 to {MAX_GENERATIONS:,}", _integer(1, MAX_GENERATIONS)
         ),
         "mutation": Setting(
             0.5, "a number above 0 and up to 2", _number(lambda value: 0 < value <= 2)
         ),
         "crossover": Setting(0.7, "a number from 0 to 1", _number(lambda value: 0 <= value <= 1)),
+        "strategy": Setting(None, _names(EvolutionStrategy), _one_of(EvolutionStrategy)),
+        "mode": Setting(
+            EvolutionMode.ASYNCHRONOUS.value, _names(EvolutionMode), _one_of(EvolutionMode)
+        ),
         "seed": _SEED,
     },
 }
@@ -84,8 +119,8 @@ def check_settings(algorithm: Algorithm) -> list[FieldError]:
     return _read(algorithm)[1]
 
 
-def settings_of(algorithm: Algorithm) -> Mapping[str, int | float]:
-    """Every setting of the algorithm by its name, the defaults filled in.
+def settings_of(algorithm: Algorithm) -> Mapping[str, Value]:
+    """Every setting of the algorithm that has a value, by its name, the defaults filled in.
 
     Raises:
         InvalidExperiment: the settings were not checked before.
@@ -96,11 +131,13 @@ def settings_of(algorithm: Algorithm) -> Mapping[str, int | float]:
     return values
 
 
-def _read(algorithm: Algorithm) -> tuple[dict[str, int | float], list[FieldError]]:
+def _read(algorithm: Algorithm) -> tuple[dict[str, Value], list[FieldError]]:
     settings = SETTINGS[algorithm.algorithm_name]
     names = {setting.alias: name for name, setting in settings.items() if setting.alias}
     names |= {name: name for name in settings}
-    values = {name: setting.default for name, setting in settings.items()}
+    values = {
+        name: setting.default for name, setting in settings.items() if setting.default is not None
+    }
     errors = []
     given: dict[str, str] = {}
     for index, item in enumerate(algorithm.algorithm_settings):

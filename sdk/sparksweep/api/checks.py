@@ -10,9 +10,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from sparksweep.api import limits
-from sparksweep.api.algorithms import check_settings, settings_of
+from sparksweep.api.algorithms import check_settings
 from sparksweep.api.checks_search import check_objective, check_parameters, grid_points, readable
 from sparksweep.api.checks_template import check_template
+from sparksweep.api.evolution import evolution_settings
 from sparksweep.api.experiment import ExperimentSpec
 from sparksweep.api.search_spec import (
     Algorithm,
@@ -173,8 +174,7 @@ def _size(parts: Parts, algorithm: Algorithm) -> Iterator[FieldError]:
             size = grid_points(parts.known_parameters or ())
             what = "the grid has {} points"
         case AlgorithmName.DIFFERENTIAL_EVOLUTION:
-            settings = settings_of(algorithm)
-            size = int(settings["population"] * settings["generations"])
+            size = evolution_settings(algorithm, None).trials
             what = "population times generations is {} trials"
         case AlgorithmName.RANDOM:
             return

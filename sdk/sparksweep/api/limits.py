@@ -25,6 +25,8 @@ TRIALS = 1_000_000
 """Trials of an Experiment."""
 BATCH_TRIALS = 100
 """Trials of one TrialBatch, which keeps the object below 100 kB for ordinary parameters."""
+LINEAGE = 128
+"""Characters of what the search notes of a trial."""
 COMMAND = 256
 """Words of a command."""
 WORD = 4096

@@ -28,6 +28,8 @@ class TrialSpec(Model):
     """Number of the trial in its Experiment, from 1."""
     parameters: Parameters
     """Value of each parameter, as text."""
+    lineage: Annotated[str | None, Field(max_length=limits.LINEAGE)] = None
+    """What the search has to know of the trial later, in its own words: how differential evolution came to it."""
 
 
 class Stop(Model):

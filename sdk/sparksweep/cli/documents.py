@@ -51,10 +51,7 @@ def render(file: Path, trials: int) -> None:
     if trials:
         limit = min(trials, experiment.spec.max_trial_count or trials)
         proposed = create(experiment.spec).propose([], limit)
-        rows = [
-            {"number": number, "parameters": parameters}
-            for number, parameters in enumerate(proposed, start=1)
-        ]
+        rows = [trial.to_dict() for trial in proposed]
         click.echo("---")
         click.echo(dump_yaml({"trials": rows}), nl=False)
 

@@ -1,0 +1,124 @@
+"""Differential evolution: trials are made from the differences of earlier ones, and the better one stays.
+
+How a trial is made is in evolution_strategies.py, how the population is read from the trials in
+evolution_population.py, and what a trial's record keeps in lineage.py. Here is when which place of the population gets
+its next trial, and that no point is tried twice.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice
+
+from sparksweep.api import ExperimentSpec, Trial, TrialSpec
+from sparksweep.api.algorithms import EvolutionMode, EvolutionStrategy
+from sparksweep.api.evolution import evolution_settings
+from sparksweep_operator.search.base import Algorithm, UnsupportedAlgorithm, next_number
+from sparksweep_operator.search.evolution_making import Laboratory, Maker
+from sparksweep_operator.search.evolution_population import (
+    Population,
+    costs_by,
+    newest_population,
+)
+from sparksweep_operator.search.evolution_strategies import Adaptive, RandOneBin, Strategy
+from sparksweep_operator.search.lineage import Rates
+
+_STRATEGIES: Mapping[EvolutionStrategy, type[Strategy]] = {
+    EvolutionStrategy.ADAPTIVE: Adaptive,
+    EvolutionStrategy.RAND_1_BIN: RandOneBin,
+}
+DEPTH = 4
+"""Sizes of the population in ended trials that successes are learnt from; if none improved, the search starts anew."""
+
+
+class DifferentialEvolution(Algorithm):
+    """Trial n is a function of the seed and of what the trials before it became.
+
+    In generational mode it is one of the earlier generations alone: the sequence is the same however the trials of a
+    generation end, and however many are asked for at once. In asynchronous mode it depends on which trials had ended
+    when it was made; there is at most one unfinished trial for each place of the population, and when the population
+    has come to rest another one starts.
+    """
+
+    def __init__(self, spec: ExperimentSpec) -> None:
+        if spec.objective is None:
+            raise UnsupportedAlgorithm("differential-evolution needs an objective.")
+        settings = evolution_settings(spec.algorithm, spec.max_trial_count)
+        self._tools = Laboratory(
+            spec.parameters,
+            _STRATEGIES[settings.strategy],
+            rates=Rates(settings.mutation, settings.crossover),
+            seed=settings.seed,
+        )
+        self._cost_of = costs_by(spec.objective)
+        self._is_generational = settings.mode is EvolutionMode.GENERATIONAL
+        self._size = _least(settings.trials, self._tools.space.size)
+        self._population = settings.population or _population(
+            len(spec.parameters),
+            _least(self._size, spec.max_trial_count),
+            spec.parallel_trial_count,
+        )
+
+    def size(self) -> int | None:
+        """Population times generations, or the points of a finite space if there are fewer; None: maxTrialCount says."""
+        return self._size
+
+    def propose(self, trials: Sequence[Trial], count: int) -> list[TrialSpec]:
+        """The next ones, for the places of the population that are free, in turn."""
+        first = next_number(trials)
+        most = count if self._size is None else min(count, self._size + 1 - first)
+        if most <= 0:
+            return []
+        population = self._before(first, trials) if self._is_generational else self._now(trials)
+        if population is None:
+            return []
+        maker = Maker(self._tools, population, trials)
+        places = islice(self._places(population, first), most)
+        return [maker.trial(number, place) for number, place in enumerate(places, first)]
+
+    def _before(self, number: int, trials: Sequence[Trial]) -> Population | None:
+        """The population before a trial's generation; None while an earlier generation has unfinished trials."""
+        generation = (number - 1) // self._population
+        end = len(trials)
+        while end and trials[end - 1].number > generation * self._population:
+            end -= 1
+        earlier = trials[:end]
+        if not all(trial.state.is_finished for trial in earlier[-self._population :]):
+            return None
+        found = newest_population(earlier, self._cost_of, depth=DEPTH)
+        return found or Population(restart=0, size=self._population)
+
+    def _now(self, trials: Sequence[Trial]) -> Population:
+        found = newest_population(trials, self._cost_of, depth=DEPTH)
+        if found is None:
+            return Population(restart=0, size=self._population)
+        if found.is_at_rest(DEPTH):
+            return Population(restart=found.restart + 1, size=self._population)
+        found.size = max(found.size, self._population)
+        return found
+
+    def _places(self, population: Population, first: int) -> Iterator[int]:
+        """The free places in turn. Each place gets its first trial before any gets its second."""
+        size = population.size
+        if self._is_generational:
+            yield from range((first - 1) % size, size)
+            return
+        begun = population.begun
+        yield from range(begun, size)
+        start = population.last + 1 if begun == size else 0
+        for place in range(start, start + size):
+            if place % size not in population.busy and place % size < begun:
+                yield place % size
+
+
+def _least(*bounds: int | None) -> int | None:
+    return min((bound for bound in bounds if bound is not None), default=None)
+
+
+def _population(dimensions: int, budget: int | None, parallel: int) -> int:
+    """How many places there are when the settings leave it open."""
+    usual = 4 + 3 * math.log(dimensions)
+    if budget is not None:
+        usual = min(usual, budget / 4)
+    return max(4, round(usual), math.ceil(1.25 * parallel))

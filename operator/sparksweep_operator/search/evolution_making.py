@@ -1,0 +1,123 @@
+"""One trial of differential evolution: the first of its place, a child of the one that holds it, or a drawn point.
+
+Whatever it is, no point is tried that was tried before while there are others.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from sparksweep.api import Parameter, Trial, TrialSpec
+from sparksweep_operator.search.cube import Cube, Genotype
+from sparksweep_operator.search.evolution_population import Member, Population
+from sparksweep_operator.search.evolution_strategies import Material, Strategy
+from sparksweep_operator.search.lineage import Lineage, Rates
+from sparksweep_operator.search.permutation import Permutation, mixed, stream, uniforms
+from sparksweep_operator.search.space import Space
+
+_CHILDREN = 20
+"""Children that are made for one trial while each was tried before; then points are drawn from the whole space."""
+_DRAWS = 100
+"""Points that are drawn; then the rest of a finite space follows in a random order."""
+_RECENT = 1000
+"""Trials that a new one is compared with in a continuous space, where a point comes again only by a rounding error."""
+_BUCKETS, _ORDER, _REST = -1, -2, -3
+"""What else is drawn, beside the children of a trial and the points that take their place."""
+
+Candidate = tuple[dict[str, str], Rates | None]
+"""A point, and the rates that it was made with, if it is somebody's child."""
+
+
+class Laboratory:
+    """What the trials of one search are made with."""
+
+    def __init__(
+        self, parameters: Sequence[Parameter], strategy: type[Strategy], *, rates: Rates, seed: int
+    ) -> None:
+        self.cube = Cube(parameters)
+        self.space = Space(parameters)
+        self.strategy = strategy(self.cube, rates)
+        self.seed = seed
+
+
+class Maker:
+    """Makes trials for one population, none like one of `trials`, and none like another."""
+
+    def __init__(self, tools: Laboratory, population: Population, trials: Sequence[Trial]) -> None:
+        self._tools = tools
+        self._population = population
+        self._ranked = population.ranked()
+        compared = trials if tools.cube.has_buckets else trials[-_RECENT:]
+        self._tried: list[Mapping[str, str]] = [trial.spec.parameters for trial in compared]
+        self._genotypes: dict[int, Genotype] = {}
+
+    def trial(self, number: int, place: int) -> TrialSpec:
+        """The trial of a number, for a place of the population."""
+        holder = self._population.members.get(place)
+        point, rates = self._first_new(self._candidates(number, place, holder))
+        self._tried.append(point)
+        lineage = Lineage(
+            restart=self._population.restart,
+            target=place,
+            size=self._population.size,
+            parent=holder.number if holder else None,
+            rates=rates,
+        )
+        return TrialSpec(number=number, parameters=point, lineage=str(lineage))
+
+    def _first_new(self, candidates: Iterator[Candidate]) -> Candidate:
+        for candidate in candidates:
+            if candidate[0] not in self._tried:
+                return candidate
+        # A range between neighbouring floats is a continuum of few values; any other search would repeat them too.
+        return candidate
+
+    def _candidates(self, number: int, place: int, holder: Member | None) -> Iterator[Candidate]:
+        """Points to try, the best ones to try first."""
+        tools = self._tools
+        if holder is None:
+            yield tools.cube.decode(self._first(place)), None
+        elif len(self._ranked) > tools.strategy.donors:
+            for attempt in range(_CHILDREN):
+                yield self._child((tools.seed, number, attempt), holder)
+        for attempt in range(_CHILDREN, _CHILDREN + _DRAWS):
+            draws = uniforms((tools.seed, number, attempt), len(tools.cube))
+            yield tools.space.decode(draws), None
+        if tools.space.size is not None:
+            order = Permutation(tools.space.size, seed=mixed((tools.seed, _REST)))
+            for rank in range(tools.space.size):
+                yield tools.space.point(order[rank]), None
+
+    def _child(self, key: tuple[int, ...], holder: Member) -> Candidate:
+        draw = stream(key)
+        # From a member that failed nothing is taken over.
+        parent = (
+            holder if holder.cost is not None else self._ranked[int(draw() * len(self._ranked))]
+        )
+        strategy = self._tools.strategy
+        rates = strategy.rates(self._population.successes, draw).rounded()
+        material = Material(parent, self._ranked, self._population.successes, self._genotype)
+        return self._tools.cube.decode(strategy.child(material, rates, draw)), rates
+
+    def _first(self, place: int) -> Genotype:
+        """A place's first point: of each parameter's range, cut into as many parts as there are places, each one's own.
+
+        M. D. McKay, R. J. Beckman, W. J. Conover, "A Comparison of Three Methods for Selecting Values of Input
+        Variables in the Analysis of Output from a Computer Code", Technometrics 21(2), 1979: Latin hypercube sampling.
+        """
+        size, restart = self._population.size, self._population.restart
+        keys = [
+            (self._tools.seed, _ORDER, restart, column) for column in range(len(self._tools.cube))
+        ]
+        within = uniforms((self._tools.seed, _ORDER, restart, size, place), len(keys))
+        return [
+            (Permutation(size, seed=mixed(key))[place] + part) / size
+            for key, part in zip(keys, within, strict=True)
+        ]
+
+    def _genotype(self, member: Member) -> Genotype:
+        known = self._genotypes.get(member.number)
+        if known is None:
+            key = (self._tools.seed, _BUCKETS, member.number)
+            known = self._genotypes[member.number] = self._tools.cube.encode(member.point, key)
+        return known
