@@ -13,6 +13,8 @@ from sparksweep.api import ConditionType, ExperimentStatus, TrialBatch, TrialSta
 
 MOST_FAILURES = 10
 """Failed trials of an experiment that get an event of their own."""
+FIRST_BATCHES = 5
+"""Batches that get an event each; later ones get one for every ten."""
 MESSAGE = 1024
 """Characters of an event's message; the API server takes no more."""
 
@@ -62,7 +64,10 @@ def _started(before: ExperimentStatus, after: ExperimentStatus) -> Iterator[Even
         yield Event("Normal", "Started", f"The experiment has started: {trials}.")
 
 
-def _batches(new: Sequence[TrialBatch]) -> Iterator[Event]:
+def _batches(created: Sequence[TrialBatch]) -> Iterator[Event]:
+    new = [
+        batch for batch in created if batch.spec.index < FIRST_BATCHES or batch.spec.index % 10 == 0
+    ]
     if not new:
         return
     numbers = [trial.number for batch in new for trial in batch.spec.trials]

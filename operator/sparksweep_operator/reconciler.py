@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 from sparksweep.api import Experiment, ExperimentStatus, TrialBatch
@@ -27,6 +27,8 @@ log = logging.getLogger(__name__)
 
 STATUS_INTERVAL = timedelta(seconds=1)
 """An Experiment's status is written at most this often."""
+PROGRESS_INTERVAL = timedelta(seconds=2)
+"""And this often when nothing has changed but how far the trials are."""
 LOOK_AGAIN = timedelta(seconds=10)
 """How soon to look again at what is expected to change by itself."""
 REFRESH_AFTER = timedelta(seconds=50)
@@ -52,6 +54,10 @@ class Memory:
     probed: datetime | None = None
     refusal: str = ""
     """What the API server says to another executor."""
+    wrote: datetime | None = None
+    """When the status was written last."""
+    untold: list[TrialBatch] = field(default_factory=list)
+    """The batches created since then."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,18 +196,22 @@ class Reconciler:
         memory: Memory,
     ) -> Turn:
         before = experiment.status or ExperimentStatus()
-        created = await self._write_batches(planned.batches, batches)
-        wrote = planned.status != before
+        memory.untold += await self._write_batches(planned.batches, batches)
+        wait = status_wait(before, planned.status, memory, self._clock())
+        wrote = planned.status != before and not wait
         if wrote:
             body = await self._gateway.apply_status(experiment, planned.status)
             self._world.put_experiment(body)
-        await self._post(experiment, events_between(before, planned.status, created))
+            memory.wrote = self._clock()
+            created, memory.untold = memory.untold, []
+            await self._post(experiment, events_between(before, planned.status, created))
         told = memory.trouble
         await self._settle_driver(experiment, planned, situation, memory)
         if planned.expired:
             log.info("deleting %s: its ttl is over", experiment.metadata.name)
             await self._gateway.delete_experiment(experiment)
-        return Turn(wrote, _again_after(planned, situation, memory, told=told))
+        again = _again_after(planned, situation, memory, told=told)
+        return Turn(wrote, min(again or wait, wait) if wait else again)
 
     async def _write_batches(
         self, wanted: Sequence[TrialBatch], known: Sequence[TrialBatch]
@@ -259,6 +269,17 @@ class Reconciler:
             except KubeError as error:
                 # Events are for people; nothing depends on them.
                 log.warning("event %s of %s is lost: %s", event.reason, name, error)
+
+
+def status_wait(
+    before: ExperimentStatus, after: ExperimentStatus, memory: Memory, now: datetime
+) -> timedelta:
+    """How long the status may wait to be written: while it says no more than that trials go on."""
+    progress = ("trials", "progress", "best_trial", "recent_trials")
+    same = {name: getattr(before, name) for name in progress}
+    if memory.wrote is None or after == before or after.model_copy(update=same) != before:
+        return timedelta(0)
+    return max(timedelta(0), memory.wrote + PROGRESS_INTERVAL - now)
 
 
 def _document(body: Body) -> dict[str, object]:

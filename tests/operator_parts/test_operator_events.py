@@ -73,6 +73,14 @@ def test_batches_of_one_step_make_one_event() -> None:
     ]
 
 
+def test_of_many_batches_the_first_ones_are_told_and_then_one_in_ten() -> None:
+    trials = [TrialSpec(number=1, parameters={"x": "1"})]
+    told_of = [
+        index for index in range(30) if events_between(EMPTY, EMPTY, [batch(index, trials=trials)])
+    ]
+    assert told_of == [0, 1, 2, 3, 4, 10, 20]
+
+
 def test_a_failed_trial_is_told_with_its_reason_once() -> None:
     before = ExperimentStatus(recent_trials=failed(3), trials=TrialCounts(failed=1))
     after = ExperimentStatus(recent_trials=failed(3, 5), trials=TrialCounts(failed=2))

@@ -1,0 +1,47 @@
+"""How often an Experiment's status is written: what has happened at once, how far the trials are less often."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from sparksweep.api import (
+    Condition,
+    ConditionType,
+    ExperimentStatus,
+    TrialCounts,
+)
+from sparksweep_operator.reconciler import PROGRESS_INTERVAL, Memory, status_wait
+
+NOW = datetime(2026, 11, 25, 12, tzinfo=UTC)
+RUNNING = Condition(
+    type=ConditionType.RUNNING, status="True", reason="TrialsRunning", last_transition_time=NOW
+)
+BEFORE = ExperimentStatus(progress="1/9", conditions=[RUNNING], trials=TrialCounts(created=9))
+FURTHER = BEFORE.model_copy(update={"progress": "2/9", "trials": TrialCounts(created=10)})
+ENDED = FURTHER.model_copy(update={"completion_time": NOW})
+
+
+@pytest.mark.parametrize("seconds", [0.0, 0.5, 1.9])
+def test_progress_waits_until_the_last_write_is_long_enough_ago(seconds: float) -> None:
+    wrote = Memory(wrote=NOW - timedelta(seconds=seconds))
+    assert status_wait(BEFORE, FURTHER, wrote, NOW) == PROGRESS_INTERVAL - timedelta(
+        seconds=seconds
+    )
+
+
+def test_progress_is_written_at_once_when_nothing_was_for_a_while() -> None:
+    assert not status_wait(BEFORE, FURTHER, Memory(), NOW)
+    assert not status_wait(BEFORE, FURTHER, Memory(wrote=NOW - PROGRESS_INTERVAL), NOW)
+
+
+def test_what_is_more_than_progress_does_not_wait() -> None:
+    assert not status_wait(BEFORE, ENDED, Memory(wrote=NOW), NOW)
+    held = RUNNING.model_copy(update={"status": "False"})
+    stopped = FURTHER.model_copy(update={"conditions": [held]})
+    assert not status_wait(BEFORE, stopped, Memory(wrote=NOW), NOW)
+
+
+def test_nothing_new_waits_for_nothing() -> None:
+    assert not status_wait(BEFORE, BEFORE, Memory(wrote=NOW), NOW)
