@@ -6,7 +6,6 @@ import argparse
 import asyncio
 import logging
 import os
-import signal
 import sys
 from collections.abc import Sequence
 
@@ -35,16 +34,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     _set_up_logs(options.log_format, options.log_level)
     settings = Settings.from_environment(os.environ)
     logging.getLogger("sparksweep_operator").info("starting with %s, from %s*", settings, PREFIX)
-    asyncio.run(_serve(settings, options.namespace, options.liveness))
+    # kopf ends on the signals. To also give it an event of ours would cost each end the 5 s it waits for whoever waits.
+    operator = run_operator(settings, namespaces=options.namespace, liveness=options.liveness)
+    asyncio.run(operator)
     return 0
-
-
-async def _serve(settings: Settings, namespaces: Sequence[str], liveness: str) -> None:
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
-    await run_operator(settings, namespaces=namespaces, liveness=liveness, stop=stop)
 
 
 def _set_up_logs(form: str, level: str) -> None:

@@ -26,9 +26,13 @@ PODS = ("", "v1", "pods")
 
 
 async def run_operator(
-    settings: Settings, *, namespaces: Sequence[str], liveness: str | None, stop: asyncio.Event
+    settings: Settings,
+    *,
+    namespaces: Sequence[str],
+    liveness: str | None,
+    stop: asyncio.Event | None = None,
 ) -> None:
-    """Run until `stop` is set.
+    """Run until SIGTERM or SIGINT in the main thread, or until `stop` is set.
 
     Args:
         settings: what to start drivers with.

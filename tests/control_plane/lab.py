@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import itertools
 import json
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ from typing import Any
 from kube_api import Document, KubeApi, Refused
 
 from cluster.client import Cluster
+from sparksweep.api import limits
 
 EXPERIMENT_LABEL = "sparksweep.dev/experiment"
 ROLE = "sparksweep.dev/role"
@@ -92,6 +92,7 @@ class Lab:
         text = (INSTALL / "driver-rbac.yaml").read_text().replace("NAMESPACE", name)
         cluster.apply(text)
         self.driver_api = KubeApi(cluster.kubeconfig_as("sparksweep-driver", name), name)
+        self._finished: dict[str, int] = {}
         self.began = self.api.version("experiments")
         self.audit_from = cluster.audit_size() if cluster.layout else 0
 
@@ -231,9 +232,12 @@ class Lab:
 
     def play(self, name: str = "digits", *, most: int | None = None) -> int:
         """Finish the trials that wait, as the newest driver would; how many that were."""
-        drivers = self.driver_names(name)
-        played = 0
-        for batch in self.batches(name) if drivers else []:
+        drivers = self.drivers(name)
+        if not drivers:
+            return 0
+        driver, played = drivers[-1]["metadata"]["name"], 0
+        owner = drivers[-1]["metadata"]["ownerReferences"][0]["uid"]
+        for batch in self._unfinished_batches(name, owner):
             known = {item["number"] for item in batch.get("status", {}).get("trials", []) if item["state"] in FINISHED}  # fmt: skip
             waiting = [item for item in batch["spec"]["trials"] if item["number"] not in known]
             stop = batch["spec"].get("stop")
@@ -244,9 +248,21 @@ class Lab:
                 chosen = [item for number, item in enumerate(waiting) if number < room]
                 trials = [succeeded(item) for item in chosen]
             if trials:
-                self.report(batch, trials, driver=drivers[-1])
+                self.report(batch, trials, driver=driver)
                 played += len(trials)
         return played
+
+    def _unfinished_batches(self, name: str, owner: str) -> Iterator[Document]:
+        """Without those at the beginning that were finished before: a large experiment has many."""
+        index = self._finished.get(owner, 0)
+        while batch := self.api.find("trialbatches", f"{name}-{index:05d}"):
+            if batch["metadata"]["ownerReferences"][0]["uid"] == owner:
+                ended = [item for item in batch.get("status", {}).get("trials", []) if item["state"] in FINISHED]  # fmt: skip
+                if len(ended) < limits.BATCH_TRIALS:
+                    yield batch
+                elif self._finished.get(owner, 0) == index:
+                    self._finished[owner] = index + 1
+            index += 1
 
     def play_to_the_end(self, name: str = "digits", timeout_s: float = 40) -> Document:
         """Play until the experiment is finished; its status."""
@@ -328,6 +344,3 @@ def stopped(number: int, stop: Document) -> Document:
         "message": stop.get("message", ""),
         "completionTime": now(),
     }
-
-
-NUMBERS = itertools.count()

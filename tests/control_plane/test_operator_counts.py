@@ -21,9 +21,9 @@ def passes(seconds: float) -> Iterator[None]:
         yield
 
 
-def size_of(lab: Lab) -> tuple[int, int]:
+def size_of(lab: Lab, name: str) -> tuple[int, int]:
     """Bytes of the Experiment as it is stored, and of its status alone."""
-    body = lab.api.get("experiments", "digits")
+    body = lab.api.get("experiments", name)
     return len(json.dumps(body, separators=(",", ":"))), len(json.dumps(body["status"]))
 
 
@@ -132,14 +132,15 @@ def test_a_thousand_trials_take_few_writes(lab: Lab, capsys: pytest.CaptureFixtu
 
 def finished_batch(lab: Lab, owner: Document, index: int) -> None:
     """A hundred trials that have succeeded, as operator and driver leave them."""
+    name = owner["metadata"]["name"]
     metadata = {
-        "name": f"digits-{index:05d}",
-        "labels": {EXPERIMENT_LABEL: "digits"},
+        "name": f"{name}-{index:05d}",
+        "labels": {EXPERIMENT_LABEL: name},
         "ownerReferences": [
             {
                 "apiVersion": owner["apiVersion"],
                 "kind": owner["kind"],
-                "name": "digits",
+                "name": name,
                 "uid": owner["metadata"]["uid"],
                 "controller": True,
                 "blockOwnerDeletion": True,
@@ -148,12 +149,12 @@ def finished_batch(lab: Lab, owner: Document, index: int) -> None:
     }
     first = 100 * index + 1
     trials = [{"number": n, "parameters": {"x": str(n)}} for n in range(first, first + 100)]
-    spec = {"experiment": "digits", "index": index, "trials": trials, "parallelTrialCount": 8}
+    spec = {"experiment": name, "index": index, "trials": trials, "parallelTrialCount": 8}
     batch = {"apiVersion": owner["apiVersion"], "kind": "TrialBatch", "metadata": metadata, "spec": spec}  # fmt: skip
     lab.report(
         lab.api.create("trialbatches", batch),
         [succeeded(trial) for trial in trials],
-        driver="digits-driver-0",
+        driver=f"{name}-driver-0",
     )
 
 
@@ -161,19 +162,17 @@ def test_the_experiment_is_as_large_with_ten_trials_as_with_ten_thousand(
     lab: Lab, capsys: pytest.CaptureFixture[str]
 ) -> None:
     sizes = {}
-    for trials in (10, 10_000):
-        created = lab.create(trials=trials, parallelTrialCount=8, suspend=True)
-        lab.wait_for_condition("Suspended")
+    for name, trials in (("digits", 10), ("bigger", 10_000)):
+        created = lab.create(name=name, trials=trials, parallelTrialCount=8, suspend=True)
+        lab.wait_for_condition("Suspended", name=name)
         # All but the last hundred are there at once, as the operator makes a hundred in a second.
         for index in range((trials - 1) // 100):
             finished_batch(lab, created, index)
-        lab.change(suspend=False)
-        lab.wait_for_driver(number=0 if trials == 10 else 1)
-        status = lab.play_to_the_end(timeout_s=60)
+        lab.change(name, suspend=False)
+        lab.wait_for_driver(name, number=0 if trials == 10 else 1)
+        status = lab.play_to_the_end(name, timeout_s=60)
         assert status["trials"]["succeeded"] == trials
-        sizes[trials] = size_of(lab)
-        lab.api.delete("experiments", "digits")
-        lab.wait(lambda: not lab.left(), "nothing is left", timeout_s=60)
+        sizes[trials] = size_of(lab, name)
     with capsys.disabled():
         print(f"\nbytes of the Experiment and of its status: {sizes}")  # noqa: T201
     small, large = sizes[10], sizes[10_000]
