@@ -83,6 +83,46 @@ def test_twice_as_many_trials_wait_as_there_are_slots_in_full_batches(parallel: 
             world.end(slot, 1.0)
 
 
+def test_a_generation_is_made_at_once_and_the_next_when_it_has_ended() -> None:
+    world = World(
+        experiment_of(
+            points=None,
+            algorithm=AlgorithmName.DIFFERENTIAL_EVOLUTION,
+            settings={"mode": "generational", "population": "12", "generations": "3"},
+            parallel_trial_count=5,
+        )
+    )
+    world.settle()
+    sizes = []
+    while not world.status.completion_time:
+        sizes.append(len(world.trials))
+        world.begin()
+        for slot in world.busy_slots:
+            world.end(slot, 1.0)
+        world.settle()
+    assert sizes == [12, 12, 12, 24, 24, 24, 36, 36, 36]
+    assert world.reason("Complete") == ("True", "SearchSpaceExhausted")
+
+
+def test_without_generations_few_trials_wait_so_that_the_next_ones_know_more() -> None:
+    world = World(
+        experiment_of(
+            points=None,
+            algorithm=AlgorithmName.DIFFERENTIAL_EVOLUTION,
+            parallel_trial_count=8,
+            max_trial_count=100,
+        )
+    )
+    world.settle()
+    for _ in range(20):
+        world.begin()
+        world.turn()
+        world.begin()
+        world.turn()
+        assert (world.status.trials.running, world.status.trials.pending) == (8, 2)
+        world.end(world.busy_slots[-1], 1.0)
+
+
 def test_a_batch_is_filled_before_the_next_one_is_made() -> None:
     world = World(experiment_of(points=250, max_trial_count=30))
     world.settle()

@@ -14,9 +14,6 @@ from sparksweep.api import (
 from sparksweep.api.metadata import API_VERSION, EXPERIMENT_LABEL, OwnerReference
 from sparksweep_operator.planner.snapshot import Snapshot
 
-AHEAD = 2
-"""Waiting trials per slot below which new ones are made: one more for each slot, and as many while the planner turns."""
-
 
 def next_batches(view: Snapshot) -> list[TrialBatch]:
     """The last batch, if trials were appended to it or the parallelism has changed, and new batches."""
@@ -49,10 +46,13 @@ def _with_new_trials(view: Snapshot, batches: list[TrialBatch]) -> list[TrialBat
 
 def _wanted(view: Snapshot) -> int:
     """How many trials to make. Where results don't matter, whole batches: that takes the fewest writes."""
-    ahead = AHEAD * view.spec.parallel_trial_count
+    ahead = view.algorithm.ahead(view.spec.parallel_trial_count)
     if view.algorithm.ignores_results:
         # The planner turns once a second at most: that must not limit short trials to a few a second.
         ahead = max(ahead, limits.BATCH_TRIALS)
+    else:
+        # Few wait, so those that are about to run come on top.
+        ahead += max(0, view.spec.parallel_trial_count - view.counts.running)
     missing = ahead - view.counts.pending
     last = view.trials[-1].number if view.trials else 0
     if missing <= 0 or last >= view.limit:

@@ -43,6 +43,13 @@ class Algorithm(ABC):
     def size(self) -> int | None:
         """How many trials the search would make if nothing else ended it; None when it would never end by itself."""
 
+    def ahead(self, parallel: int) -> int:
+        """How many trials should wait while `parallel` run: two for each, one to be next, one while the planner turns.
+
+        Fewer where a trial is the better the later it is made.
+        """
+        return 2 * parallel
+
     @abstractmethod
     def propose(self, trials: Sequence[Trial], count: int) -> list[TrialSpec]:
         """The trials that follow `trials`, at most `count`, numbered on from the last one.

@@ -35,12 +35,13 @@ class Cube:
             parameter.parameter_type is ParameterType.CATEGORICAL for parameter in parameters
         )
         self._dimensions = tuple(map(_ordered, parameters))
-        self._has_buckets = any(item.cardinality is not None for item in self._dimensions)
-
-    @property
-    def has_buckets(self) -> bool:
-        """Whether different positions may decode to the same point."""
-        return self._has_buckets
+        self.continuous = tuple(
+            name
+            for name, dimension in zip(self.names, self._dimensions, strict=True)
+            if dimension.cardinality is None
+        )
+        """The parameters whose positions all stand for different values."""
+        self._has_buckets = len(self.continuous) < len(self.names)
 
     def __len__(self) -> int:
         return len(self.names)

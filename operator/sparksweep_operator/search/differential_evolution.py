@@ -64,6 +64,10 @@ class DifferentialEvolution(Algorithm):
         """Population times generations, or the points of a finite space if there are fewer; None: maxTrialCount says."""
         return self._size
 
+    def ahead(self, parallel: int) -> int:
+        """A whole generation; without generations few, as each trial that ends makes the next ones better."""
+        return self._population if self._is_generational else math.ceil(parallel / 4)
+
     def propose(self, trials: Sequence[Trial], count: int) -> list[TrialSpec]:
         """The next ones, for the places of the population that are free, in turn."""
         first = next_number(trials)
@@ -117,8 +121,13 @@ def _least(*bounds: int | None) -> int | None:
 
 
 def _population(dimensions: int, budget: int | None, parallel: int) -> int:
-    """How many places there are when the settings leave it open."""
-    usual = 4 + 3 * math.log(dimensions)
+    """How many places there are when the settings leave it open: few, so that few trials suffice for generations.
+
+    A quarter more than trials at once, so that a place is free when a trial ends.
+    """
+    most = 4 + 3 * math.log(dimensions)
+    usual = most
     if budget is not None:
-        usual = min(usual, budget / 4)
+        few = min(4 + 1.5 * math.log(dimensions), budget / 6)
+        usual = min(max(few, 0.4 * math.sqrt(budget)), most)
     return max(4, round(usual), math.ceil(1.25 * parallel))

@@ -19,8 +19,8 @@ _CHILDREN = 20
 """Children that are made for one trial while each was tried before; then points are drawn from the whole space."""
 _DRAWS = 100
 """Points that are drawn; then the rest of a finite space follows in a random order."""
-_RECENT = 1000
-"""Trials that a new one is compared with in a continuous space, where a point comes again only by a rounding error."""
+_RECENT = 200
+"""Trials that a new one is compared with when it has a continuous parameter's value that no member has."""
 _BUCKETS, _ORDER, _REST = -1, -2, -3
 """What else is drawn, beside the children of a trial and the points that take their place."""
 
@@ -47,15 +47,16 @@ class Maker:
         self._tools = tools
         self._population = population
         self._ranked = population.ranked()
-        compared = trials if tools.cube.has_buckets else trials[-_RECENT:]
-        self._tried: list[Mapping[str, str]] = [trial.spec.parameters for trial in compared]
+        self._trials = trials
+        self._made: list[Mapping[str, str]] = []
+        self._continuous = {self._part(member.point) for member in population.members.values()}
         self._genotypes: dict[int, Genotype] = {}
 
     def trial(self, number: int, place: int) -> TrialSpec:
         """The trial of a number, for a place of the population."""
         holder = self._population.members.get(place)
         point, rates = self._first_new(self._candidates(number, place, holder))
-        self._tried.append(point)
+        self._made.append(point)
         lineage = Lineage(
             restart=self._population.restart,
             target=place,
@@ -67,10 +68,21 @@ class Maker:
 
     def _first_new(self, candidates: Iterator[Candidate]) -> Candidate:
         for candidate in candidates:
-            if candidate[0] not in self._tried:
+            if not self._was_tried(candidate[0]):
                 return candidate
         # A range between neighbouring floats is a continuum of few values; any other search would repeat them too.
         return candidate
+
+    def _was_tried(self, point: Mapping[str, str]) -> bool:
+        # A number that was computed anew comes again only by a rounding error, and then soon.
+        is_known = self._part(point) in self._continuous
+        trials = (
+            self._trials if is_known or not self._tools.cube.continuous else self._trials[-_RECENT:]
+        )
+        return point in self._made or any(trial.spec.parameters == point for trial in trials)
+
+    def _part(self, point: Mapping[str, str]) -> tuple[str | None, ...]:
+        return tuple(map(point.get, self._tools.cube.continuous))
 
     def _candidates(self, number: int, place: int, holder: Member | None) -> Iterator[Candidate]:
         """Points to try, the best ones to try first."""
