@@ -216,6 +216,17 @@ CHANGED: dict[str, dict[str, Any]] = {
             },
         },
     ),
+    "evolution-between-reversed-bounds": changed(
+        FUNCTION,
+        {
+            "spec.algorithm.algorithmName": "differential-evolution",
+            "spec.parameters[0].feasibleSpace": {
+                "min": "0.1",
+                "max": "0.001",
+                "distribution": "logUniform",
+            },
+        },
+    ),
     "failures-allowed-up-to-all": changed(FUNCTION, {"spec.maxFailedTrialCount": 10}),
     "longest-name": changed(FUNCTION, {"metadata.name": "a" + "-0" * 19 + "b"}),
     "servers-metadata": changed(

@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 from planned_world import METRIC, START, World, experiment_of, world_of
 
-from sparksweep.api import AlgorithmName, TrialState, TrialStatus, limits
+from sparksweep.api import AlgorithmName, FeasibleSpace, TrialState, TrialStatus, limits
 from sparksweep_operator.planner import DriverState, DriverView, plan
 
 
@@ -58,6 +58,22 @@ def test_a_grid_without_bounds_runs_as_many_trials_as_an_experiment_may_have(
     assert f"The grid has {text} points" in world.condition("Accepted").message
     assert world.status.trials.expected == limits.TRIALS
     assert world.status.trials.created == limits.BATCH_TRIALS
+
+
+def test_bounds_that_were_exchanged_are_named() -> None:
+    experiment = experiment_of(points=None, algorithm=AlgorithmName.DIFFERENTIAL_EVOLUTION)
+    space = FeasibleSpace(min="1", max="0")
+    parameters = [
+        parameter.model_copy(update={"feasible_space": space})
+        for parameter in experiment.spec.parameters
+    ]
+    world = World(experiment)
+    world.change(parameters=parameters)
+    world.settle()
+    assert world.reason("Accepted") == ("True", "BoundsExchanged")
+    message = "min was more than max, and they were exchanged: x."
+    assert world.condition("Accepted").message == message
+    assert world.begin()
 
 
 def test_an_unbounded_search_counts_without_an_end() -> None:

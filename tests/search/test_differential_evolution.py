@@ -318,6 +318,16 @@ def test_a_range_between_two_neighbouring_floats_is_searched_to_its_limit() -> N
     assert {trial.spec.parameters["x"] for trial in trials} == {"1.0", "1.0000000000000002"}
 
 
+def test_hops_own_example_with_its_bounds_reversed_is_searched_between_them() -> None:
+    parameters = [double("learning_rate", "0.001", "0.0001"), double("dropout", "0.45", "0.7")]
+    trials = search(spec_of(parameters, NAME, mode="generational"), sphere, count=100)
+    rates = {float(trial.spec.parameters["learning_rate"]) for trial in trials}
+    assert len(trials) == 100
+    assert len(rates) >= 10
+    assert all(0.0001 < rate < 0.001 for rate in rates)
+    assert all(0.45 < float(trial.spec.parameters["dropout"]) < 0.7 for trial in trials)
+
+
 def test_a_trial_without_a_lineage_is_passed_over() -> None:
     algorithm = create(spec_of(cube(2), NAME, population="4"))
     trials = [ran(trial, sphere(trial.parameters)) for trial in algorithm.propose([], 8)]

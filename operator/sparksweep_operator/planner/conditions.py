@@ -12,6 +12,7 @@ from datetime import datetime
 from typing import Literal
 
 from sparksweep.api import Condition, ConditionType, ExperimentReason
+from sparksweep.api.checks_search import is_reversed
 from sparksweep_operator.planner.ending import MESSAGE, Ending
 from sparksweep_operator.planner.snapshot import Snapshot, count_text
 from sparksweep_operator.planner.view import DriverState
@@ -89,6 +90,10 @@ def _accepted(view: Snapshot, ending: Ending | None) -> Finding:
             f"({view.limit_text})."
         )
         return Finding(ConditionType.ACCEPTED, True, ExperimentReason.GRID_TRUNCATED, message)
+    exchanged = [item.name for item in view.spec.parameters if is_reversed(item)]
+    if exchanged:
+        message = f"min was more than max, and they were exchanged: {', '.join(exchanged)}."
+        return Finding(ConditionType.ACCEPTED, True, ExperimentReason.BOUNDS_EXCHANGED, message)
     message = "The spec is valid."
     if view.is_grid and view.size is not None:
         message = f"The spec is valid; the grid has {count_text(view.size)} points."

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 from sparksweep.api import Parameter, Trial, TrialSpec
+from sparksweep.api.checks_search import in_order
 from sparksweep_operator.search.cube import Cube, Genotype
 from sparksweep_operator.search.evolution_population import Member, Population
 from sparksweep_operator.search.evolution_strategies import Material, Strategy
@@ -34,6 +35,7 @@ class Laboratory:
     def __init__(
         self, parameters: Sequence[Parameter], strategy: type[Strategy], *, rates: Rates, seed: int
     ) -> None:
+        parameters = [in_order(parameter) for parameter in parameters]
         self.cube = Cube(parameters)
         self.space = Space(parameters)
         self.strategy = strategy(self.cube, rates)

@@ -84,7 +84,10 @@ def check_parts(parts: Parts) -> list[FieldError]:
     errors = list(_counts(parts))
     if parts.objective is not None:
         errors += check_objective(parts.objective)
-    parameter_errors = check_parameters(parts.parameters)
+    name = parts.algorithm.algorithm_name if parts.algorithm is not None else None
+    # Hops' own example of differential evolution has its bounds reversed.
+    evolves = name is AlgorithmName.DIFFERENTIAL_EVOLUTION
+    parameter_errors = check_parameters(parts.parameters, may_be_reversed=evolves)
     errors += parameter_errors
     if parts.algorithm is not None:
         setting_errors = check_settings(parts.algorithm)

@@ -73,12 +73,20 @@ def check_objective(objective: Objective) -> list[FieldError]:
     return errors
 
 
-def check_parameters(parameters: Sequence[Parameter | None]) -> list[FieldError]:
-    """What is wrong with the parameters that parsed (None: did not)."""
+def check_parameters(
+    parameters: Sequence[Parameter | None], *, may_be_reversed: bool = False
+) -> list[FieldError]:
+    """What is wrong with the parameters that parsed (None: did not).
+
+    Args:
+        parameters: in the document's order.
+        may_be_reversed: whether min may be more than max, which the search then puts in order.
+    """
     errors: list[FieldError] = []
     for index, parameter in enumerate(parameters):
         if parameter is not None:
-            errors += _parameter(parameter, f"spec.parameters[{index}].feasibleSpace")
+            path = f"spec.parameters[{index}].feasibleSpace"
+            errors += _parameter(in_order(parameter) if may_be_reversed else parameter, path)
     # A parameter that did not parse has an index for a name, which no other has.
     names = [item.name if item else index for index, item in enumerate(parameters)]
     errors += [
@@ -89,6 +97,23 @@ def check_parameters(parameters: Sequence[Parameter | None]) -> list[FieldError]
         for index, first in repeated(names)
     ]
     return errors
+
+
+def is_reversed(parameter: Parameter) -> bool:
+    """Whether min is more than max, both being numbers."""
+    space = parameter.feasible_space
+    if parameter.parameter_type not in _RANGED or space.min is None or space.max is None:
+        return False
+    return _exact(space.min) > _exact(space.max)
+
+
+def in_order(parameter: Parameter) -> Parameter:
+    """The parameter, with min and max exchanged if min is more."""
+    if not is_reversed(parameter):
+        return parameter
+    space = parameter.feasible_space
+    exchanged = space.model_copy(update={"min": space.max, "max": space.min})
+    return parameter.model_copy(update={"feasible_space": exchanged})
 
 
 def grid_points(parameters: Sequence[Parameter]) -> int | None:

@@ -52,6 +52,13 @@ class ExperimentSpec(Model):
                 "grid needs a step for a double, and no distribution but uniform",
                 ".parameters",
             ),
+            cel(
+                "self.algorithm.algorithmName == 'differential-evolution' || self.parameters.all(p,"
+                " !has(p.feasibleSpace.min) || !has(p.feasibleSpace.max)"
+                " || double(p.feasibleSpace.min) <= double(p.feasibleSpace.max))",
+                "min must be less than max",
+                ".parameters",
+            ),
             cel("self.algorithm == oldSelf.algorithm", "must not change", ".algorithm"),
             cel("self.parameters == oldSelf.parameters", "must not change", ".parameters"),
             cel("self.trialTemplate == oldSelf.trialTemplate", "must not change", ".trialTemplate"),

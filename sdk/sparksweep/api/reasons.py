@@ -74,6 +74,8 @@ class ExperimentReason(StrEnum):
 
     # Accepted
     VALID = "Valid"
+    BOUNDS_EXCHANGED = "BoundsExchanged"
+    """Accepted, but a parameter's min was more than its max: they were put in order."""
     GRID_TRUNCATED = "GridTruncated"
     """Accepted, but the grid has more points than maxTrialCount: the first ones run."""
     INVALID_SPEC = "InvalidSpec"

@@ -148,7 +148,7 @@ class FeasibleSpace(Model):
     """The values a parameter may take: min, max (and step) for double and int, list for discrete and categorical."""
 
     min: NumberText | None = None
-    """Smallest value, included. double and int only."""
+    """Smallest value, included. double and int only. differential-evolution puts min and max in order."""
     max: NumberText | None = None
     """Largest value, included when a step leads to it. double and int only."""
     step: NumberText | None = None
@@ -183,9 +183,10 @@ class Parameter(Model):
                 ".feasibleSpace",
             ),
             cel(
-                f"!({_RANGED}) || !({_BOTH}) || (double({_SPACE}.min) < double({_SPACE}.max)"
-                f" && double({_SPACE}.max) - double({_SPACE}.min) <= {sys.float_info.max!r})",
-                "min must be less than max, and both and their difference fit into a double",
+                f"!({_RANGED}) || !({_BOTH}) || (double({_SPACE}.min) != double({_SPACE}.max)"
+                f" && double({_SPACE}.max) - double({_SPACE}.min) <= {sys.float_info.max!r}"
+                f" && double({_SPACE}.min) - double({_SPACE}.max) <= {sys.float_info.max!r})",
+                "min and max must differ, and both and their difference fit into a double",
                 ".feasibleSpace",
             ),
             cel(
@@ -201,9 +202,9 @@ class Parameter(Model):
                 ".feasibleSpace",
             ),
             cel(
-                f"!({_SPACE}.distribution in ['logUniform', 'logNormal']) || !has({_SPACE}.min)"
-                f" || double({_SPACE}.min) > 0.0",
-                "logUniform and logNormal need min above 0",
+                f"!({_SPACE}.distribution in ['logUniform', 'logNormal']) || !({_BOTH})"
+                f" || (double({_SPACE}.min) > 0.0 && double({_SPACE}.max) > 0.0)",
+                "logUniform and logNormal need min and max above 0",
                 ".feasibleSpace",
             ),
         )
