@@ -91,29 +91,32 @@ class Score:
 # ---------------------------------------------------------------------- solvers
 
 
+def experiment(dimensions: int, trials: int, **settings: str) -> ExperimentSpec:
+    """A spec that minimises over the cube by differential evolution."""
+    space = FeasibleSpace(min=str(LOW), max=str(HIGH))
+    return ExperimentSpec(
+        objective=Objective(type=ObjectiveType.MINIMIZE, objective_metric_name="loss"),
+        algorithm=Algorithm(
+            algorithm_name=AlgorithmName.DIFFERENTIAL_EVOLUTION,
+            algorithm_settings=[
+                AlgorithmSetting(name=name, value=value) for name, value in settings.items()
+            ],
+        ),
+        parameters=[
+            Parameter(name=f"x{place}", parameter_type=ParameterType.DOUBLE, feasible_space=space)
+            for place in range(dimensions)
+        ],
+        trial_template=TrialTemplate(function="benchmark:loss"),
+        max_trial_count=trials,
+        parallel_trial_count=1,
+    )
+
+
 def ours(**settings: str) -> Solver:
     """Sparksweep's differential evolution, asynchronous, one trial at a time."""
 
     def solve(loss: Loss, dimensions: int, budget: int, seed: int) -> None:
-        space = FeasibleSpace(min=str(LOW), max=str(HIGH))
-        given = {**settings, "seed": str(seed)}
-        spec = ExperimentSpec(
-            objective=Objective(type=ObjectiveType.MINIMIZE, objective_metric_name="loss"),
-            algorithm=Algorithm(
-                algorithm_name=AlgorithmName.DIFFERENTIAL_EVOLUTION,
-                algorithm_settings=[
-                    AlgorithmSetting(name=name, value=value) for name, value in given.items()
-                ],
-            ),
-            parameters=[
-                Parameter(name=f"x{i}", parameter_type=ParameterType.DOUBLE, feasible_space=space)
-                for i in range(dimensions)
-            ],
-            trial_template=TrialTemplate(function="benchmark:loss"),
-            max_trial_count=budget,
-            parallel_trial_count=1,
-        )
-        algorithm = create(spec)
+        algorithm = create(experiment(dimensions, budget, **settings, seed=str(seed)))
         trials: list[Trial] = []
         while made := algorithm.propose(trials, 1):
             value = loss([float(x) for x in made[0].parameters.values()])

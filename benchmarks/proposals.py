@@ -1,0 +1,87 @@
+"""What one trial costs the search: differential evolution with 20 parameters after 100,000 finished trials.
+
+    python benchmarks/proposals.py [--trials 100000] [--proposals 2000]
+
+The trials are made up: random points that get slowly better, as in a search that goes on improving. A proposal is asked
+for and its trial ends, again and again; the processor's time of each proposal is measured.
+"""
+
+from __future__ import annotations
+
+import argparse
+import random
+import resource
+import time
+
+from search import experiment
+from sparksweep.api import (
+    FeasibleSpace,
+    Parameter,
+    ParameterType,
+    Trial,
+    TrialSpec,
+    TrialState,
+    TrialStatus,
+)
+from sparksweep_operator.search import create
+from sparksweep_operator.search.lineage import Lineage, Rates
+
+DIMENSIONS = 20
+
+
+def measure(*, ints: int, trials: int, proposals: int) -> str:
+    """Median and 99th percentile, with so many ints among the parameters."""
+    spec = experiment(DIMENSIONS, 1_000_000)
+    space = FeasibleSpace(min="0", max="1000")
+    whole = [
+        Parameter(name=f"n{place}", parameter_type=ParameterType.INT, feasible_space=space)
+        for place in range(ints)
+    ]
+    spec = spec.model_copy(update={"parameters": [*spec.parameters[ints:], *whole]})
+    algorithm = create(spec)
+    size = len(algorithm.propose([], 10_000))
+    draw = random.Random(0)
+
+    def ended(made: TrialSpec) -> Trial:
+        loss = 1e6 - made.number + 3 * size * draw.random()
+        status = TrialStatus(number=made.number, state=TrialState.SUCCEEDED, metrics={"loss": loss})
+        return Trial(made, status)
+
+    known: list[Trial] = []
+    for number in range(1, trials + 1):
+        parent = number - size if number > size else None
+        lineage = Lineage(0, (number - 1) % size, size, parent, Rates(0.5, 0.7) if parent else None)
+        point = {
+            parameter.name: str(draw.randint(0, 1000))
+            if parameter.parameter_type is ParameterType.INT
+            else repr(draw.uniform(-5, 5))
+            for parameter in spec.parameters
+        }
+        known.append(ended(TrialSpec(number=number, parameters=point, lineage=str(lineage))))
+    taken = []
+    for _ in range(proposals):
+        begin = time.process_time()
+        (made,) = algorithm.propose(known, 1)
+        taken.append(time.process_time() - begin)
+        known.append(ended(made))
+    taken.sort()
+    median, last = (1000 * taken[int(len(taken) * share)] for share in (0.5, 0.99))
+    return f"{ints:2d} ints of {DIMENSIONS}: p50 {median:6.2f} ms, p99 {last:6.2f} ms (population {size})"
+
+
+def main() -> None:
+    """The program."""
+    parser = argparse.ArgumentParser(description="The cost of a proposal.")
+    parser.add_argument("--trials", type=int, default=100_000)
+    parser.add_argument("--proposals", type=int, default=2000)
+    options = parser.parse_args()
+    for ints in (0, 1, 10, DIMENSIONS):
+        proposals = options.proposals if ints < DIMENSIONS else options.proposals // 20
+        print(measure(ints=ints, trials=options.trials, proposals=proposals), flush=True)
+    print(
+        f"at most {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024} MiB, the trials among them"
+    )
+
+
+if __name__ == "__main__":
+    main()
