@@ -16,10 +16,10 @@ import pytest
 
 from cluster import state
 from cluster.__main__ import EXTERNAL
-from cluster.client import Cluster
+from cluster.client import Cluster, KubectlError
 from cluster.layout import Layout
 from cluster.rig import Rig
-from cluster.shell import ClusterError, Unavailable
+from cluster.shell import ClusterError, Unavailable, wait_until
 from cluster.state import Owner
 
 KEEP = "SPARKSWEEP_KEEP_CLUSTER"
@@ -146,6 +146,16 @@ def crds(control_plane: Cluster) -> None:
     """Our kinds, as crds/ has them, served by the cluster."""
     control_plane.apply(CRDS)
     control_plane.kubectl("wait", "--for=condition=Established", "--timeout=30s", "-f", str(CRDS))
+    # An established kind is served at once, and described somewhat later.
+    for kind in ("experiment", "trialbatch"):
+        wait_until(lambda kind=kind: _is_described(control_plane, kind), f"{kind} is described", 60)
+
+
+def _is_described(cluster: Cluster, kind: str) -> bool:
+    try:
+        return bool(cluster.kubectl("explain", f"{kind}.spec"))
+    except KubectlError:
+        return False
 
 
 @pytest.fixture

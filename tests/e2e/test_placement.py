@@ -12,6 +12,8 @@ from e2e_experiments import experiment, pausing
 pytestmark = pytest.mark.nodes
 
 GPU = "nvidia.com/gpu"
+OTHER_GPU = "amd.com/gpu"
+"""What no node has: the kubelet takes its time to forget the other one."""
 
 
 @pytest.fixture
@@ -69,11 +71,17 @@ def test_an_experiment_that_asks_for_a_gpu_lands_where_there_is_one_and_holds_on
 def test_an_experiment_waits_for_a_gpu_and_says_so_in_the_schedulers_words(
     namespace: Namespace,
 ) -> None:
-    template = {"resources": {"cpu": "200m", "memory": "768Mi", "gpu": {"count": 1}}}
+    template = {
+        "resources": {
+            "cpu": "200m",
+            "memory": "768Mi",
+            "gpu": {"count": 1, "resourceName": OTHER_GPU},
+        }
+    }
     namespace.apply(experiment("waits", trials=2, template=template))
     condition = namespace.wait_for(
         lambda: (
-            f"Insufficient {GPU}"
+            f"Insufficient {OTHER_GPU}"
             in (found := namespace.condition("waits", "Running")).get("message", "")
             and found
         ),
