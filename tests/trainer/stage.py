@@ -18,7 +18,7 @@ from sparksweep_trainer.processes import *
 
 def say(**facts):
     # In one piece: several processes say something.
-    os.write(1, (json.dumps(facts) + "\n").encode())
+    os.write(1, (json.dumps(facts) + os.linesep).encode())
 
 def sleep_for_ever():
     while True:
