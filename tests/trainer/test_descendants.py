@@ -142,8 +142,9 @@ def test_a_child_that_has_its_parents_memory_until_it_executes_a_program_does_no
     scene.hear()
     assert soon(lambda: len(descendants(scene.pid)) == 1)
     family = {scene.pid: os.getpid(), **descendants(scene.pid)}
-    assert held_bytes(family) < 2 * 64 * MIB
-    assert exactly_held_bytes(family) < 2 * 64 * MIB
+    # Until it blocks its figures may move between two looks.
+    assert soon(lambda: held_bytes(family) < 2 * 64 * MIB)
+    assert soon(lambda: exactly_held_bytes(family) < 2 * 64 * MIB)
     pipe.write_bytes(b"")
     assert scene.hear() == {"executed": True}
 

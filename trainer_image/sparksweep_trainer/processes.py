@@ -178,7 +178,23 @@ def _freeze_descendants(ancestor: int) -> set[int]:
             break
         send_signal(new, signal.SIGSTOP)
         frozen |= new
+        _freeze_orphans(ancestor, frozen)
     return frozen
+
+
+def _freeze_orphans(subreaper: int, frozen: set[int]) -> None:
+    """Stop the subreaper's own children, and note them in `frozen`.
+
+    A process that forks and ends, again and again, is another one by the time all of /proc has been read. As an orphan
+    it comes to the subreaper, and the kernel lists one process's children in no time.
+    """
+    for _ in range(_FREEZE_ROUNDS):
+        new = {int(pid) for pid in _read(f"/proc/{subreaper}/task/{subreaper}/children").split()}
+        new -= frozen
+        if not new:
+            return
+        send_signal(new, signal.SIGSTOP)
+        frozen |= new
 
 
 def reap_children() -> bool:
