@@ -53,7 +53,7 @@ def pod_of(body: Mapping[str, Any]) -> Pod:
         owner=owners[0].get("uid", ""),
         phase=status.get("phase", "Pending"),
         deleting=metadata.get("deletionTimestamp") is not None,
-        trouble=_unschedulable(status) or _waiting(containers),
+        trouble=_waiting(containers) or _unschedulable(status),
         end=_end_text(status, ended),
         created=_moment(metadata.get("creationTimestamp")),
         ended=max(filter(None, (_moment(end.get("finishedAt")) for end in ended)), default=None),
