@@ -84,9 +84,10 @@ class OperatorProcess:
         return self.log.read_text()
 
     def troubles(self) -> list[str]:
-        """Lines of its log that say that something is wrong with the operator itself."""
+        """Lines of its log that say that something is wrong with the operator itself, and not with a request once."""
         words = (" ERROR ", "Traceback", "inconsistencies", "unexpected", "Task was destroyed")
-        return [line for line in self.output().splitlines() if any(word in line for word in words)]
+        lines = [line for line in self.output().splitlines() if "will retry" not in line]
+        return [line for line in lines if any(word in line for word in words)]
 
 
 class OperatorThread:
