@@ -16,8 +16,7 @@ from sparksweep_operator.manifests.names import (
 )
 from sparksweep_operator.manifests.security import (
     CONTAINER_SECURITY,
-    POD_SECURITY,
-    unreachable_tolerations,
+    common_pod_spec,
 )
 from sparksweep_operator.settings import Settings
 
@@ -32,15 +31,11 @@ def driver_pod(experiment: Experiment, number: int, settings: Settings) -> dict[
     name = experiment.metadata.name
     template = experiment.spec.trial_template
     spec: dict[str, Any] = {
+        **common_pod_spec(template, lost_after_s=LOST_AFTER_S),
         # Another driver takes over rather than this one starting again: the operator counts and paces them.
         "restartPolicy": "Never",
         "serviceAccountName": settings.driver_service_account,
-        "enableServiceLinks": False,
         "terminationGracePeriodSeconds": GRACE_S,
-        "securityContext": POD_SECURITY,
-        "tolerations": unreachable_tolerations(
-            LOST_AFTER_S, [item.to_dict() for item in template.tolerations]
-        ),
         "containers": [
             {
                 "name": DRIVER,
@@ -71,10 +66,6 @@ def driver_pod(experiment: Experiment, number: int, settings: Settings) -> dict[
             {"name": "data", "emptyDir": {}},
         ],
     }
-    if template.priority_class_name is not None:
-        spec["priorityClassName"] = template.priority_class_name
-    if template.image_pull_secrets:
-        spec["imagePullSecrets"] = [item.to_dict() for item in template.image_pull_secrets]
     return {
         "apiVersion": "v1",
         "kind": "Pod",

@@ -17,8 +17,7 @@ from sparksweep_operator.manifests.names import (
 )
 from sparksweep_operator.manifests.security import (
     CONTAINER_SECURITY,
-    POD_SECURITY,
-    unreachable_tolerations,
+    common_pod_spec,
 )
 from sparksweep_operator.manifests.spark_conf import EXECUTOR_CONTAINER
 from sparksweep_operator.settings import Settings
@@ -31,26 +30,17 @@ def executor_pod(experiment: Experiment) -> dict[str, Any]:
     """The pod template; Spark adds image, memory, CPU, environment and the driver as owner."""
     template = experiment.spec.trial_template
     spec: dict[str, Any] = {
+        **common_pod_spec(template, lost_after_s=LOST_AFTER_S),
         # Spark gives the driver's account to executors unless they have one; without a token it has no rights.
         "serviceAccountName": "default",
         "automountServiceAccountToken": False,
-        # A namespace with thousands of Services would fill the environment beyond what exec takes.
-        "enableServiceLinks": False,
         "terminationGracePeriodSeconds": 5,
-        "securityContext": POD_SECURITY,
         "nodeSelector": dict(template.node_selector),
-        "tolerations": unreachable_tolerations(
-            LOST_AFTER_S, [item.to_dict() for item in template.tolerations]
-        ),
         "containers": [_container(template)],
         "volumes": _volumes(experiment),
     }
     if template.affinity is not None:
         spec["affinity"] = template.affinity.to_dict()
-    if template.priority_class_name is not None:
-        spec["priorityClassName"] = template.priority_class_name
-    if template.image_pull_secrets:
-        spec["imagePullSecrets"] = [item.to_dict() for item in template.image_pull_secrets]
     return {
         "apiVersion": "v1",
         "kind": "Pod",

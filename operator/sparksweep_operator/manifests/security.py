@@ -1,8 +1,10 @@
-"""What every pod of ours has in common: it passes Pod Security's `restricted` profile."""
+"""What every pod of ours has in common: it passes Pod Security's `restricted` profile, and bears with its nodes."""
 
 from __future__ import annotations
 
 from typing import Any
+
+from sparksweep.api.template import TrialTemplate
 
 USER = 10001
 """The images' user and group."""
@@ -20,6 +22,27 @@ CONTAINER_SECURITY: dict[str, Any] = {
     "readOnlyRootFilesystem": True,
     "capabilities": {"drop": ["ALL"]},
 }
+
+
+def common_pod_spec(template: TrialTemplate, *, lost_after_s: int) -> dict[str, Any]:
+    """The fields of a pod's spec that driver and executors share.
+
+    Args:
+        template: what the user wants of them.
+        lost_after_s: seconds that the pod's node may be unreachable.
+    """
+    given = [item.to_dict() for item in template.tolerations]
+    spec: dict[str, Any] = {
+        # A namespace with thousands of Services would fill the environment beyond what exec takes.
+        "enableServiceLinks": False,
+        "securityContext": POD_SECURITY,
+        "tolerations": unreachable_tolerations(lost_after_s, given),
+    }
+    if template.priority_class_name is not None:
+        spec["priorityClassName"] = template.priority_class_name
+    if template.image_pull_secrets:
+        spec["imagePullSecrets"] = [item.to_dict() for item in template.image_pull_secrets]
+    return spec
 
 
 def unreachable_tolerations(seconds: int, given: list[dict[str, Any]]) -> list[dict[str, Any]]:
