@@ -72,7 +72,6 @@ def spark_conf(experiment: Experiment, settings: Settings) -> dict[str, str]:
         "spark.dynamicAllocation.enabled": "true",
         "spark.dynamicAllocation.shuffleTracking.enabled": "true",
         "spark.dynamicAllocation.minExecutors": "0",
-        "spark.dynamicAllocation.initialExecutors": str(experiment.spec.parallel_trial_count),
         "spark.dynamicAllocation.executorIdleTimeout": "5s",
         "spark.dynamicAllocation.schedulerBacklogTimeout": "1s",
         "spark.kubernetes.allocation.batch.delay": "1s",
