@@ -28,10 +28,9 @@ def test_a_lone_number_is_the_objective() -> None:
     assert returned(0.5) == Measured({"accuracy": 0.5})
 
 
-def test_of_a_dictionary_the_objective_and_the_additional_metrics_are_kept() -> None:
-    assert returned({"loss": 2, "accuracy": 0.5, "epoch": 3}) == Measured(
-        {"accuracy": 0.5, "loss": 2.0}
-    )
+def test_of_a_dictionary_every_number_is_kept_and_the_rest_is_passed_over() -> None:
+    value = {"loss": 2, "accuracy": 0.5, "epoch": 3, "note": "x", "gap": math.nan, "a b": 1}
+    assert returned(value) == Measured({"accuracy": 0.5, "loss": 2.0, "epoch": 3.0})
 
 
 def test_the_objective_may_be_at_the_loss_of_an_additional_metric() -> None:

@@ -31,8 +31,8 @@ class Measured:
 def from_returned(returned: Mapping[str, Any], objective: Objective | None) -> Measured:
     """Metrics of a function's return value, in the shape that the module `returned` writes.
 
-    A mapping's metrics go by their names, of which the objective's and the additional ones are kept; a lone number is
-    the objective's metric. Without an objective every number is kept, and nothing is a fault.
+    A mapping's numbers are all kept, by their names; of the objective and the additional metrics it is noted when they
+    are none. A lone number is the objective's metric. Without an objective nothing is a fault.
     """
     if "metrics" in returned and isinstance(returned["metrics"], dict):
         values = returned["metrics"]
@@ -55,7 +55,10 @@ def from_returned(returned: Mapping[str, Any], objective: Objective | None) -> M
     # A lone number has nothing beside it that could be missing.
     additional = [] if "number" in returned else objective.additional_metric_names
     fault = _fault(name, values[name])
-    return fault or _kept(values, [name, *additional])
+    named = [name, *additional]
+    # Beside what was asked for, a function may return anything.
+    others = [key for key in values if key not in named and _is_kept(key, values[key])]
+    return fault or _kept(values, [*named, *others])
 
 
 def from_printed(printed: Mapping[str, float], objective: Objective | None) -> Measured:
@@ -100,6 +103,11 @@ def _fault(name: str, value: object) -> Measured | None:
     if math.isinf(number):
         return Measured(fault=TrialReason.METRIC_INFINITE, note=f"{name} is {_shown(number)}")
     return None
+
+
+def _is_kept(name: str, value: object) -> bool:
+    number = _number(value)
+    return number is not None and math.isfinite(number) and _NAME.fullmatch(name) is not None
 
 
 def _kept(values: Mapping[str, Any], names: Iterable[str]) -> Measured:

@@ -91,7 +91,7 @@ class Objective(Model):
     additional_metric_names: Annotated[
         list[MetricName], list_set(max_length=limits.METRICS - 1)
     ] = []
-    """Further metrics to keep for each trial."""
+    """Further metrics to keep for each trial. Of a function's dict every number is kept, these ones first."""
     metric_strategies: Annotated[
         list[MetricStrategy], list_map("name", max_length=limits.METRICS)
     ] = []
