@@ -18,6 +18,7 @@ from sparksweep.api import API_VERSION, Experiment, ExperimentStatus, TrialBatch
 from sparksweep.api.metadata import EXPERIMENT_LABEL
 from sparksweep_operator.events import Event
 from sparksweep_operator.kube.errors import Conflict, NotFound, Unavailable, error_of
+from sparksweep_operator.kube.paths import collection
 
 MANAGER = "sparksweep-operator"
 """Our name as the manager of fields, and in events."""
@@ -25,8 +26,6 @@ TIMEOUT_S = 30.0
 
 _APPLY = "application/apply-patch+yaml"
 _JSON = "application/json"
-_PATHS = {"Pod": "/api/v1", "ConfigMap": "/api/v1", "Event": "/api/v1"}
-_PLURALS = {"Experiment": "experiments", "TrialBatch": "trialbatches"}
 
 
 class Gateway:
@@ -101,7 +100,7 @@ class Gateway:
         Raises:
             NotFound: there is none.
         """
-        return await self._request("GET", f"{_collection('Experiment', namespace)}/{name}")
+        return await self._request("GET", f"{collection('Experiment', namespace)}/{name}")
 
     async def delete_experiment(self, experiment: Experiment) -> None:
         """Delete an Experiment, and with it everything that belongs to it."""
@@ -118,7 +117,7 @@ class Gateway:
             Forbidden: a right is missing, or a quota is used up.
         """
         query = {"fieldManager": MANAGER} | ({"dryRun": "All"} if dry_run else {})
-        path = _collection(body["kind"], body["metadata"]["namespace"])
+        path = collection(body["kind"], body["metadata"]["namespace"])
         return await self._request("POST", path, body, query=query)
 
     async def apply_owned(self, body: Mapping[str, Any]) -> None:
@@ -131,7 +130,7 @@ class Gateway:
             await self.create(body)
         except Conflict:
             metadata = body["metadata"]
-            path = f"{_collection(body['kind'], metadata['namespace'])}/{metadata['name']}"
+            path = f"{collection(body['kind'], metadata['namespace'])}/{metadata['name']}"
             found = await self._request("GET", path)
             owner = metadata["ownerReferences"][0]["uid"]
             if owner not in [item["uid"] for item in found["metadata"].get("ownerReferences", [])]:
@@ -144,7 +143,7 @@ class Gateway:
     async def list_pods(self, namespace: str, experiment: str) -> dict[str, Any]:
         """The PodList of an Experiment."""
         query = {"labelSelector": f"{EXPERIMENT_LABEL}={experiment}"}
-        return await self._request("GET", _collection("Pod", namespace), query=query)
+        return await self._request("GET", collection("Pod", namespace), query=query)
 
     async def delete_pod(self, namespace: str, name: str, uid: str) -> None:
         """Delete a pod; nothing happens if it is gone."""
@@ -192,7 +191,7 @@ class Gateway:
 
     async def _apply(self, body: Mapping[str, Any], subresource: str = "") -> dict[str, Any]:
         metadata = body["metadata"]
-        path = f"{_collection(body['kind'], metadata['namespace'])}/{metadata['name']}"
+        path = f"{collection(body['kind'], metadata['namespace'])}/{metadata['name']}"
         query = {"fieldManager": MANAGER, "force": "true"}
         return await self._request(
             "PATCH", f"{path}/{subresource}".rstrip("/"), body, query=query, content_type=_APPLY
@@ -201,7 +200,7 @@ class Gateway:
     async def _delete(self, kind: str, namespace: str | None, name: str, uid: str | None) -> None:
         options = {"propagationPolicy": "Background", "preconditions": {"uid": uid}}
         try:
-            await self._request("DELETE", f"{_collection(kind, namespace)}/{name}", options)
+            await self._request("DELETE", f"{collection(kind, namespace)}/{name}", options)
         except (NotFound, Conflict):
             return
 
@@ -233,12 +232,6 @@ class Gateway:
             raise error_of(response.status, data, response.getheader("Retry-After"))
         answer: dict[str, Any] = json.loads(data)
         return answer
-
-
-def _collection(kind: str, namespace: str | None) -> str:
-    root = _PATHS.get(kind, f"/apis/{API_VERSION}")
-    plural = _PLURALS.get(kind, f"{kind.lower()}s")
-    return f"{root}/namespaces/{namespace}/{plural}"
 
 
 def _batch_body(batch: TrialBatch) -> dict[str, Any]:

@@ -1,0 +1,131 @@
+"""The API server for programs that are not asynchronous: the SDK, in a script or a notebook, with a user's own rights."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import urllib3
+from kubernetes import client, config
+
+from sparksweep_operator.kube.errors import Unavailable, error_of
+from sparksweep_operator.kube.paths import collection
+
+MANAGER = "sparksweep-sdk"
+"""The SDK's name as the manager of fields."""
+TIMEOUT_S = 30.0
+
+_JSON = "application/json"
+_MERGE = "application/merge-patch+json"
+_SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
+
+
+def is_inside_a_cluster() -> bool:
+    """Whether this process is in a pod that has a token for the API server."""
+    has_address = bool(os.environ.get("KUBERNETES_SERVICE_HOST"))
+    return has_address and (_SERVICE_ACCOUNT / "token").exists()
+
+
+class BlockingGateway:
+    """The API server, by the kubeconfig's current context or, inside a cluster, by the pod's service account."""
+
+    def __init__(self) -> None:
+        """Find out where the API server is; nothing is asked yet.
+
+        Raises:
+            Unavailable: there is neither a kubeconfig nor a service account.
+        """
+        settings = client.Configuration()
+        try:
+            self.namespace = _configure(settings)
+        except config.ConfigException as error:
+            raise Unavailable(f"no cluster is configured: {error}") from error
+        # A user who waits sees an error at once; whoever polls asks again.
+        settings.retries = False
+        self._client = client.ApiClient(settings)
+        self._client.user_agent = MANAGER
+
+    def close(self) -> None:
+        """Give up its connections."""
+        self._client.rest_client.pool_manager.clear()
+
+    def create(self, namespace: str, body: Mapping[str, Any]) -> dict[str, Any]:
+        """Create an object.
+
+        Raises:
+            Conflict: there is one of that name.
+        """
+        query = {"fieldManager": MANAGER}
+        return self._request("POST", collection(body["kind"], namespace), body, query=query)
+
+    def get(self, kind: str, namespace: str, name: str) -> dict[str, Any]:
+        """An object as it is now.
+
+        Raises:
+            NotFound: there is none.
+        """
+        return self._request("GET", f"{collection(kind, namespace)}/{name}")
+
+    def find(self, kind: str, namespace: str, *, labels: str = "") -> list[dict[str, Any]]:
+        """Objects with those labels."""
+        query = {"labelSelector": labels} if labels else {}
+        found = self._request("GET", collection(kind, namespace), query=query)
+        items: list[dict[str, Any]] = found["items"]
+        return items
+
+    def merge(
+        self, kind: str, namespace: str, name: str, change: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        """Change some fields of an object; the object as it is now."""
+        path = f"{collection(kind, namespace)}/{name}"
+        query = {"fieldManager": MANAGER}
+        return self._request("PATCH", path, change, query=query, content_type=_MERGE)
+
+    def delete(self, kind: str, namespace: str, name: str) -> None:
+        """Delete an object, and what belongs to it.
+
+        Raises:
+            NotFound: there is none.
+        """
+        options = {"propagationPolicy": "Background"}
+        self._request("DELETE", f"{collection(kind, namespace)}/{name}", options)
+
+    def _request(
+        self,
+        method: str,
+        path: str,
+        body: Mapping[str, Any] | None = None,
+        *,
+        query: Mapping[str, str] | None = None,
+        content_type: str = _JSON,
+    ) -> dict[str, Any]:
+        try:
+            request = self._client.param_serialize(
+                method,
+                path,
+                query_params=list((query or {}).items()),
+                header_params={"Accept": _JSON, "Content-Type": content_type},
+                body=dict(body) if body is not None else None,
+                auth_settings=["BearerToken"],
+            )
+            response = self._client.call_api(*request, _request_timeout=TIMEOUT_S)
+            data = response.read()
+        except (urllib3.exceptions.HTTPError, client.ApiException, OSError) as error:
+            raise Unavailable(f"no answer from the API server: {error}") from error
+        if response.status >= 300:
+            raise error_of(response.status, data, response.getheader("Retry-After"))
+        answer: dict[str, Any] = json.loads(data)
+        return answer
+
+
+def _configure(settings: client.Configuration) -> str:
+    """Fill the settings in; the namespace that is meant where none is named."""
+    if is_inside_a_cluster() and not os.environ.get("KUBECONFIG"):
+        config.load_incluster_config(client_configuration=settings)
+        return (_SERVICE_ACCOUNT / "namespace").read_text().strip()
+    config.load_kube_config(client_configuration=settings)
+    _, current = config.list_kube_config_contexts()
+    return current["context"].get("namespace") or "default"
