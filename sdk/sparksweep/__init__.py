@@ -1,1 +1,26 @@
-"""Hyperparameter experiments on Kubernetes, and on this machine."""
+"""Hyperparameter experiments on Kubernetes, and on this machine.
+
+from sparksweep import Experiment, search          an experiment as an object
+from sparksweep import experiment                  Hops' calls: experiment.grid_search(training, {...})
+from sparksweep import report, tensorboard, hdfs   inside a training function
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from sparksweep.context import report
+
+if TYPE_CHECKING:
+    from sparksweep.handle import Experiment
+
+__all__ = ["Experiment", "report"]
+
+
+def __getattr__(name: str) -> Any:
+    # Trials import this package for `report` and the like: what they don't use must cost them nothing.
+    if name == "Experiment":
+        from sparksweep.handle import Experiment
+
+        return Experiment
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -7,10 +7,15 @@ harm there, so that the same code runs.
 from __future__ import annotations
 
 import json
+import math
 import os
+import time
 from pathlib import Path
 
-__all__ = ["attempt", "parameters", "trial_directory", "trial_number"]
+__all__ = ["attempt", "parameters", "report", "trial_directory", "trial_number"]
+
+METRICS_FILE = "metrics.jsonl"
+"""In the trial's directory: what `report` was told, a JSON object a line."""
 
 
 def trial_directory() -> Path:
@@ -35,3 +40,34 @@ def parameters() -> dict[str, float | int | str]:
     """The trial's hyperparameters by name, typed as a function gets them; outside a trial none."""
     found: dict[str, float | int | str] = json.loads(os.environ.get("SPARKSWEEP_PARAMETERS", "{}"))
     return found
+
+
+def report(step: int, **metrics: float) -> None:
+    """Write down metrics of a step, such as an epoch: they are kept with the trial. Outside a trial nothing happens.
+
+    What counts for the search is what the function returns.
+
+    Args:
+        step: which step, from 0 or 1 as you like.
+        **metrics: numbers by name; NumPy's and tensors without dimensions are numbers, too.
+
+    Raises:
+        TypeError: a metric is no number.
+    """
+    directory = os.environ.get("SPARKSWEEP_TRIAL_DIR")
+    # Told apart even where nothing is written: what fails in a trial should fail in the notebook before.
+    values = {name: _number(name, value) for name, value in metrics.items()}
+    if directory is None:
+        return
+    line = json.dumps({"step": int(step), "time": round(time.time(), 3), "metrics": values})
+    with open(os.path.join(directory, METRICS_FILE), "a", encoding="utf-8") as file:
+        # One write: threads and processes of a trial may report at the same time.
+        file.write(line + "\n")
+
+
+def _number(name: str, value: object) -> float | None:
+    """The value as JSON can hold it: NaN and infinities, which it can't, are null."""
+    if isinstance(value, bool | str | bytes) or not hasattr(value, "__float__"):
+        raise TypeError(f"{name} is no number but a {type(value).__name__}: {value!r:.80}")
+    number = float(value)
+    return number if math.isfinite(number) else None

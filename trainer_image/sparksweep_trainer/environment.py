@@ -40,6 +40,9 @@ _SPARKS_OWN = (
 """Beginnings of variables that trials don't inherit: secrets and whereabouts of the Spark application, and another
 trial's facts."""
 
+_THE_USERS = frozenset({"SPARKSWEEP_PROJECT_PATH"})
+"""The exceptions: what the user says, or a local run in the user's place."""
+
 
 def server_environment(
     template: TrialTemplate, *, base: Mapping[str, str], marker: str
@@ -51,7 +54,11 @@ def server_environment(
         base: the slot's environment.
         marker: value of the variable `MARKER`.
     """
-    environment = {key: value for key, value in base.items() if not key.startswith(_SPARKS_OWN)}
+    environment = {
+        key: value
+        for key, value in base.items()
+        if key in _THE_USERS or not key.startswith(_SPARKS_OWN)
+    }
     # Libraries count the machine's cores, not those given to the trial. Spark sets one of these by its own cores.
     count = str(quantities.threads(template.resources.cpu))
     environment.update(dict.fromkeys(THREAD_VARIABLES, count))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from sparksweep.api import Experiment
@@ -43,13 +44,16 @@ def check_local(experiment: Experiment) -> None:
         raise InvalidExperiment(errors)
 
 
-def local_program(experiment: Experiment, *, trials: Path, home: Path) -> Program:
+def local_program(
+    experiment: Experiment, *, trials: Path, home: Path, modules: Sequence[Path] = ()
+) -> Program:
     """The program of a local run.
 
     Args:
         experiment: what to run; it has passed `check_local`.
         trials: directory of the trials' directories.
         home: the directory of the Experiment's file: modules are looked for there, and commands start there.
+        modules: directories where modules are looked for first.
     """
     spec = experiment.spec
     return Program(
@@ -58,7 +62,7 @@ def local_program(experiment: Experiment, *, trials: Path, home: Path) -> Progra
         objective=spec.objective,
         trial_template=spec.trial_template,
         trials_directory=str(trials),
-        search_path=[str(home)],
+        search_path=[*map(str, modules), str(home)],
         working_directory=str(home),
     )
 

@@ -6,6 +6,7 @@ if nothing had been.
 
 from __future__ import annotations
 
+import os
 import tempfile
 import threading
 import time
@@ -62,11 +63,13 @@ class LocalRun:
         *,
         home: Path,
         observer: Observer,
+        modules: Sequence[Path] = (),
         clock: Callable[[], datetime] = _now,
     ) -> None:
         recorded = directory.read_journal()
         self.experiment = experiment.model_copy(update={"status": recorded.status})
         self._directory = directory
+        self._home = home
         self._observer = observer
         self._clock = clock
         self._state = RunState(recorded)
@@ -75,7 +78,7 @@ class LocalRun:
         self._news_lock = threading.Lock()
         self._interrupted = threading.Event()
         self._written = 0.0
-        program = local_program(experiment, trials=directory.trials, home=home)
+        program = local_program(experiment, trials=directory.trials, home=home, modules=modules)
         self._service = TrialService(
             program,
             record=self._record,
@@ -120,6 +123,8 @@ class LocalRun:
             self._hand_over(batch)
         with tempfile.TemporaryDirectory(prefix="sparksweep-") as scratch:
             self._observer.phase("Starting Spark")
+            # `hdfs.project_path` in a trial; what the shell or the template says counts more.
+            os.environ.setdefault("SPARKSWEEP_PROJECT_PATH", str(self._home))
             with Driver(self._service, self._driver_settings(Path(scratch))):
                 self._observer.phase("Loading the trial code")
                 self._loop()
