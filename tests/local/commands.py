@@ -1,7 +1,6 @@
 """Runs the command line as a user does: a process of its own, with everything real behind it."""
 
 import json
-import os
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -47,16 +46,3 @@ def trials_of(directory: Path) -> dict[int, dict[str, Any]]:
     """Every trial of a run directory, by number, as ``sparksweep trials`` prints them."""
     rows = sparksweep("trials", directory, "--output", "json").document
     return {row["number"]: row for row in rows}
-
-
-def processes_with(variable: str) -> list[int]:
-    """Processes that have a text in their environment: what a run started and did not end."""
-    found = []
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit() and int(entry.name) != os.getpid():
-            try:
-                if variable.encode() in (entry / "environ").read_bytes():
-                    found.append(int(entry.name))
-            except OSError:
-                continue
-    return found

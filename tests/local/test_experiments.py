@@ -6,7 +6,9 @@ from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
-from commands import EXPERIMENTS, processes_with, sparksweep, trials_of
+from commands import EXPERIMENTS, sparksweep, trials_of
+
+from marked_processes import marked_processes
 
 pytestmark = pytest.mark.spark
 
@@ -68,7 +70,7 @@ def test_every_bad_trial_fails_with_its_own_reason_and_the_others_succeed(tmp_pa
     best = document["status"]["bestTrial"]
     assert best["parameters"] == {"behaviour": "good-6"}
     assert best["objective"] == 6.0
-    assert processes_with("SPARKSWEEP_EXPERIMENT=torture") == []
+    assert marked_processes() == []
     logs = tmp_path / "run" / "trials"
     flood = next(n for n, t in trials.items() if t["parameters"]["behaviour"] == "print-100-mb")
     size = (logs / f"{flood:04d}" / "stdout.log").stat().st_size
@@ -132,7 +134,7 @@ def test_the_goal_stops_the_rest_at_once(tmp_path: Path) -> None:
     assert {trials[n]["state"] for n in trials if n != 3} == {"Stopped"}
     assert {trials[n]["reason"] for n in trials if n != 3} == {"GoalReached"}
     assert sum(trial.get("attempt", 0) for trial in trials.values()) <= 4
-    assert processes_with("SPARKSWEEP_EXPERIMENT=goal") == []
+    assert marked_processes() == []
 
 
 def test_a_grid_too_large_to_build_is_counted_and_begun(tmp_path: Path) -> None:

@@ -10,7 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from commands import command, processes_with, sparksweep, trials_of
+from commands import command, sparksweep, trials_of
+
+from marked_processes import marked_processes
 
 pytestmark = pytest.mark.spark
 
@@ -85,7 +87,7 @@ def test_kill_9_and_resume_runs_every_trial_once(tmp_path: Path) -> None:
     process.kill()
     process.communicate()
     # Nobody is left to end them, and still they end.
-    wait_until(lambda: not processes_with("SPARKSWEEP_EXPERIMENT=killed"), "no trial runs on", 15)
+    wait_until(lambda: not marked_processes(), "no trial runs on", 15)
     finished = {n for n, t in trials_of(directory).items() if t["state"] == "Succeeded"}
     assert len(finished) >= 3
     before = ended(tmp_path)
@@ -118,7 +120,7 @@ def test_ctrl_c_stops_what_runs_and_resume_goes_on(tmp_path: Path) -> None:
     assert "suspend" not in suspended[0]["message"]
     assert status["trials"]["running"] == 0
     assert status["trials"]["created"] == TRIALS
-    assert processes_with("SPARKSWEEP_EXPERIMENT=stopped") == []
+    assert marked_processes() == []
     finished = {n for n, t in trials_of(directory).items() if t["state"] == "Succeeded"}
     before = ended(tmp_path)
     # One that was stopped between its last line and its return did not finish.

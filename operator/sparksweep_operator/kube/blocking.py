@@ -43,8 +43,11 @@ class BlockingGateway:
             self.namespace = _configure(settings)
         except config.ConfigException as error:
             raise Unavailable(f"no cluster is configured: {error}") from error
-        # A user who waits sees an error at once; whoever polls asks again.
-        settings.retries = False
+        # What was not even looked at is asked again; any other trouble a user sees at once.
+        settings.retries = urllib3.Retry(
+            total=5, connect=0, read=0, redirect=0, other=0, status_forcelist=[429], allowed_methods=None,
+            backoff_factor=0.2, raise_on_status=False,
+        )  # fmt: skip
         self._client = client.ApiClient(settings)
         self._client.user_agent = MANAGER
 
@@ -126,6 +129,8 @@ def _configure(settings: client.Configuration) -> str:
     if is_inside_a_cluster() and not os.environ.get("KUBECONFIG"):
         config.load_incluster_config(client_configuration=settings)
         return (_SERVICE_ACCOUNT / "namespace").read_text().strip()
-    config.load_kube_config(client_configuration=settings)
-    _, current = config.list_kube_config_contexts()
+    # The library reads the variable when it is imported, which for a notebook is too early.
+    file = os.environ.get("KUBECONFIG") or None
+    config.load_kube_config(config_file=file, client_configuration=settings)
+    _, current = config.list_kube_config_contexts(config_file=file)
     return current["context"].get("namespace") or "default"

@@ -1,0 +1,154 @@
+"""Functions by value: what a trial's process, another Python with other modules, gets to run."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sparksweep import shipping
+from sparksweep.errors import InvalidExperiment
+from sparksweep.functions import with_values
+from sparksweep.shipping import MAX_BYTES, MODULE, Shipped, ship
+
+FACTOR = 3
+TABLE = bytes(range(256)) * 8000
+LOCK = threading.Lock()
+
+
+def _helper(x: float) -> float:
+    return FACTOR * x
+
+
+def elsewhere(shipped: Shipped, directory: Path, **arguments: Any) -> Any:
+    """What the function returns in another process, far from this file."""
+    (directory / f"{MODULE}.py").write_text(shipped.source)
+    name = shipped.reference.partition(":")[2]
+    program = f"import json, {MODULE}; print(json.dumps({MODULE}.{name}(**{arguments!r})))"
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=directory, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+def test_a_functions_globals_helpers_and_closure_travel_with_it(tmp_path: Path) -> None:
+    offset = 0.5
+
+    def training(x: float) -> float:
+        return _helper(x) + offset
+
+    assert elsewhere(ship(training), tmp_path, x=2) == 6.5
+
+
+def test_a_lambda_has_a_name_there(tmp_path: Path) -> None:
+    shipped = ship(lambda x: x + 1)
+    assert shipped.reference == f"{MODULE}:function"
+    assert elsewhere(shipped, tmp_path, x=2) == 3
+
+
+def test_a_module_of_the_users_own_travels_and_an_installed_one_does_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here, there = tmp_path / "here", tmp_path / "there"
+    here.mkdir()
+    there.mkdir()
+    (here / "models.py").write_text(
+        "import yaml\nclass Net:\n    def score(self, x):\n        return yaml.safe_load(str(x)) * 2\n"
+    )
+    (here / "mytraining.py").write_text(
+        "import models\ndef training(x):\n    return models.Net().score(x)\n"
+    )
+    monkeypatch.syspath_prepend(str(here))
+    import mytraining  # type: ignore[import-not-found]
+
+    shipped = ship(mytraining.training)
+    assert elsewhere(shipped, there, x=4) == 8
+
+
+def test_values_that_text_can_not_hold_come_back_before_the_function_sees_them(
+    tmp_path: Path,
+) -> None:
+    def training(x: Any, /, *, flag: Any, **rest: Any) -> list[Any]:
+        return [x, flag, rest["optimizer"]]
+
+    values = {"x": {"(1, 2)": (1, 2)}, "flag": {"True": True}, "optimizer": {"None": None}}
+    wrapped = with_values(training, values)
+    assert wrapped("(1, 2)", flag="True", optimizer="None") == [(1, 2), True, None]
+    (tmp_path / f"{MODULE}.py").write_text(ship(wrapped).source)
+    program = f"import {MODULE}; print({MODULE}.training('(1, 2)', flag='True', optimizer='None'))"
+    shown = subprocess.check_output([sys.executable, "-c", program], cwd=tmp_path, text=True)
+    assert shown.strip() == "[(1, 2), True, None]"
+
+
+def test_another_python_is_told_apart_before_it_reads_anything(tmp_path: Path) -> None:
+    here = f"{sys.version_info.major}.{sys.version_info.minor}"
+    source = ship(_helper).source.replace(f'python="{here}"', 'python="3.7"')
+    (tmp_path / f"{MODULE}.py").write_text(source)
+    done = subprocess.run(
+        [sys.executable, "-c", f"import {MODULE}"], cwd=tmp_path, capture_output=True, text=True, check=False
+    )  # fmt: skip
+    assert "was pickled by Python 3.7 and can't be loaded by Python" in done.stderr
+    assert "use an image with Python 3.7" in done.stderr
+
+
+def test_a_module_that_is_not_there_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    installed = tmp_path / "lib"
+    installed.mkdir()
+    (installed / "rarelib.py").write_text("def f(x):\n    return x\n")
+    monkeypatch.syspath_prepend(str(installed))
+    others = list(shipping._installed_paths())
+    monkeypatch.setattr(shipping, "_installed_paths", lambda: iter([str(installed), *others]))
+    import rarelib  # type: ignore[import-not-found]
+
+    f = rarelib.f
+
+    def training(x: int) -> int:
+        return int(f(x))
+
+    # By reference, as what is installed is.
+    (tmp_path / f"{MODULE}.py").write_text(ship(training).source)
+    done = subprocess.run(
+        [sys.executable, "-c", f"import {MODULE}"], cwd=tmp_path, capture_output=True, text=True, check=False
+    )  # fmt: skip
+    assert "needs the module rarelib, which is not where the trials run" in done.stderr
+
+
+def test_what_can_not_be_pickled_is_named() -> None:
+    def training(x: int) -> int:
+        with LOCK:
+            return x
+
+    with pytest.raises(
+        InvalidExperiment, match=r"training can't be pickled because of LOCK.*inside the function"
+    ):
+        ship(training)
+
+
+def test_what_is_too_large_is_refused_with_what_makes_it_so() -> None:
+    import random
+
+    noise = random.Random(0).randbytes(MAX_BYTES)
+
+    def training(x: int) -> int:
+        return noise[x] + TABLE[x]
+
+    with pytest.raises(
+        InvalidExperiment, match=r"training takes 1,2\d\d kB.*it uses noise \(900 kB\), TABLE"
+    ):
+        ship(training)
+
+
+def test_cloudpickle_is_left_as_it_was() -> None:
+    import cloudpickle
+
+    before = set(cloudpickle.list_registry_pickle_by_value())
+    ship(_helper)
+    assert set(cloudpickle.list_registry_pickle_by_value()) == before
