@@ -2,6 +2,7 @@
 
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -44,3 +45,21 @@ def test_an_experiment_of_the_documentation_runs(
     assert status["bestTrial"]
     if trials is not None:
         assert status["trials"]["succeeded"] == trials
+
+
+@pytest.mark.spark
+def test_the_python_of_the_documentation_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("SPARKSWEEP_BACKEND", raising=False)
+    page = (ROOT / "docs" / "python.md").read_text()
+    namespace: dict[str, Any] = {"__name__": "__main__"}
+    for block in re.findall(r"```python\n(.*?)```", page, flags=re.DOTALL):
+        exec(compile(block, "python.md", "exec"), namespace)
+    assert namespace["best_params"] == {"learning_rate": 0.001, "dropout": 0.45}
+    assert (
+        namespace["again"].to_dict()
+        == namespace["Experiment"].from_yaml(namespace["again"].to_yaml()).to_dict()
+    )
+    assert "name: digits" in capsys.readouterr().out
