@@ -58,6 +58,7 @@ def test_defaults_are_values_that_could_be_given(name: AlgorithmName) -> None:
         ("seed", "9223372036854775807", 2**63 - 1),
         ("strategy", "rand1bin", "rand1bin"),
         ("strategy", "adaptive", "adaptive"),
+        ("strategy", "screened", "screened"),
         ("mode", "generational", "generational"),
     ],
 )
@@ -99,12 +100,12 @@ def test_a_value_beyond_the_bound_is_refused(name: str, text: str) -> None:
 @pytest.mark.parametrize(
     ("given", "most", "population", "trials", "strategy"),
     [
-        ({}, None, None, 100, "adaptive"),
-        ({}, 40, None, None, "adaptive"),
-        ({"population": "6"}, 40, 6, None, "adaptive"),
-        ({"population": "6"}, None, 6, 60, "adaptive"),
-        ({"generations": "3"}, 40, 10, 30, "adaptive"),
-        ({"population": "6", "generations": "3"}, 400, 6, 18, "adaptive"),
+        ({}, None, None, 100, "screened"),
+        ({}, 40, None, None, "screened"),
+        ({"population": "6"}, 40, 6, None, "screened"),
+        ({"population": "6"}, None, 6, 60, "screened"),
+        ({"generations": "3"}, 40, 10, 30, "screened"),
+        ({"population": "6", "generations": "3"}, 400, 6, 18, "screened"),
         ({"strategy": "rand1bin"}, None, None, 100, "rand1bin"),
         ({"mode": "generational"}, 40, 10, 100, "rand1bin"),
         ({"mode": "generational", "population": "6"}, None, 6, 60, "rand1bin"),

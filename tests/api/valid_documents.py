@@ -84,7 +84,7 @@ spec:
     tolerations:
     - {operator: Exists}
     - {key: nvidia.com/gpu, value: "yes", effect: NoExecute, tolerationSeconds: 30}
-    env: [{name: OMP_NUM_THREADS, value: "2"}, {name: EMPTY}]
+    env: [{name: OMP_NUM_THREADS, value: "2"}, {name: EMPTY}, {name: SPARKSWEEP_PROJECT_PATH, value: /data}]
     timeoutSeconds: 3600
     maxRetries: 1
     preload: [tensorflow]

@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 from e2e_cluster import Namespace
 
-from sparksweep import experiment, search
+import algorithm_runs
+from sparksweep import experiment
 from sparksweep.result import Result
 
 pytestmark = [pytest.mark.nodes, pytest.mark.filterwarnings("ignore:min was more than max")]
@@ -54,7 +55,7 @@ def flagged(size: int, flag: bool | None, name: str) -> float:
     return size + len(name)
 
 
-def check_evolution(result: Result) -> None:
+def check_evolution(result: Result, local: Result) -> None:
     table = result.trials
     assert len(table) == 5 * 5
     assert set(table["state"]) == {"Succeeded"}
@@ -66,55 +67,46 @@ def check_evolution(result: Result) -> None:
     assert result.best_metrics["size"] == 400_000
     assert result.best_value == table["metrics.accuracy"].max()
     assert table["node"].nunique() <= 2, "a pod for each slot, not for each trial"
+    # A generation is what it is on this machine: a function of the seed and of what came before.
+    points = ["parameters.learning_rate", "parameters.dropout"]
+    assert local.trials[points].equals(table[points])
 
 
-def test_the_searches_of_the_notebook_run_on_the_cluster_side_by_side(
+def test_the_searches_of_a_notebook_run_on_the_cluster_side_by_side(
     namespace: Namespace, here: dict[str, Any], tmp_path: Path, figure: Callable[[str], None]
 ) -> None:
-    def evolve(mode: str) -> Result:
+    def evolve() -> Result:
         return experiment.evolutionary_search(
-            "spark", training, BOUNDS, direction="max", generations=5, popsize=5, seed=3, mode=mode,
+            "spark", training, BOUNDS, direction="max", generations=5, popsize=5, seed=3,
             optimization_key="accuracy", env={"SPARKSWEEP_PROJECT_PATH": "/data"}, **here,
         )  # fmt: skip
 
-    def draw() -> Result:
-        space = {
-            "size": search.int_uniform(1, 1000, log=True),
-            "flag": [True, None],
-            "name": ["a", "bcd"],
-        }
-        return experiment.random_search(flagged, space, "min", samples=12, seed=5, **here)
+    def enumerate_flags() -> Result:
+        space = {"size": [1, 10], "flag": [True, None], "name": ["a", "bcd"]}
+        return experiment.grid_search(flagged, space, "min", **here)
 
-    with ThreadPoolExecutor() as pool:
-        generational = pool.submit(evolve, "generational")
-        asynchronous = pool.submit(evolve, "asynchronous")
-        drawn = pool.submit(draw).result()
-        results = [generational.result(), asynchronous.result()]
-    for result in results:
-        check_evolution(result)
-    # A generation on the cluster is what it is on this machine: a function of the seed and of what came before.
-    batches = namespace.items("trialbatches", f"sparksweep.dev/experiment={results[0].experiment.metadata.name}")  # fmt: skip
-    assert [len(batch["spec"]["trials"]) for batch in batches] == [5] * 5
-    local = experiment.evolutionary_search(
-        training_alike,
-        BOUNDS,
-        generations=5,
-        popsize=5,
-        seed=3,
-        backend="local",
-        directory=tmp_path / "run",
-        progress=False,
-    )
-    points = ["parameters.learning_rate", "parameters.dropout"]
-    assert local.trials[points].equals(results[0].trials[points])
-    assert drawn.best_value == drawn.trials["metrics.metric"].min()
-    assert set(drawn.trials["parameters.flag"]) == {True, None}
-    assert len(drawn.trials) == 12
-    figure(f"from Python, on nodes: {results[0]!r}, {results[1]!r}, {drawn!r}")
-    owned = [
-        item for item in namespace.items("configmaps") if "-function" in item["metadata"]["name"]
-    ]
-    assert [item["metadata"]["ownerReferences"][0]["kind"] for item in owned] == ["Experiment"] * 2
+    def keep_the_contract(algorithm: str) -> Result:
+        small = {key: SMALL[key] for key in ("cpu", "memory")}
+        made = algorithm_runs.experiment(algorithm, **small)
+        return made.submit(namespace=namespace.name).wait(progress=False)
+
+    algorithms = ("random", "asynchronous", "generational")
+    with ThreadPoolExecutor(3) as pool:
+        evolved, flags = pool.submit(evolve), pool.submit(enumerate_flags)
+        runs = {name: pool.submit(keep_the_contract, name) for name in algorithms}
+        local = experiment.evolutionary_search(
+            training_alike, BOUNDS, generations=5, popsize=5, seed=3, backend="local",
+            directory=tmp_path / "run", progress=False,
+        )  # fmt: skip
+    for name, run in runs.items():
+        algorithm_runs.check(name, run.result())
+    check_evolution(evolved.result(), local)
+    table = flags.result().trials
+    assert table["metrics.metric"].tolist() == [2, 4, 2, 4, 11, 13, 11, 13]
+    assert table["parameters.flag"].tolist() == [True, True, None, None] * 2
+    figure(f"from Python, on nodes: {evolved.result()!r}, {flags.result()!r}")
+    code = [item for item in namespace.items("configmaps") if item["metadata"]["name"].endswith("-function")]  # fmt: skip
+    assert [item["metadata"]["ownerReferences"][0]["kind"] for item in code] == ["Experiment"]
 
 
 def training_alike(learning_rate: float, dropout: float) -> float:

@@ -32,5 +32,12 @@ def test_a_variable_from_a_secret_keeps_the_value_that_the_pod_has_set() -> None
     assert (found["TOKEN"], found["OMP_NUM_THREADS"]) == ("secret", "5")
 
 
+def test_sparksweeps_own_variables_are_not_inherited_but_the_users_one_is() -> None:
+    base = {"SPARKSWEEP_TRIAL_NUMBER": "3", "SPARKSWEEP_PROJECT_PATH": "/data"}
+    found = environment(base)
+    assert "SPARKSWEEP_TRIAL_NUMBER" not in found
+    assert found["SPARKSWEEP_PROJECT_PATH"] == "/data"
+
+
 def test_an_optional_variable_that_the_pod_could_not_set_is_absent() -> None:
     assert "TOKEN" not in environment({}, from_secret("TOKEN"))

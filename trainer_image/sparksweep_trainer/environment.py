@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from sparksweep.api import quantities
+from sparksweep.api.environment import PROJECT_PATH_ENV
 from sparksweep.api.template import TrialTemplate
 from sparksweep_trainer.arguments import Value
 
@@ -40,7 +41,7 @@ _SPARKS_OWN = (
 """Beginnings of variables that trials don't inherit: secrets and whereabouts of the Spark application, and another
 trial's facts."""
 
-_THE_USERS = frozenset({"SPARKSWEEP_PROJECT_PATH"})
+_THE_USERS = frozenset({PROJECT_PATH_ENV})
 """The exceptions: what the user says, or a local run in the user's place."""
 
 

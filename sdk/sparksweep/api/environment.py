@@ -12,6 +12,8 @@ from sparksweep.api.names import Key, ObjectName
 
 RESERVED_ENV = "SPARKSWEEP_"
 """Environment variables that sparksweep sets itself begin so."""
+PROJECT_PATH_ENV = "SPARKSWEEP_PROJECT_PATH"
+"""The one of them that is the user's to set: where the project's data is."""
 
 
 class SecretKeyRef(Model):
@@ -60,8 +62,8 @@ class EnvVar(Model):
     model_config = ConfigDict(
         json_schema_extra=cel_rules(
             cel(
-                f"!self.name.startsWith('{RESERVED_ENV}')",
-                f"names with {RESERVED_ENV} are set by sparksweep",
+                f"!self.name.startsWith('{RESERVED_ENV}') || self.name == '{PROJECT_PATH_ENV}'",
+                f"names with {RESERVED_ENV} are set by sparksweep, but for {PROJECT_PATH_ENV}",
                 ".name",
             ),
             cel(

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Protocol
 
 from sparksweep.api import Experiment, ExperimentReason, Trial, TrialBatch, TrialStatus
+from sparksweep.api.environment import PROJECT_PATH_ENV
 from sparksweep.local.java import find_java_home
 from sparksweep.local.program import local_program
 from sparksweep.local.results import write_results
@@ -124,7 +125,7 @@ class LocalRun:
         with tempfile.TemporaryDirectory(prefix="sparksweep-") as scratch:
             self._observer.phase("Starting Spark")
             # `hdfs.project_path` in a trial; what the shell or the template says counts more.
-            os.environ.setdefault("SPARKSWEEP_PROJECT_PATH", str(self._home))
+            os.environ.setdefault(PROJECT_PATH_ENV, str(self._home))
             with Driver(self._service, self._driver_settings(Path(scratch))):
                 self._observer.phase("Loading the trial code")
                 self._loop()

@@ -1,0 +1,17 @@
+"""Each algorithm run to its end on this machine keeps what the pure planner promises."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+import algorithm_runs
+
+pytestmark = pytest.mark.spark
+
+
+@pytest.mark.parametrize("algorithm", ["grid", "random", "generational", "asynchronous"])
+def test_a_run_keeps_what_the_search_promises(algorithm: str, tmp_path: Path) -> None:
+    made = algorithm_runs.experiment(algorithm).submit(backend="local", directory=tmp_path / "run")
+    algorithm_runs.check(algorithm, made.wait(progress=False))
