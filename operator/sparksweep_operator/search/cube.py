@@ -7,6 +7,7 @@ the difference between two members would be a multiple of a bucket's width, and 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
 
@@ -20,6 +21,9 @@ Genotype = list[float]
 
 _MARGIN = 1 / 64
 """Share of a bucket at either end that no position is drawn from, so that rounding does not lead out of it."""
+
+_CORNER = math.sqrt(1 / 8)
+"""Categories are the corners of a simplex, half of the cube's side from each other."""
 
 
 class Cube:
@@ -67,6 +71,27 @@ class Cube:
             _somewhere(*dimension.interval(point[name]), draw)
             for name, dimension, draw in zip(self.names, self._dimensions, draws, strict=True)
         ]
+
+    def features(self, point: Mapping[str, str]) -> tuple[float, ...]:
+        """Where a point lies for who measures distances: in the middle of its buckets, and equally far from all others
+        in a category.
+
+        Raises:
+            KeyError: the point lacks a parameter.
+            ValueError: a value is not one of a list's.
+        """
+        places: list[float] = []
+        for name, dimension, is_category in zip(
+            self.names, self._dimensions, self.is_category, strict=True
+        ):
+            position = dimension.encode(point[name])
+            if not is_category:
+                places.append(position)
+                continue
+            corner = [0.0] * (dimension.cardinality or 0)
+            corner[int(position * len(corner))] = _CORNER
+            places += corner
+        return tuple(places)
 
     def is_same(self, place: int, one: float, other: float) -> bool:
         """Whether two positions of one parameter have the same value."""

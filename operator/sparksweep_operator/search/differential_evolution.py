@@ -23,8 +23,10 @@ from sparksweep_operator.search.evolution_population import (
 )
 from sparksweep_operator.search.evolution_strategies import Adaptive, RandOneBin, Strategy
 from sparksweep_operator.search.lineage import Rates
+from sparksweep_operator.search.screening import Screen
 
 _STRATEGIES: Mapping[EvolutionStrategy, type[Strategy]] = {
+    EvolutionStrategy.SCREENED: Adaptive,
     EvolutionStrategy.ADAPTIVE: Adaptive,
     EvolutionStrategy.RAND_1_BIN: RandOneBin,
 }
@@ -54,6 +56,10 @@ class DifferentialEvolution(Algorithm):
         self._cost_of = costs_by(spec.objective)
         self._is_generational = settings.mode is EvolutionMode.GENERATIONAL
         self._size = _least(settings.trials, self._tools.space.size)
+        if settings.strategy is EvolutionStrategy.SCREENED:
+            budget = _least(self._size, spec.max_trial_count)
+            assert budget is not None, "either bounds the number of trials"
+            self._tools.screen = Screen(self._tools.cube, self._cost_of, budget)
         self._population = settings.population or _population(
             len(spec.parameters),
             _least(self._size, spec.max_trial_count),
@@ -74,20 +80,24 @@ class DifferentialEvolution(Algorithm):
         most = count if self._size is None else min(count, self._size + 1 - first)
         if most <= 0:
             return []
-        population = self._before(first, trials) if self._is_generational else self._now(trials)
+        settled = self._earlier(first, trials) if self._is_generational else trials
+        population = self._before(settled) if self._is_generational else self._now(settled)
         if population is None:
             return []
-        maker = Maker(self._tools, population, trials)
+        maker = Maker(self._tools, population, trials, settled=settled)
         places = islice(self._places(population, first), most)
         return [maker.trial(number, place) for number, place in enumerate(places, first)]
 
-    def _before(self, number: int, trials: Sequence[Trial]) -> Population | None:
-        """The population before a trial's generation; None while an earlier generation has unfinished trials."""
+    def _earlier(self, number: int, trials: Sequence[Trial]) -> Sequence[Trial]:
+        """The trials of the generations before a trial's."""
         generation = (number - 1) // self._population
         end = len(trials)
         while end and trials[end - 1].number > generation * self._population:
             end -= 1
-        earlier = trials[:end]
+        return trials[:end]
+
+    def _before(self, earlier: Sequence[Trial]) -> Population | None:
+        """The population after these generations; None while they have unfinished trials."""
         if not all(trial.state.is_finished for trial in earlier[-self._population :]):
             return None
         found = newest_population(earlier, self._cost_of, depth=DEPTH)

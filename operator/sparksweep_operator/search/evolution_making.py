@@ -6,6 +6,7 @@ Whatever it is, no point is tried that was tried before while there are others.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice
 
 from sparksweep.api import Parameter, Trial, TrialSpec
 from sparksweep.api.checks_search import in_order
@@ -14,9 +15,11 @@ from sparksweep_operator.search.evolution_population import Member, Population
 from sparksweep_operator.search.evolution_strategies import Material, Strategy
 from sparksweep_operator.search.lineage import Lineage, Rates
 from sparksweep_operator.search.permutation import Permutation, mixed, stream, uniforms
+from sparksweep_operator.search.screening import MOST_CHILDREN, Screen
+from sparksweep_operator.search.seen import Seen
 from sparksweep_operator.search.space import Space
 
-_CHILDREN = 20
+_CHILDREN = MOST_CHILDREN
 """Children that are made for one trial while each was tried before; then points are drawn from the whole space."""
 _DRAWS = 100
 """Points that are drawn; then the rest of a finite space follows in a random order."""
@@ -40,13 +43,32 @@ class Laboratory:
         self.space = Space(parameters)
         self.strategy = strategy(self.cube, rates)
         self.seed = seed
+        self.seen = Seen(self.cube.names)
+        self.screen: Screen | None = None
+        """What chooses among children; None: the first one is taken."""
 
 
 class Maker:
     """Makes trials for one population, none like one of `trials`, and none like another."""
 
-    def __init__(self, tools: Laboratory, population: Population, trials: Sequence[Trial]) -> None:
+    def __init__(
+        self,
+        tools: Laboratory,
+        population: Population,
+        trials: Sequence[Trial],
+        *,
+        settled: Sequence[Trial],
+    ) -> None:
+        """Make one.
+
+        Args:
+            tools: the search's.
+            population: whose places the trials are for.
+            trials: all so far.
+            settled: the first of these, as far as a new trial may depend on how they ended.
+        """
         self._tools = tools
+        self._settled = settled
         self._population = population
         self._ranked = population.ranked()
         self._trials = trials
@@ -78,10 +100,11 @@ class Maker:
     def _was_tried(self, point: Mapping[str, str]) -> bool:
         # A number that was computed anew comes again only by a rounding error, and then soon.
         is_known = self._part(point) in self._continuous
-        trials = (
-            self._trials if is_known or not self._tools.cube.continuous else self._trials[-_RECENT:]
-        )
-        return point in self._made or any(trial.spec.parameters == point for trial in trials)
+        if point in self._made:
+            return True
+        if is_known or not self._tools.cube.continuous:
+            return self._tools.seen.has(point, self._trials)
+        return any(trial.spec.parameters == point for trial in self._trials[-_RECENT:])
 
     def _part(self, point: Mapping[str, str]) -> tuple[str | None, ...]:
         return tuple(map(point.get, self._tools.cube.continuous))
@@ -92,8 +115,7 @@ class Maker:
         if holder is None:
             yield tools.cube.decode(self._first(place)), None
         elif len(self._ranked) > tools.strategy.donors:
-            for attempt in range(_CHILDREN):
-                yield self._child((tools.seed, number, attempt), holder)
+            yield from self._children(number, holder)
         for attempt in range(_CHILDREN, _CHILDREN + _DRAWS):
             draws = uniforms((tools.seed, number, attempt), len(tools.cube))
             yield tools.space.decode(draws), None
@@ -101,6 +123,17 @@ class Maker:
             order = Permutation(tools.space.size, seed=mixed((tools.seed, _REST)))
             for rank in range(tools.space.size):
                 yield tools.space.point(order[rank]), None
+
+    def _children(self, number: int, holder: Member) -> Iterator[Candidate]:
+        keys = ((self._tools.seed, number, attempt) for attempt in range(_CHILDREN))
+        screen = self._tools.screen
+        if screen is not None and (count := screen.children(number)) > 1:
+            screened = [self._child(key, holder) for key in islice(keys, count)]
+            best, points = self._ranked[0].point, [point for point, _ in screened]
+            for place in screen.ranking(self._settled, best, points):
+                yield screened[place]
+        for key in keys:
+            yield self._child(key, holder)
 
     def _child(self, key: tuple[int, ...], holder: Member) -> Candidate:
         draw = stream(key)

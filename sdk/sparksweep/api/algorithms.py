@@ -79,6 +79,8 @@ class EvolutionMode(StrEnum):
 class EvolutionStrategy(StrEnum):
     """How differential evolution makes a trial from earlier ones."""
 
+    SCREENED = "screened"
+    """The adaptive one, and a model of the trials so far chooses among several children."""
     ADAPTIVE = "adaptive"
     """current-to-pbest/1/bin; mutation and crossover follow what has succeeded."""
     RAND_1_BIN = "rand1bin"

@@ -18,7 +18,7 @@ class EvolutionSettings:
 
     mode: EvolutionMode
     strategy: EvolutionStrategy
-    """By default the adaptive one, and the classic one in generational mode, which is there to be Hops'."""
+    """By default the screened one, and the classic one in generational mode, which is there to be Hops'."""
     population: int | None
     """None: the search chooses."""
     trials: int | None
@@ -47,7 +47,7 @@ def evolution_settings(algorithm: Algorithm, max_trial_count: int | None) -> Evo
     is_open = not is_generational and generations is None and max_trial_count is not None
     if is_generational or generations is not None:
         population = population or POPULATION
-    strategy = EvolutionStrategy.RAND_1_BIN if is_generational else EvolutionStrategy.ADAPTIVE
+    strategy = EvolutionStrategy.RAND_1_BIN if is_generational else EvolutionStrategy.SCREENED
     trials = int(population or POPULATION) * int(generations or GENERATIONS)
     return EvolutionSettings(
         mode=mode,

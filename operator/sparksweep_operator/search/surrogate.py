@@ -1,0 +1,111 @@
+"""A cheap model of what trials cost: kriging of the ranks of a few ended trials, in plain Python.
+
+D. G. Krige's interpolation as J. Sacks, W. J. Welch, T. J. Mitchell, H. P. Wynn, "Design and Analysis of Computer
+Experiments", Statistical Science 4(4), 1989, give it: a constant plus a Gaussian process, here with the Matern 5/2
+correlation. Ranks instead of costs, as in T. P. Runarsson, "Ordinal Regression in Evolutionary Computation", PPSN 2006,
+make it the same for every increasing function of the cost, and no cost too large for it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from operator import mul
+from statistics import NormalDist, fmean
+
+_NORMAL = NormalDist()
+_NUGGET = 1e-3
+"""Variance of what the process does not explain: it keeps the factorisation from failing where points nearly coincide."""
+_ROOT = math.sqrt(5)
+
+Point = Sequence[float]
+Rows = list[list[float]]
+
+
+class Kriging:
+    """The model of some points; n of them take n^3 / 6 multiplications once, and n distances for each prediction."""
+
+    def __init__(self, points: Sequence[Point], costs: Sequence[float | None]) -> None:
+        """Fit the model.
+
+        Args:
+            points: two or more.
+            costs: theirs; None is the highest.
+        """
+        self._points = points
+        distances = [
+            [math.dist(one, other) for other in points[:place]] for place, one in enumerate(points)
+        ]
+        # The mean distance is the scale, so that the model shrinks with the population.
+        mean = fmean(distance for row in distances for distance in row)
+        self._scale = _ROOT / mean if mean > 0 else 0.0
+        factor = _factor(
+            [[_matern(self._scale * distance) for distance in row] for row in distances]
+        )
+        scores = normal_scores(costs)
+        ones = _forward(factor, [1.0] * len(points))
+        self._mean = sum(map(mul, ones, _forward(factor, scores))) / sum(map(mul, ones, ones))
+        self._weights = _solved(factor, [score - self._mean for score in scores])
+
+    def predicted(self, point: Point) -> float:
+        """What a point's normal score would be: less is better."""
+        scale, dist = self._scale, math.dist
+        near = [_matern(scale * dist(point, other)) for other in self._points]
+        expected: float = self._mean + sum(map(mul, near, self._weights))
+        return expected
+
+
+def normal_scores(costs: Sequence[float | None]) -> list[float]:
+    """The quantiles of the costs' ranks in a normal distribution, the lowest first; equal ones share their mean rank."""
+    worst = [cost is None for cost in costs]
+    keys = [
+        (failed, 0.0 if cost is None else cost) for failed, cost in zip(worst, costs, strict=True)
+    ]
+    order = sorted(range(len(keys)), key=keys.__getitem__)
+    scores = [0.0] * len(keys)
+    begin = 0
+    while begin < len(order):
+        end = begin
+        while end < len(order) and keys[order[end]] == keys[order[begin]]:
+            end += 1
+        score = _NORMAL.inv_cdf((begin + end) / 2 / len(order))
+        for place in order[begin:end]:
+            scores[place] = score
+        begin = end
+    return scores
+
+
+def _matern(distance: float) -> float:
+    return (1 + distance + distance * distance / 3) * math.exp(-distance)
+
+
+def _factor(correlations: Rows) -> Rows:
+    """Cholesky's lower triangle of a matrix with ones and the nugget on its diagonal, given by what is below that."""
+    factor: Rows = []
+    for below in correlations:
+        row: list[float] = []
+        for value, other in zip(below, factor, strict=True):
+            row.append((value - sum(map(mul, row, other))) / other[-1])
+        rest = 1 + _NUGGET - sum(map(mul, row, row))
+        # Never below the nugget but for rounding.
+        row.append(math.sqrt(max(rest, _NUGGET / 2)))
+        factor.append(row)
+    return factor
+
+
+def _forward(factor: Rows, right: Sequence[float]) -> list[float]:
+    solution: list[float] = []
+    for row, value in zip(factor, right, strict=True):
+        solution.append((value - sum(map(mul, row, solution))) / row[-1])
+    return solution
+
+
+def _solved(factor: Rows, right: Sequence[float]) -> list[float]:
+    rest = _forward(factor, right)
+    for place in range(len(rest) - 1, -1, -1):
+        row = factor[place]
+        rest[place] /= row[-1]
+        value = rest[place]
+        for other in range(place):
+            rest[other] -= value * row[other]
+    return rest

@@ -1,0 +1,118 @@
+"""The choice among children: how many, which, and of what it is a function."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from random import Random
+
+from search_spaces import double, ended, integer, listed, spec_of
+
+from sparksweep.api import Parameter, Trial, TrialSpec, TrialState, TrialStatus
+from sparksweep_operator.search import create
+from sparksweep_operator.search.cube import Cube
+from sparksweep_operator.search.lineage import parse
+from sparksweep_operator.search.screening import MOST_CHILDREN, Screen
+
+NAME = "differential-evolution"
+SPACE = [double("x", "0", "1"), integer("n", 0, 9), listed("kind", "a", "b", "c")]
+
+
+def screen(parameters: Sequence[Parameter] = SPACE, budget: int = 100) -> Screen:
+    return Screen(Cube(parameters), lambda trial: trial.status.metrics.get("loss"), budget)
+
+
+def loss(point: dict[str, str]) -> float:
+    return abs(float(point["x"]) - 0.3) + abs(int(point["n"]) - 7) / 9 + (point["kind"] != "b")
+
+
+def tried(count: int) -> list[Trial]:
+    draw = Random(3)
+    points = [
+        {"x": repr(draw.random()), "n": str(draw.randrange(10)), "kind": draw.choice("abc")}
+        for _ in range(count)
+    ]
+    return [
+        ended(TrialSpec(number=number, parameters=point), TrialState.SUCCEEDED, loss(point))
+        for number, point in enumerate(points, 1)
+    ]
+
+
+CHILDREN = [
+    {"x": "0.9", "n": "1", "kind": "c"},
+    {"x": "0.31", "n": "7", "kind": "b"},
+    {"x": "0.8", "n": "8", "kind": "a"},
+]
+
+
+def test_there_are_more_children_the_fewer_trials_are_left() -> None:
+    counts = [screen(budget=200).children(number) for number in range(1, 250)]
+    assert counts == sorted(counts)
+    assert counts[0] < MOST_CHILDREN == counts[-1]
+
+
+def test_late_trials_of_a_long_search_are_not_screened() -> None:
+    assert screen(budget=10**6).children(100_000) == 1
+
+
+def test_the_child_near_good_trials_comes_first() -> None:
+    trials = tried(40)
+    best = min(trials, key=lambda trial: trial.status.metrics["loss"])
+    assert screen().ranking(trials, best.spec.parameters, CHILDREN)[0] == 1
+
+
+def test_what_it_keeps_changes_nothing() -> None:
+    trials, other = tried(40), tried(25)[::-1]
+    centre = CHILDREN[1]
+    used = screen()
+    used.ranking(
+        [Trial(t.spec.model_copy(update={"number": n}), t.status) for n, t in enumerate(other, 1)],
+        centre,
+        CHILDREN,
+    )
+    assert used.ranking(trials, centre, CHILDREN) == screen().ranking(trials, centre, CHILDREN)
+
+
+def test_before_there_is_anything_to_learn_from_the_order_is_that_of_the_draws() -> None:
+    trials = tried(3)
+    running = TrialStatus(number=4, state=TrialState.RUNNING)
+    trials.append(Trial(TrialSpec(number=4, parameters=CHILDREN[0]), running))
+    assert screen().ranking(trials, CHILDREN[1], CHILDREN) == [0, 1, 2]
+
+
+def test_categories_are_equally_far_from_each_other_and_numbers_by_their_buckets() -> None:
+    cube = Cube([integer("n", 0, 3), listed("kind", "a", "b", "c")])
+    assert cube.features({"n": "0", "kind": "a"})[0] == 0.125
+    corners = [cube.features({"n": "0", "kind": kind})[1:] for kind in "abc"]
+    distances = {
+        round(sum((x - y) ** 2 for x, y in zip(one, other, strict=True)), 12)
+        for one in corners
+        for other in corners
+        if one is not other
+    }
+    assert distances == {0.25}
+
+
+def test_a_screened_trials_record_is_that_of_any_other() -> None:
+    spec = spec_of([double("x", "0", "1"), double("y", "0", "1")], NAME, population="5")
+    algorithm = create(spec)
+    trials: list[Trial] = []
+    while len(trials) < 40:
+        (made,) = algorithm.propose(trials, 1)
+        value = (float(made.parameters["x"]) - 0.4) ** 2 + float(made.parameters["y"])
+        trials.append(ended(made, TrialState.SUCCEEDED, value))
+    lineages = [parse(trial.spec.lineage or "") for trial in trials]
+    assert all(lineage is not None for lineage in lineages)
+    assert any(lineage is not None and lineage.rates is not None for lineage in lineages[5:])
+
+
+def test_in_generations_how_the_same_generations_trials_end_changes_nothing() -> None:
+    settings = {"mode": "generational", "strategy": "screened", "population": "6"}
+    spec = spec_of([double("x", "0", "1"), double("y", "0", "1")], NAME, **settings)
+    trials = [
+        ended(made, TrialState.SUCCEEDED, float(made.parameters["x"]))
+        for made in create(spec).propose([], 6)
+    ]
+    whole = create(spec).propose(trials, 6)
+    for state in (TrialState.RUNNING, TrialState.FAILED, TrialState.SUCCEEDED):
+        begun = [ended(made, state, -1.0) for made in whole[:3]]
+        assert create(spec).propose([*trials, *begun], 6) == whole[3:]

@@ -1,0 +1,60 @@
+"""The index of tried points: the same answers as a comparison with every trial."""
+
+from __future__ import annotations
+
+from algorithm_contract import examples
+from hypothesis import given
+from hypothesis import strategies as st
+from search_spaces import ended
+
+from sparksweep.api import Trial, TrialSpec, TrialState
+from sparksweep_operator.search.seen import Seen
+
+points = st.integers(0, 30).map(lambda number: {"a": str(number % 5), "b": str(number // 5)})
+
+
+def trial(number: int, point: dict[str, str]) -> Trial:
+    return ended(TrialSpec(number=number, parameters=point), TrialState.SUCCEEDED, 1.0)
+
+
+def compared(point: dict[str, str], trials: list[Trial]) -> bool:
+    return any(known.spec.parameters == point for known in trials)
+
+
+@given(data=st.data())
+@examples(100)
+def test_it_answers_as_if_it_had_been_made_for_each_list_anew(data: st.DataObject) -> None:
+    seen = Seen(("a", "b"))
+    growing: list[Trial] = []
+    for _ in range(12):
+        growing += [
+            trial(len(growing) + place, point)
+            for place, point in enumerate(data.draw(st.lists(points, max_size=4)), 1)
+        ]
+        other = [
+            trial(number, point)
+            for number, point in enumerate(data.draw(st.lists(points, max_size=6)), 1)
+        ]
+        cut = growing[: data.draw(st.integers(0, len(growing)))]
+        # The same specs in other objects, as after a restart.
+        copied = [trial(known.number, dict(known.spec.parameters)) for known in growing]
+        asked = data.draw(st.sampled_from([growing, growing, other, cut, copied]))
+        point = data.draw(points)
+        assert seen.has(point, asked) == compared(point, asked)
+
+
+def test_a_list_that_was_cut_off_and_went_on_otherwise_is_read_anew() -> None:
+    seen = Seen(("a",))
+    trials = [trial(number, {"a": str(number)}) for number in range(1, 6)]
+    assert [seen.has({"a": "5"}, trials) for _ in range(4)] == [True] * 4
+    trials[3:] = [trial(number, {"a": str(-number)}) for number in range(4, 9)]
+    assert not seen.has({"a": "5"}, trials)
+    assert seen.has({"a": "-8"}, trials)
+
+
+def test_the_order_of_a_points_values_does_not_matter_and_foreign_trials_are_others() -> None:
+    seen = Seen(("a", "b"))
+    trials = [trial(1, {"b": "2", "a": "1"}), trial(2, {"c": "3"})]
+    for _ in range(4):
+        assert seen.has({"a": "1", "b": "2"}, trials)
+        assert not seen.has({"a": "2", "b": "1"}, trials)
