@@ -13,7 +13,8 @@ import random
 import resource
 import time
 
-from search import experiment
+from search_solvers import experiment
+
 from sparksweep.api import (
     FeasibleSpace,
     Parameter,

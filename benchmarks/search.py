@@ -2,16 +2,20 @@
 
     python3 -m venv /tmp/bench
     /tmp/bench/bin/pip install -r benchmarks/search-requirements.txt .
+    /tmp/bench/bin/pip install --no-deps dehb==0.1.2
     /tmp/bench/bin/python benchmarks/search.py --seed 1 [--instances 15] [--dimensions 2 3 5 10] [--budgets 10 50 100]
 
 Instances are drawn by the seed, so that anyone can run others than those that were reported; the constants of the
 default strategy were chosen on instances from 101 on, the ones drawn here end at 100. A budget counts evaluations for
-each dimension. All solvers get the same functions in [-5, 5]^D, one trial at a time, and a seed of their own.
+each dimension. All solvers get the same functions in [-5, 5]^D, one trial at a time, and a seed of their own. Those
+that take a budget into account run once for each; of the others, the first part of the longest run is a shorter one.
 
 Printed for each solver: the median over functions and instances of log10(best - optimum), never below -8; the mean
 area over the convergence curve (AOCC, 1 is best: log10 of the regret between -8 and 2, averaged over the run); both
 with 95 % intervals from 1,000 bootstrap samples of instances; and on how many functions ours has the lower median
 regret, and the higher one. A rival that is not installed is left out, and said so.
+
+It takes hours. `--runs FILE` keeps each run as it ends, and takes those that the file has from there.
 """
 
 from __future__ import annotations
@@ -19,39 +23,18 @@ from __future__ import annotations
 import argparse
 import contextlib
 import importlib.util
-import math
+import json
 import random
-import statistics
 import sys
-import time
 import warnings
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
 
-from sparksweep.api import (
-    Algorithm,
-    AlgorithmName,
-    AlgorithmSetting,
-    ExperimentSpec,
-    FeasibleSpace,
-    Objective,
-    ObjectiveType,
-    Parameter,
-    ParameterType,
-    Trial,
-    TrialState,
-    TrialStatus,
-    TrialTemplate,
-)
-from sparksweep_operator.search import create
+from search_figures import Score, Scores, Steps, duel, line, mean_aocc, median_regret, scored
+from search_solvers import SOLVERS, Loss
 
-LOW, HIGH = -5.0, 5.0
-FLOOR = 1e-8
 FUNCTIONS = range(1, 25)
-
-Loss = Callable[[Sequence[float]], float]
-Solver = Callable[[Loss, int, int, int], None]
-"""Minimises a function of so many dimensions within a budget, with a seed; what it finds is seen by the function."""
 
 
 class Spent(Exception):
@@ -60,11 +43,13 @@ class Spent(Exception):
 
 @dataclass
 class Recorder:
-    """A function that keeps its values, and ends its solver when the budget is spent."""
+    """A function that keeps when its values became better, and ends its solver when the budget is spent."""
 
     function: Loss
+    optimum: float
     budget: int
-    values: list[float]
+    steps: list[tuple[int, float]] = field(default_factory=list)
+    number: int = 0
 
     def __call__(self, point: Sequence[float]) -> float:
         """The value at a point.
@@ -72,226 +57,90 @@ class Recorder:
         Raises:
             Spent: there have been as many as the budget has.
         """
-        if len(self.values) >= self.budget:
+        if self.number >= self.budget:
             raise Spent
+        self.number += 1
         value = float(self.function([float(x) for x in point]))
-        self.values.append(value)
+        regret = value - self.optimum
+        if not self.steps or regret < self.steps[-1][1]:
+            self.steps.append((self.number, regret))
         return value
 
 
 @dataclass(frozen=True)
-class Score:
-    """One run."""
+class Run:
+    """Which one: a solver on one instance of a function, with a budget in trials."""
 
-    regret: float
-    """log10."""
-    aocc: float
+    solver: str
+    function: int
+    instance: int
+    dimensions: int
+    budget: int
 
+    def steps(self) -> Steps:
+        """Run it."""
+        import ioh
 
-# ---------------------------------------------------------------------- solvers
-
-
-def experiment(dimensions: int, trials: int, **settings: str) -> ExperimentSpec:
-    """A spec that minimises over the cube by differential evolution."""
-    space = FeasibleSpace(min=str(LOW), max=str(HIGH))
-    return ExperimentSpec(
-        objective=Objective(type=ObjectiveType.MINIMIZE, objective_metric_name="loss"),
-        algorithm=Algorithm(
-            algorithm_name=AlgorithmName.DIFFERENTIAL_EVOLUTION,
-            algorithm_settings=[
-                AlgorithmSetting(name=name, value=value) for name, value in settings.items()
-            ],
-        ),
-        parameters=[
-            Parameter(name=f"x{place}", parameter_type=ParameterType.DOUBLE, feasible_space=space)
-            for place in range(dimensions)
-        ],
-        trial_template=TrialTemplate(function="benchmark:loss"),
-        max_trial_count=trials,
-        parallel_trial_count=1,
-    )
-
-
-def ours(**settings: str) -> Solver:
-    """Sparksweep's differential evolution, asynchronous, one trial at a time."""
-
-    def solve(loss: Loss, dimensions: int, budget: int, seed: int) -> None:
-        algorithm = create(experiment(dimensions, budget, **settings, seed=str(seed)))
-        trials: list[Trial] = []
-        while made := algorithm.propose(trials, 1):
-            value = loss([float(x) for x in made[0].parameters.values()])
-            status = TrialStatus(
-                number=made[0].number, state=TrialState.SUCCEEDED, metrics={"loss": value}
-            )
-            trials.append(Trial(made[0], status))
-
-    return solve
-
-
-def at_random(loss: Loss, dimensions: int, budget: int, seed: int) -> None:
-    """Independent uniform points."""
-    draw = random.Random(seed)
-    for _ in range(budget):
-        loss([draw.uniform(LOW, HIGH) for _ in range(dimensions)])
-
-
-def scipy_de(popsize: int) -> Solver:
-    """SciPy's, without the polishing that would spend evaluations of its own; popsize counts for each dimension."""
-
-    def solve(loss: Loss, dimensions: int, budget: int, seed: int) -> None:
-        from scipy.optimize import differential_evolution
-
-        differential_evolution(
-            loss, [(LOW, HIGH)] * dimensions, popsize=popsize, polish=False, rng=seed,
-            maxiter=budget, tol=0, atol=0,
+        problem = ioh.get_problem(
+            self.function, instance=self.instance, dimension=self.dimensions,
+            problem_class=ioh.ProblemClass.BBOB,
         )  # fmt: skip
+        recorder = Recorder(problem, problem.optimum.y, self.budget)
+        seed = 1000 * self.instance + self.function
+        with contextlib.suppress(Spent):
+            SOLVERS[self.solver].solve(recorder, self.dimensions, self.budget, seed)
+        return recorder.steps
 
-    return solve
+
+class Runs:
+    """The runs so far; with a file, those of earlier calls too."""
+
+    def __init__(self, file: Path | None) -> None:
+        self._file = file
+        self._known: dict[Run, Steps] = {}
+        for text in file.read_text().splitlines() if file and file.exists() else []:
+            entry = json.loads(text)
+            self._known[Run(*entry["run"])] = entry["steps"]
+
+    def steps(self, run: Run) -> Steps:
+        """What became of a run; it is run if it was not yet."""
+        if run not in self._known:
+            self._known[run] = run.steps()
+            if self._file:
+                entry = {"run": [*vars(run).values()], "steps": self._known[run]}
+                with self._file.open("a") as file:
+                    print(json.dumps(entry), file=file)
+        return self._known[run]
 
 
-def optuna(sampler: str, **options: bool) -> Solver:
-    """One of Optuna's samplers."""
-
-    def solve(loss: Loss, dimensions: int, budget: int, seed: int) -> None:
-        import optuna as library
-
-        library.logging.set_verbosity(library.logging.ERROR)
-        study = library.create_study(
-            sampler=getattr(library.samplers, sampler)(seed=seed, **options)
+def cell(
+    runs: Runs, name: str, instances: Sequence[int], dimensions: int, budget: int, most: int
+) -> Scores:
+    """A solver's scores on all functions; `most` is the largest budget that is asked for, in trials."""
+    ran = budget if SOLVERS[name].knows_budget else most
+    return {
+        (function, instance): scored(
+            runs.steps(Run(name, function, instance, dimensions, ran)), budget
         )
-        study.optimize(
-            lambda trial: loss(
-                [trial.suggest_float(f"x{place}", LOW, HIGH) for place in range(dimensions)]
-            ),
-            n_trials=budget,
+        for function in FUNCTIONS
+        for instance in instances
+    }
+
+
+def overall(cells: Sequence[dict[str, Scores]], names: Sequence[str]) -> None:
+    """Print the figures over all cells: each has the same weight in the mean, each run in the median."""
+    print("All cells:")
+    for name in names:
+        scores: Sequence[Score] = [known for one in cells for known in one[name].values()]
+        duels = [duel(one["sparksweep"], one[name]) for one in cells]
+        won, lost = (sum(len(side[which]) for side in duels) for which in (0, 1))
+        least = min(len(side[0]) for side in duels)
+        against = (
+            ""
+            if name == "sparksweep"
+            else f"   {won} won, {lost} lost; at least {least} won in each"
         )
-
-    return solve
-
-
-def nevergrad_de(name: str) -> Solver:
-    """One of Nevergrad's optimizers."""
-
-    def solve(loss: Loss, dimensions: int, budget: int, seed: int) -> None:
-        import nevergrad
-        import numpy as np
-
-        space = nevergrad.p.Array(shape=(dimensions,)).set_bounds(LOW, HIGH)
-        space.random_state = np.random.RandomState(seed % 2**32)
-        nevergrad.optimizers.registry[name](space, budget=budget).minimize(loss)
-
-    return solve
-
-
-def pymoo_de(loss: Loss, dimensions: int, budget: int, seed: int) -> None:
-    """pymoo's, as it comes."""
-    import numpy as np
-    from pymoo.algorithms.soo.nonconvex.de import DE
-    from pymoo.core.problem import ElementwiseProblem
-    from pymoo.optimize import minimize
-
-    class Problem(ElementwiseProblem):  # type: ignore[misc]
-        def __init__(self) -> None:
-            super().__init__(n_var=dimensions, n_obj=1, xl=LOW, xu=HIGH)
-
-        def _evaluate(
-            self, x: Sequence[float], out: dict[str, object], *_: object, **__: object
-        ) -> None:
-            out["F"] = np.array([loss(x)])
-
-    minimize(Problem(), DE(), ("n_eval", budget), seed=seed)
-
-
-SOLVERS: dict[str, tuple[str | None, Solver]] = {
-    "sparksweep": (None, ours()),
-    "sparksweep rand1bin": (None, ours(strategy="rand1bin")),
-    "random": (None, at_random),
-    "scipy DE": ("scipy", scipy_de(15)),
-    "scipy DE, popsize 4": ("scipy", scipy_de(4)),
-    "optuna TPE": ("optuna", optuna("TPESampler")),
-    "optuna TPE, univariate": ("optuna", optuna("TPESampler", multivariate=False)),
-    "optuna CMA-ES": ("cmaes", optuna("CmaEsSampler")),
-    "nevergrad DE": ("nevergrad", nevergrad_de("DE")),
-    "nevergrad TwoPointsDE": ("nevergrad", nevergrad_de("TwoPointsDE")),
-    "pymoo DE": ("pymoo", pymoo_de),
-}
-"""Each with the module that it needs."""
-
-
-# ---------------------------------------------------------------------- runs and their figures
-
-
-def score(solver: Solver, function: int, instance: int, dimensions: int, budget: int) -> Score:
-    """Run a solver once."""
-    import ioh
-
-    problem = ioh.get_problem(
-        function, instance=instance, dimension=dimensions, problem_class=ioh.ProblemClass.BBOB
-    )
-    recorder = Recorder(problem, budget, [])
-    with contextlib.suppress(Spent):
-        solver(recorder, dimensions, budget, 1000 * instance + function)
-    best, area, logarithm = math.inf, 0.0, 2.0
-    # A solver that ended before its budget was spent keeps what it had.
-    for value in (*recorder.values, *[math.inf] * (budget - len(recorder.values))):
-        best = min(best, value - problem.optimum.y)
-        logarithm = math.log10(max(best, FLOOR))
-        area += 1 - (min(max(logarithm, -8.0), 2.0) + 8) / 10
-    return Score(logarithm, area / budget)
-
-
-Scores = dict[tuple[int, int], Score]
-"""By function and instance."""
-
-
-def interval(
-    scores: Scores, figure: Callable[[list[Score]], float], draw: random.Random
-) -> tuple[float, float, float]:
-    """A figure and its bootstrap interval; instances are drawn anew for each function."""
-    by_function: dict[int, list[Score]] = {}
-    for (function, _), known in scores.items():
-        by_function.setdefault(function, []).append(known)
-    samples = sorted(
-        figure(
-            [known for group in by_function.values() for known in draw.choices(group, k=len(group))]
-        )
-        for _ in range(1000)
-    )
-    return figure(list(scores.values())), samples[25], samples[974]
-
-
-def duel(one: Scores, other: Scores) -> tuple[int, int]:
-    """On how many functions one has the lower median regret, and on how many the other."""
-
-    def medians(scores: Scores) -> dict[int, float]:
-        return {
-            function: statistics.median(s.regret for (f, _), s in scores.items() if f == function)
-            for function in {f for f, _ in scores}
-        }
-
-    mine, theirs = medians(one), medians(other)
-    won = sum(mine[function] < theirs[function] - 1e-9 for function in mine)
-    return won, sum(mine[function] > theirs[function] + 1e-9 for function in mine)
-
-
-def median_regret(scores: list[Score]) -> float:
-    """Of log10."""
-    return statistics.median(known.regret for known in scores)
-
-
-def mean_aocc(scores: list[Score]) -> float:
-    """Of all runs."""
-    return statistics.fmean(known.aocc for known in scores)
-
-
-def report(name: str, scores: Scores, mine: Scores, seconds: float) -> None:
-    """One line of the table."""
-    draw = random.Random(0)
-    regret = "{:6.2f} [{:5.2f}, {:5.2f}]".format(*interval(scores, median_regret, draw))
-    aocc = "{:.3f} [{:.3f}, {:.3f}]".format(*interval(scores, mean_aocc, draw))
-    won, lost = duel(mine, scores)
-    against = "" if scores is mine else f"{won:2d} won, {lost:2d} lost"
-    print(f"  {name:25} {regret}   {aocc}   {against:16} {seconds:6.0f} s", flush=True)
+        print(f"  {name:25} {median_regret(scores):6.2f}   {mean_aocc(scores):.3f}{against}")
 
 
 def main() -> None:
@@ -299,9 +148,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="BBOB, against other libraries.")
     parser.add_argument("--seed", type=int, default=1, help="draws the instances")
     parser.add_argument("--instances", type=int, default=15)
+    parser.add_argument(
+        "--slow-instances", type=int, default=15, help="at most, for Optuna's samplers"
+    )
     parser.add_argument("--dimensions", type=int, nargs="+", default=[2, 3, 5, 10])
     parser.add_argument("--budgets", type=int, nargs="+", default=[10, 50, 100])
     parser.add_argument("--solvers", nargs="+", default=list(SOLVERS), choices=SOLVERS)
+    parser.add_argument("--runs", type=Path, help="a file that keeps the runs")
     options = parser.parse_args()
     if importlib.util.find_spec("ioh") is None:
         print(
@@ -309,34 +162,28 @@ def main() -> None:
         )
         return
     warnings.simplefilter("ignore")
-    instances = sorted(random.Random(options.seed).sample(range(1, 101), options.instances))
+    instances = random.Random(options.seed).sample(range(1, 101), options.instances)
     names = ["sparksweep", *(name for name in options.solvers if name != "sparksweep")]
-    missing = [
-        name
-        for name in names
-        if (module := SOLVERS[name][0]) and not importlib.util.find_spec(module)
-    ]
-    print(f"Python {sys.version.split()[0]}; instances {instances}")
+    missing = [name for name in names if not SOLVERS[name].is_installed]
+    names = [name for name in names if name not in missing]
+    print(f"Python {sys.version.split()[0]}; instances {sorted(instances)}")
     if missing:
         print(f"Not installed, left out: {', '.join(missing)}")
+    runs = Runs(options.runs)
+    cells: list[dict[str, Scores]] = []
     for dimensions in options.dimensions:
         for budget in options.budgets:
             print(f"D = {dimensions}, {budget} x D = {budget * dimensions} trials:")
             print(f"  {'':25} {'log10 regret':22}   {'AOCC':22}   ours against it")
-            mine: Scores = {}
+            cells.append({})
             for name in names:
-                if name in missing:
-                    continue
-                begin = time.monotonic()
-                scores = {
-                    (function, instance): score(
-                        SOLVERS[name][1], function, instance, dimensions, budget * dimensions
-                    )
-                    for function in FUNCTIONS
-                    for instance in instances
-                }
-                mine = mine or scores
-                report(name, scores, mine, time.monotonic() - begin)
+                few = options.slow_instances if SOLVERS[name].is_slow else options.instances
+                cells[-1][name] = cell(
+                    runs, name, instances[:few], dimensions, budget * dimensions,
+                    max(options.budgets) * dimensions,
+                )  # fmt: skip
+                print(line(name, cells[-1][name], cells[-1]["sparksweep"]), flush=True)
+    overall(cells, names)
 
 
 if __name__ == "__main__":
