@@ -64,8 +64,9 @@ def check(algorithm: str, result: Result) -> None:
     assert len(points) == expected, "a point came twice"
     space = Space(spec.parameters)
     for trial in trials:
-        for dimension, text in zip(space.dimensions, trial.spec.parameters.values(), strict=True):
-            low, high = dimension.interval(text)
+        # By name: the API server has put them in another order.
+        for parameter, dimension in zip(spec.parameters, space.dimensions, strict=True):
+            low, high = dimension.interval(trial.spec.parameters[parameter.name])
             assert 0 <= low <= high <= 1
     assert result.best_value == min(
         v for t in trials if (v := t.objective_value(spec.objective)) is not None

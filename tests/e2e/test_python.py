@@ -112,3 +112,56 @@ def test_the_searches_of_a_notebook_run_on_the_cluster_side_by_side(
 def training_alike(learning_rate: float, dropout: float) -> float:
     """What `training` returns for accuracy, without what it finds on the cluster."""
     return 1 - abs(learning_rate - 0.0004) * 500 - abs(dropout - 0.5)
+
+
+IN_A_POD = """
+from sparksweep import experiment
+
+def training(x):
+    return -abs(x - 7.5) - x / 1000
+
+result = experiment.grid_search(
+    training, {"x": [5, 6, 7, 8]}, direction="max", cpu="200m", memory="640Mi", parallel=2, name="inside", progress=False
+)
+print("best", result.best_params, result.experiment.metadata.namespace)
+"""
+
+
+def test_inside_a_cluster_an_experiment_runs_there_by_itself(namespace: Namespace) -> None:
+    rights = [
+        "--verb=create,get,list",
+        "--resource=experiments.sparksweep.dev,trialbatches.sparksweep.dev",
+    ]
+    namespace.kubectl("create", "serviceaccount", "notebook")
+    namespace.kubectl("create", "role", "notebook", *rights)
+    account = f"--serviceaccount={namespace.name}:notebook"
+    namespace.kubectl("create", "rolebinding", "notebook", "--role=notebook", account)
+    # Any image with sparksweep's `client` extra does.
+    (operator,) = namespace.cluster.operator_pods()
+    container = operator["spec"]["containers"][0]
+    namespace.apply(
+        {
+            "apiVersion": "v1",
+            "kind": "Pod",
+            "metadata": {"name": "notebook"},
+            "spec": {
+                "serviceAccountName": "notebook",
+                "restartPolicy": "Never",
+                "securityContext": operator["spec"]["securityContext"],
+                "containers": [
+                    {
+                        "name": "notebook",
+                        "image": container["image"],
+                        "imagePullPolicy": "IfNotPresent",
+                        "command": ["python", "-c", IN_A_POD],
+                        "securityContext": container["securityContext"],
+                    }
+                ],
+            },
+        }
+    )
+    namespace.wait_for(
+        lambda: namespace.get("pod", "notebook")["status"].get("phase") in ("Succeeded", "Failed"),
+        "the notebook's pod ends",
+    )
+    assert namespace.logs("notebook").strip() == f"best {{'x': 7}} {namespace.name}"

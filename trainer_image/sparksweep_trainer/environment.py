@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from sparksweep.api import quantities
-from sparksweep.api.environment import PROJECT_PATH_ENV
+from sparksweep.api.environment import USERS_ENV
 from sparksweep.api.template import TrialTemplate
 from sparksweep_trainer.arguments import Value
 
@@ -39,10 +39,7 @@ _SPARKS_OWN = (
     "SPARKSWEEP_",
 )
 """Beginnings of variables that trials don't inherit: secrets and whereabouts of the Spark application, and another
-trial's facts."""
-
-_THE_USERS = frozenset({PROJECT_PATH_ENV})
-"""The exceptions: what the user says, or a local run in the user's place."""
+trial's facts. What is the user's to say, they do."""
 
 
 def server_environment(
@@ -58,7 +55,7 @@ def server_environment(
     environment = {
         key: value
         for key, value in base.items()
-        if key in _THE_USERS or not key.startswith(_SPARKS_OWN)
+        if key in USERS_ENV or not key.startswith(_SPARKS_OWN)
     }
     # Libraries count the machine's cores, not those given to the trial. Spark sets one of these by its own cores.
     count = str(quantities.threads(template.resources.cpu))

@@ -17,7 +17,7 @@ from sparksweep.api.affinity import (
     PodAntiAffinity,
 )
 from sparksweep.api.checks_search import repeated
-from sparksweep.api.environment import PROJECT_PATH_ENV, RESERVED_ENV, EnvVar
+from sparksweep.api.environment import RESERVED_ENV, USERS_ENV, EnvVar
 from sparksweep.api.names import is_label_key
 from sparksweep.api.quantities import memory_bytes
 from sparksweep.api.template import Toleration, TrialTemplate
@@ -149,7 +149,7 @@ def _expression(expression: NodeExpression | LabelExpression, path: str) -> Iter
 
 
 def _variable(variable: EnvVar, path: str) -> Iterator[FieldError]:
-    if variable.name.startswith(RESERVED_ENV) and variable.name != PROJECT_PATH_ENV:
+    if variable.name.startswith(RESERVED_ENV) and variable.name not in USERS_ENV:
         yield FieldError(
             f"{path}.name",
             f'"{variable.name}": names with {RESERVED_ENV} are set by sparksweep; choose another one',

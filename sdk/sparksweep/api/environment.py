@@ -13,7 +13,9 @@ from sparksweep.api.names import Key, ObjectName
 RESERVED_ENV = "SPARKSWEEP_"
 """Environment variables that sparksweep sets itself begin so."""
 PROJECT_PATH_ENV = "SPARKSWEEP_PROJECT_PATH"
-"""The one of them that is the user's to set: where the project's data is."""
+"""Where the project's data is."""
+USERS_ENV = (PROJECT_PATH_ENV, "SPARKSWEEP_DATA_CACHE", "SPARKSWEEP_DATA_CACHE_SIZE")
+"""Those of them that are the user's to set."""
 
 
 class SecretKeyRef(Model):
@@ -62,8 +64,8 @@ class EnvVar(Model):
     model_config = ConfigDict(
         json_schema_extra=cel_rules(
             cel(
-                f"!self.name.startsWith('{RESERVED_ENV}') || self.name == '{PROJECT_PATH_ENV}'",
-                f"names with {RESERVED_ENV} are set by sparksweep, but for {PROJECT_PATH_ENV}",
+                f"!self.name.startsWith('{RESERVED_ENV}') || self.name in {list(USERS_ENV)}",
+                f"names with {RESERVED_ENV} are set by sparksweep, but for {', '.join(USERS_ENV)}",
                 ".name",
             ),
             cel(
