@@ -232,7 +232,9 @@ def test_without_an_objective_there_is_nothing_to_compare() -> None:
         create(spec)
 
 
-@pytest.mark.parametrize("settings", [{}, {"strategy": "rand1bin"}, {"mode": "generational"}])
+@pytest.mark.parametrize(
+    "settings", [{}, {"strategy": "adaptive"}, {"strategy": "rand1bin"}, {"mode": "generational"}]
+)
 def test_it_finds_a_minimum_that_random_search_does_not(settings: dict[str, str]) -> None:
     def median(name: str, **more: str) -> float:
         bests = [
@@ -255,7 +257,7 @@ def test_to_maximise_is_to_minimise_the_negative(mode: str) -> None:
     assert [trial.spec for trial in low] == [trial.spec for trial in high]
 
 
-@pytest.mark.parametrize("strategy", ["rand1bin", "adaptive"])
+@pytest.mark.parametrize("strategy", EvolutionStrategy)
 @pytest.mark.parametrize("scale", [1e300, 1.7e308, 5e-324])
 def test_costs_of_any_size_are_compared_and_never_computed_with(
     strategy: str, scale: float
@@ -278,7 +280,8 @@ def test_a_minimum_on_the_bound_is_approached_and_trials_do_not_pile_up_there() 
     spec = spec_of(cube(2), NAME, population="8", generations="25")
     trials = search(spec, lambda point: sum(float(x) for x in point.values()), count=200)
     values = [float(x) for trial in trials for x in trial.spec.parameters.values()]
-    assert 0.0 not in values
+    # A step of F = 1 may end there by itself.
+    assert values.count(0.0) <= 1
     assert min(losses(trials)) < 1e-3
 
 

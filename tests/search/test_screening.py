@@ -44,6 +44,17 @@ CHILDREN = [
 ]
 
 
+def ranked(
+    judge: Screen,
+    settled: Sequence[Trial],
+    others: Sequence[dict[str, str]] = (),
+    *,
+    centre: dict[str, str],
+    children: Sequence[dict[str, str]] = CHILDREN,
+) -> list[int]:
+    return judge.ranking(settled, others, centre=centre, children=children)
+
+
 def test_there_are_more_children_the_fewer_trials_are_left() -> None:
     counts = [screen(budget=200).children(number) for number in range(1, 250)]
     assert counts == sorted(counts)
@@ -57,26 +68,44 @@ def test_late_trials_of_a_long_search_are_not_screened() -> None:
 def test_the_child_near_good_trials_comes_first() -> None:
     trials = tried(40)
     best = min(trials, key=lambda trial: trial.status.metrics["loss"])
-    assert screen().ranking(trials, best.spec.parameters, CHILDREN)[0] == 1
+    assert ranked(screen(), trials, centre=best.spec.parameters)[0] == 1
+
+
+def test_a_child_beside_a_trial_that_is_running_comes_later() -> None:
+    trials = tried(40)
+    best = min(trials, key=lambda trial: trial.status.metrics["loss"])
+    children = [*CHILDREN, {"x": "0.45", "n": "7", "kind": "b"}]
+    found = ranked(screen(), trials, centre=best.spec.parameters, children=children)
+    assert found[:2] == [1, 3]
+    running = [{**CHILDREN[1], "x": f"0.3{digit}"} for digit in range(6)]
+    later = ranked(screen(), trials, running, centre=best.spec.parameters, children=children)
+    assert later[:2] == [3, 1]
+    unfinished = [
+        Trial(TrialSpec(number=number, parameters=point), TrialStatus(number=number))
+        for number, point in enumerate(running, 41)
+    ]
+    assert later == ranked(
+        screen(), [*trials, *unfinished], centre=best.spec.parameters, children=children
+    )
 
 
 def test_what_it_keeps_changes_nothing() -> None:
     trials, other = tried(40), tried(25)[::-1]
     centre = CHILDREN[1]
     used = screen()
-    used.ranking(
+    ranked(
+        used,
         [Trial(t.spec.model_copy(update={"number": n}), t.status) for n, t in enumerate(other, 1)],
-        centre,
-        CHILDREN,
+        centre=centre,
     )
-    assert used.ranking(trials, centre, CHILDREN) == screen().ranking(trials, centre, CHILDREN)
+    assert ranked(used, trials, centre=centre) == ranked(screen(), trials, centre=centre)
 
 
 def test_before_there_is_anything_to_learn_from_the_order_is_that_of_the_draws() -> None:
     trials = tried(3)
     running = TrialStatus(number=4, state=TrialState.RUNNING)
     trials.append(Trial(TrialSpec(number=4, parameters=CHILDREN[0]), running))
-    assert screen().ranking(trials, CHILDREN[1], CHILDREN) == [0, 1, 2]
+    assert ranked(screen(), trials, centre=CHILDREN[1]) == [0, 1, 2]
 
 
 def test_categories_are_equally_far_from_each_other_and_numbers_by_their_buckets() -> None:

@@ -129,9 +129,14 @@ class Maker:
         screen = self._tools.screen
         if screen is not None and (count := screen.children(number)) > 1:
             screened = [self._child(key, holder) for key in islice(keys, count)]
-            best, points = self._ranked[0].point, [point for point, _ in screened]
-            for place in screen.ranking(self._settled, best, points):
-                yield screened[place]
+            later = [trial.spec.parameters for trial in self._trials[len(self._settled) :]]
+            places = screen.ranking(
+                self._settled,
+                [*later, *self._made],
+                centre=self._ranked[0].point,
+                children=[point for point, _ in screened],
+            )
+            yield from (screened[place] for place in places)
         for key in keys:
             yield self._child(key, holder)
 

@@ -20,13 +20,17 @@ from sparksweep_operator.search.cube import Cube
 from sparksweep_operator.search.evolution_population import Costs
 from sparksweep_operator.search.surrogate import Kriging, Point
 
+Values = Mapping[str, str]
+
 MOST_CHILDREN = 20
-_CLOSING = 100
+_CLOSING = 50
 """There are this many children for each parameter, shared out over the trials that are left."""
 _NEAREST = 30
 """Ended trials that the model is made of."""
 _LATEST = 300
 """Of these it takes the nearest ones."""
+_NEAREST_RUNNING = 10
+"""Trials that have not ended and are in the model too."""
 _LAST_SCREENED = 2000
 """Trials from this number on are not screened: differential evolution has learnt its steps by then, and a proposal
 stays below a millisecond after any number of trials."""
@@ -51,7 +55,7 @@ class Screen:
         self._cube = cube
         self._cost_of = cost_of
         self._budget = budget
-        self._features: dict[int, tuple[Mapping[str, str], Point]] = {}
+        self._features: dict[int, tuple[Values, Point]] = {}
 
     def children(self, number: int) -> int:
         """How many children to make for a trial; 1: it is not screened."""
@@ -64,30 +68,35 @@ class Screen:
     def ranking(
         self,
         settled: Sequence[Trial],
-        centre: Mapping[str, str],
-        children: Sequence[Mapping[str, str]],
+        others: Sequence[Values],
+        *,
+        centre: Values,
+        children: Sequence[Values],
     ) -> list[int]:
         """The places of the children, the most promising first.
 
         Args:
-            settled: the trials whose results may be looked at; unfinished ones among them are passed over.
+            settled: the trials whose results may be looked at.
+            others: the points of the trials after these.
             centre: the point around which the model is made.
             children: the points.
         """
-        ended = [trial for trial in settled[-_LATEST:] if trial.state.is_finished]
+        latest = settled[-_LATEST:]
+        ended = [trial for trial in latest if trial.state.is_finished]
         if len(ended) < _LEAST:
             return list(range(len(children)))
+        features = self._cube.features
+        middle = features(centre)
+        running = [trial.spec.parameters for trial in latest if not trial.state.is_finished]
         points = self._known(ended)
-        middle = self._cube.features(centre)
-        nearest = sorted(
-            (math.dist(point, middle), -trial.number, place)
-            for place, (point, trial) in enumerate(zip(points, ended, strict=True))
-        )[:_NEAREST]
-        places = sorted(place for _, _, place in nearest)
+        near = _nearest(points, middle, _NEAREST)
+        waiting = [features(point) for point in (*running, *others)]
         model = Kriging(
-            [points[place] for place in places], [self._cost_of(ended[place]) for place in places]
+            [points[place] for place in near]
+            + [waiting[place] for place in _nearest(waiting, middle, _NEAREST_RUNNING)],
+            [self._cost_of(ended[place]) for place in near],
         )
-        expected = [model.predicted(self._cube.features(child)) for child in children]
+        expected = [model.predicted(features(child)) for child in children]
         return sorted(range(len(children)), key=expected.__getitem__)
 
     def _known(self, ended: Iterable[Trial]) -> list[Point]:
@@ -100,3 +109,9 @@ class Screen:
                 known = point, self._cube.features(point)
             self._features[trial.number] = known
         return [features for _, features in self._features.values()]
+
+
+def _nearest(points: Sequence[Point], middle: Point, count: int) -> list[int]:
+    """The places of the points that are nearest to one, in their order; of equally near ones the later."""
+    by_distance = sorted((math.dist(point, middle), -place) for place, point in enumerate(points))
+    return sorted(-place for _, place in by_distance[:count])

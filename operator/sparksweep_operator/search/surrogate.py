@@ -3,7 +3,9 @@
 D. G. Krige's interpolation as J. Sacks, W. J. Welch, T. J. Mitchell, H. P. Wynn, "Design and Analysis of Computer
 Experiments", Statistical Science 4(4), 1989, give it: a constant plus a Gaussian process, here with the Matern 5/2
 correlation. Ranks instead of costs, as in T. P. Runarsson, "Ordinal Regression in Evolutionary Computation", PPSN 2006,
-make it the same for every increasing function of the cost, and no cost too large for it.
+make it the same for every increasing function of the cost, and no cost too large for it. Trials that have not ended count
+as middling ones, so that not all go to one place: the constant liar of D. Ginsbourger, R. Le Riche, L. Carraro, "Kriging
+Is Well-Suited to Parallelize Optimization", in Computational Intelligence in Expensive Optimization Problems, 2010.
 """
 
 from __future__ import annotations
@@ -29,8 +31,8 @@ class Kriging:
         """Fit the model.
 
         Args:
-            points: two or more.
-            costs: theirs; None is the highest.
+            points: two or more; if there are more than costs, the last ones have not ended.
+            costs: those of the first points; None is the highest.
         """
         self._points = points
         distances = [
@@ -42,7 +44,7 @@ class Kriging:
         factor = _factor(
             [[_matern(self._scale * distance) for distance in row] for row in distances]
         )
-        scores = normal_scores(costs)
+        scores = normal_scores(costs) + [0.0] * (len(points) - len(costs))
         ones = _forward(factor, [1.0] * len(points))
         self._mean = sum(map(mul, ones, _forward(factor, scores))) / sum(map(mul, ones, ones))
         self._weights = _solved(factor, [score - self._mean for score in scores])
