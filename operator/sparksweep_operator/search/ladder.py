@@ -6,11 +6,14 @@ on integers that count a common power of ten.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
 
 from sparksweep.api import limits
+
+_INTEGER = re.compile(r"-?[0-9]{1,20}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,11 +41,11 @@ class Ladder:
         Where that would take more characters than a number in the API may have (1e-300), it is what a float prints.
         """
         digits = self.first + index * self.step
-        number = _decimal(digits, self.exponent)
-        text = format(number, "f")
+        # An integer's digits are what the decimal would print, in a tenth of the time.
+        text = str(digits) if self.exponent == 0 else format(_decimal(digits, self.exponent), "f")
         if "." in text:
             text = text.rstrip("0").rstrip(".")
-        return text if len(text) <= limits.NUMBER else repr(float(number))
+        return text if len(text) <= limits.NUMBER else repr(self.float_at(index))
 
     def float_at(self, index: int) -> float:
         """The value at an index, which may be `size` or beyond."""
@@ -55,6 +58,11 @@ class Ladder:
 
     def index_of(self, text: str) -> int:
         """The index whose value is nearest to a number."""
+        if self.exponent == 0 and _INTEGER.fullmatch(text):
+            # What the fractions would say, in a tenth of the time.
+            place, rest = divmod(int(text) - self.first, self.step)
+            if rest == 0:
+                return min(max(place, 0), self.size - 1)
         offset = Fraction(Decimal(text)) - Fraction(_decimal(self.first, self.exponent))
         index = round(offset / Fraction(_decimal(self.step, self.exponent)))
         return min(max(index, 0), self.size - 1)
