@@ -331,6 +331,53 @@ def test_hops_own_example_with_its_bounds_reversed_is_searched_between_them() ->
     assert all(0.45 < float(trial.spec.parameters["dropout"]) < 0.7 for trial in trials)
 
 
+@pytest.mark.parametrize(
+    ("settings", "x", "rest", "record"),
+    [
+        (
+            {"strategy": "adaptive"},
+            0.2846422003600423,
+            ["4", "b"],
+            "restart=0 target=5 of=6 parent=54 mutation=0.6238 crossover=0.6208",
+        ),
+        (
+            {"strategy": "rand1bin"},
+            0.37958434441276057,
+            ["5", "b"],
+            "restart=0 target=5 of=6 parent=24 mutation=0.5000 crossover=0.7000",
+        ),
+        (
+            {"mode": "generational"},
+            0.4259580918275816,
+            ["5", "b"],
+            "restart=0 target=9 of=10 parent=40 mutation=0.5000 crossover=0.7000",
+        ),
+        (
+            {"mode": "generational", "strategy": "adaptive"},
+            0.5068520420569875,
+            ["3", "b"],
+            "restart=0 target=9 of=10 parent=30 mutation=0.6214 crossover=0.7503",
+        ),
+    ],
+)
+def test_the_sixtieth_trial_is_the_same_in_every_release(
+    settings: dict[str, str], x: float, rest: list[str], record: str
+) -> None:
+    """A run that is resumed under a newer sparksweep must go on with the same trials."""
+
+    def loss(point: dict[str, str]) -> float | None:
+        if point["n"] == "7":
+            return None
+        wrong = abs(int(point["n"]) - 4) + (point["kind"] != "b")
+        return (float(point["x"]) - 0.3) ** 2 + wrong
+
+    parameters = [double("x", "0", "1"), integer("n", 0, 9), listed("kind", "a", "b", "c")]
+    last = search(spec_of(parameters, NAME, seed="5", **settings), loss, count=60)[-1]
+    first, *others = last.spec.parameters.values()
+    assert (others, last.spec.lineage) == (rest, record)
+    assert float(first) == pytest.approx(x, rel=1e-9)
+
+
 def test_a_trial_without_a_lineage_is_passed_over() -> None:
     algorithm = create(spec_of(cube(2), NAME, population="4"))
     trials = [ran(trial, sphere(trial.parameters)) for trial in algorithm.propose([], 8)]

@@ -18,8 +18,8 @@ class Algorithm(ABC):
     """A search: chooses the parameters of the trials, one after the other.
 
     An algorithm is built from an ExperimentSpec and is a pure function of it, of the seed in its settings, and of the
-    trials so far. It keeps nothing between two calls, so there is nothing to save: another process that sees the same
-    trials goes on with the same ones. Equal specs, seeds and trials give equal answers.
+    trials so far. What it keeps between two calls only saves time, so there is nothing to save: another process that sees
+    the same trials goes on with the same ones. Equal specs, seeds and trials give equal answers.
 
     The trials it is given are all that were created, in the order of their numbers, each with its state and metrics.
     A trial that failed, or was stopped, is one that gave no result: it is neither repeated nor replaced.

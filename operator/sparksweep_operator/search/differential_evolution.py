@@ -1,8 +1,8 @@
 """Differential evolution: trials are made from the differences of earlier ones, and the better one stays.
 
-How a trial is made is in evolution_strategies.py, how the population is read from the trials in
-evolution_population.py, and what a trial's record keeps in lineage.py. Here is when which place of the population gets
-its next trial, and that no point is tried twice.
+How a trial is made is in evolution_strategies.py, which of several children is tried in screening.py, how the population
+is read from the trials in evolution_population.py, and what a trial's record keeps in lineage.py. Here is when which place
+of the population gets its next trial.
 """
 
 from __future__ import annotations
