@@ -74,10 +74,10 @@ def experiment(dimensions: int, trials: int, **settings: str) -> ExperimentSpec:
 
 
 def trials_of(spec: ExperimentSpec, loss: Callable[[dict[str, str]], float]) -> list[Trial]:
-    """Run an experiment to its end, one trial at a time."""
+    """Run an experiment, one trial at a time, until there are maxTrialCount or no more."""
     algorithm = create(spec)
     trials: list[Trial] = []
-    while made := algorithm.propose(trials, 1):
+    while len(trials) != spec.max_trial_count and (made := algorithm.propose(trials, 1)):
         value = loss(made[0].parameters)
         status = TrialStatus(
             number=made[0].number, state=TrialState.SUCCEEDED, metrics={"loss": value}
