@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
 from sparksweep.api import Experiment, ExperimentStatus, TrialBatch
@@ -20,6 +20,7 @@ from sparksweep_operator.drivers import DriverSituation, look_at_driver
 from sparksweep_operator.events import Event, driver_started, events_between
 from sparksweep_operator.kube import Conflict, Forbidden, Gateway, Invalid, KubeError, NotFound
 from sparksweep_operator.planner import DriverState, DriverView, Plan, plan, reject
+from sparksweep_operator.pods import Pod
 from sparksweep_operator.settings import Settings
 from sparksweep_operator.world import Body, Key, World
 
@@ -33,6 +34,9 @@ LOOK_AGAIN = timedelta(seconds=10)
 """How soon to look again at what is expected to change by itself."""
 REFRESH_AFTER = timedelta(seconds=50)
 """How old what the watches have told may be: they tell of no deletion that happened while they were broken off."""
+END_WITHIN = timedelta(minutes=10)
+"""How long a driver may take to end by itself after the experiment, before its pod goes, viewer and all. It has given
+its executors back by then, and may be copying files."""
 PROBE_AFTER = timedelta(seconds=15)
 """How long a driver may have too few executors before the API server is asked why."""
 
@@ -114,6 +118,7 @@ class Reconciler:
         else:
             view = await self._view(experiment, situation, memory, now)
             planned = plan(experiment, batches, view, now)
+        planned = _located(experiment, planned, situation)
         return await self._apply(experiment, planned, situation, batches, memory)
 
     # ------------------------------------------------------------------ what is
@@ -233,11 +238,34 @@ class Reconciler:
         namespace = experiment.metadata.namespace or ""
         useless = list(situation.superfluous)
         if not planned.driver_wanted:
-            useless += [pod for pod in (situation.live, situation.remains) if pod is not None]
+            kept = self._pod_to_keep(planned, situation)
+            if kept is not None and kept is situation.live:
+                await self._close(experiment)
+            last = (situation.live, situation.remains)
+            useless += [pod for pod in last if pod is not None and pod is not kept]
         for pod in useless:
             await self._gateway.delete_pod(namespace, pod.name, pod.uid)
         if situation.live is None and planned.driver_wanted and not situation.pause:
             await self._start_driver(experiment, situation, memory)
+
+    def _pod_to_keep(self, planned: Plan, situation: DriverSituation) -> Pod | None:
+        """The driver's pod whose viewer outlives the experiment; its driver ends when it reads that this is over."""
+        pod = situation.live or situation.remains
+        if not planned.finished or pod is None or not pod.shows:
+            return None
+        ended = planned.status.completion_time
+        late = ended is not None and self._clock() - ended > END_WITHIN
+        return None if late and pod is situation.live else pod
+
+    async def _close(self, experiment: Experiment) -> None:
+        """Write into the newest batch that the experiment has ended."""
+        metadata = experiment.metadata
+        batches = self._world.batches((metadata.namespace or "", metadata.name), metadata.uid or "")
+        newest = max(batches, key=lambda batch: batch.spec.index, default=None)
+        if newest is not None and not newest.spec.closed:
+            spec = newest.spec.model_copy(update={"closed": True})
+            body = await self._gateway.apply_batch(newest.model_copy(update={"spec": spec}))
+            self._world.put_batch(body)
 
     async def _start_driver(
         self, experiment: Experiment, situation: DriverSituation, memory: Memory
@@ -248,6 +276,9 @@ class Reconciler:
             if code is not None:
                 await self._gateway.apply_owned(code)
             await self._gateway.apply_owned(manifests.driver_config_map(experiment, self._settings))
+            service = manifests.tensorboard_service(experiment)
+            if service is not None:
+                await self._gateway.apply_owned(service)
             self._world.put_pod(await self._gateway.create(pod))
         except (Forbidden, Invalid, Conflict, NotFound) as error:
             # A quota, an account that is not there, somebody else's object of that name: for the user to see.
@@ -257,7 +288,9 @@ class Reconciler:
         name = pod["metadata"]["name"]
         log.info("created the driver %s", name)
         why = situation.view.message
-        await self._post(experiment, [driver_started(name, situation.next_number, why)])
+        kept = experiment.spec.storage.persistent_volume_claim is not None
+        started = driver_started(name, situation.next_number, why, keeps_files=kept)
+        await self._post(experiment, [started])
 
     async def _post(self, experiment: Experiment, events: Sequence[Event]) -> None:
         moment = self._clock().strftime("%Y-%m-%dT%H:%M:%SZ")
@@ -269,6 +302,17 @@ class Reconciler:
             except KubeError as error:
                 # Events are for people; nothing depends on them.
                 log.warning("event %s of %s is lost: %s", event.reason, name, error)
+
+
+def _located(experiment: Experiment, planned: Plan, situation: DriverSituation) -> Plan:
+    """The plan, with a status that says where its results are, and its TensorBoard."""
+    shown = next((pod for pod in (situation.live, situation.remains) if pod and pod.shows), None)
+    pod = shown.name if shown else None
+    found = {
+        "results": manifests.results_location(experiment, pod),
+        "tensorboard": manifests.tensorboard_address(experiment, pod),
+    }
+    return replace(planned, status=planned.status.model_copy(update=found))
 
 
 def status_wait(
@@ -296,6 +340,8 @@ def _again_after(
     planned: Plan, situation: DriverSituation, memory: Memory, *, told: str
 ) -> timedelta | None:
     times = [planned.requeue_after]
+    if planned.finished and situation.live is not None and situation.live.shows:
+        times.append(LOOK_AGAIN)
     if planned.driver_wanted:
         if situation.live is None:
             times.append(situation.pause or LOOK_AGAIN)

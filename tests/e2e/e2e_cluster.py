@@ -16,7 +16,13 @@ from cluster.client import Cluster, KubectlError
 from cluster.faults import Faults
 
 EXPERIMENT_LABEL = "sparksweep.dev/experiment"
-OURS = ("experiments.sparksweep.dev", "trialbatches.sparksweep.dev", "pods", "configmaps")
+OURS = (
+    "experiments.sparksweep.dev",
+    "trialbatches.sparksweep.dev",
+    "pods",
+    "configmaps",
+    "services",
+)
 STATES = ("pending", "running", "succeeded", "failed", "stopped")
 FINISHED = ("Succeeded", "Failed", "Stopped")
 
@@ -142,12 +148,15 @@ class Namespace:
         return self.items("pods", f"{EXPERIMENT_LABEL}={experiment},sparksweep.dev/role={role}")
 
     def running(self, experiment: str, role: str) -> list[str]:
-        """Names of the pods that run and are not being deleted."""
+        """Names of the pods whose driver or executor runs, whatever runs beside it, and that are not being deleted."""
         return [
             pod["metadata"]["name"]
             for pod in self.pods(experiment, role)
-            if pod["status"].get("phase") == "Running"
-            and "deletionTimestamp" not in pod["metadata"]
+            if "deletionTimestamp" not in pod["metadata"]
+            and any(
+                item["name"] == role and "running" in item["state"]
+                for item in pod["status"].get("containerStatuses", [])
+            )
         ]
 
     def logs(self, pod: str) -> str:

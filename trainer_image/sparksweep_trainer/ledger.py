@@ -16,6 +16,7 @@ from datetime import datetime
 from sparksweep.api.reasons import TrialReason, TrialState
 from sparksweep.api.status import TrialStatus
 from sparksweep.api.trial_batch import Stop, TrialSpec
+from sparksweep.api.trials import Trial
 from sparksweep_trainer.protocol import Assignment, Outcome
 
 MAX_LOST_ATTEMPTS = 10
@@ -178,9 +179,13 @@ class Ledger:
 
     def may_go_on(self, slot: int, number: int, attempt: int) -> bool:
         """Whether a slot's attempt is still wanted."""
-        if self._stop or self._interrupted or self._slots.get(slot) != number:
+        if self._stop or self._interrupted:
             return False
-        return self._statuses[number].attempt == attempt
+        return self.runs(slot, number, attempt)
+
+    def runs(self, slot: int, number: int, attempt: int) -> bool:
+        """Whether a slot's attempt is the one assigned last and has not ended, wanted or not."""
+        return self._slots.get(slot) == number and self._statuses[number].attempt == attempt
 
     # ------------------------------------------------------------------ what anyone may read
 
@@ -188,6 +193,11 @@ class Ledger:
     def statuses(self) -> list[TrialStatus]:
         """Every trial, by number."""
         return [self._statuses[number] for number in sorted(self._statuses)]
+
+    @property
+    def trials(self) -> list[Trial]:
+        """Every trial with what it is, by number."""
+        return [Trial(self._specs[n], self._statuses[n]) for n in sorted(self._statuses)]
 
     @property
     def waiting(self) -> int:

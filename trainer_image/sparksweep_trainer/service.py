@@ -18,6 +18,7 @@ from sparksweep.api.quantities import memory_bytes
 from sparksweep.api.reasons import TrialReason, TrialState
 from sparksweep.api.status import TrialStatus
 from sparksweep.api.trial_batch import Stop, TrialSpec
+from sparksweep.api.trials import Trial
 from sparksweep_trainer.ledger import Ledger
 from sparksweep_trainer.protocol import (
     Heartbeat,
@@ -138,6 +139,12 @@ class TrialService:
             return self._ledger.statuses
 
     @property
+    def trials(self) -> list[Trial]:
+        """Every trial with what it is, by number."""
+        with self._lock:
+            return self._ledger.trials
+
+    @property
     def running(self) -> int:
         """How many trials run."""
         with self._lock:
@@ -227,6 +234,11 @@ class TrialService:
                 lambda: not self._ledger.may_go_on(beat.slot, beat.number, beat.attempt), timeout_s
             )
             return HeartbeatOrder(order="stop" if stop else "continue")
+
+    def runs(self, slot: int, number: int, attempt: int) -> bool:
+        """Whether that is what the slot runs: only then is anything of the attempt taken."""
+        with self._lock:
+            return self._ledger.runs(slot, number, attempt)
 
     # ------------------------------------------------------------------ the slot manager
 

@@ -47,6 +47,21 @@ def driver_config_name(experiment: str) -> str:
     return f"{experiment}-driver"
 
 
+def run_name(experiment: Experiment) -> str:
+    """Name of the run directory: that of a later Experiment of the same name is another one."""
+    return f"{experiment.metadata.name}-{(experiment.metadata.uid or '')[:8]}"
+
+
+def run_directory(experiment: Experiment) -> str:
+    """Where driver and viewer find the run directory; in a volume that several share, each has its own."""
+    return f"{DATA_DIRECTORY}/{run_name(experiment)}"
+
+
+def tensorboard_name(experiment: str) -> str:
+    """Name of the Service that leads to TensorBoard."""
+    return f"{experiment}-tensorboard"
+
+
 def code_name(experiment: str) -> str:
     """Name of the ConfigMap with the inline source."""
     return f"{experiment}-code"

@@ -1,0 +1,36 @@
+"""Where what an Experiment leaves is found: the words of its status. Pure."""
+
+from __future__ import annotations
+
+from sparksweep.api import Experiment
+from sparksweep.api.viewing import TENSORBOARD_PORT
+from sparksweep_operator.manifests.names import run_directory, run_name, tensorboard_name
+
+
+def results_location(experiment: Experiment, pod: str | None) -> str | None:
+    """Where the run directory is: with the trials' table, logs and files.
+
+    Args:
+        experiment: the Experiment.
+        pod: the driver's pod whose viewer shows it; None if there is none.
+    """
+    storage = experiment.spec.storage
+    if storage.uri is not None:
+        return f"{storage.uri.rstrip('/')}/{run_name(experiment)}"
+    if storage.persistent_volume_claim is not None:
+        claim = storage.persistent_volume_claim.claim_name
+        return f"persistentvolumeclaim/{claim}:/{run_name(experiment)}"
+    return None if pod is None else f"pod/{pod}:{run_directory(experiment)}"
+
+
+def tensorboard_address(experiment: Experiment, pod: str | None) -> str | None:
+    """Where TensorBoard is, for whoever is in the cluster.
+
+    Args:
+        experiment: the Experiment.
+        pod: the driver's pod that it runs in; None if there is none.
+    """
+    if pod is None or not experiment.spec.tensorboard.enabled:
+        return None
+    service = tensorboard_name(experiment.metadata.name)
+    return f"http://{service}.{experiment.metadata.namespace}.svc:{TENSORBOARD_PORT}/"
