@@ -7,7 +7,7 @@ What may be somebody else's is created, never applied, so that a user's object o
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from types import TracebackType
 from typing import Any
 
@@ -50,6 +50,20 @@ class Gateway:
         if self._client is not None:
             await self._client.close()
             self._client = None
+
+    # ------------------------------------------------------------------ our kinds
+
+    async def serves(self, plurals: Collection[str]) -> bool:
+        """Whether the API server has these kinds of ours.
+
+        Raises:
+            KubeError: it does not say.
+        """
+        try:
+            found = await self._request("GET", f"/apis/{API_VERSION}")
+        except NotFound:
+            return False
+        return {item["name"] for item in found["resources"]}.issuperset(plurals)
 
     # ------------------------------------------------------------------ experiments and batches
 
