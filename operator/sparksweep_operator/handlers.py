@@ -10,13 +10,16 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Sequence
+from contextlib import AsyncExitStack
 from typing import Any
 
 import kopf
 
 from sparksweep.api.metadata import EXPERIMENT_LABEL, GROUP, VERSION
+from sparksweep_operator.census import Census
 from sparksweep_operator.kube import Gateway, KubeError
 from sparksweep_operator.loops import Loops
+from sparksweep_operator.metrics import Metrics, serve
 from sparksweep_operator.reconciler import Reconciler
 from sparksweep_operator.settings import Settings
 from sparksweep_operator.world import Key, World
@@ -36,6 +39,7 @@ async def run_operator(
     *,
     namespaces: Sequence[str],
     liveness: str | None,
+    metrics_port: int | None = None,
     stop: asyncio.Event | None = None,
 ) -> None:
     """Run until SIGTERM or SIGINT in the main thread, or until `stop` is set.
@@ -44,13 +48,19 @@ async def run_operator(
         settings: what to start drivers with.
         namespaces: where to look for Experiments; empty: everywhere.
         liveness: URL to serve a probe at: ``http://0.0.0.0:8080/healthz``.
+        metrics_port: port to serve metrics at, on every address; None: none are served.
         stop: ends the operator. Drivers and executors go on without it.
     """
-    async with Gateway() as gateway:
+    metrics = Metrics()
+    async with Gateway(metrics) as gateway, AsyncExitStack() as served:
+        world = World(metrics)
+        metrics.registry.register(Census(world, asyncio.get_running_loop()))
+        if metrics_port is not None:
+            _, end = serve(metrics.registry, metrics_port)
+            served.callback(end)
         await _wait_for_kinds(gateway, stop)
-        world = World()
-        reconciler = Reconciler(world, gateway, settings)
-        loops = Loops(reconciler.turn, is_over=lambda key: _is_over(world, key))
+        reconciler = Reconciler(world, gateway, settings, metrics=metrics)
+        loops = Loops(reconciler.turn, lambda key: _is_over(world, key), metrics)
         await kopf.operator(
             registry=_registry(world, loops),
             settings=_kopf_settings(),

@@ -75,6 +75,20 @@ def switches(namespace: str, other: str) -> dict[str, dict[str, Any]]:
             "networkPolicy.executors.egress": [{}],
             "watchNamespaces": [namespace, other],
         },
+        "no metrics": {"metrics.enabled": False, "metrics.serviceMonitor.enabled": True},
+        "everything for Prometheus and Grafana": {
+            "metrics.serviceMonitor.enabled": True,
+            "metrics.serviceMonitor.labels": {"release": "prometheus"},
+            "metrics.podMonitor.enabled": True,
+            "metrics.prometheusRule.enabled": True,
+            "metrics.dashboard.enabled": True,
+            "metrics.dashboard.annotations": {"grafana_folder": "ML"},
+        },
+        "drivers' metrics from one namespace": {
+            "metrics.podMonitor.enabled": True,
+            "metrics.podMonitor.interval": "5s",
+            "watchNamespaces": [namespace],
+        },
         "no test": {"test.enabled": False},
     }
 
@@ -92,6 +106,7 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"logLevel": "loud"}, "/logLevel"),
     ({"imagePullSecrets": ["registry"]}, "/imagePullSecrets/0"),
     ({"networkPolicy.apiServerPorts": []}, "/networkPolicy/apiServerPorts"),
+    ({"metrics.serviceMonitor.interval": "often"}, "/metrics/serviceMonitor/interval"),
     ({"extraEnv": [{"value": "x"}]}, "/extraEnv/0"),
 ]
 """Values that the schema refuses, and the place that it names."""

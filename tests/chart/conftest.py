@@ -7,6 +7,16 @@ from collections.abc import Iterator
 import pytest
 
 from cluster.client import Cluster
+from cluster.layout import Layout
+from cluster.prometheus import prometheus_crds
+
+
+@pytest.fixture(scope="module")
+def prometheus_kinds(control_plane: Cluster) -> None:
+    """The kinds of Prometheus' operator, which some of the chart's objects are of."""
+    for path in prometheus_crds(Layout.from_environment()):
+        control_plane.kubectl("apply", "--server-side", "--filename", str(path))
+        control_plane.kubectl("wait", "--for=condition=Established", "--timeout=30s", "--filename", str(path))  # fmt: skip
 
 
 @pytest.fixture(scope="module")

@@ -14,13 +14,28 @@ from chart_values import DIGEST, IMAGE, REFUSED, switches
 from cluster.client import Cluster
 from cluster.helm import CHART, Helm, HelmError, value_flags
 from operator_parts.pod_security import violations
+from sparksweep.api.document import parse_experiment
+from sparksweep_operator.manifests import driver_pod
 from sparksweep_operator.settings import PREFIX, Settings
+from sparksweep_trainer.cluster.settings import TRIAL_SERVER_PORT
 
 pytestmark = pytest.mark.usefixtures("control_plane")
 
 Document = dict[str, Any]
 
 ROOT = Path(__file__).parents[2]
+EXPERIMENT = {
+    "apiVersion": "sparksweep.dev/v1alpha1",
+    "kind": "Experiment",
+    "metadata": {"name": "digits", "namespace": "one", "uid": "u"},
+    "spec": {
+        "algorithm": {"algorithmName": "grid"},
+        "parameters": [
+            {"name": "x", "parameterType": "int", "feasibleSpace": {"min": "1", "max": "2"}}
+        ],
+        "trialTemplate": {"function": "train:training"},
+    },
+}
 CLUSTER_WIDE = {"ClusterRole", "ClusterRoleBinding", "CustomResourceDefinition"}
 
 
@@ -52,7 +67,11 @@ def rules(objects: list[Document]) -> list[Document]:
 
 @pytest.mark.parametrize("switch", switches("one", "other"))
 def test_the_api_server_takes_everything_and_every_pod_is_restricted(
-    switch: str, helm: Helm, control_plane: Cluster, namespaces: tuple[str, str]
+    switch: str,
+    helm: Helm,
+    control_plane: Cluster,
+    namespaces: tuple[str, str],
+    prometheus_kinds: None,
 ) -> None:
     values = switches(*namespaces)[switch]
     objects = helm.template(namespace=namespaces[0], values=values)
@@ -185,8 +204,35 @@ def test_policies_let_executors_reach_their_driver_and_nobody_else(helm: Helm) -
     assert roles == ["driver"]
     dns, driver = executors["egress"]
     assert {port["port"] for port in dns["ports"]} == {53}
-    assert {port["port"] for port in driver["ports"]} == {7078, 7079, 7780}
+    assert {port["port"] for port in driver["ports"]} == {7078, 7079, TRIAL_SERVER_PORT}
     assert driver["to"][0]["podSelector"]["matchLabels"]["sparksweep.dev/role"] == "driver"
+
+
+def test_prometheus_finds_the_operator_by_its_service_and_drivers_by_their_pods(helm: Helm) -> None:
+    values = switches("one", "other")
+    objects = helm.template(values=values["everything for Prometheus and Grafana"])
+    monitor, service = only(objects, "ServiceMonitor"), only(objects, "Service")
+    labels = service["metadata"]["labels"]
+    assert monitor["spec"]["selector"]["matchLabels"].items() <= labels.items()
+    assert monitor["spec"]["endpoints"][0]["port"] in [port["name"] for port in service["spec"]["ports"]]  # fmt: skip
+    ports = {port["name"]: port["containerPort"] for port in container(objects)["ports"]}
+    assert f"--metrics-port={ports['metrics']}" in container(objects)["args"]
+    drivers = only(objects, "PodMonitor")["spec"]
+    pod = driver_pod(parse_experiment(EXPERIMENT), 0, Settings())
+    assert drivers["selector"]["matchLabels"].items() <= pod["metadata"]["labels"].items()
+    served = [port["name"] for item in pod["spec"]["containers"] for port in item.get("ports", [])]
+    assert drivers["podMetricsEndpoints"][0]["port"] in served
+    assert drivers["namespaceSelector"] == {"any": True}
+    narrow = only(helm.template(values=values["drivers' metrics from one namespace"]), "PodMonitor")
+    assert narrow["spec"]["namespaceSelector"] == {"matchNames": ["one"]}
+
+
+def test_a_label_of_ones_own_is_on_what_prometheus_and_grafana_look_for(helm: Helm) -> None:
+    objects = helm.template(values=switches("a", "b")["everything for Prometheus and Grafana"])
+    assert only(objects, "ServiceMonitor")["metadata"]["labels"]["release"] == "prometheus"
+    dashboard = only(objects, "ConfigMap")
+    assert dashboard["metadata"]["labels"]["grafana_dashboard"] == "1"
+    assert json.loads(dashboard["data"]["sparksweep.json"])["title"] == "Sparksweep"
 
 
 @pytest.mark.parametrize(

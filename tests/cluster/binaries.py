@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cluster.go_toolchain import find_go
-from cluster.layout import HELM, PARTS, PROGRAMS, Layout
+from cluster.layout import PARTS, PROGRAMS, TOOLS, Layout
 from cluster.shell import ClusterError, Unavailable, run, say, system_path
 
 PACKAGES = ("runc", "containernetworking-plugins", "iptables", "iproute2", "openssl", "conntrack")
@@ -95,7 +95,8 @@ def prepare_helm(layout: Layout) -> None:
         if not layout.helm.exists():
             say(f"compiling Helm: once, about 3 minutes on two cores; into {layout.helm.parent}")
             layout.helm.parent.mkdir(parents=True, exist_ok=True)
-            _build(layout, HELM, "-s -w", ("helm.sh/helm/v4/cmd/helm",), output=layout.helm)
+            package = "helm.sh/helm/v4/cmd/helm"
+            _build(layout, TOOLS / "helm", "-s -w", (package,), output=layout.helm)
 
 
 def missing_modules(layout: Layout) -> list[Module]:

@@ -13,8 +13,8 @@ NAME = "sparksweep-test-cluster"
 PARTS = Path(__file__).parent / "parts"
 """One folder for each Go module that programs are compiled from."""
 
-HELM = Path(__file__).parent / "tools" / "helm"
-"""Helm's Go module. No part of a cluster: another Helm must not have Kubernetes compiled again."""
+TOOLS = Path(__file__).parent / "tools"
+"""Go modules of what is no part of a cluster: another Helm must not have Kubernetes compiled again."""
 
 PROGRAMS = Path(__file__).parent / "programs"
 """The sources of our own small programs, which run in containers."""
@@ -58,7 +58,7 @@ class Layout:
     @property
     def helm(self) -> Path:
         """The compiled Helm of exactly this version."""
-        version = hashlib.sha256((HELM / "go.mod").read_bytes()).hexdigest()[:12]
+        version = hashlib.sha256((TOOLS / "helm" / "go.mod").read_bytes()).hexdigest()[:12]
         return self.cache / f"helm-{version}" / "helm"
 
     @property

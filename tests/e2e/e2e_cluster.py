@@ -37,6 +37,8 @@ class Installed:
         self.helm = helm
         self.kubectl = cluster.kubectl
         self.audit = cluster.audit
+        self.audit_from = cluster.audit_size() if cluster.layout else 0
+        """Where the audit log was when the tests began."""
 
     @property
     def faults(self) -> Faults:

@@ -20,6 +20,8 @@ from sparksweep_operator.manifests.security import (
 )
 from sparksweep_operator.settings import Settings
 
+METRICS_PORT = 7782
+"""Where a driver serves its metrics: the trainer's constant, which the operator can't import."""
 GRACE_S = 15
 """Seconds that a driver has to stop Spark, and with it to give its executors back."""
 LOST_AFTER_S = 30
@@ -42,6 +44,7 @@ def driver_pod(experiment: Experiment, number: int, settings: Settings) -> dict[
                 "image": settings.trainer_image,
                 "imagePullPolicy": settings.image_pull_policy,
                 "args": ["driver"],
+                "ports": [{"name": "metrics", "containerPort": METRICS_PORT}],
                 "env": [
                     _from_field("POD_NAME", "metadata.name"),
                     _from_field("POD_NAMESPACE", "metadata.namespace"),
