@@ -20,10 +20,14 @@ _figures: list[str] = []
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Allow for machines where starting ten Spark applications takes minutes; the waits have bounds of their own."""
+    """Allow for machines where starting ten Spark applications takes minutes; the waits have bounds of their own.
+
+    What looks back at the whole run comes last.
+    """
     for item in items:
         if Path(__file__).parent in item.path.parents:
             item.add_marker(pytest.mark.timeout(900))
+    items.sort(key=lambda item: item.get_closest_marker("looks_back") is not None)
 
 
 @pytest.fixture
