@@ -13,7 +13,7 @@ NODES ?= 2
 # Which image `make image` builds.
 IMAGE ?= all
 
-.PHONY: help setup demo test test-e2e lint types layers crds crds-check unit control-plane bench lock format clean
+.PHONY: help setup demo test test-e2e lint types layers crds crds-check chart chart-check docs docs-check unit control-plane bench lock format clean
 .PHONY: cluster-up cluster-down cluster-load image
 
 help: ## list the targets
@@ -25,7 +25,7 @@ setup: ## make .venv from requirements.lock (says what it installs; asks apt-get
 demo: setup ## run examples/digits-grid.yaml on this machine
 	@$(BIN)/sparksweep run examples/digits-grid.yaml
 
-test: lint types layers crds-check ## everything that must hold before a commit; on a Kubernetes API server, too
+test: lint types layers crds-check chart-check docs-check ## everything that must hold before a commit; on a Kubernetes API server, too
 	$(BIN)/pytest -m 'not nodes' $(ARGS)
 
 # Where no nodes can run (3), none needs images, and the tests say why they are skipped; a cluster that is named has its own.
@@ -43,11 +43,25 @@ types: setup ## mypy, strict
 layers: setup ## import-linter: which package may import which
 	$(BIN)/lint-imports
 
-crds: setup ## write crds/ from the API's types
+crds: setup ## write crds/, the chart's copy and docs/reference.md from the API's types
 	$(BIN)/python -m sparksweep.api.crd crds
+	$(BIN)/python scripts/chart
+	$(BIN)/python scripts/reference
 
 crds-check: setup ## fail when crds/ is not what the types say
 	@scripts/check-crds
+
+chart: setup ## write the chart's CRDs from crds/, and its README from values.yaml
+	$(BIN)/python scripts/chart
+
+chart-check: setup ## fail when they are out of date
+	$(BIN)/python scripts/chart --check
+
+docs: setup ## write docs/reference.md from crds/
+	$(BIN)/python scripts/reference
+
+docs-check: setup ## fail when it is out of date
+	$(BIN)/python scripts/reference --check
 
 unit: setup ## tests that need no Kubernetes; narrow it with ARGS="tests/search -k grid" MARK="not spark"
 	$(BIN)/pytest -m 'not control_plane and not nodes$(if $(MARK), and ($(MARK)))' $(ARGS)

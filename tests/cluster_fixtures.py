@@ -16,7 +16,9 @@ import pytest
 
 from cluster import state
 from cluster.__main__ import EXTERNAL
+from cluster.binaries import prepare_helm
 from cluster.client import Cluster, KubectlError
+from cluster.helm import Helm
 from cluster.layout import Layout
 from cluster.rig import Rig
 from cluster.shell import ClusterError, Unavailable, wait_until
@@ -156,6 +158,15 @@ def _is_described(cluster: Cluster, kind: str) -> bool:
         return bool(cluster.kubectl("explain", f"{kind}.spec"))
     except KubectlError:
         return False
+
+
+@pytest.fixture(scope="session")
+def helm(control_plane: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Helm:
+    """Helm with every right in the cluster."""
+    layout = Layout.from_environment()
+    # For a cluster that is named nothing has been prepared.
+    prepare_helm(layout)
+    return Helm(layout.helm, control_plane.kubeconfig, tmp_path_factory.mktemp("helm"))
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ import argparse
 import asyncio
 import logging
 import os
+import signal
 import sys
 from collections.abc import Sequence
 
@@ -28,14 +29,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
         help="look here only, and not everywhere; may be given more than once",
     )
     parser.add_argument("--liveness", default=LIVENESS, help=f"URL of the probe ({LIVENESS})")
+    parser.add_argument(
+        "--metrics-port", type=int, help="port to serve Prometheus' metrics at; none without it"
+    )
     parser.add_argument("--log-format", choices=["json", "text"], default="json")
     parser.add_argument("--log-level", choices=["debug", "info", "warning"], default="info")
     options = parser.parse_args(arguments)
     _set_up_logs(options.log_format, options.log_level)
     settings = Settings.from_environment(os.environ)
     logging.getLogger("sparksweep_operator").info("starting with %s, from %s*", settings, PREFIX)
-    # kopf ends on the signals. To also give it an event of ours would cost each end the 5 s it waits for whoever waits.
-    operator = run_operator(settings, namespaces=options.namespace, liveness=options.liveness)
+    # A process that is a container's first heeds no signal by itself. Once kopf runs, it ends on them.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    # To also give it an event of ours would cost each end the 5 s it waits for whoever waits.
+    operator = run_operator(
+        settings,
+        namespaces=options.namespace,
+        liveness=options.liveness,
+        metrics_port=options.metrics_port,
+    )
     asyncio.run(operator)
     return 0
 

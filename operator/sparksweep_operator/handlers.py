@@ -8,21 +8,30 @@ event handler wakes the experiment's loop. Neither leaves a trace on the object:
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Sequence
+from contextlib import AsyncExitStack
 from typing import Any
 
 import kopf
 
 from sparksweep.api.metadata import EXPERIMENT_LABEL, GROUP, VERSION
-from sparksweep_operator.kube import Gateway
+from sparksweep_operator.census import Census
+from sparksweep_operator.kube import Gateway, KubeError
 from sparksweep_operator.loops import Loops
+from sparksweep_operator.metrics import Metrics, serve
 from sparksweep_operator.reconciler import Reconciler
 from sparksweep_operator.settings import Settings
 from sparksweep_operator.world import Key, World
 
+log = logging.getLogger(__name__)
+
 EXPERIMENTS = (GROUP, VERSION, "experiments")
 BATCHES = (GROUP, VERSION, "trialbatches")
 PODS = ("", "v1", "pods")
+
+KINDS = ("experiments", "experiments/status", "trialbatches", "trialbatches/status")
+WAIT_FOR_KINDS_S = 1.0
 
 
 async def run_operator(
@@ -30,6 +39,7 @@ async def run_operator(
     *,
     namespaces: Sequence[str],
     liveness: str | None,
+    metrics_port: int | None = None,
     stop: asyncio.Event | None = None,
 ) -> None:
     """Run until SIGTERM or SIGINT in the main thread, or until `stop` is set.
@@ -38,12 +48,19 @@ async def run_operator(
         settings: what to start drivers with.
         namespaces: where to look for Experiments; empty: everywhere.
         liveness: URL to serve a probe at: ``http://0.0.0.0:8080/healthz``.
+        metrics_port: port to serve metrics at, on every address; None: none are served.
         stop: ends the operator. Drivers and executors go on without it.
     """
-    async with Gateway() as gateway:
-        world = World()
-        reconciler = Reconciler(world, gateway, settings)
-        loops = Loops(reconciler.turn, is_over=lambda key: _is_over(world, key))
+    metrics = Metrics()
+    async with Gateway(metrics) as gateway, AsyncExitStack() as served:
+        world = World(metrics)
+        metrics.registry.register(Census(world, asyncio.get_running_loop()))
+        if metrics_port is not None:
+            _, end = serve(metrics.registry, metrics_port)
+            served.callback(end)
+        await _wait_for_kinds(gateway, stop)
+        reconciler = Reconciler(world, gateway, settings, metrics=metrics)
+        loops = Loops(reconciler.turn, lambda key: _is_over(world, key), metrics)
         await kopf.operator(
             registry=_registry(world, loops),
             settings=_kopf_settings(),
@@ -53,6 +70,22 @@ async def run_operator(
             liveness_endpoint=liveness,
             stop_flag=stop,
         )
+
+
+async def _wait_for_kinds(gateway: Gateway, stop: asyncio.Event | None) -> None:
+    """Return when our kinds are served: kopf looks for them once, and would wait for what comes later for ever."""
+    told = ""
+    while stop is None or not stop.is_set():
+        try:
+            if await gateway.serves(KINDS):
+                return
+            trouble = f"the CRDs of {GROUP}/{VERSION} are not installed"
+        except KubeError as error:
+            trouble = str(error)
+        if trouble != told:
+            log.warning("waiting for the kinds: %s", trouble)
+            told = trouble
+        await asyncio.sleep(WAIT_FOR_KINDS_S)
 
 
 def _is_over(world: World, key: Key) -> bool:

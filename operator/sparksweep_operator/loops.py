@@ -9,11 +9,13 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
+import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from datetime import timedelta
 
 from sparksweep_operator.kube import Conflict, KubeError, NotFound, Unavailable
+from sparksweep_operator.metrics import Metrics
 from sparksweep_operator.reconciler import STATUS_INTERVAL, Memory, Turn
 from sparksweep_operator.world import Key
 
@@ -33,10 +35,18 @@ TakeTurn = Callable[[Key, Memory], Awaitable[Turn]]
 class Loops:
     """The tasks, by experiment. Belongs to one event loop."""
 
-    def __init__(self, take_turn: TakeTurn, is_over: Callable[[Key], bool]) -> None:
+    def __init__(
+        self,
+        take_turn: TakeTurn,
+        is_over: Callable[[Key], bool],
+        metrics: Metrics | None = None,
+    ) -> None:
         """Take turns with `take_turn`, for each experiment until `is_over` says that nothing is left to do."""
         self._take_turn = take_turn
         self._is_over = is_over
+        self._metrics = metrics or Metrics()
+        self._metrics.watch_queue(self.oldest_wake_s)
+        self._woken: dict[Key, float] = {}
         self._tasks: dict[Key, asyncio.Task[None]] = {}
         self._wakes: dict[Key, asyncio.Event] = {}
         self._closed = False
@@ -49,6 +59,12 @@ class Loops:
             self._wakes[key] = asyncio.Event()
             self._tasks[key] = asyncio.create_task(self._run(key), name=f"{key[0]}/{key[1]}")
         self._wakes[key].set()
+        self._woken.setdefault(key, time.monotonic())
+
+    def oldest_wake_s(self) -> float:
+        """How long the experiment has waited that waits longest for a turn since something about it changed."""
+        # A copy, because metrics are asked for by another thread.
+        return time.monotonic() - min(self._woken.copy().values(), default=time.monotonic())
 
     async def close(self) -> None:
         """End all tasks. A turn under way is broken off, which the next operator's first turn makes good."""
@@ -65,13 +81,18 @@ class Loops:
         try:
             while True:
                 wake.clear()
+                woken, began = self._woken.pop(key, None), time.monotonic()
                 try:
                     turn = await self._take_turn(key, memory)
                 except Exception as error:
                     failures += 1
+                    self._metrics.turn(time.monotonic() - began, _outcome(error))
+                    # What it was woken for is yet to be looked at.
+                    self._woken[key] = began if woken is None else woken
                     await asyncio.sleep(_pause_s(error, failures, key))
                     continue
                 failures = 0
+                self._metrics.turn(time.monotonic() - began, "done")
                 if turn.again_after is None and not wake.is_set() and self._is_over(key):
                     return
                 if turn.wrote_status:
@@ -80,6 +101,7 @@ class Loops:
         finally:
             self._tasks.pop(key, None)
             self._wakes.pop(key, None)
+            self._woken.pop(key, None)
 
 
 async def _wait(wake: asyncio.Event, most: timedelta | None) -> None:
@@ -88,6 +110,19 @@ async def _wait(wake: asyncio.Event, most: timedelta | None) -> None:
     with suppress(TimeoutError):
         async with asyncio.timeout(seconds):
             await wake.wait()
+
+
+def _outcome(error: Exception) -> str:
+    """What to call a turn that failed, among the metrics' `OUTCOMES`."""
+    match error:
+        case NotFound() | Conflict():
+            return "conflict"
+        case Unavailable():
+            return "unavailable"
+        case KubeError():
+            return "refused"
+        case _:
+            return "error"
 
 
 def _pause_s(error: Exception, failures: int, key: Key) -> float:

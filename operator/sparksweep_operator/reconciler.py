@@ -19,6 +19,7 @@ from sparksweep_operator import manifests
 from sparksweep_operator.drivers import DriverSituation, look_at_driver
 from sparksweep_operator.events import Event, driver_started, events_between
 from sparksweep_operator.kube import Conflict, Forbidden, Gateway, Invalid, KubeError, NotFound
+from sparksweep_operator.metrics import Metrics
 from sparksweep_operator.planner import DriverState, DriverView, Plan, plan, reject
 from sparksweep_operator.pods import Pod
 from sparksweep_operator.settings import Settings
@@ -89,8 +90,10 @@ class Reconciler:
         gateway: Gateway,
         settings: Settings,
         *,
+        metrics: Metrics | None = None,
         clock: Callable[[], datetime] = _now,
     ) -> None:
+        self._metrics = metrics or Metrics()
         self._world = world
         self._gateway = gateway
         self._settings = settings
@@ -287,6 +290,8 @@ class Reconciler:
         memory.trouble = ""
         name = pod["metadata"]["name"]
         log.info("created the driver %s", name)
+        if situation.next_number:
+            self._metrics.driver_restarted()
         why = situation.view.message
         kept = experiment.spec.storage.persistent_volume_claim is not None
         started = driver_started(name, situation.next_number, why, keeps_files=kept)

@@ -7,13 +7,15 @@ does not come back with an answer that was read late.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 from pydantic import ValidationError
 
 from sparksweep.api import TrialBatch
+from sparksweep_operator.metrics import Metrics
 from sparksweep_operator.pods import Pod, pod_of
 
 Body = Mapping[str, Any]
@@ -47,7 +49,9 @@ class _Family:
 class World:
     """A cache of what matters. Not thread-safe: it belongs to one event loop."""
 
-    def __init__(self) -> None:
+    def __init__(self, metrics: Metrics | None = None) -> None:
+        """Know nothing yet, and tell `metrics` what becomes of batches."""
+        self._metrics = metrics or Metrics()
         self._families: dict[Key, _Family] = {}
         self._gone: dict[str, None] = {}
 
@@ -81,6 +85,13 @@ class World:
         family = self._families.get(key) or _Family()
         return [entry.item for entry in family.pods.values()]
 
+    def families(self) -> Iterator[tuple[dict[str, Any] | None, list[Pod]]]:
+        """Every experiment's body, if there is one, and its pods."""
+        for family in self._families.values():
+            known = family.experiment
+            pods = [entry.item for entry in family.pods.values()]
+            yield known.item if known is not None else None, pods
+
     # ------------------------------------------------------------------ news
 
     def put_experiment(self, body: Body) -> Key:
@@ -103,15 +114,17 @@ class World:
             return key
         own = body["metadata"]["name"]
         family = self._families.get(key) or _Family()
+        known = family.batches.get(own)
         try:
-            family.batches[own] = _newer(
-                family.batches.get(own),
-                body,
-                lambda: TrialBatch.model_validate(_slim(body), strict=False),
+            entry = _newer(
+                known, body, lambda: TrialBatch.model_validate(_slim(body), strict=False)
             )
         except ValidationError:
             return None
+        family.batches[own] = entry
         self._families[key] = family
+        if known is not None and known is not entry and known.uid == entry.uid:
+            self._metrics.batch(known.item, entry.item, _created(family.experiment))
         return key
 
     def put_pod(self, body: Body) -> Key:
@@ -178,6 +191,11 @@ class World:
     def _tidy(self, key: Key) -> None:
         if self._families[key].is_empty:
             del self._families[key]
+
+
+def _created(experiment: _Versioned | None) -> datetime | None:
+    text = experiment and experiment.item["metadata"].get("creationTimestamp")
+    return datetime.fromisoformat(text) if text else None
 
 
 def _slim(body: Body) -> dict[str, Any]:

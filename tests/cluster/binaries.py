@@ -1,4 +1,4 @@
-"""The programs: Kubernetes, etcd, containerd and CoreDNS compiled from Go modules, and Debian's packages.
+"""The programs: Kubernetes, etcd, containerd, CoreDNS and Helm compiled from Go modules, and Debian's packages.
 
 Compiled once for each set of versions, into the cache. The versions are those of ``parts/*/go.mod``, with checksums in
 ``go.sum``. A compilation that was interrupted leaves no half a program.
@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cluster.go_toolchain import find_go
-from cluster.layout import PARTS, PROGRAMS, Layout
+from cluster.layout import PARTS, PROGRAMS, TOOLS, Layout
 from cluster.shell import ClusterError, Unavailable, run, say, system_path
 
 PACKAGES = ("runc", "containernetworking-plugins", "iptables", "iproute2", "openssl", "conntrack")
@@ -80,6 +80,23 @@ def prepare(layout: Layout) -> None:
         _compile_modules(layout)
         for source in PROGRAMS.glob("*.go"):
             _compile_program(source, layout)
+    prepare_helm(layout)
+
+
+def prepare_helm(layout: Layout) -> None:
+    """Have Helm there.
+
+    Raises:
+        Unavailable: There is no Go to compile it with.
+        ClusterError: The compilation failed.
+    """
+    layout.bin.mkdir(parents=True, exist_ok=True)
+    with _locked(layout.bin / ".lock"):
+        if not layout.helm.exists():
+            say(f"compiling Helm: once, about 3 minutes on two cores; into {layout.helm.parent}")
+            layout.helm.parent.mkdir(parents=True, exist_ok=True)
+            package = "helm.sh/helm/v4/cmd/helm"
+            _build(layout, TOOLS / "helm", "-s -w", (package,), output=layout.helm)
 
 
 def missing_modules(layout: Layout) -> list[Module]:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import itertools
 import json
 import os
+import re
 import secrets
 import shutil
 import subprocess
 from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -148,6 +150,23 @@ class Cluster:
         self._files.append(path)
         authority = cluster["certificate-authority-data"]
         return write_kubeconfig(path, cluster["server"], authority, {"token": token})
+
+    @contextmanager
+    def forwarded(self, namespace: str, target: str, port: int) -> Iterator[str]:
+        """The address at which a port of ``pod/name`` or ``service/name`` can be reached from here."""
+        where = ("--kubeconfig", str(self.kubeconfig), "--namespace", namespace)
+        command = [self._kubectl, *where, "port-forward", target, f":{port}"]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+            try:
+                assert process.stdout is not None
+                # Forwarding from 127.0.0.1:41234 -> 8081
+                line = process.stdout.readline()
+                found = re.match(r"Forwarding from (\S+) ->", line)
+                if found is None:
+                    raise KubectlError(f"{target} in {namespace} can't be reached: {line}")
+                yield found[1]
+            finally:
+                process.terminate()
 
     # ------------------------------------------------------------------ what only our own has
 

@@ -13,6 +13,9 @@ NAME = "sparksweep-test-cluster"
 PARTS = Path(__file__).parent / "parts"
 """One folder for each Go module that programs are compiled from."""
 
+TOOLS = Path(__file__).parent / "tools"
+"""Go modules of what is no part of a cluster: another Helm must not have Kubernetes compiled again."""
+
 PROGRAMS = Path(__file__).parent / "programs"
 """The sources of our own small programs, which run in containers."""
 
@@ -51,6 +54,12 @@ class Layout:
     def bin(self) -> Path:
         """The compiled programs of exactly these versions."""
         return self.cache / f"bin-{fingerprint(PARTS)}"
+
+    @property
+    def helm(self) -> Path:
+        """The compiled Helm of exactly this version."""
+        version = hashlib.sha256((TOOLS / "helm" / "go.mod").read_bytes()).hexdigest()[:12]
+        return self.cache / f"helm-{version}" / "helm"
 
     @property
     def pki(self) -> Path:

@@ -11,7 +11,7 @@ import pytest
 from cluster import binaries, go_toolchain
 from cluster.binaries import MODULES, Module, module_version, program_name, stamp
 from cluster.go_toolchain import find_go, is_recent
-from cluster.layout import PARTS, Layout, fingerprint
+from cluster.layout import PARTS, TOOLS, Layout, fingerprint
 from cluster.shell import ClusterError, Unavailable
 
 
@@ -39,6 +39,23 @@ def test_another_version_has_another_fingerprint(tmp_path: Path) -> None:
 def test_every_module_has_its_checksums_and_is_compiled() -> None:
     folders = {path.parent.name for path in PARTS.glob("*/go.sum")}
     assert folders == {module.folder for module in MODULES}
+
+
+def test_what_is_no_part_of_a_cluster_has_its_checksums_and_the_same_go() -> None:
+    tools = {path.parent.name for path in TOOLS.glob("*/go.mod")}
+    assert tools == {path.parent.name for path in TOOLS.glob("*/go.sum")}
+    versions = {
+        line
+        for path in (*PARTS.glob("*/go.mod"), *TOOLS.glob("*/go.mod"))
+        for line in path.read_text().splitlines()
+        if line.startswith("go ")
+    }
+    assert len(versions) == 1
+
+
+def test_helm_is_kept_by_its_own_version_and_not_by_that_of_the_cluster(layout: Layout) -> None:
+    assert layout.helm.is_relative_to(layout.cache)
+    assert not layout.helm.is_relative_to(layout.bin)
 
 
 def test_kubernetes_is_told_the_version_that_its_module_requires() -> None:

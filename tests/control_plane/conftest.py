@@ -6,33 +6,24 @@ import secrets
 from collections.abc import Iterator
 
 import pytest
-import yaml
-from lab import INSTALL, Lab
+from lab import Lab
 from operator_processes import OperatorProcess
 
 from cluster.client import Cluster
+from cluster.helm import Helm
 
 
 @pytest.fixture(scope="module")
 def operator(
-    control_plane: Cluster, crds: None, tmp_path_factory: pytest.TempPathFactory
+    control_plane: Cluster, helm: Helm, crds: None, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[OperatorProcess]:
     """An operator for all namespaces, with exactly the rights that it is installed with."""
     home = control_plane.namespace("operator")
-    name = f"sparksweep-operator-{secrets.token_hex(3)}"
-    documents = yaml.safe_load_all(
-        (INSTALL / "operator.yaml").read_text().replace("sparksweep-system", home)
-    )
-    applied = []
-    for document in documents:
-        if document["kind"].startswith("ClusterRole"):
-            document["metadata"]["name"] = name
-            if "roleRef" in document:
-                document["roleRef"]["name"] = name
-        if document["kind"] not in ("Deployment", "Namespace"):
-            applied.append(document)
-    control_plane.apply(applied)
-    kubeconfig = control_plane.kubeconfig_as("sparksweep-operator", home)
+    release = f"sparksweep-{secrets.token_hex(3)}"
+    name = f"{release}-operator"
+    for template in ("serviceaccount.yaml", "operator-rbac.yaml"):
+        control_plane.apply(helm.template(namespace=home, release=release, only=template))
+    kubeconfig = control_plane.kubeconfig_as(name, home)
     operator = OperatorProcess(kubeconfig, tmp_path_factory.mktemp("operator") / "log")
     try:
         operator.start()
@@ -46,9 +37,9 @@ def operator(
 
 
 @pytest.fixture
-def bare_lab(control_plane: Cluster, crds: None, namespace: str) -> Iterator[Lab]:
+def bare_lab(control_plane: Cluster, helm: Helm, crds: None, namespace: str) -> Iterator[Lab]:
     """A namespace for Experiments, which nobody looks after but whom the test starts."""
-    lab = Lab(control_plane, namespace)
+    lab = Lab(control_plane, helm, namespace)
     try:
         yield lab
         lab.check_history()

@@ -7,12 +7,12 @@ import math
 import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 from kube_api import Document, KubeApi, Refused
 
 from cluster.client import Cluster
+from cluster.helm import Helm
 from sparksweep.api import limits
 
 EXPERIMENT_LABEL = "sparksweep.dev/experiment"
@@ -20,7 +20,6 @@ ROLE = "sparksweep.dev/role"
 OURS = ("experiments", "trialbatches", "pods", "configmaps", "services")
 STATES = ("pending", "running", "succeeded", "failed", "stopped")
 FINISHED = ("Succeeded", "Failed", "Stopped")
-INSTALL = Path(__file__).parents[1] / "e2e" / "install"
 
 SOURCE = "def training(x):\n    return x\n"
 
@@ -85,12 +84,11 @@ def wait_for(
 class Lab:
     """The namespace."""
 
-    def __init__(self, cluster: Cluster, name: str) -> None:
+    def __init__(self, cluster: Cluster, helm: Helm, name: str) -> None:
         self.cluster = cluster
         self.name = name
         self.api = KubeApi(cluster.kubeconfig, name)
-        text = (INSTALL / "driver-rbac.yaml").read_text().replace("NAMESPACE", name)
-        cluster.apply(text)
+        cluster.apply(helm.template(only="driver-rbac.yaml", values={"watchNamespaces": [name]}))
         self.driver_api = KubeApi(cluster.kubeconfig_as("sparksweep-driver", name), name)
         self._finished: dict[str, int] = {}
         self.began = self.api.version("experiments")

@@ -16,6 +16,7 @@ from lab import FINISHED, Lab
 from operator_processes import OperatorProcess, OperatorThread
 
 from cluster.client import Cluster
+from cluster.helm import Helm
 
 TRIALS = 3
 When = Literal["before", "after"]
@@ -85,9 +86,9 @@ def run_with_a_fault(lab: Lab, fault: Fault) -> dict[str, Any]:
 
 
 def test_killed_at_any_write_the_operator_goes_on_to_the_same_end(
-    proxy: FaultProxy, control_plane: Cluster, capsys: pytest.CaptureFixture[str]
+    proxy: FaultProxy, control_plane: Cluster, helm: Helm, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    lab = Lab(control_plane, control_plane.namespace())
+    lab = Lab(control_plane, helm, control_plane.namespace())
     undisturbed = Fault()
     proxy.faults[lab.name] = undisturbed
     expected = run_with_a_fault(lab, undisturbed)
@@ -95,7 +96,7 @@ def test_killed_at_any_write_the_operator_goes_on_to_the_same_end(
     assert expected["counts"]["succeeded"] == TRIALS
     writes = len(undisturbed.writes)
     plans: list[tuple[int, When]] = [(at, when) for at in range(writes) for when in ("before", "after")]  # fmt: skip
-    labs = [Lab(control_plane, control_plane.namespace()) for _ in plans]
+    labs = [Lab(control_plane, helm, control_plane.namespace()) for _ in plans]
 
     def run(lab: Lab, at: int, when: When) -> str:
         fault = Fault(at, when)

@@ -13,16 +13,21 @@ import pytest
 from e2e_cluster import REPOSITORY, Installed, Namespace
 
 from cluster.__main__ import EXTERNAL
+from cluster.helm import Helm
 
 _numbers = itertools.count(1)
 _figures: list[str] = []
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Allow for machines where starting ten Spark applications takes minutes; the waits have bounds of their own."""
+    """Allow for machines where starting ten Spark applications takes minutes; the waits have bounds of their own.
+
+    What looks back at the whole run comes last.
+    """
     for item in items:
         if Path(__file__).parent in item.path.parents:
             item.add_marker(pytest.mark.timeout(900))
+    items.sort(key=lambda item: item.get_closest_marker("looks_back") is not None)
 
 
 @pytest.fixture
@@ -40,7 +45,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 
 
 @pytest.fixture(scope="session")
-def installed(two_nodes: Any) -> Installed:
+def installed(two_nodes: Any, helm: Helm) -> Installed:
     """The cluster with everything installed; `make image` has built the images.
 
     Into a cluster that SPARKSWEEP_TEST_KUBECONFIG names somebody else has brought them.
@@ -51,7 +56,7 @@ def installed(two_nodes: Any) -> Installed:
         pytest.fail(f"{', '.join(missing)}: not there; `make image` makes them")
     if not os.environ.get(EXTERNAL):
         two_nodes.load(*archives)
-    installed = Installed(two_nodes)
+    installed = Installed(two_nodes, helm)
     installed.install()
     return installed
 

@@ -14,6 +14,7 @@ import yaml
 
 from cluster.client import Cluster, KubectlError
 from cluster.faults import Faults
+from cluster.helm import CHART, Helm, value_flags
 
 EXPERIMENT_LABEL = "sparksweep.dev/experiment"
 OURS = (
@@ -27,18 +28,23 @@ STATES = ("pending", "running", "succeeded", "failed", "stopped")
 FINISHED = ("Succeeded", "Failed", "Stopped")
 
 
-OPERATOR = ("-n", "sparksweep-system")
-INSTALL = Path(__file__).parent / "install"
+SYSTEM = "sparksweep-system"
+OPERATOR = ("-n", SYSTEM)
+RELEASE = "sparksweep"
+IMAGES = {"image.tag": "dev", "trainer.image.tag": "dev"}
 REPOSITORY = Path(__file__).parents[2]
 
 
 class Installed:
     """A cluster with the CRDs and the operator."""
 
-    def __init__(self, cluster: Cluster) -> None:
+    def __init__(self, cluster: Cluster, helm: Helm) -> None:
         self.cluster = cluster
+        self.helm = helm
         self.kubectl = cluster.kubectl
         self.audit = cluster.audit
+        self.audit_from = cluster.audit_size() if cluster.layout else 0
+        """Where the audit log was when the tests began."""
 
     @property
     def faults(self) -> Faults:
@@ -46,11 +52,21 @@ class Installed:
         return self.cluster.faults
 
     def install(self) -> None:
-        """Put the CRDs and the operator in, or make them what they are in this checkout."""
-        self.kubectl("apply", "--server-side", "-f", str(REPOSITORY / "crds"))
-        self.kubectl("apply", "-f", str(INSTALL / "operator.yaml"))
+        """Put the chart in, or make it what it is in this checkout, in a namespace of the strictest profile."""
+        self.cluster.apply(restricted_namespace(SYSTEM))
+        self.upgrade()
+        # Another image by the same name is no change that Helm would see.
         self.kubectl(*OPERATOR, "rollout", "restart", "deployment/sparksweep-operator")
         self.wait_for_operator()
+
+    def upgrade(self, values: dict[str, Any] | None = None) -> None:
+        """Have the chart installed with these values beside those of all tests."""
+        # Kinds that a test or an earlier installation has left become the release's.
+        taken = ("--take-ownership", "--force-conflicts")
+        flags = value_flags({**IMAGES, **(values or {})})
+        self.helm.run(
+            "upgrade", "--install", RELEASE, str(CHART), *OPERATOR, *taken, "--wait", *flags
+        )
 
     def wait_for_operator(self) -> None:
         self.kubectl(
@@ -69,7 +85,7 @@ class Installed:
                 "get",
                 "pods",
                 "-l",
-                "app.kubernetes.io/name=sparksweep-operator",
+                f"app.kubernetes.io/instance={RELEASE},app.kubernetes.io/component=operator",
                 "-o",
                 "json",
             )
@@ -90,11 +106,16 @@ class Installed:
 
     def make_namespace(self, name: str) -> Namespace:
         """A namespace where Experiments can run, under Pod Security's strictest profile."""
-        self.kubectl("create", "namespace", name)
-        self.kubectl("label", "namespace", name, "pod-security.kubernetes.io/enforce=restricted")
-        rights = (INSTALL / "driver-rbac.yaml").read_text().replace("NAMESPACE", name)
-        self.kubectl("apply", "-f", "-", input=rights)
+        self.cluster.apply(restricted_namespace(name))
+        account = self.helm.template(only="driver-rbac.yaml", values={"driver.namespaces": [name]})
+        self.cluster.apply([item for item in account if item["kind"] != "ClusterRole"])
         return Namespace(self, name)
+
+
+def restricted_namespace(name: str) -> dict[str, Any]:
+    """A namespace under Pod Security's strictest profile."""
+    labels = {"pod-security.kubernetes.io/enforce": "restricted"}
+    return {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": labels}}
 
 
 class Namespace:

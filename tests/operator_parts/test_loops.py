@@ -16,7 +16,7 @@ import pytest
 from sparksweep_operator import loops as module
 from sparksweep_operator.kube import Conflict, Forbidden, NotFound, Unavailable
 from sparksweep_operator.loops import Loops
-from sparksweep_operator.reconciler import Memory, Turn
+from sparksweep_operator.reconciler import IDLE, Memory, Turn
 from sparksweep_operator.world import Key
 
 KEY = ("lab", "digits")
@@ -326,3 +326,31 @@ def test_news_after_the_close_start_nothing() -> None:
         assert turns.at == []
 
     run(test())
+
+
+def test_what_waits_for_a_turn_has_an_age_until_it_has_had_one_that_went_well(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    now = 100.0
+    monkeypatch.setattr(module.time, "monotonic", lambda: now)
+    ages: list[float] = []
+
+    class Watched(Turns):
+        async def take(self, key: Key, memory: Memory) -> Turn:
+            nonlocal now
+            ages.append(self.loops.oldest_wake_s())
+            now += 7
+            return await super().take(key, memory)
+
+    async def run() -> None:
+        turns = Watched(Unavailable("down"), IDLE, over=True)
+        assert turns.loops.oldest_wake_s() == 0
+        turns.loops.wake(KEY)
+        await asyncio.sleep(0.1)
+        assert turns.loops.oldest_wake_s() == 7, "it failed, and waits for another turn"
+        await asyncio.sleep(60)
+        assert turns.loops.oldest_wake_s() == 0
+
+    with asyncio.Runner(loop_factory=_Loop) as runner:
+        runner.run(run())
+    assert ages == [0, 0]

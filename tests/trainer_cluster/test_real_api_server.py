@@ -18,6 +18,7 @@ from fake_api_server import eventually
 from trial_batches import EXPERIMENT, batch, name
 
 from cluster.client import Cluster
+from cluster.helm import Helm
 from sparksweep.api import TrialReason
 from sparksweep_trainer.cluster.executor_watch import ExecutorWatch, selector
 from sparksweep_trainer.cluster.kube_api import ApiError, Endpoint, KubeApi, batches_path, pods_path
@@ -25,16 +26,16 @@ from sparksweep_trainer.cluster.watching import Watching
 from sparksweep_trainer.slots import Loss
 
 Json = dict[str, Any]
-RIGHTS = Path(__file__).parents[1] / "e2e" / "install" / "driver-rbac.yaml"
 
 
 class Pod:
     """What a driver pod finds around it: its namespace, a token and the authority."""
 
-    def __init__(self, cluster: Cluster, namespace: str, directory: Path) -> None:
+    def __init__(self, cluster: Cluster, helm: Helm, namespace: str, directory: Path) -> None:
         self.cluster = cluster
         self.namespace = namespace
-        cluster.apply(RIGHTS.read_text().replace("NAMESPACE", namespace))
+        values = {"watchNamespaces": [namespace]}
+        cluster.apply(helm.template(only="driver-rbac.yaml", values=values))
         config = json.loads(cluster.kubeconfig_as("sparksweep-driver", namespace).read_text())
         server = config["clusters"][0]["cluster"]
         self.endpoint = Endpoint(
@@ -62,9 +63,9 @@ class Pod:
 
 
 @pytest.fixture
-def pod(control_plane: Cluster, crds: None, namespace: str) -> Iterator[Pod]:
+def pod(control_plane: Cluster, helm: Helm, crds: None, namespace: str) -> Iterator[Pod]:
     with tempfile.TemporaryDirectory(prefix="sparksweep-test-") as directory:
-        yield Pod(control_plane, namespace, Path(directory))
+        yield Pod(control_plane, helm, namespace, Path(directory))
 
 
 @pytest.mark.spark

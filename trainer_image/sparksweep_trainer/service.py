@@ -248,6 +248,12 @@ class TrialService:
         with self._lock:
             return min(self._roster.limit, self._work_left)
 
+    @property
+    def slots(self) -> int:
+        """How many slots have said hello, and neither left nor were lost."""
+        with self._lock:
+            return sum(1 for _ in self._roster.nodes)
+
     def slots_to_start(self) -> list[int]:
         """Numbers of slots that are to be started now; from here on they count as expected."""
         with self._lock:

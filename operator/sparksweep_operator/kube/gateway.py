@@ -7,7 +7,7 @@ What may be somebody else's is created, never applied, so that a user's object o
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from types import TracebackType
 from typing import Any
 
@@ -19,6 +19,7 @@ from sparksweep.api.metadata import EXPERIMENT_LABEL
 from sparksweep_operator.events import Event
 from sparksweep_operator.kube.errors import Conflict, NotFound, Unavailable, error_of
 from sparksweep_operator.kube.paths import collection
+from sparksweep_operator.metrics import Metrics
 
 MANAGER = "sparksweep-operator"
 """Our name as the manager of fields, and in events."""
@@ -31,7 +32,9 @@ _JSON = "application/json"
 class Gateway:
     """The API server. An asynchronous context manager."""
 
-    def __init__(self) -> None:
+    def __init__(self, metrics: Metrics | None = None) -> None:
+        """Count requests in `metrics`."""
+        self._metrics = metrics or Metrics()
         self._client: client.ApiClient | None = None
 
     async def __aenter__(self) -> Gateway:
@@ -50,6 +53,20 @@ class Gateway:
         if self._client is not None:
             await self._client.close()
             self._client = None
+
+    # ------------------------------------------------------------------ our kinds
+
+    async def serves(self, plurals: Collection[str]) -> bool:
+        """Whether the API server has these kinds of ours.
+
+        Raises:
+            KubeError: it does not say.
+        """
+        try:
+            found = await self._request("GET", f"/apis/{API_VERSION}")
+        except NotFound:
+            return False
+        return {item["name"] for item in found["resources"]}.issuperset(plurals)
 
     # ------------------------------------------------------------------ experiments and batches
 
@@ -227,11 +244,19 @@ class Gateway:
             response = await self._client.call_api(*request, _request_timeout=TIMEOUT_S)
             data = await response.read()
         except (aiohttp.ClientError, client.ApiException, TimeoutError, OSError) as error:
+            self._metrics.request(method, _resource(path), None)
             raise Unavailable(f"no answer from the API server: {error!r}") from error
+        self._metrics.request(method, _resource(path), response.status)
         if response.status >= 300:
             raise error_of(response.status, data, response.getheader("Retry-After"))
         answer: dict[str, Any] = json.loads(data)
         return answer
+
+
+def _resource(path: str) -> str:
+    """The resource that a path is about: ``experiments/status``; of the API's description: ``kinds``."""
+    parts = path.partition("/namespaces/")[2].split("/")[1:]
+    return "/".join(parts[:1] + parts[2:]) or "kinds"
 
 
 def _batch_body(batch: TrialBatch) -> dict[str, Any]:

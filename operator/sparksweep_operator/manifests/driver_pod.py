@@ -32,6 +32,8 @@ TENSORBOARD_VARIABLE = "SPARKSWEEP_TENSORBOARD"
 TENSORBOARD_REQUEST = "256Mi"
 """What a TensorBoard without TensorFlow holds for a few trials."""
 
+METRICS_PORT = 7782
+"""Where a driver serves its metrics: the trainer's constant, which the operator can't import."""
 GRACE_S = 15
 """Seconds that a driver has to stop Spark, and with it to give its executors back."""
 LOST_AFTER_S = 30
@@ -87,6 +89,7 @@ def _driver(name: str, number: int, directory: str, settings: Settings) -> dict[
         "image": settings.trainer_image,
         "imagePullPolicy": settings.image_pull_policy,
         "args": ["driver"],
+        "ports": [{"name": "metrics", "containerPort": METRICS_PORT}],
         "env": [
             _from_field("POD_NAME", "metadata.name"),
             _from_field("POD_NAMESPACE", "metadata.namespace"),

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from enum import Enum
 
 from sparksweep.api.status import TrialStatus
+from sparksweep_trainer.cluster import metrics
 from sparksweep_trainer.cluster.batches import Batches
 from sparksweep_trainer.cluster.batches import selector as batch_selector
 from sparksweep_trainer.cluster.executor_watch import ExecutorWatch
@@ -22,7 +23,11 @@ from sparksweep_trainer.cluster.kube_api import (
     pods_path,
 )
 from sparksweep_trainer.cluster.run_files import RunFiles
-from sparksweep_trainer.cluster.settings import TRIAL_SERVER_PORT, ClusterSettings
+from sparksweep_trainer.cluster.settings import (
+    METRICS_PORT,
+    TRIAL_SERVER_PORT,
+    ClusterSettings,
+)
 from sparksweep_trainer.cluster.status_writer import StatusWriter
 from sparksweep_trainer.cluster.watching import Follower, Watching
 from sparksweep_trainer.driver import Driver, DriverSettings
@@ -114,6 +119,7 @@ class Application:
         if self._files is not None:
             self._files.start(lambda: self._service.trials)
         self._start_sweeping()
+        self._start_metrics()
         # In a thread, because Java takes seconds to start, and the order to end may come meanwhile.
         threading.Thread(target=self._start_spark, name="start-spark", daemon=True).start()
         self._look_on()
@@ -162,6 +168,17 @@ class Application:
                 name="sweep-executors",
                 daemon=True,
             ).start()
+
+    def _start_metrics(self) -> None:
+        def is_sound() -> bool:
+            return self._driver is not None and self._driver.is_sound
+
+        def look() -> list[metrics.Family]:
+            return metrics.families(self._service, self._writer, is_sound=is_sound)
+
+        # To the process's end. In a pod at every address, so that a port can be forwarded to it, too.
+        if self._executors is not None:
+            metrics.serve("", METRICS_PORT, look)
 
     def _start_spark(self) -> None:
         settings = self._settings

@@ -19,6 +19,8 @@ ACCOUNT_DIRECTORY = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 
 TRIAL_SERVER_PORT = 7780
 """Where slots ask for trials. Fixed, so that a network policy can name it."""
+METRICS_PORT = 7782
+"""Where Prometheus asks for metrics."""
 
 _VARIABLE = re.compile(r"\$\(([A-Za-z_][A-Za-z0-9_]*)\)")
 

@@ -61,6 +61,8 @@ class StatusWriter:
         self._not_before = 0.0
         self._pause = Pause()
         self._closing = False
+        self._written = 0
+        self._failed = 0
         self._thread = threading.Thread(target=self._run, name="status-writer", daemon=True)
 
     # ------------------------------------------------------------------ what is new, from any thread
@@ -82,6 +84,12 @@ class StatusWriter:
         with self._lock:
             self._statuses.refuse(message)
             self._changed.notify_all()
+
+    @property
+    def writes(self) -> tuple[int, int]:
+        """How many writes were taken, and how many were not and are tried again."""
+        with self._lock:
+            return self._written, self._failed
 
     def knows_others(self, items: dict[str, str | None]) -> list[str]:
         """Batches known here that are not among these names, or there with another UID."""
@@ -173,6 +181,7 @@ class StatusWriter:
 
     def _put_back(self, name: str, pause_s: float) -> None:
         with self._lock:
+            self._failed += 1
             self._statuses.put_back(name)
             self._not_before = max(self._not_before, self._monotonic() + pause_s)
 
@@ -195,6 +204,8 @@ class StatusWriter:
             except NotFound:
                 self._drop(name)
                 return
+            with self._lock:
+                self._written += 1
             self._note(name, written)
             return
         raise Unavailable("somebody else keeps writing to it")

@@ -1,0 +1,30 @@
+"""The chart, rendered by Helm, and two namespaces for what it makes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from cluster.client import Cluster
+from cluster.layout import Layout
+from cluster.prometheus import prometheus_crds
+
+
+@pytest.fixture(scope="module")
+def prometheus_kinds(control_plane: Cluster) -> None:
+    """The kinds of Prometheus' operator, which some of the chart's objects are of."""
+    for path in prometheus_crds(Layout.from_environment()):
+        control_plane.kubectl("apply", "--server-side", "--filename", str(path))
+        control_plane.kubectl("wait", "--for=condition=Established", "--timeout=30s", "--filename", str(path))  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def namespaces(control_plane: Cluster) -> Iterator[tuple[str, str]]:
+    """Two namespaces under Pod Security's strictest profile."""
+    names = (control_plane.namespace("chart"), control_plane.namespace("chart"))
+    for name in names:
+        control_plane.kubectl("label", "namespace", name, "pod-security.kubernetes.io/enforce=restricted")  # fmt: skip
+    yield names
+    for name in names:
+        control_plane.delete_namespace(name)

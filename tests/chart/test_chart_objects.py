@@ -1,0 +1,250 @@
+"""What the chart makes, for every switch: the API server takes it, it is safe, and its rights are the least."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from chart_values import DIGEST, IMAGE, REFUSED, switches
+
+from cluster.client import Cluster
+from cluster.helm import CHART, Helm, HelmError, value_flags
+from operator_parts.pod_security import violations
+from sparksweep.api.document import parse_experiment
+from sparksweep_operator.manifests import driver_pod
+from sparksweep_operator.settings import PREFIX, Settings
+from sparksweep_trainer.cluster.settings import TRIAL_SERVER_PORT
+
+pytestmark = pytest.mark.usefixtures("control_plane")
+
+Document = dict[str, Any]
+
+ROOT = Path(__file__).parents[2]
+EXPERIMENT = {
+    "apiVersion": "sparksweep.dev/v1alpha1",
+    "kind": "Experiment",
+    "metadata": {"name": "digits", "namespace": "one", "uid": "u"},
+    "spec": {
+        "algorithm": {"algorithmName": "grid"},
+        "parameters": [
+            {"name": "x", "parameterType": "int", "feasibleSpace": {"min": "1", "max": "2"}}
+        ],
+        "trialTemplate": {"function": "train:training"},
+    },
+}
+CLUSTER_WIDE = {"ClusterRole", "ClusterRoleBinding", "CustomResourceDefinition"}
+
+
+def kinds(objects: list[Document]) -> set[str]:
+    return {item["kind"] for item in objects}
+
+
+def only(objects: list[Document], kind: str, name: str = "") -> Document:
+    found = [item for item in objects if item["kind"] == kind and name in item["metadata"]["name"]]
+    assert len(found) == 1, [item["metadata"]["name"] for item in objects if item["kind"] == kind]
+    return found[0]
+
+
+def container(objects: list[Document]) -> Document:
+    item: Document = only(objects, "Deployment")["spec"]["template"]["spec"]["containers"][0]
+    return item
+
+
+def environment(objects: list[Document]) -> dict[str, str]:
+    return {item["name"]: item["value"] for item in container(objects)["env"]}
+
+
+def rules(objects: list[Document]) -> list[Document]:
+    return [rule for item in objects if item["kind"].endswith("Role") for rule in item["rules"]]
+
+
+# ---------------------------------------------------------------------- every switch
+
+
+@pytest.mark.parametrize("switch", switches("one", "other"))
+def test_the_api_server_takes_everything_and_every_pod_is_restricted(
+    switch: str,
+    helm: Helm,
+    control_plane: Cluster,
+    namespaces: tuple[str, str],
+    prometheus_kinds: None,
+) -> None:
+    values = switches(*namespaces)[switch]
+    objects = helm.template(namespace=namespaces[0], values=values)
+    # A pod is taken only where its account is: the operator's is made later, by a controller.
+    pods = [item for item in objects if item["kind"] == "Pod"]
+    accounts = [item for item in objects if item["kind"] == "ServiceAccount"]
+    control_plane.apply(accounts)
+    control_plane.kubectl(
+        "apply", "--server-side", "--force-conflicts", "--dry-run=server", "--filename", "-",
+        input=yaml.safe_dump_all(objects), timeout_s=120,
+    )  # fmt: skip
+    pods.append(only(objects, "Deployment")["spec"]["template"])
+    assert [violations(pod) for pod in pods] == [[]] * len(pods)
+    for item in objects:
+        if item["kind"] not in CLUSTER_WIDE:
+            assert item["metadata"]["namespace"] in namespaces, item["kind"]
+        assert item["metadata"]["labels"]["app.kubernetes.io/instance"] == "sparksweep"
+
+
+@pytest.mark.parametrize("switch", switches("one", "other"))
+def test_no_rule_has_a_wildcard_or_gives_what_nobody_needs(switch: str, helm: Helm) -> None:
+    objects = helm.template(values=switches("one", "other")[switch])
+    for rule in rules(objects):
+        assert "*" not in [*rule["verbs"], *rule["resources"], *rule["apiGroups"]], rule
+        assert set(rule["apiGroups"]) <= {"", "sparksweep.dev"}, rule
+        forbidden = {"secrets", "pods/exec", "pods/attach", "serviceaccounts", "nodes"}
+        assert not forbidden & set(rule["resources"]), rule
+        assert not {"bind", "escalate", "impersonate"} & set(rule["verbs"]), rule
+
+
+@pytest.mark.parametrize(("values", "place"), REFUSED, ids=lambda item: json.dumps(item)[:40])
+def test_values_that_make_no_sense_are_refused_with_their_place(
+    values: Document, place: str, helm: Helm
+) -> None:
+    with pytest.raises(HelmError, match=place):
+        helm.template(values=values)
+
+
+def test_helm_finds_nothing_to_complain_about(helm: Helm) -> None:
+    assert "0 chart(s) failed" in helm.run("lint", "--strict", str(CHART))
+
+
+# ---------------------------------------------------------------------- rights
+
+
+def test_for_some_namespaces_no_right_is_given_outside_of_them(helm: Helm) -> None:
+    everywhere = helm.template()
+    objects = helm.template(values={"watchNamespaces": ["one", "other"]})
+    whole = {item["metadata"]["name"] for item in objects if item["kind"].startswith("ClusterRole")}
+    assert whole == {"sparksweep-view", "sparksweep-edit"}, "what nobody is bound to"
+    bare = {"watchNamespaces": ["one"], "crds.enabled": False, "rbac.userRoles.create": False}
+    assert not CLUSTER_WIDE & kinds(helm.template(values=bare))
+    for part in ("operator", "driver"):
+        wide = only(everywhere, "ClusterRole", f"sparksweep-{part}")
+        narrow = [item for item in objects if item["kind"] == "Role" and part in item["metadata"]["name"]]  # fmt: skip
+        assert [item["rules"] for item in narrow] == [wide["rules"]] * 2
+        assert {item["metadata"]["namespace"] for item in narrow} == {"one", "other"}
+    assert [word for word in container(objects)["args"] if "namespace" in word] == [
+        "--namespace=one", "--namespace=other",
+    ]  # fmt: skip
+
+
+def test_an_operator_for_all_namespaces_binds_drivers_only_where_it_is_told_to(helm: Helm) -> None:
+    objects = helm.template(values={"driver.namespaces": ["one"]})
+    bindings = [item for item in objects if item["kind"] == "RoleBinding" and item["roleRef"]["name"] == "sparksweep-driver"]  # fmt: skip
+    assert [item["metadata"]["namespace"] for item in bindings] == ["one"]
+    assert bindings[0]["roleRef"]["kind"] == "ClusterRole"
+    assert bindings[0]["subjects"] == [
+        {"kind": "ServiceAccount", "name": "sparksweep-driver", "namespace": "one"}
+    ]
+
+
+def test_users_roles_say_nothing_of_statuses_and_are_part_of_kubernetes_own(helm: Helm) -> None:
+    objects = helm.template()
+    for name, roles in (("view", {"view", "edit", "admin"}), ("edit", {"edit", "admin"})):
+        role = only(objects, "ClusterRole", f"sparksweep-{name}")
+        prefix = "rbac.authorization.k8s.io/aggregate-to-"
+        found = {label.removeprefix(prefix) for label in role["metadata"]["labels"] if label.startswith(prefix)}  # fmt: skip
+        assert found == roles
+        assert not any("/status" in kind for rule in role["rules"] for kind in rule["resources"])
+    separate = helm.template(values={"rbac.userRoles.aggregate": False})
+    assert "aggregate-to" not in json.dumps(only(separate, "ClusterRole", "sparksweep-edit"))
+
+
+# ---------------------------------------------------------------------- values that arrive
+
+
+def test_each_setting_of_the_operator_is_a_value_of_the_chart(helm: Helm) -> None:
+    found = environment(helm.template())
+    assert set(found) == {f"{PREFIX}{field.name.upper()}" for field in fields(Settings)}
+    assert Settings.from_environment(found) == Settings()
+    values = switches("one", "other")
+    images = helm.template(values=values["images"] | values["drivers"])
+    assert Settings.from_environment(environment(images)) == Settings(
+        trainer_image=f"registry.example/trainer@{DIGEST}",
+        image_pull_policy="Never",
+        driver_service_account="drivers",
+        driver_cpu="1",
+        driver_memory="2Gi",
+    )
+    assert container(images)["image"] == f"{IMAGE['repository']}:2"
+
+
+def test_labels_of_ones_own_do_not_change_what_the_pods_are_found_by(helm: Helm) -> None:
+    mine = {"team": "ml", "app.kubernetes.io/component": "mine"}
+    deployment = only(helm.template(values={"podLabels": mine}), "Deployment")
+    labels = deployment["spec"]["template"]["metadata"]["labels"]
+    assert labels["team"] == "ml"
+    assert deployment["spec"]["selector"]["matchLabels"].items() <= labels.items()
+    assert labels["app.kubernetes.io/component"] == "operator"
+
+
+@pytest.mark.parametrize("keep", [True, False])
+def test_the_kinds_are_those_of_crds_and_stay_if_they_are_to(keep: bool, helm: Helm) -> None:
+    objects = helm.template(values={"crds.keep": keep})
+    found = {item["metadata"]["name"]: item for item in objects if item["kind"] == "CustomResourceDefinition"}  # fmt: skip
+    for path in (ROOT / "crds").glob("*.yaml"):
+        wanted = yaml.safe_load(path.read_text())
+        item = found.pop(wanted["metadata"]["name"])
+        assert item["spec"] == wanted["spec"]
+        policy = item["metadata"].get("annotations", {}).get("helm.sh/resource-policy")
+        assert policy == ("keep" if keep else None)
+    assert found == {}
+
+
+def test_policies_let_executors_reach_their_driver_and_nobody_else(helm: Helm) -> None:
+    objects = helm.template(values={"networkPolicy.enabled": True, "watchNamespaces": ["one"]})
+    executors = only(objects, "NetworkPolicy", "executors")["spec"]
+    roles = [peer["podSelector"]["matchLabels"]["sparksweep.dev/role"] for rule in executors["ingress"] for peer in rule["from"]]  # fmt: skip
+    assert roles == ["driver"]
+    dns, driver = executors["egress"]
+    assert {port["port"] for port in dns["ports"]} == {53}
+    assert {port["port"] for port in driver["ports"]} == {7078, 7079, TRIAL_SERVER_PORT}
+    assert driver["to"][0]["podSelector"]["matchLabels"]["sparksweep.dev/role"] == "driver"
+
+
+def test_prometheus_finds_the_operator_by_its_service_and_drivers_by_their_pods(helm: Helm) -> None:
+    values = switches("one", "other")
+    objects = helm.template(values=values["everything for Prometheus and Grafana"])
+    monitor, service = only(objects, "ServiceMonitor"), only(objects, "Service")
+    labels = service["metadata"]["labels"]
+    assert monitor["spec"]["selector"]["matchLabels"].items() <= labels.items()
+    assert monitor["spec"]["endpoints"][0]["port"] in [port["name"] for port in service["spec"]["ports"]]  # fmt: skip
+    ports = {port["name"]: port["containerPort"] for port in container(objects)["ports"]}
+    assert f"--metrics-port={ports['metrics']}" in container(objects)["args"]
+    drivers = only(objects, "PodMonitor")["spec"]
+    pod = driver_pod(parse_experiment(EXPERIMENT), 0, Settings())
+    assert drivers["selector"]["matchLabels"].items() <= pod["metadata"]["labels"].items()
+    served = [port["name"] for item in pod["spec"]["containers"] for port in item.get("ports", [])]
+    assert drivers["podMetricsEndpoints"][0]["port"] in served
+    assert drivers["namespaceSelector"] == {"any": True}
+    narrow = only(helm.template(values=values["drivers' metrics from one namespace"]), "PodMonitor")
+    assert narrow["spec"]["namespaceSelector"] == {"matchNames": ["one"]}
+
+
+def test_a_label_of_ones_own_is_on_what_prometheus_and_grafana_look_for(helm: Helm) -> None:
+    objects = helm.template(values=switches("a", "b")["everything for Prometheus and Grafana"])
+    assert only(objects, "ServiceMonitor")["metadata"]["labels"]["release"] == "prometheus"
+    dashboard = only(objects, "ConfigMap")
+    assert dashboard["metadata"]["labels"]["grafana_dashboard"] == "1"
+    assert json.loads(dashboard["data"]["sparksweep.json"])["title"] == "Sparksweep"
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        ({}, "--clusterrole=sparksweep-driver --serviceaccount=NAMESPACE:sparksweep-driver"),
+        ({"watchNamespaces": ["lab"]}, "kubectl -n lab apply -f experiment.yaml"),
+        ({"crds.enabled": False}, "the operator waits for the kinds"),
+        ({"crds.keep": False}, "uninstalling deletes every Experiment"),
+    ],
+)
+def test_the_notes_say_what_to_do_next(values: Document, said: str, helm: Helm) -> None:
+    flags = ("--dry-run=client", "--namespace", "default", *value_flags(values))
+    notes = helm.run("install", "sparksweep", str(CHART), *flags).partition("NOTES:")[2]
+    assert said in notes

@@ -1,0 +1,111 @@
+"""The API server's audit log of the whole run, compared with the rules: what is used is granted, what is granted is used."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from e2e_cluster import RELEASE, Installed, Namespace
+from e2e_experiments import experiment, pausing
+from e2e_faults import kill_pod
+
+pytestmark = [pytest.mark.nodes, pytest.mark.looks_back]
+
+Right = tuple[str, str]
+"""Verb and resource, with its subresource."""
+
+ACCOUNTS = {"operator": f"{RELEASE}-operator", "driver": "sparksweep-driver"}
+
+SELDOM: dict[str, set[Right]] = {
+    # Asked for by an admission plug-in of some clusters.
+    "operator": {("update", "experiments/finalizers")},
+    # When somebody else has written a batch between two writes, and when an executor has to be removed by its driver.
+    "driver": {("get", "trialbatches"), ("delete", "pods")},
+}
+"""What a run may well do without."""
+
+
+def granted(installed: Installed, part: str) -> set[Right]:
+    role = installed.cluster.get("clusterrole", f"{RELEASE}-{part}")
+    return {
+        (verb, resource)
+        for rule in role["rules"]
+        for resource in rule["resources"]
+        for verb in rule["verbs"]
+    }
+
+
+def requests(installed: Installed, part: str) -> list[dict[str, Any]]:
+    """What the part has asked the API server for, its description of itself left out."""
+    return [
+        item
+        for item in installed.audit(installed.audit_from)
+        if item["user"]["username"].startswith("system:serviceaccount:")
+        and item["user"]["username"].endswith(f":{ACCOUNTS[part]}")
+        and item.get("objectRef", {}).get("resource")
+    ]
+
+
+def used(installed: Installed, part: str) -> set[Right]:
+    """What it was allowed to do, and did."""
+    return {
+        (
+            item["verb"],
+            "/".join(filter(None, map(item["objectRef"].get, ("resource", "subresource")))),
+        )
+        for item in requests(installed, part)
+        if item["responseStatus"]["code"] != 403
+    }
+
+
+def unused(installed: Installed) -> dict[str, set[Right]]:
+    return {part: granted(installed, part) - used(installed, part) for part in ACCOUNTS}
+
+
+def use_every_right(namespace: Namespace) -> None:
+    """An experiment that has everything happen to it: for a run of this test alone."""
+    document = experiment("eventful", trials=60, source=pausing(1.5), parallel=2)
+    namespace.apply(document)
+    begun = time.monotonic()
+    namespace.wait_for(lambda: namespace.ended("eventful") >= 2, "two trials have ended")
+    kill_pod(namespace.pods("eventful", "executor")[0])
+    patch = {"spec": {"parallelTrialCount": 1}}
+    namespace.kubectl("patch", "swx", "eventful", "--type=merge", "-p", json.dumps(patch))
+    ended = namespace.ended("eventful")
+    namespace.wait_for(lambda: namespace.ended("eventful") > ended + 2, "it goes on")
+    kill_pod(namespace.pods("eventful", "driver")[0])
+    namespace.wait_for(
+        lambda: namespace.running("eventful", "driver") == ["eventful-driver-1"], "another driver"
+    )
+    # What the watches tell is checked after 50 seconds.
+    namespace.wait_for(lambda: time.monotonic() - begun > 65, "some time passes")
+    patch = {"spec": {"activeDeadlineSeconds": 1, "ttlSecondsAfterFinished": 1}}
+    namespace.kubectl("patch", "swx", "eventful", "--type=merge", "-p", json.dumps(patch))
+    namespace.wait_for(lambda: not namespace.left(), "it ends and is deleted")
+
+
+def test_every_right_is_used_and_no_other_is_asked_for(
+    installed: Installed, make_namespace: Callable[[], Namespace], figure: Callable[[str], None]
+) -> None:
+    # Where the audit log can't be read, this is skipped before anything else is done.
+    list(requests(installed, "operator"))
+    if not all(unused(installed)[part] <= SELDOM[part] for part in ACCOUNTS):
+        use_every_right(make_namespace())
+    for part in ACCOUNTS:
+        refused = {
+            (item["verb"], item["objectRef"]["resource"], item["responseStatus"].get("message", ""))
+            for item in requests(installed, part)
+            if item["responseStatus"]["code"] == 403
+            # A quota and Pod Security refuse with the same code.
+            and "cannot" in item["responseStatus"].get("message", "")
+        }
+        assert refused == set(), part
+        figure(f"rights of the {part} used: {len(used(installed, part) & granted(installed, part))} of {len(granted(installed, part))}")  # fmt: skip
+    assert {part: used(installed, part) - granted(installed, part) for part in ACCOUNTS} == {
+        "operator": set(), "driver": set(),
+    }  # fmt: skip
+    for part in ACCOUNTS:
+        assert unused(installed)[part] <= SELDOM[part], part

@@ -1,0 +1,262 @@
+"""What the operator counts: each thing once, under labels that do not grow, from zero on."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import urllib.request
+from collections.abc import Callable
+from typing import Any
+from urllib.error import HTTPError
+
+import pytest
+from operator_objects import NAME, NAMESPACE, UID, experiment_body, moment, pod_body
+from prometheus_client import CollectorRegistry
+from prometheus_client.parser import text_string_to_metric_families
+
+from sparksweep.api import TrialReason, TrialState
+from sparksweep.api.metadata import API_VERSION
+from sparksweep_operator import census
+from sparksweep_operator.census import Census
+from sparksweep_operator.kube.gateway import _resource
+from sparksweep_operator.metrics import OUTCOMES, Metrics, serve
+from sparksweep_operator.world import World
+
+
+def value(registry: CollectorRegistry, name: str, **labels: str) -> float | None:
+    return registry.get_sample_value(name, labels)
+
+
+def trial(
+    number: int, state: str, *, reason: str | None = None, seconds: float = 2
+) -> dict[str, Any]:
+    found: dict[str, Any] = {"number": number, "state": state, "attempt": 1}
+    found["startTime"] = moment(10 + number)
+    if reason is not None:
+        found |= {"reason": reason, "completionTime": moment(60), "durationSeconds": seconds}
+    return found
+
+
+def batch_body(version: int, *trials: dict[str, Any], index: int = 0) -> dict[str, Any]:
+    name = f"{NAME}-{index:05d}"
+    return {
+        "apiVersion": API_VERSION,
+        "kind": "TrialBatch",
+        "metadata": {
+            "name": name, "namespace": NAMESPACE, "uid": f"uid-of-{name}",
+            "resourceVersion": str(version),
+            "ownerReferences": [
+                {"apiVersion": API_VERSION, "kind": "Experiment", "name": NAME, "uid": UID}
+            ],
+        },
+        "spec": {
+            "experiment": NAME, "index": index,
+            "trials": [{"number": number, "parameters": {"x": str(number)}} for number in (1, 2, 3)],
+        },
+        "status": {"driver": f"{NAME}-driver-0", "trials": list(trials)},
+    }  # fmt: skip
+
+
+def known_world(metrics: Metrics) -> World:
+    world = World(metrics)
+    body = experiment_body()
+    body["metadata"]["creationTimestamp"] = moment(0)
+    world.put_experiment(body)
+    return world
+
+
+# ---------------------------------------------------------------------- trials
+
+
+def test_a_trial_that_ends_is_counted_once_with_its_reason_and_its_duration() -> None:
+    metrics = Metrics()
+    world = known_world(metrics)
+    one = trial(1, "Failed", reason="OOMKilled", seconds=3)
+    world.put_batch(batch_body(1))
+    world.put_batch(batch_body(2, one))
+    # The same news again, from our own write and from the watch, and later news of another trial.
+    world.put_batch(batch_body(2, one))
+    world.put_batch(batch_body(3, one, trial(2, "Succeeded", reason="Completed", seconds=7)))
+    registry = metrics.registry
+    ended = "sparksweep_trials_finished_total"
+    assert value(registry, ended, state="Failed", reason="OOMKilled") == 1
+    assert value(registry, ended, state="Succeeded", reason="Completed") == 1
+    assert value(registry, "sparksweep_trial_seconds_sum", state="Succeeded") == 7
+    assert value(registry, "sparksweep_trial_seconds_count", state="Failed") == 1
+
+
+def test_what_had_ended_before_the_operator_came_is_not_counted_again() -> None:
+    metrics = Metrics()
+    world = known_world(metrics)
+    world.put_batch(batch_body(9, trial(1, "Succeeded", reason="Completed")))
+    state = {"state": "Succeeded", "reason": "Completed"}
+    assert value(metrics.registry, "sparksweep_trials_finished_total", **state) == 0
+
+
+def test_a_reason_of_a_newer_driver_is_counted_under_one_label() -> None:
+    metrics = Metrics()
+    world = known_world(metrics)
+    world.put_batch(batch_body(1))
+    news = [trial(number, "Failed", reason=f"Novelty{number}") for number in (1, 2)]
+    world.put_batch(batch_body(2, *news))
+    name, state = "sparksweep_trials_finished_total", {"state": "Failed", "reason": "Other"}
+    assert value(metrics.registry, name, **state) == 2
+
+
+def test_the_time_to_the_first_trial_is_measured_once_an_experiment() -> None:
+    metrics = Metrics()
+    world = known_world(metrics)
+    world.put_batch(batch_body(1))
+    world.put_batch(batch_body(2, trial(1, "Running")))
+    world.put_batch(batch_body(3, trial(1, "Running"), trial(2, "Running")))
+    world.put_batch(batch_body(4, index=1))
+    world.put_batch(batch_body(5, trial(3, "Running"), index=1))
+    assert value(metrics.registry, "sparksweep_time_to_first_trial_seconds_count") == 1
+    assert value(metrics.registry, "sparksweep_time_to_first_trial_seconds_sum") == 11
+
+
+# ---------------------------------------------------------------------- turns and requests
+
+
+@pytest.mark.parametrize("outcome", OUTCOMES)
+def test_a_turn_is_counted_by_how_it_ended(outcome: str) -> None:
+    metrics = Metrics()
+    assert value(metrics.registry, "sparksweep_reconcile_seconds_count", outcome=outcome) == 0
+    metrics.turn(0.2, outcome)
+    assert value(metrics.registry, "sparksweep_reconcile_seconds_count", outcome=outcome) == 1
+
+
+@pytest.mark.parametrize(
+    ("path", "resource"),
+    [
+        ("/api/v1/namespaces/lab/pods", "pods"),
+        ("/api/v1/namespaces/lab/pods/digits-driver-0", "pods"),
+        (
+            "/apis/sparksweep.dev/v1alpha1/namespaces/pods/experiments/a/status",
+            "experiments/status",
+        ),
+        ("/apis/sparksweep.dev/v1alpha1", "kinds"),
+    ],
+)
+def test_a_request_is_counted_by_its_resource_and_never_by_a_name(path: str, resource: str) -> None:
+    assert _resource(path) == resource
+
+
+def test_no_label_is_made_of_a_name() -> None:
+    metrics = Metrics()
+    known_world(metrics).put_batch(batch_body(1))
+    labels = {name for family in metrics.registry.collect() for sample in family.samples for name in sample.labels}  # fmt: skip
+    assert labels <= {"state", "reason", "outcome", "method", "resource", "code", "le", "version"}
+
+
+def test_every_reason_starts_at_zero_with_the_state_that_it_goes_with() -> None:
+    counted = next(
+        f for f in Metrics().registry.collect() if f.name == "sparksweep_trials_finished"
+    )
+    samples = [s for s in counted.samples if s.name.endswith("_total")]
+    assert {s.labels["reason"] for s in samples} == {reason.value for reason in TrialReason}
+    assert {s.value for s in samples} == {0}
+    states = {s.labels["reason"]: s.labels["state"] for s in samples}
+    assert (states["Completed"], states["OOMKilled"], states["GoalReached"]) == (
+        "Succeeded", "Failed", "Stopped",
+    )  # fmt: skip
+
+
+# ---------------------------------------------------------------------- the census
+
+
+def status(state: str, reason: str = "", **trials: int) -> dict[str, Any]:
+    conditions = [{"type": "Running", "status": "False", "reason": reason}] if reason else []
+    return {"state": state, "trials": trials, "conditions": conditions}
+
+
+def put(world: World, name: str, found: dict[str, Any] | None) -> None:
+    body = experiment_body(name)
+    body["metadata"] |= {"uid": f"uid-of-{name}"}
+    world.put_experiment(body | ({} if found is None else {"status": found}))
+
+
+def test_experiments_trials_and_slots_are_counted_as_they_are() -> None:
+    world = World()
+    put(world, "new", None)
+    put(world, NAME, status("Running", running=2, pending=5, succeeded=3))
+    put(world, "stuck", status("Pending", "WaitingForDriver", pending=1))
+    put(world, "over", status("Complete", succeeded=4, failed=1))
+    world.put_pod(pod_body("digits-driver-0", phase="Running"))
+    for number, phase in enumerate(("Running", "Pending", "Failed")):
+        world.put_pod(pod_body(f"digits-0-exec-{number}", role="executor", phase=phase))
+    found = census.count(world)
+    assert found.experiments == {
+        "Pending": 2, "Running": 1, "Suspended": 0, "Stopping": 0, "Complete": 1, "Failed": 0,
+    }  # fmt: skip
+    assert found.waiting == {"WaitingForDriver": 1, "WaitingForExecutors": 0}
+    assert found.trials == {"Pending": 6, "Running": 2, "Succeeded": 7, "Failed": 1, "Stopped": 0}
+    assert found.pods["driver"] == {"Pending": 0, "Running": 1}
+    assert found.pods["executor"] == {"Pending": 1, "Running": 1}
+    # Two for the running one, of which more are not allowed; one for the stuck one.
+    assert found.slots_wanted == 3
+
+
+def test_every_trial_state_and_nothing_else_is_a_label_of_trials() -> None:
+    (trials,) = [family for family in census.families(census.Count()) if family.name == "sparksweep_trials"]  # fmt: skip
+    assert {sample.labels["state"] for sample in trials.samples} == {s.value for s in TrialState}
+
+
+# ---------------------------------------------------------------------- over HTTP
+
+
+def scrape(port: int) -> dict[str, Any]:
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=30) as answer:
+        text = answer.read().decode()
+    return {family.name: family for family in text_string_to_metric_families(text)}
+
+
+def serving(check: Callable[[int], None], *, busy: threading.Event | None = None) -> None:
+    """Serve a world in an event loop while `check`, in a thread, asks for it at a port."""
+
+    async def run() -> None:
+        metrics = Metrics()
+        metrics.registry.register(Census(known_world(metrics), asyncio.get_running_loop()))
+        port, end = serve(metrics.registry, 0)
+        try:
+            if busy is not None:
+                thread = threading.Thread(target=check, args=(port,))
+                thread.start()
+                # The loop does nothing else meanwhile.
+                assert busy.wait(30)
+                thread.join()
+            else:
+                await asyncio.to_thread(check, port)
+        finally:
+            await asyncio.to_thread(end)
+
+    asyncio.run(run())
+
+
+def test_all_of_it_is_served_over_http() -> None:
+    seen: dict[str, Any] = {}
+    serving(lambda port: seen.update(scrape(port)))
+    expected = {
+        "sparksweep_build_info", "sparksweep_reconcile_seconds", "sparksweep_queue_age_seconds",
+        "sparksweep_experiments", "sparksweep_trials", "sparksweep_slots", "sparksweep_trial_seconds",
+    }  # fmt: skip
+    assert expected <= set(seen)
+    for family in seen.values():
+        assert family.documentation, family.name
+
+
+def test_a_loop_that_hangs_makes_the_scrape_fail(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(census, "PATIENCE_S", 0.2)
+    over = threading.Event()
+    errors: list[int] = []
+
+    def check(port: int) -> None:
+        try:
+            scrape(port)
+        except HTTPError as error:
+            errors.append(error.code)
+            error.close()
+        over.set()
+
+    serving(check, busy=over)
+    assert errors == [500]

@@ -1,0 +1,46 @@
+"""The documents that speak of fields and reasons know all of them, and no others."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from sparksweep.api.reasons import ExperimentReason, TrialReason
+
+ROOT = Path(__file__).parents[2]
+TROUBLESHOOTING = (ROOT / "docs" / "troubleshooting.md").read_text()
+OPERATIONS = (ROOT / "docs" / "operations.md").read_text()
+
+HARMLESS = {"Valid", "Finished", "Resumed", "Interrupted"}
+"""Reasons that nobody has to look up."""
+
+
+def test_the_reference_of_the_kinds_is_what_the_crds_say() -> None:
+    command = [sys.executable, ROOT / "scripts" / "reference", "--check"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("reason", [*TrialReason, *ExperimentReason])
+def test_every_reason_is_in_the_pages_on_troubles(reason: str) -> None:
+    assert f"`{reason}`" in TROUBLESHOOTING or reason in HARMLESS
+
+
+def test_every_metric_is_described_and_every_described_one_is_there() -> None:
+    code = "".join(
+        path.read_text()
+        for path in (
+            ROOT / "operator" / "sparksweep_operator" / "metrics.py",
+            ROOT / "operator" / "sparksweep_operator" / "census.py",
+            ROOT / "trainer_image" / "sparksweep_trainer" / "cluster" / "metrics.py",
+        )
+    )
+    there = set(re.findall(r'"(sparksweep_\w+)"', code)) - {"sparksweep_build_info"}
+    described = set(re.findall(r"`(sparksweep_\w+)", OPERATIONS))
+    assert {name.removesuffix("_total") for name in described} == {
+        name.removesuffix("_total") for name in there
+    }

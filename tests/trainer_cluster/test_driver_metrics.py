@@ -1,0 +1,103 @@
+"""What a driver tells Prometheus: its numbers, in the text that Prometheus reads."""
+
+from __future__ import annotations
+
+import socket
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Any, cast
+
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from sparksweep.api import TrialReason, TrialSpec, TrialState, TrialStatus, TrialTemplate
+from sparksweep_operator.manifests.driver_pod import METRICS_PORT
+from sparksweep_trainer.cluster import metrics, settings
+from sparksweep_trainer.cluster.status_writer import StatusWriter
+from sparksweep_trainer.protocol import Program, SlotHello
+from sparksweep_trainer.service import TrialService
+
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+class Writer:
+    writes = (12, 3)
+
+
+def service() -> TrialService:
+    """Three trials: one ended with an earlier driver, two wait; one slot is there."""
+    program = Program(
+        experiment="digits",
+        parameters=[],
+        trial_template=TrialTemplate(function="train:training"),
+        trials_directory="trials",
+    )
+    made = TrialService(program, slots=2)
+    ended = TrialStatus(
+        number=1,
+        state=TrialState.SUCCEEDED,
+        attempt=2,
+        reason=TrialReason.COMPLETED,
+        duration_seconds=2.5,
+        start_time=NOW,
+        completion_time=NOW,
+    )
+    made.submit([TrialSpec(number=n, parameters={}) for n in (1, 2, 3)], [ended])
+    made.hello(SlotHello(slot=made.slots_to_start()[0], node="digits-0-exec-1", pid=1))
+    return made
+
+
+@pytest.fixture
+def port() -> Iterator[int]:
+    known, writer = service(), cast("StatusWriter", Writer())
+    server = metrics.MetricsServer(
+        "127.0.0.1", 0, lambda: metrics.families(known, writer, is_sound=lambda: True)
+    )
+    yield server.port
+    server.close()
+
+
+def get(port: int, path: str = "/metrics") -> tuple[str, str]:
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=30) as answer:
+        return answer.headers["Content-Type"], answer.read().decode()
+
+
+def test_its_numbers_are_served_as_prometheus_reads_them(port: int) -> None:
+    kind, text = get(port)
+    assert kind.startswith("text/plain; version=0.0.4")
+    found: dict[Any, float] = {
+        (sample.name.removeprefix("sparksweep_driver_"), *sample.labels.values()): sample.value
+        for family in text_string_to_metric_families(text)
+        for sample in family.samples
+    }
+    assert found == {
+        ("trials", "Pending"): 2, ("trials", "Running"): 0, ("trials", "Succeeded"): 1,
+        ("trials", "Failed"): 0, ("trials", "Stopped"): 0,
+        ("attempts_total",): 2,
+        ("trial_seconds_sum",): 2.5, ("trial_seconds_count",): 1,
+        ("slots",): 1, ("slots_wanted",): 2,
+        ("status_writes_total", "written"): 12, ("status_writes_total", "failed"): 3,
+        ("spark_up",): 1,
+    }  # fmt: skip
+    assert "digits" not in text
+
+
+def test_there_is_nothing_else_to_be_had(port: int) -> None:
+    with pytest.raises(urllib.error.HTTPError, match="404") as refused:
+        get(port, "/")
+    refused.value.close()
+
+
+def test_a_port_that_is_taken_costs_the_metrics_and_not_the_driver(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        assert metrics.serve("127.0.0.1", port, list) is None
+    assert "no metrics: port" in caplog.text
+
+
+def test_the_pod_says_the_port_that_the_driver_listens_on() -> None:
+    assert settings.METRICS_PORT == METRICS_PORT
