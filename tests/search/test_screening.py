@@ -25,6 +25,10 @@ def loss(point: dict[str, str]) -> float:
     return abs(float(point["x"]) - 0.3) + abs(int(point["n"]) - 7) / 9 + (point["kind"] != "b")
 
 
+def trial(number: int, point: dict[str, str]) -> TrialSpec:
+    return TrialSpec(number=number, parameters=point, lineage="restart=0 target=0 of=4")
+
+
 def tried(count: int) -> list[Trial]:
     draw = Random(3)
     points = [
@@ -32,7 +36,7 @@ def tried(count: int) -> list[Trial]:
         for _ in range(count)
     ]
     return [
-        ended(TrialSpec(number=number, parameters=point), TrialState.SUCCEEDED, loss(point))
+        ended(trial(number, point), TrialState.SUCCEEDED, loss(point))
         for number, point in enumerate(points, 1)
     ]
 
@@ -81,7 +85,7 @@ def test_a_child_beside_a_trial_that_is_running_comes_later() -> None:
     later = ranked(screen(), trials, running, centre=best.spec.parameters, children=children)
     assert later[:2] == [3, 1]
     unfinished = [
-        Trial(TrialSpec(number=number, parameters=point), TrialStatus(number=number))
+        Trial(trial(number, point), TrialStatus(number=number))
         for number, point in enumerate(running, 41)
     ]
     assert later == ranked(
@@ -104,8 +108,16 @@ def test_what_it_keeps_changes_nothing() -> None:
 def test_before_there_is_anything_to_learn_from_the_order_is_that_of_the_draws() -> None:
     trials = tried(3)
     running = TrialStatus(number=4, state=TrialState.RUNNING)
-    trials.append(Trial(TrialSpec(number=4, parameters=CHILDREN[0]), running))
+    trials.append(Trial(trial(4, CHILDREN[0]), running))
     assert ranked(screen(), trials, centre=CHILDREN[1]) == [0, 1, 2]
+
+
+def test_a_trial_that_somebody_else_made_is_passed_over() -> None:
+    trials = tried(40)
+    foreign = TrialSpec(number=41, parameters={"x": "much", "kind": "d"})
+    more = [*trials, ended(foreign, TrialState.SUCCEEDED, -1.0)]
+    centre = CHILDREN[1]
+    assert ranked(screen(), more, centre=centre) == ranked(screen(), trials, centre=centre)
 
 
 def test_categories_are_equally_far_from_each_other_and_numbers_by_their_buckets() -> None:

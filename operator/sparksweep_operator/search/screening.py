@@ -77,12 +77,12 @@ class Screen:
         """The places of the children, the most promising first.
 
         Args:
-            settled: the trials whose results may be looked at.
+            settled: the trials whose results may be looked at; those without a lineage are passed over.
             others: the points of the trials after these.
             centre: the point around which the model is made.
             children: the points.
         """
-        latest = settled[-_LATEST:]
+        latest = [trial for trial in settled[-_LATEST:] if trial.spec.lineage]
         ended = [trial for trial in latest if trial.state.is_finished]
         if len(ended) < _LEAST:
             return list(range(len(children)))
