@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sparksweep_trainer.trial_logs import REMEMBERED_BYTES, Tail, TrialLog, keep_earlier_logs
+from sparksweep_trainer.trial_times import OutputTimes
 
 
 def test_what_is_written_is_in_the_file_at_once(tmp_path: Path) -> None:
@@ -34,6 +35,13 @@ def logged(directory: Path, chunks: list[bytes], *, head: int, tail: int) -> byt
     return (directory / "stdout.log").read_bytes()
 
 
+def notice(bound: int) -> bytes:
+    text = (
+        f"more than {bound} bytes: of the rest the end is kept, and follows when the attempt ends"
+    )
+    return f"\n[sparksweep: {text}]\n".encode()
+
+
 @given(
     chunks=st.lists(st.binary(max_size=40), max_size=20),
     head=st.integers(0, 30),
@@ -49,7 +57,7 @@ def test_a_log_is_whole_or_its_beginning_and_end_with_the_number_of_bytes_betwee
         assert content == output
     else:
         left_out = len(output) - head - tail
-        gap = f"\n[sparksweep: {left_out} bytes left out here]\n".encode()
+        gap = notice(head + tail) + f"[sparksweep: {left_out} bytes left out here]\n".encode()
         assert content == output[:head] + gap + output[-tail:]
 
 
@@ -58,7 +66,8 @@ def test_a_flood_takes_no_more_disk_than_its_bounds_while_it_goes_on(tmp_path: P
     for _ in range(1000):
         log.write(b"x" * 333)
         used = sum(path.stat().st_size for path in tmp_path.iterdir())
-        assert used <= 1500
+        assert used <= 1500 + len(notice(1500))
+    assert (tmp_path / "stdout.log").read_bytes().endswith(notice(1500)), "said at once"
     log.close()
 
 
@@ -103,6 +112,7 @@ def test_a_tail_that_is_no_text_is_shown_all_the_same() -> None:
 
 def test_the_logs_of_an_earlier_attempt_are_kept(tmp_path: Path) -> None:
     (tmp_path / "stdout.log").write_text("one")
+    (tmp_path / "metrics.jsonl").write_text("{}")
     keep_earlier_logs(tmp_path, 1)
     assert (tmp_path / "stdout.log").exists()
     keep_earlier_logs(tmp_path, 2)
@@ -110,4 +120,49 @@ def test_the_logs_of_an_earlier_attempt_are_kept(tmp_path: Path) -> None:
     assert not (tmp_path / "stdout.log").exists()
     # The second attempt was lost before it wrote anything.
     keep_earlier_logs(tmp_path, 3)
-    assert [path.name for path in tmp_path.iterdir()] == ["stdout.attempt-1.log"]
+    kept = {path.name for path in tmp_path.iterdir()}
+    assert kept == {"stdout.attempt-1.log", "metrics.attempt-1.jsonl"}
+
+
+class Clock:
+    """Seconds that a test sets."""
+
+    def __init__(self) -> None:
+        self.now = 1764078000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def test_each_burst_of_output_has_its_time_and_place(tmp_path: Path) -> None:
+    clock = Clock()
+    times = OutputTimes(tmp_path / "output.times", clock=clock)
+    stdout = TrialLog(tmp_path / "stdout.log", times=times)
+    stderr = TrialLog(tmp_path / "stderr.log", times=times)
+    for after, log, data in ((0, stdout, b"1\n"), (0.01, stdout, b"2\n"), (0.01, stderr, b"!\n"),
+                             (1, stdout, b"3\n")):  # fmt: skip
+        clock.now += after
+        log.write(data)
+    stdout.close()
+    stderr.close()
+    times.close()
+    assert (tmp_path / "output.times").read_text().splitlines() == [
+        "1764078000.000 stdout 0", "1764078000.020 stderr 0", "1764078001.020 stdout 4",
+    ]  # fmt: skip
+
+
+def test_the_end_of_a_flood_has_its_times_where_it_is_put(tmp_path: Path) -> None:
+    clock = Clock()
+    times = OutputTimes(tmp_path / "output.times", clock=clock)
+    log = TrialLog(tmp_path / "stdout.log", times=times, head_bytes=4, tail_bytes=4)
+    for letter in b"abcdefgh":
+        log.write(bytes([letter, 10]))
+        clock.now += 1
+    log.close()
+    times.close()
+    content = (tmp_path / "stdout.log").read_bytes()
+    found = {}
+    for line in (tmp_path / "output.times").read_text().splitlines():
+        moment, _, offset = line.split()
+        found[content[int(offset) : int(offset) + 2]] = float(moment) - 1764078000
+    assert found == {b"a\n": 0, b"b\n": 1, b"g\n": 6, b"h\n": 7}

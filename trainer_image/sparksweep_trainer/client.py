@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import json
 import time
 from dataclasses import dataclass
 from typing import TypeVar
@@ -11,6 +12,8 @@ from pydantic import BaseModel
 
 from sparksweep_trainer.protocol import (
     MAX_RESPONSE_BYTES,
+    Chunk,
+    ChunkTaken,
     Heartbeat,
     HeartbeatOrder,
     NextOrder,
@@ -79,6 +82,11 @@ class TrialClient:
         """Ask whether to go on; may take as long as the server holds the question back."""
         return self._post("/v1/heartbeat", beat, HeartbeatOrder)
 
+    def send_file(self, chunk: Chunk, data: bytes) -> ChunkTaken:
+        """Send a part of one of a running trial's files."""
+        head = json.dumps(chunk.to_dict()).encode()
+        return self._post_body("/v1/files", head + b"\n" + data, ChunkTaken)
+
     def close(self) -> None:
         """Close the connection; also from another thread, to end a request under way."""
         if self._connection is not None:
@@ -86,7 +94,9 @@ class TrialClient:
             self._connection = None
 
     def _post(self, path: str, request: BaseModel, model: type[Answer]) -> Answer:
-        body = request.model_dump_json(exclude_none=True).encode()
+        return self._post_body(path, request.model_dump_json(exclude_none=True).encode(), model)
+
+    def _post_body(self, path: str, body: bytes, model: type[Answer]) -> Answer:
         deadline = time.monotonic() + self._address.patience_s
         pause = FIRST_PAUSE_S
         while True:

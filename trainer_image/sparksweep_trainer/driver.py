@@ -23,6 +23,7 @@ from pyspark import InheritableThread, SparkConf, SparkContext, TaskContext
 from pyspark.java_gateway import launch_gateway
 
 from sparksweep_trainer.client import Address
+from sparksweep_trainer.files.store import FileStore
 from sparksweep_trainer.server import TrialServer
 from sparksweep_trainer.service import TrialService
 from sparksweep_trainer.slot import SlotTask
@@ -78,9 +79,11 @@ class Driver:
         service: TrialService,
         settings: DriverSettings,
         *,
+        files: FileStore | None = None,
         explain: Explain = without_explanation,
     ) -> None:
         self._service = service
+        self._files = files
         self._settings = settings
         self._explain = explain
         self._server: TrialServer | None = None
@@ -92,7 +95,10 @@ class Driver:
 
     def __enter__(self) -> Driver:
         self._server = TrialServer(
-            self._service, host=self._settings.host, port=self._settings.port
+            self._service,
+            files=self._files,
+            host=self._settings.host,
+            port=self._settings.port,
         )
         try:
             self._context = self._start_spark()

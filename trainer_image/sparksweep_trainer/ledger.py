@@ -178,9 +178,13 @@ class Ledger:
 
     def may_go_on(self, slot: int, number: int, attempt: int) -> bool:
         """Whether a slot's attempt is still wanted."""
-        if self._stop or self._interrupted or self._slots.get(slot) != number:
+        if self._stop or self._interrupted:
             return False
-        return self._statuses[number].attempt == attempt
+        return self.runs(slot, number, attempt)
+
+    def runs(self, slot: int, number: int, attempt: int) -> bool:
+        """Whether a slot's attempt is the one assigned last and has not ended, wanted or not."""
+        return self._slots.get(slot) == number and self._statuses[number].attempt == attempt
 
     # ------------------------------------------------------------------ what anyone may read
 

@@ -19,6 +19,8 @@ from sparksweep.api.template import TrialTemplate
 
 MAX_REQUEST_BYTES = 64 * 1024
 """Bytes of a slot's request: 32 metrics and a message are below 10 kB."""
+MAX_CHUNK_BYTES = 256 * 1024
+"""Bytes of a file that a slot sends at once."""
 MAX_RESPONSE_BYTES = 2 * 1024 * 1024
 """Bytes of the driver's response: the program may hold 256 Ki characters of source."""
 
@@ -47,6 +49,8 @@ class Program(Model):
     """Whether the memory limit is the slot's container's: the kernel holds it, and Spark's own processes share it."""
     working_directory: str | None = None
     """Where a command starts; None: where the slot's process is. A function starts in its trial's directory."""
+    sends_files: bool = False
+    """Whether slots send the trials' files to the driver, and show what trials print in their own log, too."""
 
 
 class Assignment(Model):
@@ -153,3 +157,33 @@ class HeartbeatOrder(Model):
 
     order: Literal["continue", "stop"]
     """stop: end the trial now, and report it as Stopped."""
+
+
+class Chunk(Model):
+    """A part of one of a running trial's files; its bytes follow this, after a line's end."""
+
+    slot: SlotId
+    """The slot that runs the trial."""
+    number: TrialNumber
+    """The trial."""
+    attempt: Annotated[int, Field(ge=1)]
+    """The attempt. What comes of an earlier one than the driver has assigned is dropped."""
+    path: Annotated[str, Field(min_length=1, max_length=1024)]
+    """The file, below the trial's directory."""
+    offset: Annotated[int, Field(ge=0, lt=2**62)]
+    """Where in the file the bytes belong."""
+    restart: bool = False
+    """The file has begun anew: what was sent of it before goes."""
+    total: Annotated[int | None, Field(ge=0, lt=2**62)] = None
+    """Size of a file that takes its place as a whole, once all of it is there. Absent: the file grows."""
+
+
+class ChunkTaken(Model):
+    """The answer to a part of a file."""
+
+    taken: bool
+    """False: the attempt is not the driver's any more, nothing of it is wanted."""
+    size: Annotated[int, Field(ge=0)] = 0
+    """How much of the file the driver has: where to go on."""
+    full: bool = False
+    """There is no room for this file: send no more of it."""

@@ -9,7 +9,8 @@ import logging
 import shutil
 import tempfile
 import time
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,14 +19,17 @@ from types import TracebackType
 from sparksweep.api import limits, quantities
 from sparksweep_trainer import outcomes
 from sparksweep_trainer.commands import ProgramNotFound
+from sparksweep_trainer.echo import Echo
 from sparksweep_trainer.facts import Facts, Limits
+from sparksweep_trainer.files.names import TIMES_FILE, trial_directory_name
 from sparksweep_trainer.launcher import ForkServerHandle, ServerLost, Setting
 from sparksweep_trainer.outcomes import Verdict
 from sparksweep_trainer.protocol import Assignment, Outcome, Program
 from sparksweep_trainer.stop_signal import StopSignal
-from sparksweep_trainer.supervisor import await_ready, supervise
+from sparksweep_trainer.supervisor import Sink, await_ready, supervise
 from sparksweep_trainer.trial_logs import Tail, TrialLog, keep_earlier_logs
 from sparksweep_trainer.trial_programs import CommandTrials, FunctionTrials
+from sparksweep_trainer.trial_times import OutputTimes
 
 __all__ = ["StopSignal", "TrialRunner"]
 
@@ -45,6 +49,7 @@ class TrialRunner:
         self._template = program.trial_template
         self._trials_directory = Path(program.trials_directory).absolute()
         self._log = log
+        self._echoes = program.sends_files
         self._slot = slot
         self._scratch = Path(tempfile.mkdtemp(prefix=f"sparksweep-slot-{slot}-"))
         code = self._scratch / "code"
@@ -122,6 +127,15 @@ class TrialRunner:
         about = "" if "refused" in result else f"{self._template.function} can't be imported: "
         return about + verdict.message
 
+    @property
+    def may_retry(self) -> bool:
+        """Whether a failed trial may run again, and find here what it saved."""
+        return self._template.max_retries > 0
+
+    def directory(self, number: int) -> Path:
+        """Where a trial's files are."""
+        return self._trials_directory / trial_directory_name(number)
+
     def run(self, assignment: Assignment, stop: StopSignal) -> Outcome:
         """Run one attempt, until nothing that it started is left.
 
@@ -148,34 +162,42 @@ class TrialRunner:
     def _attempt(
         self, server: ForkServerHandle, assignment: Assignment, stop: StopSignal
     ) -> tuple[Facts, Verdict]:
-        directory = self._trials_directory / f"{assignment.number:04d}"
+        directory = self.directory(assignment.number)
         directory.mkdir(parents=True, exist_ok=True)
         if isinstance(self._trials, CommandTrials):
             prepared = self._trials.prepare(assignment, directory, server.environment)
         else:
             prepared = self._trials.prepare(assignment, directory)
         keep_earlier_logs(directory, assignment.attempt)
-        stdout, stderr = TrialLog(directory / "stdout.log"), TrialLog(directory / "stderr.log")
-
-        def take_stdout(data: bytes) -> None:
-            stdout.write(data)
-            prepared.heed(data)
-
-        with closing(stdout), closing(stderr):
-            facts = supervise(
-                server,
-                prepared.request,
-                limits=self._limits,
-                stop=stop,
-                stdout=take_stdout,
-                stderr=stderr.write,
+        times = OutputTimes(directory / TIMES_FILE)
+        with closing(times):
+            stdout, stderr = (
+                TrialLog(directory / f"{stream}.log", times=times)
+                for stream in ("stdout", "stderr")
             )
+            with closing(stdout), closing(stderr), self._shown(assignment.number) as show:
+                facts = supervise(
+                    server,
+                    prepared.request,
+                    limits=self._limits,
+                    stop=stop,
+                    stdout=_all(stdout.write, prepared.heed, *show[:1]),
+                    stderr=_all(stderr.write, *show[1:]),
+                )
         for log in (stdout, stderr):
             if log.error is not None:
                 self._log.warning(
                     "trial %d: its log is not whole: %s", assignment.number, log.error
                 )
         return facts, prepared.judge(facts, stderr.text)
+
+    @contextmanager
+    def _shown(self, number: int) -> Iterator[list[Sink]]:
+        """What else gets standard output and standard error; nothing where the trial's log is at hand."""
+        echoes = [Echo(number), Echo(number)] if self._echoes else []
+        yield [echo.write for echo in echoes]
+        for echo in echoes:
+            echo.close()
 
     def _current_server(self) -> ForkServerHandle:
         if self._server is not None and self._server.has_ended:
@@ -186,6 +208,14 @@ class TrialRunner:
                 Setting(template=self._template, paths=self._trials.paths, scratch=self._scratch)
             )
         return self._server
+
+
+def _all(*sinks: Sink) -> Sink:
+    def take(data: bytes) -> None:
+        for sink in sinks:
+            sink(data)
+
+    return take
 
 
 class _Clock:

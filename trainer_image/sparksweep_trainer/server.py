@@ -17,8 +17,12 @@ from typing import TypeVar
 
 from pydantic import BaseModel, ValidationError
 
+from sparksweep_trainer.files.store import FileStore
 from sparksweep_trainer.protocol import (
+    MAX_CHUNK_BYTES,
     MAX_REQUEST_BYTES,
+    Chunk,
+    ChunkTaken,
     Heartbeat,
     Refusal,
     Report,
@@ -33,15 +37,29 @@ log = logging.getLogger(__name__)
 HOLD_S = 10.0
 """Seconds that a question is held back while there is nothing to say. Slots wait longer than this for an answer."""
 
+FILES_AT_ONCE = 8
+"""Parts of files that are in memory at once, however many slots send some."""
+FILES_PATIENCE_S = 20.0
+"""Seconds that a part of a file waits for its turn, before the slot is asked to try again."""
+FILES_PATH = "/v1/files"
+
 Request = TypeVar("Request", bound=BaseModel)
 
 
 class TrialServer:
     """Serves one experiment's trials to its slots until closed."""
 
-    def __init__(self, service: TrialService, *, host: str = "127.0.0.1", port: int = 0) -> None:
+    def __init__(
+        self,
+        service: TrialService,
+        *,
+        files: FileStore | None = None,
+        host: str = "127.0.0.1",
+        port: int = 0,
+    ) -> None:
+        """Serve at once; without `files` slots can't send any."""
         self.token = secrets.token_urlsafe(32)
-        handler = _handler(service, self.token)
+        handler = _handler(service, files, self.token)
         self._http = _Server((host, port), handler)
         self._thread = threading.Thread(
             target=self._http.serve_forever,
@@ -73,7 +91,9 @@ class _Server(ThreadingHTTPServer):
         log.debug("connection of %s broke", client_address, exc_info=True)
 
 
-def _handler(service: TrialService, token: str) -> type[BaseHTTPRequestHandler]:
+def _handler(
+    service: TrialService, files: FileStore | None, token: str
+) -> type[BaseHTTPRequestHandler]:
     routes: dict[str, Callable[[bytes], BaseModel]] = {
         "/v1/hello": _route(SlotHello, service.hello),
         "/v1/next": _route(SlotRef, lambda ref: service.next(ref.slot, HOLD_S)),
@@ -82,6 +102,9 @@ def _handler(service: TrialService, token: str) -> type[BaseHTTPRequestHandler]:
         "/v1/report": _route(Report, lambda report: Taken(taken=service.report(report))),
         "/v1/heartbeat": _route(Heartbeat, lambda beat: service.heartbeat(beat, HOLD_S)),
     }
+    if files is not None:
+        routes[FILES_PATH] = _file_route(service, files)
+    turns = threading.BoundedSemaphore(FILES_AT_ONCE)
     expected = f"Bearer {token}".encode()
 
     class Handler(BaseHTTPRequestHandler):
@@ -105,14 +128,24 @@ def _handler(service: TrialService, token: str) -> type[BaseHTTPRequestHandler]:
             if not (length.isascii() and length.isdigit()):
                 self._refuse(HTTPStatus.LENGTH_REQUIRED, "Content-Length is missing")
                 return
-            if int(length) > MAX_REQUEST_BYTES:
-                self._refuse(
-                    HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"more than {MAX_REQUEST_BYTES} bytes"
-                )
+            most = MAX_REQUEST_BYTES + (MAX_CHUNK_BYTES if self.path == FILES_PATH else 0)
+            if int(length) > most:
+                self._refuse(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"more than {most} bytes")
                 return
+            if self.path != FILES_PATH:
+                self._respond(route, int(length))
+            elif turns.acquire(timeout=FILES_PATIENCE_S):
+                try:
+                    self._respond(route, int(length))
+                finally:
+                    turns.release()
+            else:
+                self._refuse(HTTPStatus.SERVICE_UNAVAILABLE, "too many files at once")
+
+        def _respond(self, route: Callable[[bytes], BaseModel], length: int) -> None:
             try:
-                answer = route(self.rfile.read(int(length)))
-            except ValidationError as error:
+                answer = route(self.rfile.read(length))
+            except (ValidationError, ValueError) as error:
                 self._refuse(HTTPStatus.BAD_REQUEST, str(error))
                 return
             self._answer(HTTPStatus.OK, answer.model_dump_json(exclude_none=True).encode())
@@ -141,3 +174,14 @@ def _route(
     model: type[Request], answer: Callable[[Request], BaseModel]
 ) -> Callable[[bytes], BaseModel]:
     return lambda body: answer(model.model_validate_json(body))
+
+
+def _file_route(service: TrialService, files: FileStore) -> Callable[[bytes], BaseModel]:
+    def take(body: bytes) -> ChunkTaken:
+        head, _, data = body.partition(b"\n")
+        chunk = Chunk.model_validate_json(head)
+        if not service.runs(chunk.slot, chunk.number, chunk.attempt):
+            return ChunkTaken(taken=False)
+        return files.take(chunk, data)
+
+    return take

@@ -228,6 +228,11 @@ class TrialService:
             )
             return HeartbeatOrder(order="stop" if stop else "continue")
 
+    def runs(self, slot: int, number: int, attempt: int) -> bool:
+        """Whether that is what the slot runs: only then is anything of the attempt taken."""
+        with self._lock:
+            return self._ledger.runs(slot, number, attempt)
+
     # ------------------------------------------------------------------ the slot manager
 
     @property

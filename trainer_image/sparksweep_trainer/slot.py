@@ -8,13 +8,17 @@ from __future__ import annotations
 
 import logging
 import os
+import shutil
 import socket
 import threading
 from collections.abc import Iterable
+from contextlib import nullcontext
 from dataclasses import dataclass
 
+from sparksweep.api.reasons import TrialState
 from sparksweep_trainer.client import Address, DriverGone, TrialClient
-from sparksweep_trainer.protocol import Assignment, Heartbeat, Refusal, Report, SlotHello
+from sparksweep_trainer.files.sending import FileSender
+from sparksweep_trainer.protocol import Assignment, Heartbeat, Outcome, Refusal, Report, SlotHello
 from sparksweep_trainer.runner import StopSignal, TrialRunner
 
 log = logging.getLogger(__name__)
@@ -38,8 +42,9 @@ def run_slot(slot: int, address: Address) -> None:
     client = TrialClient(address)
     try:
         program = client.hello(SlotHello(slot=slot, node=socket.gethostname(), pid=os.getpid()))
+        files = TrialClient(address) if program.sends_files else None
         with TrialRunner(program, slot=slot) as runner, _Watch(slot, address) as watch:
-            _serve(slot, client, runner, watch)
+            _serve(slot, client, runner, watch, files)
     except DriverGone as error:
         # Not an error of this task: Spark would log a stack trace for a run that was ended on purpose.
         log.warning("slot %d ends: %s", slot, error)
@@ -47,7 +52,9 @@ def run_slot(slot: int, address: Address) -> None:
         client.close()
 
 
-def _serve(slot: int, client: TrialClient, runner: TrialRunner, watch: _Watch) -> None:
+def _serve(
+    slot: int, client: TrialClient, runner: TrialRunner, watch: _Watch, files: TrialClient | None
+) -> None:
     while True:
         order = client.next(slot)
         if order.order == "leave":
@@ -60,8 +67,7 @@ def _serve(slot: int, client: TrialClient, runner: TrialRunner, watch: _Watch) -
                 client.refuse(Refusal(slot=slot, message=message))
         elif order.order == "run" and order.assignment is not None:
             assignment = order.assignment
-            outcome = runner.run(assignment, watch.begin(assignment))
-            watch.end()
+            outcome = _run(assignment, slot, runner, watch, files)
             client.report(
                 Report(
                     slot=slot,
@@ -70,6 +76,29 @@ def _serve(slot: int, client: TrialClient, runner: TrialRunner, watch: _Watch) -
                     outcome=outcome,
                 )
             )
+
+
+def _run(
+    assignment: Assignment,
+    slot: int,
+    runner: TrialRunner,
+    watch: _Watch,
+    files: TrialClient | None,
+) -> Outcome:
+    """Run an attempt; its files are with the driver before its outcome is, after which nothing more is taken."""
+    directory = runner.directory(assignment.number)
+    sender = (
+        nullcontext()
+        if files is None
+        else FileSender(files, directory, slot=slot, assignment=assignment)
+    )
+    with sender:
+        outcome = runner.run(assignment, watch.begin(assignment))
+        watch.end()
+    if files is not None and (outcome.state is not TrialState.FAILED or not runner.may_retry):
+        # The driver has them; what hundreds of trials save must not fill the executor's disk.
+        shutil.rmtree(directory, ignore_errors=True)
+    return outcome
 
 
 class _Watch:
