@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# What the trainer image starts: the driver of an experiment, an executor of it, or any other command as it is.
+# What the trainer image starts: the driver of an experiment, an executor or the viewer of it, or any other command as it is.
 # Nothing stays between the container's runtime and the program: signals reach it, and its exit code is the container's.
 set -euo pipefail
 
@@ -49,11 +49,15 @@ driver)
     shift
     exec python -m sparksweep_trainer.cluster "$@"
     ;;
+viewer)
+    shift
+    exec python -m sparksweep_trainer.viewer "$@"
+    ;;
 executor)
     executor
     ;;
 '')
-    echo "usage: driver [ARGUMENT...] | executor | COMMAND [ARGUMENT...]" >&2
+    echo "usage: driver [ARGUMENT...] | executor | viewer | COMMAND [ARGUMENT...]" >&2
     exit 64
     ;;
 *)

@@ -53,7 +53,10 @@ def driver_started(name: str, number: int, why: str) -> Event:
     """The event of a driver's start; the first one's is no news."""
     if number == 0:
         return Event("Normal", "DriverCreated", f"Created the driver {name}.")
-    message = f"Created the driver {name} to go on where the one before it ended. {why}".strip()
+    message = (
+        f"Created the driver {name} to go on where the one before it ended, with which trials' logs and files until "
+        f"now are gone. {why}"
+    ).strip()
     return Event("Warning" if why else "Normal", "DriverRestarted", message[:MESSAGE])
 
 

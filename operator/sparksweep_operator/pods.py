@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from sparksweep.api.metadata import EXPERIMENT_LABEL, ROLE_LABEL
+from sparksweep.api.viewing import VIEWER_CONTAINER
 
 _STARTING = ("ContainerCreating", "PodInitializing")
 """Reasons of a waiting container that are no trouble."""
@@ -28,15 +29,17 @@ class Pod:
     trouble: str
     """What keeps it from running; empty when nothing is known to."""
     end: str
-    """How its container ended; empty while it has not."""
+    """How its container ended, of a driver's the one that drives; empty while it has not."""
     created: datetime | None
     ended: datetime | None
     uid: str = ""
+    shows: bool = False
+    """Whether a viewer runs in it, whatever its driver does."""
 
     @property
     def is_alive(self) -> bool:
-        """Whether it runs, or may yet."""
-        return not self.deleting and self.phase not in ("Succeeded", "Failed")
+        """Whether it runs, or may yet. A driver that has ended does not, though its pod goes on with the viewer."""
+        return not self.deleting and not self.end and self.phase not in ("Succeeded", "Failed")
 
 
 def pod_of(body: Mapping[str, Any]) -> Pod:
@@ -44,7 +47,8 @@ def pod_of(body: Mapping[str, Any]) -> Pod:
     metadata, status = body["metadata"], body.get("status") or {}
     labels = metadata.get("labels") or {}
     owners = metadata.get("ownerReferences") or [{}]
-    containers = status.get("containerStatuses") or []
+    everyone = status.get("containerStatuses") or []
+    containers = [container for container in everyone if container.get("name") != VIEWER_CONTAINER]
     ended = [end for end in map(_terminated, containers) if end]
     return Pod(
         name=metadata["name"],
@@ -53,11 +57,12 @@ def pod_of(body: Mapping[str, Any]) -> Pod:
         owner=owners[0].get("uid", ""),
         phase=status.get("phase", "Pending"),
         deleting=metadata.get("deletionTimestamp") is not None,
-        trouble=_waiting(containers) or _unschedulable(status),
+        trouble=_waiting(everyone) or _unschedulable(status),
         end=_end_text(status, ended),
         created=_moment(metadata.get("creationTimestamp")),
         ended=max(filter(None, (_moment(end.get("finishedAt")) for end in ended)), default=None),
         uid=metadata.get("uid", ""),
+        shows=any(_runs(item) for item in everyone if item.get("name") == VIEWER_CONTAINER),
     )
 
 
@@ -86,6 +91,10 @@ def _waiting(containers: Iterable[Mapping[str, Any]]) -> str:
         if reason and reason not in _STARTING:
             return ": ".join(filter(None, (reason, waiting.get("message"))))
     return ""
+
+
+def _runs(container: Mapping[str, Any]) -> bool:
+    return "running" in (container.get("state") or {})
 
 
 def _terminated(container: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -20,6 +20,7 @@ from sparksweep_operator.drivers import DriverSituation, look_at_driver
 from sparksweep_operator.events import Event, driver_started, events_between
 from sparksweep_operator.kube import Conflict, Forbidden, Gateway, Invalid, KubeError, NotFound
 from sparksweep_operator.planner import DriverState, DriverView, Plan, plan, reject
+from sparksweep_operator.pods import Pod
 from sparksweep_operator.settings import Settings
 from sparksweep_operator.world import Body, Key, World
 
@@ -33,6 +34,8 @@ LOOK_AGAIN = timedelta(seconds=10)
 """How soon to look again at what is expected to change by itself."""
 REFRESH_AFTER = timedelta(seconds=50)
 """How old what the watches have told may be: they tell of no deletion that happened while they were broken off."""
+END_WITHIN = timedelta(seconds=60)
+"""How long a driver may take to end by itself after the experiment, before its pod goes, viewer and all."""
 PROBE_AFTER = timedelta(seconds=15)
 """How long a driver may have too few executors before the API server is asked why."""
 
@@ -233,11 +236,34 @@ class Reconciler:
         namespace = experiment.metadata.namespace or ""
         useless = list(situation.superfluous)
         if not planned.driver_wanted:
-            useless += [pod for pod in (situation.live, situation.remains) if pod is not None]
+            kept = self._pod_to_keep(planned, situation)
+            if kept is not None and kept is situation.live:
+                await self._close(experiment)
+            last = (situation.live, situation.remains)
+            useless += [pod for pod in last if pod is not None and pod is not kept]
         for pod in useless:
             await self._gateway.delete_pod(namespace, pod.name, pod.uid)
         if situation.live is None and planned.driver_wanted and not situation.pause:
             await self._start_driver(experiment, situation, memory)
+
+    def _pod_to_keep(self, planned: Plan, situation: DriverSituation) -> Pod | None:
+        """The driver's pod whose viewer outlives the experiment; its driver ends when it reads that this is over."""
+        pod = situation.live or situation.remains
+        if not planned.finished or pod is None or not pod.shows:
+            return None
+        ended = planned.status.completion_time
+        late = ended is not None and self._clock() - ended > END_WITHIN
+        return None if late and pod is situation.live else pod
+
+    async def _close(self, experiment: Experiment) -> None:
+        """Write into the newest batch that the experiment has ended."""
+        metadata = experiment.metadata
+        batches = self._world.batches((metadata.namespace or "", metadata.name), metadata.uid or "")
+        newest = max(batches, key=lambda batch: batch.spec.index, default=None)
+        if newest is not None and not newest.spec.closed:
+            spec = newest.spec.model_copy(update={"closed": True})
+            body = await self._gateway.apply_batch(newest.model_copy(update={"spec": spec}))
+            self._world.put_batch(body)
 
     async def _start_driver(
         self, experiment: Experiment, situation: DriverSituation, memory: Memory
@@ -296,6 +322,8 @@ def _again_after(
     planned: Plan, situation: DriverSituation, memory: Memory, *, told: str
 ) -> timedelta | None:
     times = [planned.requeue_after]
+    if planned.finished and situation.live is not None and situation.live.shows:
+        times.append(LOOK_AGAIN)
     if planned.driver_wanted:
         if situation.live is None:
             times.append(situation.pause or LOOK_AGAIN)

@@ -142,12 +142,15 @@ class Namespace:
         return self.items("pods", f"{EXPERIMENT_LABEL}={experiment},sparksweep.dev/role={role}")
 
     def running(self, experiment: str, role: str) -> list[str]:
-        """Names of the pods that run and are not being deleted."""
+        """Names of the pods whose driver or executor runs, whatever runs beside it, and that are not being deleted."""
         return [
             pod["metadata"]["name"]
             for pod in self.pods(experiment, role)
-            if pod["status"].get("phase") == "Running"
-            and "deletionTimestamp" not in pod["metadata"]
+            if "deletionTimestamp" not in pod["metadata"]
+            and any(
+                item["name"] == role and "running" in item["state"]
+                for item in pod["status"].get("containerStatuses", [])
+            )
         ]
 
     def logs(self, pod: str) -> str:

@@ -105,6 +105,12 @@ def ended(reason: str, code: int, at: float) -> dict[str, Any]:
     return {"containerStatuses": [{"name": "driver", "state": {"terminated": terminated}}]}
 
 
+def beside_a_viewer(status: dict[str, Any], *, state: str = "running") -> dict[str, Any]:
+    """The status of a driver's pod with a viewer in it that is in such a state."""
+    viewer = {"name": "viewer", "state": {state: {}}}
+    return {**status, "containerStatuses": [*status.get("containerStatuses", []), viewer]}
+
+
 def waiting(reason: str, message: str = "") -> dict[str, Any]:
     """The status of a pod whose container waits."""
     state = {"reason": reason, **({"message": message} if message else {})}

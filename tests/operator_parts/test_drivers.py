@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from operator_objects import NOW, UID, batch, ended, pod, waiting
+from operator_objects import NOW, UID, batch, beside_a_viewer, ended, pod, waiting
 
 from sparksweep.api import TrialBatch
 from sparksweep_operator.drivers import PAUSE, DriverSituation, look_at_driver
@@ -95,6 +95,16 @@ def test_the_last_of_the_dead_stays_until_another_one_has_taken_its_place() -> N
     found = look([*dead, driver(3)])
     assert [item.name for item in found.superfluous] == [item.name for item in dead]
     assert found.remains is None
+
+
+def test_a_driver_that_crashed_is_followed_whatever_its_viewer_does() -> None:
+    status = beside_a_viewer(ended("Error", 1, at=99))
+    crashed = driver(0, phase="Running", status=status)
+    found = look([crashed], [batch(driver="digits-driver-0")])
+    assert found.view.state is DriverState.ABSENT
+    assert (found.live, found.remains, found.next_number) == (None, crashed, 1)
+    found = look([crashed, driver(1)], [batch(driver="digits-driver-0")])
+    assert found.superfluous == (crashed,)
 
 
 def test_only_the_living_drivers_executors_that_live_are_counted() -> None:

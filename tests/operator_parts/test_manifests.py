@@ -72,9 +72,17 @@ def config(of: Experiment) -> dict[str, Any]:
     return manifests.driver_config_map(of, SETTINGS)
 
 
-def only_container(pod: dict[str, Any]) -> dict[str, Any]:
-    (container,) = pod["spec"]["containers"]
+def main_container(pod: dict[str, Any]) -> dict[str, Any]:
+    """The one that drives, or executes."""
+    container, *others = pod["spec"]["containers"]
+    assert [other["name"] for other in others] in ([], ["viewer"])
     found: dict[str, Any] = container
+    return found
+
+
+def viewer(pod: dict[str, Any]) -> dict[str, Any]:
+    _, found = pod["spec"]["containers"]
+    assert isinstance(found, dict)
     return found
 
 
@@ -115,7 +123,7 @@ def test_a_limit_that_spark_can_not_say_is_below_the_memory_given_by_less_than_a
 @pytest.mark.parametrize("memory", ["1Gi", "1G", "1.5Gi", "700000k"])
 def test_the_probe_asks_for_what_spark_will(memory: str) -> None:
     of = experiment(template={"resources": {"memory": memory, "cpu": "500m"}})
-    resources = only_container(manifests.executor_probe(of, SETTINGS))["resources"]
+    resources = main_container(manifests.executor_probe(of, SETTINGS))["resources"]
     expected = limit_mib({"resources": {"memory": memory}}) * 2**20
     assert memory_bytes(resources["limits"]["memory"]) == expected
     assert resources["requests"] == {"cpu": "500m", "memory": resources["limits"]["memory"]}
@@ -124,28 +132,28 @@ def test_the_probe_asks_for_what_spark_will(memory: str) -> None:
 
 def test_without_gpus_none_is_asked_for() -> None:
     for template in (None, {"resources": {"gpu": {"count": 0}}}):
-        assert "resources" not in only_container(executor(template))
+        assert "resources" not in main_container(executor(template))
         data = config(experiment(template=template))["data"]
         assert not any("nvidia" in data[name] for name in ("driver.json", "executor-pod.json"))
 
 
 def test_gpus_are_a_limit_of_the_executor_and_of_nobody_else() -> None:
     given_template = {"resources": {"gpu": {"count": 2}}}
-    limits_of = only_container(executor(given_template))["resources"]["limits"]
+    limits_of = main_container(executor(given_template))["resources"]["limits"]
     assert limits_of == {"nvidia.com/gpu": "2"}
     assert "nvidia.com" not in json.dumps(driver(given_template))
 
 
 def test_gpus_may_have_another_name() -> None:
     given_template = {"resources": {"gpu": {"count": 1, "resourceName": "amd.com/gpu"}}}
-    limits_of = only_container(executor(given_template))["resources"]["limits"]
+    limits_of = main_container(executor(given_template))["resources"]["limits"]
     assert limits_of == {"amd.com/gpu": "1"}
 
 
 def test_the_driver_has_the_size_that_the_operator_was_told() -> None:
     settings = Settings(driver_cpu="2", driver_memory="3Gi")
     pod = manifests.driver_pod(experiment(), 0, settings)
-    assert only_container(pod)["resources"] == {
+    assert main_container(pod)["resources"] == {
         "requests": {"cpu": "2", "memory": "3Gi"},
         "limits": {"memory": "3Gi"},
     }
@@ -246,13 +254,38 @@ def test_executors_have_no_token_and_no_rights() -> None:
     assert "serviceAccountToken" not in volumes
 
 
+def test_the_viewer_can_read_the_run_directory_and_nothing_else() -> None:
+    pod = driver()
+    shows, drives = viewer(pod), main_container(pod)
+    mounts = {mount["name"]: mount for mount in shows["volumeMounts"]}
+    assert set(mounts) == {"viewer-scratch", "run"}
+    assert mounts["run"]["readOnly"] is True
+    assert mounts["run"]["mountPath"] == "/var/lib/sparksweep"
+    (directory,) = shows["env"]
+    assert directory["value"].startswith("/var/lib/sparksweep/digits-")
+    assert directory in drives["env"]
+    assert shows["resources"]["limits"]
+
+
+def test_the_drivers_token_is_its_containers_alone() -> None:
+    pod = driver()
+    assert pod["spec"]["automountServiceAccountToken"] is False
+    path = "/var/run/secrets/kubernetes.io/serviceaccount"
+    assert path in [mount["mountPath"] for mount in main_container(pod)["volumeMounts"]]
+    assert "token" not in json.dumps(viewer(pod))
+    (volume,) = [item for item in pod["spec"]["volumes"] if item["name"] == "token"]
+    files = json.dumps(volume["projected"]["sources"])
+    assert '"path": "token"' in files
+    assert '"path": "ca.crt"' in files
+
+
 def test_the_drivers_account_is_the_one_that_the_operator_was_told() -> None:
     pod = manifests.driver_pod(experiment(), 0, Settings(driver_service_account="drivers"))
     assert pod["spec"]["serviceAccountName"] == "drivers"
 
 
 def test_the_users_volumes_and_variables_are_the_executors_alone() -> None:
-    container, spec = only_container(executor(FULL)), executor(FULL)["spec"]
+    container, spec = main_container(executor(FULL)), executor(FULL)["spec"]
     assert {"name": "MODE", "value": "fast"} in container["env"]
     mounts = {item["name"]: item for item in container["volumeMounts"]}
     assert mounts["keys"] == {"name": "keys", "mountPath": "/keys", "readOnly": True}
@@ -266,7 +299,7 @@ def test_the_users_volumes_and_variables_are_the_executors_alone() -> None:
 
 def test_both_can_write_where_they_must_and_nowhere_else() -> None:
     for pod in (driver(), executor()):
-        container = only_container(pod)
+        container = main_container(pod)
         volumes = {item["name"]: item for item in pod["spec"]["volumes"]}
         writable = {
             mount["mountPath"]
@@ -300,7 +333,7 @@ def test_a_functions_source_is_where_python_looks_for_its_module() -> None:
         "items": [{"key": key, "path": "train.py"}],
     }
     (directory,) = program_of(of).search_path
-    mounts = only_container(manifests.executor_pod(of))["volumeMounts"]
+    mounts = main_container(manifests.executor_pod(of))["volumeMounts"]
     assert {"name": "sparksweep-code", "mountPath": directory, "readOnly": True} in mounts
 
 
@@ -380,7 +413,7 @@ def test_the_drivers_settings_name_what_its_pod_has() -> None:
     assert settings["experiment"] == NAME
     conf = settings["spark"]
     assert all(isinstance(value, str) for value in conf.values())
-    container = only_container(driver(number=7))
+    container = main_container(driver(number=7))
     known = {item["name"]: item for item in container["env"]}
     used = set(re.findall(r"\$\((\w+)\)", json.dumps(conf)))
     assert used <= set(known)
@@ -400,7 +433,7 @@ def test_the_drivers_config_map_is_the_same_for_every_driver() -> None:
 
 
 def test_images_are_the_users_for_executors_and_ours_for_the_driver() -> None:
-    assert only_container(driver(FULL))["image"] == SETTINGS.trainer_image
+    assert main_container(driver(FULL))["image"] == SETTINGS.trainer_image
     conf = spark_conf(experiment(template=FULL), SETTINGS)
     assert conf["spark.kubernetes.container.image"] == "registry.example/user:7"
     assert conf["spark.kubernetes.container.image.pullPolicy"] == "Always"

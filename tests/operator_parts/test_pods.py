@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from operator_objects import NOW, ended, pod, pod_body, waiting
+from operator_objects import NOW, beside_a_viewer, ended, pod, pod_body, waiting
 
 from sparksweep_operator.pods import executors_text, pod_of
 
@@ -81,6 +81,29 @@ def test_a_pod_that_is_being_deleted_is_not_alive() -> None:
 def test_a_running_pod_is_alive_and_has_no_end() -> None:
     found = pod("digits-driver-0", phase="Running")
     assert (found.is_alive, found.end, found.trouble) == (True, "", "")
+
+
+def test_a_driver_that_has_ended_is_dead_though_its_viewer_runs_on() -> None:
+    status = beside_a_viewer(ended("Completed", 0, at=30))
+    found = pod("digits-driver-0", phase="Running", status=status)
+    assert not found.is_alive
+    assert found.shows
+    assert found.end == "Completed, exit code 0"
+    assert found.ended == NOW + timedelta(seconds=30)
+
+
+def test_a_driver_runs_on_when_its_viewer_has_ended() -> None:
+    status = beside_a_viewer({}, state="terminated")
+    found = pod("digits-driver-0", phase="Running", status=status)
+    assert found.is_alive
+    assert not found.shows
+    assert found.end == ""
+
+
+def test_what_keeps_the_viewer_from_starting_is_the_pods_trouble() -> None:
+    status = waiting("ErrImagePull", "not found")
+    status["containerStatuses"][0]["name"] = "viewer"
+    assert pod("digits-driver-0", status=status).trouble == "ErrImagePull: not found"
 
 
 def test_a_pod_of_somebody_else_with_our_label_is_read_too() -> None:

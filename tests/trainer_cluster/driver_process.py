@@ -37,6 +37,7 @@ class DriverProcess:
         seconds: float = 0,
         number: int = 0,
         source: str = SOURCE,
+        run_directory: Path | None = None,
     ) -> None:
         code = directory / "code"
         code.mkdir(exist_ok=True)
@@ -53,6 +54,7 @@ class DriverProcess:
             trial_template=TrialTemplate(function="train:training"),
             trials_directory=str(directory / "trials"),
             search_path=[str(code)],
+            sends_files=run_directory is not None,
         )
         driver = {
             "experiment": EXPERIMENT,
@@ -78,6 +80,8 @@ class DriverProcess:
             "JAVA_HOME": str(find_java_home(directory)),
             **api,
         }
+        if run_directory is not None:
+            environment["SPARKSWEEP_RUN_DIRECTORY"] = str(run_directory)
         with self.log.open("wb") as log:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "sparksweep_trainer.cluster"],

@@ -61,6 +61,7 @@ def _program(experiment: Experiment) -> dict[str, Any]:
         "trialTemplate": template.to_dict(),
         "trialsDirectory": TRIALS_DIRECTORY,
         "searchPath": [],
+        "sendsFiles": True,
     }
     if spec.objective is not None:
         program["objective"] = spec.objective.to_dict()

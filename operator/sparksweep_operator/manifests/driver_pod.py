@@ -1,10 +1,11 @@
-"""The driver's pod: Spark's driver in client mode, the trial server, and the writer of the batches' statuses."""
+"""The driver's pod: Spark's driver in client mode with the trial server, and the viewer of the run directory."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from sparksweep.api import Experiment
+from sparksweep.api.viewing import VIEWER_CONTAINER
 from sparksweep_operator.manifests.names import (
     CONFIG_DIRECTORY,
     DATA_DIRECTORY,
@@ -13,12 +14,20 @@ from sparksweep_operator.manifests.names import (
     driver_name,
     executor_prefix,
     owned_metadata,
+    run_directory,
 )
 from sparksweep_operator.manifests.security import (
     CONTAINER_SECURITY,
     common_pod_spec,
 )
 from sparksweep_operator.settings import Settings
+
+ACCOUNT_DIRECTORY = "/var/run/secrets/kubernetes.io/serviceaccount"
+DEFAULT_CONTAINER = "kubectl.kubernetes.io/default-container"
+RUN_VARIABLE = "SPARKSWEEP_RUN_DIRECTORY"
+RUN_SIZE = "10Gi"
+"""Size of the run directory's volume, beyond which Kubernetes would evict the pod: the driver keeps less."""
+VIEWER_MEMORY = "128Mi"
 
 GRACE_S = 15
 """Seconds that a driver has to stop Spark, and with it to give its executors back."""
@@ -35,43 +44,88 @@ def driver_pod(experiment: Experiment, number: int, settings: Settings) -> dict[
         # Another driver takes over rather than this one starting again: the operator counts and paces them.
         "restartPolicy": "Never",
         "serviceAccountName": settings.driver_service_account,
+        # The driver's container mounts the token itself, so that the viewer's has none.
+        "automountServiceAccountToken": False,
         "terminationGracePeriodSeconds": GRACE_S,
         "containers": [
-            {
-                "name": DRIVER,
-                "image": settings.trainer_image,
-                "imagePullPolicy": settings.image_pull_policy,
-                "args": ["driver"],
-                "env": [
-                    _from_field("POD_NAME", "metadata.name"),
-                    _from_field("POD_NAMESPACE", "metadata.namespace"),
-                    _from_field("POD_IP", "status.podIP"),
-                    {"name": "EXECUTOR_PREFIX", "value": executor_prefix(name, number)},
-                ],
-                "resources": {
-                    "requests": {"cpu": settings.driver_cpu, "memory": settings.driver_memory},
-                    "limits": {"memory": settings.driver_memory},
-                },
-                "securityContext": CONTAINER_SECURITY,
-                "volumeMounts": [
-                    {"name": "config", "mountPath": CONFIG_DIRECTORY, "readOnly": True},
-                    {"name": "scratch", "mountPath": "/tmp"},
-                    {"name": "data", "mountPath": DATA_DIRECTORY},
-                ],
-            }
+            _driver(name, number, run_directory(experiment), settings),
+            _viewer(run_directory(experiment), settings),
         ],
         "volumes": [
             {"name": "config", "configMap": {"name": driver_config_name(name)}},
+            {"name": "token", "projected": {"sources": _token_sources(), "defaultMode": 0o440}},
             {"name": "scratch", "emptyDir": {}},
-            {"name": "data", "emptyDir": {}},
+            {"name": "viewer-scratch", "emptyDir": {}},
+            {"name": "run", "emptyDir": {"sizeLimit": RUN_SIZE}},
         ],
     }
+    metadata = owned_metadata(experiment, driver_name(name, number), DRIVER)
     return {
         "apiVersion": "v1",
         "kind": "Pod",
-        "metadata": owned_metadata(experiment, driver_name(name, number), DRIVER),
+        "metadata": {**metadata, "annotations": {DEFAULT_CONTAINER: DRIVER}},
         "spec": spec,
     }
+
+
+def _driver(name: str, number: int, directory: str, settings: Settings) -> dict[str, Any]:
+    return {
+        "name": DRIVER,
+        "image": settings.trainer_image,
+        "imagePullPolicy": settings.image_pull_policy,
+        "args": ["driver"],
+        "env": [
+            _from_field("POD_NAME", "metadata.name"),
+            _from_field("POD_NAMESPACE", "metadata.namespace"),
+            _from_field("POD_IP", "status.podIP"),
+            {"name": "EXECUTOR_PREFIX", "value": executor_prefix(name, number)},
+            {"name": RUN_VARIABLE, "value": directory},
+        ],
+        "resources": {
+            "requests": {"cpu": settings.driver_cpu, "memory": settings.driver_memory},
+            "limits": {"memory": settings.driver_memory},
+        },
+        "securityContext": CONTAINER_SECURITY,
+        "volumeMounts": [
+            {"name": "config", "mountPath": CONFIG_DIRECTORY, "readOnly": True},
+            {"name": "token", "mountPath": ACCOUNT_DIRECTORY, "readOnly": True},
+            {"name": "scratch", "mountPath": "/tmp"},
+            {"name": "run", "mountPath": DATA_DIRECTORY},
+        ],
+    }
+
+
+def _viewer(directory: str, settings: Settings) -> dict[str, Any]:
+    """It reads what user code wrote, so it may do nothing else: no token, and nothing to write to but its own /tmp."""
+    return {
+        "name": VIEWER_CONTAINER,
+        "image": settings.trainer_image,
+        "imagePullPolicy": settings.image_pull_policy,
+        "args": ["viewer"],
+        "env": [{"name": RUN_VARIABLE, "value": directory}],
+        "resources": {
+            "requests": {"cpu": "10m", "memory": VIEWER_MEMORY},
+            "limits": {"memory": VIEWER_MEMORY},
+        },
+        "securityContext": CONTAINER_SECURITY,
+        "volumeMounts": [
+            {"name": "viewer-scratch", "mountPath": "/tmp"},
+            {"name": "run", "mountPath": DATA_DIRECTORY, "readOnly": True},
+        ],
+    }
+
+
+def _token_sources() -> list[dict[str, Any]]:
+    """What Kubernetes itself would mount for an account."""
+    return [
+        {"serviceAccountToken": {"path": "token", "expirationSeconds": 3607}},
+        {
+            "configMap": {
+                "name": "kube-root-ca.crt",
+                "items": [{"key": "ca.crt", "path": "ca.crt"}],
+            }
+        },
+    ]
 
 
 def _from_field(name: str, path: str) -> dict[str, Any]:

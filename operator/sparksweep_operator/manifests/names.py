@@ -47,6 +47,11 @@ def driver_config_name(experiment: str) -> str:
     return f"{experiment}-driver"
 
 
+def run_directory(experiment: Experiment) -> str:
+    """Where driver and viewer find the run directory; in a volume that several share, each has its own."""
+    return f"{DATA_DIRECTORY}/{experiment.metadata.name}-{(experiment.metadata.uid or '')[:8]}"
+
+
 def code_name(experiment: str) -> str:
     """Name of the ConfigMap with the inline source."""
     return f"{experiment}-code"

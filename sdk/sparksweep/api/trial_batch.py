@@ -66,6 +66,8 @@ class TrialBatchSpec(Model):
     """Trials at once, of the whole Experiment. Of its batches, the newest says what counts."""
     stop: Stop | None = None
     """Set when the experiment ends before its trials do."""
+    closed: bool | None = None
+    """True: the experiment has ended, and no batch follows this one. The driver ends when it reads that."""
 
 
 class TrialBatchStatus(Model):

@@ -5,8 +5,10 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from collections.abc import Sequence
 from enum import Enum
 
+from sparksweep.api.status import TrialStatus
 from sparksweep_trainer.cluster.batches import Batches
 from sparksweep_trainer.cluster.batches import selector as batch_selector
 from sparksweep_trainer.cluster.executor_watch import ExecutorWatch
@@ -19,6 +21,7 @@ from sparksweep_trainer.cluster.kube_api import (
     batches_path,
     pods_path,
 )
+from sparksweep_trainer.cluster.run_files import RunFiles
 from sparksweep_trainer.cluster.settings import TRIAL_SERVER_PORT, ClusterSettings
 from sparksweep_trainer.cluster.status_writer import StatusWriter
 from sparksweep_trainer.cluster.watching import Follower, Watching
@@ -49,6 +52,7 @@ class End(Enum):
     TOLD = "told to"
     REPLACED = "another driver has taken over"
     DELETED = "the experiment is being deleted"
+    OVER = "the experiment has ended"
     FAILED = "it failed"
 
     @property
@@ -71,10 +75,17 @@ class Application:
             fence=self._fence,
             on_error=self._failed,
         )
+        self._files = RunFiles.of(settings)
         self._service = TrialService(
-            settings.program, record=self._writer.record, slots=1, linger_s=LINGER_S
+            settings.program, record=self._record, slots=1, linger_s=LINGER_S
         )
-        self._batches = Batches(self._service, self._writer, self._fence, gone=self._gone)
+        self._batches = Batches(
+            self._service,
+            self._writer,
+            self._fence,
+            gone=self._gone,
+            closed=lambda: self.end(End.OVER),
+        )
         self._executors = self._executor_watch()
         self._driver: Driver | None = None
 
@@ -163,7 +174,8 @@ class Application:
             without_explanation if self._executors is None else self._executors.explain
         )
         try:
-            driver = Driver(self._service, driver_settings, explain=explain)
+            files = None if self._files is None else self._files.files
+            driver = Driver(self._service, driver_settings, files=files, explain=explain)
             driver.__enter__()
         except Exception as error:
             if not self._stop.is_set():
@@ -192,6 +204,12 @@ class Application:
                 self.end(End.FAILED)
 
     # ------------------------------------------------------------------ what happens
+
+    def _record(self, changed: Sequence[TrialStatus]) -> None:
+        """Take in what became of trials. Called under the trial service's lock."""
+        self._writer.record(changed)
+        if self._files is not None:
+            self._files.record(changed)
 
     def _lose_executor(self, name: str, loss: Loss) -> None:
         if self._driver is not None:

@@ -33,12 +33,21 @@ class Batches:
         fence: Fence,
         *,
         gone: Callable[[str], None],
+        closed: Callable[[], None],
     ) -> None:
-        """`gone` is called with the name of a batch that is deleted: so is the experiment, then."""
+        """
+        Args:
+            service: gets the trials.
+            writer: writes what becomes of them.
+            fence: whether this driver still counts.
+            gone: called with the name of a batch that is deleted: so is the experiment, then.
+            closed: called when the experiment has ended.
+        """
         self._service = service
         self._writer = writer
         self._fence = fence
         self._gone = gone
+        self._closed = closed
         self._newest = -1
 
     def take_over(self, api: KubeApi, path: str, *, experiment: str, stop: threading.Event) -> None:
@@ -114,6 +123,8 @@ class Batches:
         if batch.spec.stop is not None:
             self._service.stop(batch.spec.stop)
         self._service.submit(batch.spec.trials, batch.status.trials if batch.status else ())
+        if batch.spec.closed:
+            self._closed()
 
 
 def _writer_of(batch: TrialBatch) -> str | None:

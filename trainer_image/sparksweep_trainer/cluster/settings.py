@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from sparksweep_trainer.cluster.kube_api import Endpoint
+from sparksweep_trainer.files.room import Bounds
 from sparksweep_trainer.protocol import Program
 
 CONFIG_DIRECTORY = Path("/etc/sparksweep/driver")
@@ -46,6 +47,10 @@ class ClusterSettings:
     """What every trial runs."""
     endpoint: Endpoint
     """The API server."""
+    run_directory: Path | None = None
+    """Where trials' files go; None: they stay with the executors."""
+    run_bytes: int = Bounds.run_bytes
+    """Bytes of all files in it."""
 
     @property
     def executor_prefix(self) -> str | None:
@@ -79,6 +84,8 @@ def load(environment: Mapping[str, str] = os.environ) -> ClusterSettings:
             conf=conf,
             program=program,
             endpoint=_endpoint(environment),
+            run_directory=_path(environment, "SPARKSWEEP_RUN_DIRECTORY"),
+            run_bytes=int(driver.get("runBytes", Bounds.run_bytes)),
         )
     except (OSError, ValueError, KeyError, AttributeError, TypeError) as error:
         raise SettingsError(f"{directory}: {type(error).__name__}: {error}") from error
