@@ -5,6 +5,7 @@ SparksweepError
 ├── ExperimentRefused      the document is sound, but what it names (function, preload) can't run it
 ├── ExperimentFailed       the experiment ended without success; holds its result
 ├── RunDirectoryError      a run directory is missing, in use, damaged, or of another experiment
+├── TrialNotFound          the run has no such trial, or the trial no such attempt
 ├── MissingDependency      something this machine lacks (Java, an extra), and how to get it
 └── ClusterError           the API server said no, in its own words
     ├── ExperimentNotFound   there is no Experiment of that name
@@ -35,6 +36,7 @@ __all__ = [
     "MissingDependency",
     "RunDirectoryError",
     "SparksweepError",
+    "TrialNotFound",
 ]
 
 
@@ -77,6 +79,10 @@ class ExperimentFailed(SparksweepError):
 
 class RunDirectoryError(SparksweepError):
     """A run directory is missing, in use, damaged or of another experiment: name another one."""
+
+
+class TrialNotFound(SparksweepError, LookupError):
+    """There is no such trial, or it was not started that often: name another one."""
 
 
 class MissingDependency(SparksweepError):

@@ -4,19 +4,24 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import socket
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import urllib3
 from kubernetes import client, config
+from kubernetes.stream import portforward
 
-from sparksweep_operator.kube.errors import Unavailable, error_of
+from sparksweep_operator.kube.errors import KubeError, Unavailable, error_of
 from sparksweep_operator.kube.paths import collection
 
 MANAGER = "sparksweep-sdk"
 """The SDK's name as the manager of fields."""
 TIMEOUT_S = 30.0
+FORWARDED_TIMEOUT_S = 60.0
+"""Seconds that a forwarded port may be silent."""
 
 _JSON = "application/json"
 _MERGE = "application/merge-patch+json"
@@ -96,6 +101,26 @@ class BlockingGateway:
         options = {"propagationPolicy": "Background"}
         self._request("DELETE", f"{collection(kind, namespace)}/{name}", options)
 
+    def connect(self, namespace: str, pod: str, port: int) -> socket.socket:
+        """A connection to a port inside a pod, its loopback address included.
+
+        Raises:
+            KubeError: the API server does not allow it, or there is no such pod.
+        """
+        # portforward replaces a method of its client while it connects: it gets one of its own.
+        core = client.CoreV1Api(client.ApiClient(self._client.configuration))
+        try:
+            forwarded = portforward(
+                core.connect_get_namespaced_pod_portforward, pod, namespace, ports=str(port)
+            )
+        except client.ApiException as error:
+            raise _refusal(error) from error
+        except OSError as error:
+            raise Unavailable(f"no answer from the API server: {error}") from error
+        opened = cast(socket.socket, forwarded.socket(port))
+        opened.settimeout(FORWARDED_TIMEOUT_S)
+        return opened
+
     def _request(
         self,
         method: str,
@@ -122,6 +147,14 @@ class BlockingGateway:
             raise error_of(response.status, data, response.getheader("Retry-After"))
         answer: dict[str, Any] = json.loads(data)
         return answer
+
+
+def _refusal(error: client.ApiException) -> KubeError:
+    """What a websocket that was refused says; its status is in the text alone."""
+    text = str(error.reason)
+    found = re.search(r"Handshake status (\d+)", text)
+    status = int(found[1]) if found else error.status or 500
+    return error_of(status, text.rpartition("-+-+- ")[2].encode())
 
 
 def _configure(settings: client.Configuration) -> str:

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 import click
 
 from sparksweep.cli.documents import render, validate
+from sparksweep.cli.logs import logs
 from sparksweep.cli.run import run
 from sparksweep.cli.runs import best, trials
 from sparksweep.errors import ExperimentRefused, InvalidExperiment, SparksweepError
@@ -28,7 +29,7 @@ def cli() -> None:
     """Hyperparameter experiments: on this machine, and on Kubernetes."""
 
 
-for command in (run, validate, render, trials, best):
+for command in (run, validate, render, logs, trials, best):
     cli.add_command(command)
 
 

@@ -4,7 +4,7 @@ experiment.yaml      the Experiment with its status, for people; rewritten as th
 journal.jsonl        what happened, for a later ``--resume``; see ``journal.py``
 results.parquet      one row a trial, at the end
 spark.log            Spark's own output
-trials/0001/         one trial: stdout.log, stderr.log, tensorboard/, and what it saved
+trials/0001/         one trial: stdout.log, stderr.log, output.times, tensorboard/, and what it saved
 """
 
 from __future__ import annotations

@@ -1,0 +1,63 @@
+"""``sparksweep logs``: what a trial printed, of a run here or on a cluster."""
+
+from __future__ import annotations
+
+import click
+
+from sparksweep.cli.targets import NAMESPACE, TARGET, open_run
+from sparksweep.reading.log_lines import NOTES, STREAMS
+from sparksweep.reading.reading_logs import Begun, follow_log, read_log
+
+
+@click.command()
+@TARGET
+@click.option("--trial", "number", type=click.IntRange(1), required=True, help="Which trial.")
+@click.option(
+    "--attempt", type=click.IntRange(1), help="Which of its attempts. Default: the last one."
+)
+@click.option("-f", "--follow", is_flag=True, help="Go on while the trial runs.")
+@click.option("--timestamps", is_flag=True, help="Begin each line with the time when it came.")
+@click.option(
+    "--stream",
+    type=click.Choice(["all", *STREAMS]),
+    default="all",
+    show_default=True,
+    help="What of it.",
+)
+@NAMESPACE
+def logs(
+    target: str,
+    number: int,
+    attempt: int | None,
+    follow: bool,
+    timestamps: bool,
+    stream: str,
+    namespace: str | None,
+) -> int:
+    """Print what a trial of the Experiment NAME, or of the run in DIR, has printed.
+
+    Exit codes: 0, 1 when there is nothing of it, 2 when there is no such trial or run.
+    """
+    if follow and attempt is not None:
+        raise click.UsageError("--follow goes along with the last attempt: leave --attempt out")
+    run = open_run(target, namespace)
+    shown = False
+    for line in follow_log(run, number) if follow else read_log(run, number, attempt=attempt):
+        if isinstance(line, Begun):
+            click.echo(f"trial {number} starts again: attempt {line.attempt}", err=True)
+            continue
+        if stream not in ("all", line.stream) and line.stream != NOTES:
+            continue
+        shown = True
+        end = b"" if line.text.endswith(b"\n") else b"\n"
+        stamp = f"{line.stamp} ".encode() if timestamps else b""
+        click.echo(stamp + line.text + end, nl=False)
+    if shown:
+        return 0
+    trial = run.trial(number)
+    if trial is None or not trial.status.attempt:
+        why = "it has not been started"
+    else:
+        why = run.absence(trial) or "it has printed nothing so far"
+    click.echo(f"There is no output of trial {number} of {run.title}: {why}.", err=True)
+    return 1

@@ -1,0 +1,47 @@
+"""What a command looks at: a run directory on this machine, or an Experiment on a cluster by its name."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import click
+
+from sparksweep.errors import ClusterUnavailable, MissingDependency
+from sparksweep.reading.local_run import LocalRunView
+from sparksweep.reading.run_view import RunView
+
+TARGET = click.argument("target", metavar="NAME|DIR")
+NAMESPACE = click.option(
+    "-n",
+    "--namespace",
+    help="The Experiment's namespace. Default: the current one. Says that NAME is no directory.",
+)
+
+
+def open_run(target: str, namespace: str | None) -> RunView:
+    """The run that is meant: a directory if there is one of that name, unless a namespace is given.
+
+    Raises:
+        RunDirectoryError: the directory holds no run.
+        ClusterUnavailable: there is no cluster.
+        MissingDependency: the Kubernetes client is not installed.
+    """
+    path = Path(target)
+    if namespace is None and (os.sep in target or path.is_dir()):
+        return LocalRunView(path)
+    try:
+        from sparksweep.reading.cluster_run import ClusterRunView
+        from sparksweep_operator.kube.blocking import BlockingGateway
+        from sparksweep_operator.kube.errors import Unavailable
+    except ModuleNotFoundError as error:
+        if error.name is None or error.name.partition(".")[0].startswith("sparksweep"):
+            raise
+        raise MissingDependency(
+            f"there is no directory {target} here, and to look for an Experiment of that name on a cluster "
+            f"{error.name} is needed: pip install 'sparksweep[client]'"
+        ) from error
+    try:
+        return ClusterRunView(BlockingGateway(), target, namespace)
+    except Unavailable as error:
+        raise ClusterUnavailable(f"there is no directory {target} here, and {error}") from error
