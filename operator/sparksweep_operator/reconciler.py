@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
 from sparksweep.api import Experiment, ExperimentStatus, TrialBatch
@@ -117,6 +117,7 @@ class Reconciler:
         else:
             view = await self._view(experiment, situation, memory, now)
             planned = plan(experiment, batches, view, now)
+        planned = _located(experiment, planned, situation)
         return await self._apply(experiment, planned, situation, batches, memory)
 
     # ------------------------------------------------------------------ what is
@@ -295,6 +296,13 @@ class Reconciler:
             except KubeError as error:
                 # Events are for people; nothing depends on them.
                 log.warning("event %s of %s is lost: %s", event.reason, name, error)
+
+
+def _located(experiment: Experiment, planned: Plan, situation: DriverSituation) -> Plan:
+    """The plan, with a status that says where its results are."""
+    shown = next((pod for pod in (situation.live, situation.remains) if pod and pod.shows), None)
+    results = manifests.results_location(experiment, shown.name if shown else None)
+    return replace(planned, status=planned.status.model_copy(update={"results": results}))
 
 
 def status_wait(

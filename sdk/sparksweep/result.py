@@ -7,9 +7,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from sparksweep.api import Experiment, Parameter, ParameterType, Trial, best_of
+from sparksweep.api.columns import columns_of
 from sparksweep.errors import MissingDependency
 from sparksweep.html import result_html
-from sparksweep.local.columns import columns_of
 
 if TYPE_CHECKING:
     import pandas
@@ -83,7 +83,7 @@ class Result:
             raise MissingDependency(
                 "pandas is not installed. A DataFrame needs it: pip install 'sparksweep[notebook]'"
             ) from error
-        columns = columns_of(self.experiment, self._trials)
+        columns = columns_of(self.experiment.spec, self._trials)
         data = {
             name: pandas.Series(column.values, dtype=column.pandas)
             for name, column in columns.items()

@@ -26,6 +26,7 @@ def test_at_the_end_the_driver_is_told_and_its_pod_stays(lab: Lab) -> None:
     lab.take_over()
     lab.play_to_the_end()
     lab.wait(lambda: lab.batches()[-1]["spec"].get("closed"), "the newest batch is closed")
+    assert lab.status()["results"].startswith(f"pod/{pod}:/var/lib/sparksweep/digits-")
     assert lab.driver_names() == [pod]
     containers(lab, pod, driver=COMPLETED, viewer=RUNNING)
     lab.change(ttlSecondsAfterFinished=3600)

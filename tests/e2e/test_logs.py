@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
-import threading
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from e2e_cluster import Namespace
+from e2e_commands import CommandLine, Followed
 from e2e_experiments import experiment
 from e2e_faults import kill_pod, processes_of
 
@@ -39,54 +36,6 @@ def training(x):
     print("the last line")
     return x
 """
-
-
-class CommandLine:
-    """``sparksweep`` as a user calls it, with the cluster's kubeconfig."""
-
-    def __init__(self, namespace: Namespace) -> None:
-        self.namespace = namespace
-        self.environment = {**os.environ, "KUBECONFIG": str(namespace.cluster.cluster.kubeconfig)}
-
-    def arguments(self, *words: str) -> list[str]:
-        return [sys.executable, "-m", "sparksweep", *words, "-n", self.namespace.name]
-
-    def __call__(self, *words: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            self.arguments(*words),
-            env=self.environment,
-            capture_output=True,
-            text=True,
-            timeout=120,
-            check=False,
-        )
-
-
-class Followed:
-    """A command whose output is read as it comes."""
-
-    def __init__(self, command: CommandLine, *words: str) -> None:
-        self.lines: list[str] = []
-        self.process = subprocess.Popen(
-            command.arguments(*words),
-            env=command.environment,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
-        self._thread = threading.Thread(target=self._read, daemon=True)
-        self._thread.start()
-
-    def _read(self) -> None:
-        assert self.process.stdout is not None
-        with self.process.stdout as output:
-            for line in output:
-                self.lines.append(line)
-
-    def end(self) -> int:
-        code = self.process.wait(timeout=60)
-        self._thread.join()
-        return code
 
 
 @pytest.fixture

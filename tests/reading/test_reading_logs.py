@@ -51,6 +51,9 @@ class Run:
         # A few bytes at a time, as of a large file.
         return file.read_bytes()[offset : offset + 5] if file.exists() else None
 
+    def location(self, number: int) -> str:
+        raise NotImplementedError
+
     def absence(self, trial: Trial) -> str:
         return ""
 

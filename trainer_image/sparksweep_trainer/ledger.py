@@ -16,6 +16,7 @@ from datetime import datetime
 from sparksweep.api.reasons import TrialReason, TrialState
 from sparksweep.api.status import TrialStatus
 from sparksweep.api.trial_batch import Stop, TrialSpec
+from sparksweep.api.trials import Trial
 from sparksweep_trainer.protocol import Assignment, Outcome
 
 MAX_LOST_ATTEMPTS = 10
@@ -192,6 +193,11 @@ class Ledger:
     def statuses(self) -> list[TrialStatus]:
         """Every trial, by number."""
         return [self._statuses[number] for number in sorted(self._statuses)]
+
+    @property
+    def trials(self) -> list[Trial]:
+        """Every trial with what it is, by number."""
+        return [Trial(self._specs[n], self._statuses[n]) for n in sorted(self._statuses)]
 
     @property
     def waiting(self) -> int:

@@ -18,6 +18,7 @@ from sparksweep.api.quantities import memory_bytes
 from sparksweep.api.reasons import TrialReason, TrialState
 from sparksweep.api.status import TrialStatus
 from sparksweep.api.trial_batch import Stop, TrialSpec
+from sparksweep.api.trials import Trial
 from sparksweep_trainer.ledger import Ledger
 from sparksweep_trainer.protocol import (
     Heartbeat,
@@ -136,6 +137,12 @@ class TrialService:
         """Every trial, by number."""
         with self._lock:
             return self._ledger.statuses
+
+    @property
+    def trials(self) -> list[Trial]:
+        """Every trial with what it is, by number."""
+        with self._lock:
+            return self._ledger.trials
 
     @property
     def running(self) -> int:

@@ -3,6 +3,7 @@
 from sparksweep_operator.manifests.config_maps import code_config_map, driver_config_map
 from sparksweep_operator.manifests.driver_pod import driver_pod
 from sparksweep_operator.manifests.executor_pod import executor_pod, executor_probe
+from sparksweep_operator.manifests.locations import results_location
 from sparksweep_operator.manifests.names import (
     code_name,
     driver_config_name,
@@ -22,4 +23,5 @@ __all__ = [
     "driver_pod",
     "executor_pod",
     "executor_probe",
+    "results_location",
 ]

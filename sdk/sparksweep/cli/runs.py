@@ -1,67 +1,133 @@
-"""Commands that read a run directory, of a finished or a running run: ``trials`` and ``best``."""
+"""Commands that show the trials of a run, finished or under way, here or on a cluster: ``trials`` and ``best``."""
 
 from __future__ import annotations
 
+import csv
+import io
 import json
-from pathlib import Path
-from typing import Any
+import sys
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from typing import Any, TypeVar
 
 import click
 from rich.console import Console
 
-from sparksweep.api import Trial, best_of
+from sparksweep.api import Experiment, Trial, best_of
+from sparksweep.api.columns import columns_of
+from sparksweep.api.yaml_text import dump_yaml
 from sparksweep.cli.tables import trials_table
-from sparksweep.local.run_directory import RunDirectory
+from sparksweep.cli.targets import NAMESPACE, TARGET, open_run
+from sparksweep.errors import MissingDependency
 
-DIRECTORY = click.argument(
-    "directory", metavar="DIR", type=click.Path(exists=True, file_okay=False, path_type=Path)
-)
-OUTPUT = click.option(
-    "-o",
-    "--output",
-    type=click.Choice(["table", "json"]),
-    default="table",
-    show_default=True,
-    help="How to print.",
-)
+Command = TypeVar("Command", bound=Callable[..., Any])
 
 
-@click.command()
-@DIRECTORY
-@OUTPUT
-def trials(directory: Path, output: str) -> None:
-    """Print every trial of the run in DIR."""
-    run = RunDirectory.open(directory)
-    rows = run.read_trials()
-    if output == "json":
-        click.echo(json.dumps([_row(trial) for trial in rows]))
-    else:
-        Console(highlight=False).print(trials_table(run.read_experiment(), rows, most_rows=None))
+def _output(*formats: str) -> Callable[[Command], Command]:
+    return click.option(
+        "-o",
+        "--output",
+        type=click.Choice(formats),
+        default="table",
+        show_default=True,
+        help="How to print.",
+    )
 
 
 @click.command()
-@DIRECTORY
-@OUTPUT
-def best(directory: Path, output: str) -> int:
-    """Print the best trial of the run in DIR; exit code 1 when there is none yet."""
-    run = RunDirectory.open(directory)
-    experiment = run.read_experiment()
+@TARGET
+@_output("table", "csv", "json", "parquet")
+@NAMESPACE
+def trials(target: str, output: str, namespace: str | None) -> None:
+    """Print every trial of the Experiment NAME, or of the run in DIR.
+
+    parquet has the columns of results.parquet, and csv the same: `sparksweep trials NAME -o parquet > trials.parquet`.
+    """
+    if output == "parquet" and sys.stdout.isatty():
+        raise click.UsageError("parquet is no text: send the output to a file")
+    run = open_run(target, namespace)
+    rows = run.trials()
+    match output:
+        case "json":
+            click.echo(json.dumps([_row(trial) for trial in rows]))
+        case "csv":
+            click.echo(_csv(run.experiment(), rows), nl=False)
+        case "parquet":
+            click.echo(_parquet(run.experiment(), rows), nl=False)
+        case _:
+            table = trials_table(run.experiment(), rows, most_rows=None)
+            Console(highlight=False).print(table)
+
+
+@click.command()
+@TARGET
+@_output("table", "json", "yaml")
+@NAMESPACE
+def best(target: str, output: str, namespace: str | None) -> int:
+    """Print the best trial of the Experiment NAME, or of the run in DIR; exit code 1 when there is none yet."""
+    run = open_run(target, namespace)
+    experiment = run.experiment()
     objective = experiment.spec.objective
-    found = best_of(run.read_trials(), objective)
+    found = best_of(run.trials(), objective)
     if found is None or objective is None:
         why = "the experiment names no objective" if objective is None else "no trial has succeeded"
-        click.echo(f"{directory} has no best trial: {why}.", err=True)
+        click.echo(f"{run.title} has no best trial: {why}.", err=True)
         return 1
     if output == "json":
         click.echo(json.dumps(_row(found)))
+        return 0
+    if output == "yaml":
+        click.echo(dump_yaml(_best(experiment, found)), nl=False)
         return 0
     click.echo(f"trial: {found.number}")
     click.echo(f"{objective.objective_metric_name}: {found.objective_value(objective)}")
     for name, value in found.spec.parameters.items():
         click.echo(f"parameters.{name}: {value}")
-    click.echo(f"files: {run.trial(found.number)}")
+    click.echo(f"files: {run.location(found.number)}")
     return 0
 
 
 def _row(trial: Trial) -> dict[str, Any]:
     return {"parameters": trial.spec.parameters, **trial.status.to_dict()}
+
+
+def _best(experiment: Experiment, trial: Trial) -> dict[str, Any]:
+    """The best trial with its parameters as the training gets them, to be pasted elsewhere."""
+    columns = columns_of(experiment.spec, [trial])
+    parameters = {
+        name.removeprefix("parameters."): column.values[0]
+        for name, column in columns.items()
+        if name.startswith("parameters.")
+    }
+    return {
+        "trial": trial.number,
+        "attempt": trial.status.attempt,
+        "parameters": parameters,
+        "metrics": dict(trial.status.metrics),
+    }
+
+
+def _csv(experiment: Experiment, trials: Sequence[Trial]) -> str:
+    columns = columns_of(experiment.spec, trials)
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(columns)
+    for values in zip(*(column.values for column in columns.values()), strict=True):
+        writer.writerow(
+            value.isoformat() if isinstance(value, datetime) else value for value in values
+        )
+    return text.getvalue()
+
+
+def _parquet(experiment: Experiment, trials: Sequence[Trial]) -> bytes:
+    try:
+        import pyarrow.parquet as pq
+
+        from sparksweep_trainer.results import results_table
+    except ModuleNotFoundError as error:
+        if error.name is None or error.name.partition(".")[0] != "pyarrow":
+            raise
+        raise MissingDependency("Parquet needs pyarrow: pip install pyarrow") from error
+    buffer = io.BytesIO()
+    pq.write_table(results_table(experiment.spec, trials), buffer)
+    return buffer.getvalue()

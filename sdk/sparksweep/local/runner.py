@@ -20,11 +20,11 @@ from sparksweep.api import Experiment, ExperimentReason, Trial, TrialBatch, Tria
 from sparksweep.api.environment import PROJECT_PATH_ENV
 from sparksweep.local.java import find_java_home
 from sparksweep.local.program import local_program
-from sparksweep.local.results import write_results
 from sparksweep.local.run_directory import RunDirectory
 from sparksweep.local.state import RunState
 from sparksweep_operator.planner import DriverState, DriverView, Plan, plan
 from sparksweep_trainer.driver import Driver, DriverSettings
+from sparksweep_trainer.results import write_results
 from sparksweep_trainer.service import TrialService
 
 TURN_S = 0.25
@@ -114,7 +114,7 @@ class LocalRun:
                 self._run_trials()
             self._take_news()
             self._write_down(self._plan(DriverState.ABSENT), force=True)
-            write_results(self._directory.results, self.experiment, self.trials)
+            write_results(self._directory.results, self.experiment.spec, self.trials)
         finally:
             self._journal.close()
         return self.experiment

@@ -15,6 +15,7 @@ from sparksweep.api import Experiment, Trial, TrialBatch, trials_of
 from sparksweep.api.metadata import EXPERIMENT_LABEL, ROLE_LABEL
 from sparksweep.api.viewing import FILES_PATH, VIEWER_CONTAINER, VIEWER_PORT
 from sparksweep.errors import ClusterError, ClusterUnavailable, ExperimentNotFound, Forbidden
+from sparksweep.reading.run_view import trial_file
 from sparksweep_operator.kube import errors as kube
 from sparksweep_operator.kube.blocking import BlockingGateway
 
@@ -89,6 +90,12 @@ class ClusterRunView:
                     kind = _ERRORS.get(type(error), ClusterError)  # type: ignore[arg-type]
                     raise kind(f"the files of {self.title} can't be read: {error}") from error
         raise AssertionError("unreachable")
+
+    def location(self, number: int) -> str:
+        """See `RunView`."""
+        status = self.experiment().status
+        where = status.results if status is not None else None
+        return f"{where}/{trial_file(number, '')}".rstrip("/") if where else "none are kept"
 
     def absence(self, trial: Trial) -> str:
         """See `RunView`."""

@@ -67,6 +67,10 @@ class LocalRunView:
         except OSError:
             return None
 
+    def location(self, number: int) -> str:
+        """See `RunView`."""
+        return str(self._directory.trial(number))
+
     def absence(self, _: Trial) -> str:
         """See `RunView`."""
         return ""

@@ -34,6 +34,9 @@ class RunView(Protocol):
     def read(self, path: str, offset: int) -> bytes | None:
         """Some bytes of a file below the run directory, from an offset: none at its end, None if there is no such file."""
 
+    def location(self, number: int) -> str:
+        """Where a trial's files are, for a person."""
+
     def absence(self, trial: Trial) -> str:
         """Why there may be nothing of a trial that has run; empty when nothing is known."""
 

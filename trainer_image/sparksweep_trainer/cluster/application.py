@@ -109,6 +109,8 @@ class Application:
         for watch in watches:
             watch.start()
         self._writer.start()
+        if self._files is not None:
+            self._files.start(lambda: self._service.trials)
         self._start_sweeping()
         # In a thread, because Java takes seconds to start, and the order to end may come meanwhile.
         threading.Thread(target=self._start_spark, name="start-spark", daemon=True).start()
@@ -243,6 +245,8 @@ class Application:
             driver.close()
             self._remove_executors(application)
         self._writer.close(flush_s=FLUSH_S)
+        if self._files is not None:
+            self._files.close(flush_s=FLUSH_S)
 
     def _remove_executors(self, application: str) -> None:
         if self._executors is None:

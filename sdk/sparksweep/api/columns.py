@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
-from sparksweep.api import Experiment, Parameter, ParameterType, Trial
+from sparksweep.api.search_spec import Objective, Parameter, ParameterType
+from sparksweep.api.trials import Trial
 
 Kind = Literal["int", "float", "text", "moment"]
 
@@ -17,6 +18,18 @@ _KINDS: dict[ParameterType, Kind] = {
     ParameterType.DISCRETE: "float",
     ParameterType.CATEGORICAL: "text",
 }
+
+
+class Described(Protocol):
+    """What says which parameters and metrics trials have: an Experiment's spec, or the driver's program."""
+
+    @property
+    def parameters(self) -> Sequence[Parameter]:
+        """The hyperparameters."""
+
+    @property
+    def objective(self) -> Objective | None:
+        """The metrics that are asked for, if any are."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +46,7 @@ class Column:
         return _PANDAS[self.kind]
 
 
-def columns_of(experiment: Experiment, trials: Sequence[Trial]) -> dict[str, Column]:
+def columns_of(described: Described, trials: Sequence[Trial]) -> dict[str, Column]:
     """The columns by name.
 
     number, state, attempt, retries, reason, message, ``parameters.<name>`` (typed), ``metrics.<name>``, node,
@@ -47,12 +60,12 @@ def columns_of(experiment: Experiment, trials: Sequence[Trial]) -> dict[str, Col
         "reason": Column("text", [trial.status.reason for trial in trials]),
         "message": Column("text", [trial.status.message for trial in trials]),
     }
-    for parameter in experiment.spec.parameters:
+    for parameter in described.parameters:
         columns[f"parameters.{parameter.name}"] = Column(
             _KINDS[parameter.parameter_type],
             [_typed(parameter, trial.spec.parameters.get(parameter.name)) for trial in trials],
         )
-    for metric in metric_names(experiment, trials):
+    for metric in metric_names(described, trials):
         columns[f"metrics.{metric}"] = Column(
             "float", [trial.status.metrics.get(metric) for trial in trials]
         )
@@ -65,9 +78,9 @@ def columns_of(experiment: Experiment, trials: Sequence[Trial]) -> dict[str, Col
     }
 
 
-def metric_names(experiment: Experiment, trials: Sequence[Trial]) -> list[str]:
+def metric_names(described: Described, trials: Sequence[Trial]) -> list[str]:
     """The objective, the additional metrics, then any others the trials have, by name."""
-    objective = experiment.spec.objective
+    objective = described.objective
     named: list[str] = []
     if objective is not None:
         named = [objective.objective_metric_name, *objective.additional_metric_names]

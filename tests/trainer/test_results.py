@@ -7,7 +7,7 @@ import pyarrow.parquet as pq
 
 from sparksweep.api import Experiment, Trial, TrialSpec, TrialState, TrialStatus
 from sparksweep.api.document import parse_experiment
-from sparksweep.local.results import write_results
+from sparksweep_trainer.results import write_results
 
 
 def experiment() -> Experiment:
@@ -65,7 +65,7 @@ def test_every_trial_is_a_row_with_typed_columns(tmp_path: Path) -> None:
         Trial(TrialSpec(number=2, parameters=parameters), TrialStatus(number=2)),
     ]
     path = tmp_path / "results.parquet"
-    write_results(path, experiment(), trials)
+    write_results(path, experiment().spec, trials)
     rows = pq.read_table(path).to_pylist()
     assert [row["number"] for row in rows] == [1, 2]
     assert rows[0]["parameters.lr"] == 0.1

@@ -8,8 +8,8 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from sparksweep.api import Experiment, Trial
-from sparksweep.local.columns import Kind, columns_of
+from sparksweep.api.columns import Described, Kind, columns_of
+from sparksweep.api.trials import Trial
 
 _TYPES: Mapping[Kind, pa.DataType] = {
     "int": pa.int64(),
@@ -19,16 +19,16 @@ _TYPES: Mapping[Kind, pa.DataType] = {
 }
 
 
-def write_results(path: Path, experiment: Experiment, trials: Sequence[Trial]) -> None:
+def write_results(path: Path, described: Described, trials: Sequence[Trial]) -> None:
     """Write the table, whole or not at all."""
     unfinished = path.with_name(f".{path.name}.new")
-    pq.write_table(results_table(experiment, trials), unfinished)
+    pq.write_table(results_table(described, trials), unfinished)
     unfinished.replace(path)
 
 
-def results_table(experiment: Experiment, trials: Sequence[Trial]) -> pa.Table:
+def results_table(described: Described, trials: Sequence[Trial]) -> pa.Table:
     """The trials as a table, by number; `columns.columns_of` says which columns. What a trial has no value for is null."""
-    columns = columns_of(experiment, trials)
+    columns = columns_of(described, trials)
     return pa.table(
         {name: pa.array(column.values, _TYPES[column.kind]) for name, column in columns.items()}
     )

@@ -1,0 +1,68 @@
+"""``sparksweep`` as a user calls it, with the cluster's kubeconfig."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import threading
+
+from e2e_cluster import Namespace
+
+
+class CommandLine:
+    """Calls it for a namespace."""
+
+    def __init__(self, namespace: Namespace) -> None:
+        self.namespace = namespace
+        self.environment = {**os.environ, "KUBECONFIG": str(namespace.cluster.cluster.kubeconfig)}
+
+    def arguments(self, *words: str) -> list[str]:
+        return [sys.executable, "-m", "sparksweep", *words, "-n", self.namespace.name]
+
+    def __call__(self, *words: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            self.arguments(*words),
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+
+    def bytes(self, *words: str) -> bytes:
+        """Standard output that is no text, of a command that succeeds."""
+        return subprocess.check_output(self.arguments(*words), env=self.environment, timeout=120)
+
+
+class Followed:
+    """A command whose output is read as it comes."""
+
+    def __init__(self, command: CommandLine, *words: str) -> None:
+        self.lines: list[str] = []
+        self.process = subprocess.Popen(
+            command.arguments(*words),
+            env=command.environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        self._thread = threading.Thread(target=self._read, daemon=True)
+        self._thread.start()
+
+    def _read(self) -> None:
+        assert self.process.stdout is not None
+        with self.process.stdout as output:
+            for line in output:
+                self.lines.append(line)
+
+    def end(self) -> int:
+        """Wait for its end; its exit code."""
+        code = self.process.wait(timeout=60)
+        self._thread.join()
+        return code
+
+    def stop(self) -> int:
+        """Ctrl-C."""
+        self.process.send_signal(2)
+        return self.end()

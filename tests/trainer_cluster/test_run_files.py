@@ -1,0 +1,81 @@
+"""The run directory as the driver keeps it: the table of trials, and what is to be said of their ends."""
+
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+from fake_api_server import eventually
+
+from sparksweep.api import Parameter, Trial, TrialSpec, TrialState, TrialStatus, TrialTemplate
+from sparksweep.api.search_spec import FeasibleSpace, ParameterType
+from sparksweep_trainer.cluster.run_files import RunFiles
+from sparksweep_trainer.protocol import Program
+
+PROGRAM = Program(
+    experiment="digits",
+    parameters=[
+        Parameter(
+            name="x",
+            parameter_type=ParameterType.INT,
+            feasible_space=FeasibleSpace(min="1", max="9"),
+        )
+    ],
+    trial_template=TrialTemplate(function="train:training"),
+    trials_directory="trials",
+)
+
+
+def trial(number: int, state: TrialState, **fields: object) -> Trial:
+    status = {"number": number, "state": state, "attempt": 1, **fields}
+    return Trial(
+        TrialSpec(number=number, parameters={"x": str(number)}), TrialStatus.model_validate(status)
+    )
+
+
+def rows(directory: Path) -> list[tuple[int, str]]:
+    file = directory / "results.parquet"
+    if not file.exists():
+        return []
+    table = pq.read_table(file).to_pylist()
+    return [(row["parameters.x"], row["state"]) for row in table]
+
+
+def test_the_table_is_written_while_trials_run_and_at_the_end(tmp_path: Path) -> None:
+    trials = [trial(1, TrialState.RUNNING)]
+    run = RunFiles(tmp_path, PROGRAM, results_s=0.02)
+    run.start(lambda: list(trials))
+    eventually(lambda: rows(tmp_path) == [(1, "Running")])
+    trials[0] = trial(1, TrialState.SUCCEEDED)
+    run.record([trials[0].status])
+    eventually(lambda: rows(tmp_path) == [(1, "Succeeded")])
+    run.close(flush_s=5)
+    slow = RunFiles(tmp_path, PROGRAM, results_s=600)
+    trials.append(trial(2, TrialState.FAILED))
+    slow.start(lambda: list(trials))
+    slow.close(flush_s=5)
+    assert rows(tmp_path) == [(1, "Succeeded"), (2, "Failed")]
+
+
+def test_nothing_is_written_when_nothing_has_changed(tmp_path: Path) -> None:
+    run = RunFiles(tmp_path, PROGRAM, results_s=0.01)
+    asked = []
+    run.start(lambda: asked.append(1) or [])  # type: ignore[func-returns-value]
+    eventually(lambda: (tmp_path / "results.parquet").exists())
+    before = (tmp_path / "results.parquet").stat().st_mtime_ns
+    run.close(flush_s=5)
+    assert len(asked) == 1
+    assert (tmp_path / "results.parquet").stat().st_mtime_ns == before
+
+
+@pytest.mark.parametrize("reason", ["ExecutorLost", "OOMKilled"])
+def test_an_end_that_no_slot_could_tell_of_is_in_the_trials_log(
+    tmp_path: Path, reason: str
+) -> None:
+    run = RunFiles(tmp_path, PROGRAM)
+    lost = trial(7, TrialState.PENDING, reason=reason, message="Its executor\nwas lost.")
+    run.record([lost.status])
+    assert (
+        (tmp_path / "trials/0007/sparksweep.log")
+        .read_text()
+        .endswith(f" attempt 1: {reason}: Its executor was lost.\n")
+    )
