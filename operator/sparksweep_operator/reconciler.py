@@ -275,6 +275,9 @@ class Reconciler:
             if code is not None:
                 await self._gateway.apply_owned(code)
             await self._gateway.apply_owned(manifests.driver_config_map(experiment, self._settings))
+            service = manifests.tensorboard_service(experiment)
+            if service is not None:
+                await self._gateway.apply_owned(service)
             self._world.put_pod(await self._gateway.create(pod))
         except (Forbidden, Invalid, Conflict, NotFound) as error:
             # A quota, an account that is not there, somebody else's object of that name: for the user to see.
@@ -299,10 +302,14 @@ class Reconciler:
 
 
 def _located(experiment: Experiment, planned: Plan, situation: DriverSituation) -> Plan:
-    """The plan, with a status that says where its results are."""
+    """The plan, with a status that says where its results are, and its TensorBoard."""
     shown = next((pod for pod in (situation.live, situation.remains) if pod and pod.shows), None)
-    results = manifests.results_location(experiment, shown.name if shown else None)
-    return replace(planned, status=planned.status.model_copy(update={"results": results}))
+    pod = shown.name if shown else None
+    found = {
+        "results": manifests.results_location(experiment, pod),
+        "tensorboard": manifests.tensorboard_address(experiment, pod),
+    }
+    return replace(planned, status=planned.status.model_copy(update=found))
 
 
 def status_wait(

@@ -22,6 +22,8 @@ class Settings:
     """CPUs that a driver's pod requests."""
     driver_memory: str = "1Gi"
     """Memory that a driver's pod requests, and its limit."""
+    tensorboard_memory: str = "1Gi"
+    """Limit of the memory of a viewer with TensorBoard, which holds the events of all trials."""
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> Settings:

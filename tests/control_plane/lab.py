@@ -17,7 +17,7 @@ from sparksweep.api import limits
 
 EXPERIMENT_LABEL = "sparksweep.dev/experiment"
 ROLE = "sparksweep.dev/role"
-OURS = ("experiments", "trialbatches", "pods", "configmaps")
+OURS = ("experiments", "trialbatches", "pods", "configmaps", "services")
 STATES = ("pending", "running", "succeeded", "failed", "stopped")
 FINISHED = ("Succeeded", "Failed", "Stopped")
 INSTALL = Path(__file__).parents[1] / "e2e" / "install"

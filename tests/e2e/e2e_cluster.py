@@ -16,7 +16,13 @@ from cluster.client import Cluster, KubectlError
 from cluster.faults import Faults
 
 EXPERIMENT_LABEL = "sparksweep.dev/experiment"
-OURS = ("experiments.sparksweep.dev", "trialbatches.sparksweep.dev", "pods", "configmaps")
+OURS = (
+    "experiments.sparksweep.dev",
+    "trialbatches.sparksweep.dev",
+    "pods",
+    "configmaps",
+    "services",
+)
 STATES = ("pending", "running", "succeeded", "failed", "stopped")
 FINISHED = ("Succeeded", "Failed", "Stopped")
 

@@ -261,10 +261,37 @@ def test_the_viewer_can_read_the_run_directory_and_nothing_else() -> None:
     assert set(mounts) == {"viewer-scratch", "run"}
     assert mounts["run"]["readOnly"] is True
     assert mounts["run"]["mountPath"] == "/var/lib/sparksweep"
-    (directory,) = shows["env"]
+    (directory,) = [item for item in shows["env"] if item["name"] == "SPARKSWEEP_RUN_DIRECTORY"]
     assert directory["value"].startswith("/var/lib/sparksweep/digits-")
     assert directory in drives["env"]
     assert shows["resources"]["limits"]
+
+
+def test_tensorboard_runs_in_the_viewer_behind_a_service_that_outlives_the_driver() -> None:
+    of = experiment()
+    shows = viewer(manifests.driver_pod(of, 0, Settings(tensorboard_memory="3Gi")))
+    assert {"name": "SPARKSWEEP_TENSORBOARD", "value": NAME} in shows["env"]
+    assert shows["resources"]["limits"] == {"memory": "3Gi"}
+    (port,) = shows["ports"]
+    service = manifests.tensorboard_service(of)
+    assert service is not None
+    assert service["spec"]["ports"][0]["port"] == port["containerPort"]
+    assert service["spec"]["selector"].items() <= driver()["metadata"]["labels"].items()
+    assert service["spec"]["publishNotReadyAddresses"] is True
+    address = manifests.tensorboard_address(of, "digits-driver-0")
+    assert address == f"http://{service['metadata']['name']}.{NAMESPACE}.svc:6006/"
+    assert manifests.tensorboard_address(of, None) is None
+    assert json.loads(config(of)["data"]["driver.json"])["tensorboard"] is True
+
+
+def test_without_tensorboard_nothing_of_it_is_made() -> None:
+    of = experiment(tensorboard={"enabled": False})
+    pod = manifests.driver_pod(of, 0, SETTINGS)
+    assert "TENSORBOARD" not in json.dumps(pod)
+    assert "ports" not in viewer(pod)
+    assert manifests.tensorboard_service(of) is None
+    assert manifests.tensorboard_address(of, "digits-driver-0") is None
+    assert json.loads(config(of)["data"]["driver.json"])["tensorboard"] is False
 
 
 def test_the_drivers_token_is_its_containers_alone() -> None:
@@ -453,9 +480,15 @@ def test_spark_is_secured_and_counts_no_failures() -> None:
 
 
 def objects(of: Experiment, number: int) -> list[dict[str, Any]]:
-    code = manifests.code_config_map(of)
+    code, service = manifests.code_config_map(of), manifests.tensorboard_service(of)
     assert code is not None
-    return [manifests.driver_pod(of, number, SETTINGS), manifests.driver_config_map(of, SETTINGS), code]  # fmt: skip
+    assert service is not None
+    return [
+        manifests.driver_pod(of, number, SETTINGS),
+        manifests.driver_config_map(of, SETTINGS),
+        code,
+        service,
+    ]
 
 
 @given(
@@ -466,7 +499,7 @@ def test_names_are_never_too_long(name: str, number: int) -> None:
     of = experiment(name, template={"source": {"inline": INLINE}})
     names = [body["metadata"]["name"] for body in objects(of, number)]
     assert all(re.fullmatch(r"[a-z]([-a-z0-9]*[a-z0-9])?", item) for item in names)
-    assert len(set(names)) == 3
+    assert len(set(names)) == 4
     assert max(len(item) for item in [*names, batch_name(name, 9999)]) <= 63
     assert manifests.driver_number(names[0]) == number
     # Spark's own limit, so that "-exec-1000000" and a service's suffix fit.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sparksweep.api import API_VERSION
 
-_ROOTS = {"Pod": "/api/v1", "ConfigMap": "/api/v1", "Event": "/api/v1"}
+_ROOTS = {"Pod": "/api/v1", "ConfigMap": "/api/v1", "Event": "/api/v1", "Service": "/api/v1"}
 _PLURALS = {"Experiment": "experiments", "TrialBatch": "trialbatches"}
 
 

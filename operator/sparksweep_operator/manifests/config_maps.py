@@ -25,6 +25,7 @@ def driver_config_map(experiment: Experiment, settings: Settings) -> dict[str, A
         "experiment": experiment.metadata.name,
         "master": MASTER,
         "spark": spark_conf(experiment, settings),
+        "tensorboard": experiment.spec.tensorboard.enabled,
     }
     return {
         "apiVersion": "v1",

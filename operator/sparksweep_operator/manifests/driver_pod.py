@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from sparksweep.api import Experiment
-from sparksweep.api.viewing import VIEWER_CONTAINER
+from sparksweep.api.viewing import TENSORBOARD_PORT, VIEWER_CONTAINER
 from sparksweep_operator.manifests.names import (
     CONFIG_DIRECTORY,
     DATA_DIRECTORY,
@@ -27,7 +27,10 @@ DEFAULT_CONTAINER = "kubectl.kubernetes.io/default-container"
 RUN_VARIABLE = "SPARKSWEEP_RUN_DIRECTORY"
 RUN_SIZE = "10Gi"
 """Size of the run directory's volume, beyond which Kubernetes would evict the pod: the driver keeps less."""
-VIEWER_MEMORY = "128Mi"
+TENSORBOARD_VARIABLE = "SPARKSWEEP_TENSORBOARD"
+"""Set to the title of the pages where there is to be a TensorBoard."""
+TENSORBOARD_REQUEST = "256Mi"
+"""What a TensorBoard without TensorFlow holds for a few trials."""
 
 GRACE_S = 15
 """Seconds that a driver has to stop Spark, and with it to give its executors back."""
@@ -49,7 +52,7 @@ def driver_pod(experiment: Experiment, number: int, settings: Settings) -> dict[
         "terminationGracePeriodSeconds": GRACE_S,
         "containers": [
             _driver(name, number, run_directory(experiment), settings),
-            _viewer(run_directory(experiment), settings),
+            _viewer(experiment, settings),
         ],
         "volumes": [
             {"name": "config", "configMap": {"name": driver_config_name(name)}},
@@ -95,24 +98,31 @@ def _driver(name: str, number: int, directory: str, settings: Settings) -> dict[
     }
 
 
-def _viewer(directory: str, settings: Settings) -> dict[str, Any]:
+def _viewer(experiment: Experiment, settings: Settings) -> dict[str, Any]:
     """It reads what user code wrote, so it may do nothing else: no token, and nothing to write to but its own /tmp."""
-    return {
+    env = [{"name": RUN_VARIABLE, "value": run_directory(experiment)}]
+    container: dict[str, Any] = {
         "name": VIEWER_CONTAINER,
         "image": settings.trainer_image,
         "imagePullPolicy": settings.image_pull_policy,
         "args": ["viewer"],
-        "env": [{"name": RUN_VARIABLE, "value": directory}],
-        "resources": {
-            "requests": {"cpu": "10m", "memory": VIEWER_MEMORY},
-            "limits": {"memory": VIEWER_MEMORY},
-        },
+        "env": env,
+        "resources": {"requests": {"cpu": "10m", "memory": "64Mi"}, "limits": {"memory": "128Mi"}},
         "securityContext": CONTAINER_SECURITY,
         "volumeMounts": [
             {"name": "viewer-scratch", "mountPath": "/tmp"},
             {"name": "run", "mountPath": DATA_DIRECTORY, "readOnly": True},
         ],
     }
+    if experiment.spec.tensorboard.enabled:
+        env.append({"name": TENSORBOARD_VARIABLE, "value": experiment.metadata.name})
+        container["ports"] = [{"name": "tensorboard", "containerPort": TENSORBOARD_PORT}]
+        memory = settings.tensorboard_memory
+        container["resources"] = {
+            "requests": {"cpu": "10m", "memory": TENSORBOARD_REQUEST},
+            "limits": {"memory": memory},
+        }
+    return container
 
 
 def _token_sources() -> list[dict[str, Any]]:

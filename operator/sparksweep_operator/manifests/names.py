@@ -52,6 +52,11 @@ def run_directory(experiment: Experiment) -> str:
     return f"{DATA_DIRECTORY}/{experiment.metadata.name}-{(experiment.metadata.uid or '')[:8]}"
 
 
+def tensorboard_name(experiment: str) -> str:
+    """Name of the Service that leads to TensorBoard."""
+    return f"{experiment}-tensorboard"
+
+
 def code_name(experiment: str) -> str:
     """Name of the ConfigMap with the inline source."""
     return f"{experiment}-code"

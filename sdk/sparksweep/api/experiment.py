@@ -10,6 +10,7 @@ from sparksweep.api import limits
 from sparksweep.api._base import Model, cel, cel_rules, list_map
 from sparksweep.api.metadata import API_VERSION, EXPERIMENT_NAME_PATTERN, ExperimentMeta
 from sparksweep.api.search_spec import Algorithm, Objective, Parameter
+from sparksweep.api.showing import TensorBoard
 from sparksweep.api.status import ExperimentStatus
 from sparksweep.api.template import TrialTemplate
 
@@ -62,6 +63,7 @@ class ExperimentSpec(Model):
             cel("self.algorithm == oldSelf.algorithm", "must not change", ".algorithm"),
             cel("self.parameters == oldSelf.parameters", "must not change", ".parameters"),
             cel("self.trialTemplate == oldSelf.trialTemplate", "must not change", ".trialTemplate"),
+            cel("self.tensorboard == oldSelf.tensorboard", "must not change", ".tensorboard"),
             cel(
                 "has(self.objective) == has(oldSelf.objective)"
                 " && (!has(self.objective) || self.objective == oldSelf.objective)",
@@ -91,6 +93,8 @@ class ExperimentSpec(Model):
     """The experiment fails when it has not ended this many seconds after its start."""
     ttl_seconds_after_finished: Annotated[int | None, Field(ge=0, le=limits.SECONDS)] = None
     """The experiment is deleted this many seconds after its end. Absent: never."""
+    tensorboard: TensorBoard = TensorBoard()
+    """Whether there is a TensorBoard of all trials."""
     trial_template: TrialTemplate
     """What one trial runs, and on what."""
 

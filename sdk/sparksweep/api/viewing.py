@@ -6,6 +6,8 @@ VIEWER_CONTAINER = "viewer"
 """The driver pod's second container, which shows the run directory and stays when the driver has ended."""
 VIEWER_PORT = 7781
 """Where it is read, from inside the pod only: a forwarded port leads there."""
+TENSORBOARD_PORT = 6006
+"""Where TensorBoard is, behind a Service."""
 FILES_PATH = "/v1/files/"
 """A file below the run directory, or with ``offset`` and ``limit`` a part of it."""
 LIST_PATH = "/v1/list/"

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 
 import click
 
+from sparksweep.cli.board import tensorboard
 from sparksweep.cli.documents import render, validate
 from sparksweep.cli.logs import logs
 from sparksweep.cli.run import run
@@ -29,7 +30,7 @@ def cli() -> None:
     """Hyperparameter experiments: on this machine, and on Kubernetes."""
 
 
-for command in (run, validate, render, logs, trials, best):
+for command in (run, validate, render, logs, trials, best, tensorboard):
     cli.add_command(command)
 
 

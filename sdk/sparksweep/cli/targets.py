@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from sparksweep.errors import ClusterUnavailable, MissingDependency
 from sparksweep.reading.local_run import LocalRunView
 from sparksweep.reading.run_view import RunView
+
+if TYPE_CHECKING:
+    from sparksweep.reading.cluster_run import ClusterRunView
 
 TARGET = click.argument("target", metavar="NAME|DIR")
 NAMESPACE = click.option(
@@ -30,6 +34,16 @@ def open_run(target: str, namespace: str | None) -> RunView:
     path = Path(target)
     if namespace is None and (os.sep in target or path.is_dir()):
         return LocalRunView(path)
+    return open_cluster_run(target, namespace)
+
+
+def open_cluster_run(name: str, namespace: str | None) -> ClusterRunView:
+    """The Experiment of that name; nothing is asked yet.
+
+    Raises:
+        ClusterUnavailable: there is no cluster.
+        MissingDependency: the Kubernetes client is not installed.
+    """
     try:
         from sparksweep.reading.cluster_run import ClusterRunView
         from sparksweep_operator.kube.blocking import BlockingGateway
@@ -38,10 +52,10 @@ def open_run(target: str, namespace: str | None) -> RunView:
         if error.name is None or error.name.partition(".")[0].startswith("sparksweep"):
             raise
         raise MissingDependency(
-            f"there is no directory {target} here, and to look for an Experiment of that name on a cluster "
+            f"there is no directory {name} here, and to look for an Experiment of that name on a cluster "
             f"{error.name} is needed: pip install 'sparksweep[client]'"
         ) from error
     try:
-        return ClusterRunView(BlockingGateway(), target, namespace)
+        return ClusterRunView(BlockingGateway(), name, namespace)
     except Unavailable as error:
-        raise ClusterUnavailable(f"there is no directory {target} here, and {error}") from error
+        raise ClusterUnavailable(f"there is no directory {name} here, and {error}") from error

@@ -109,6 +109,20 @@ class ClusterRunView:
             )
         return ""
 
+    def connect(self, port: int) -> socket.socket:
+        """A connection to a port of the driver's pod.
+
+        Raises:
+            ClusterError: there is none that has a viewer, or the API server refuses.
+        """
+        # The pod may have been replaced since it was looked for.
+        self._pod = None
+        pod = self._viewer()
+        if pod is None:
+            raise ClusterError(f"{self.title} has no driver's pod with a viewer that runs")
+        with self._translated():
+            return self._gateway.connect(self._namespace, _pod_name(pod), port)
+
     def close(self) -> None:
         """Close the connection to the viewer; the next read opens another one."""
         if self._connection is not None:

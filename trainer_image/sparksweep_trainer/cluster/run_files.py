@@ -1,20 +1,25 @@
 """The run directory of an experiment on a cluster, as the driver keeps it: trials' files, and what became of them.
 
-Files come in on the slots' own threads. The table is written by a thread of its own, which nobody waits for.
+Files come in on the slots' own threads. The table, and what TensorBoard reads, are written by a thread of their own, for
+which nobody waits.
 """
 
 from __future__ import annotations
 
 import logging
+import queue
 import threading
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from sparksweep.api.columns import Described
 from sparksweep.api.reasons import TrialReason, TrialState
 from sparksweep.api.status import TrialStatus
 from sparksweep.api.trials import Trial
+from sparksweep_trainer.board.sessions import Sessions
 from sparksweep_trainer.cluster.settings import ClusterSettings
+from sparksweep_trainer.files.names import TRIALS
 from sparksweep_trainer.files.room import Bounds
 from sparksweep_trainer.files.store import FileStore
 from sparksweep_trainer.results import write_results
@@ -29,6 +34,10 @@ _UNSEEN = (TrialReason.EXECUTOR_LOST.value, TrialReason.OOM_KILLED.value)
 """Reasons of ends after which no slot may have been there to send the last files."""
 
 
+_News = TrialStatus | tuple[int, bytes] | None
+"""What became of a trial, more of what one reports, or that this is the end."""
+
+
 class RunFiles:
     """Keeps the run directory. For many threads."""
 
@@ -38,6 +47,7 @@ class RunFiles:
         described: Described,
         *,
         bounds: Bounds | None = None,
+        tensorboard: bool = True,
         results_s: float = RESULTS_S,
     ) -> None:
         """
@@ -45,15 +55,21 @@ class RunFiles:
             directory: the run directory.
             described: which parameters and metrics there are.
             bounds: how much of trials' files is kept.
+            tensorboard: whether to write each trial's session for TensorBoard.
             results_s: seconds between two times that the table is written.
         """
-        self.files = FileStore(directory, bounds=bounds)
+        self._news: queue.SimpleQueue[_News] = queue.SimpleQueue()
+        self.files = FileStore(directory, bounds=bounds, listen=self._hear)
         self._directory = directory
         self._described = described
         self._results_s = results_s
         self._trials: Callable[[], list[Trial]] = list
-        self._changed = threading.Event()
-        self._over = threading.Event()
+        self._changed = True
+        self._parameters: dict[int, Mapping[str, str]] = {}
+        self._sessions: Sessions | None = None
+        if tensorboard:
+            trials = directory / TRIALS
+            self._sessions = Sessions(trials, described.parameters, described.objective)
         self._thread = threading.Thread(target=self._run, name="run-files", daemon=True)
 
     @classmethod
@@ -62,24 +78,28 @@ class RunFiles:
         if settings.run_directory is None:
             return None
         bounds = Bounds(run_bytes=settings.run_bytes)
-        return cls(settings.run_directory, settings.program, bounds=bounds)
+        return cls(
+            settings.run_directory,
+            settings.program,
+            bounds=bounds,
+            tensorboard=settings.tensorboard,
+        )
 
     def start(self, trials: Callable[[], list[Trial]]) -> None:
-        """Begin to write the table of the trials that there are."""
+        """Begin to write of the trials that there are."""
         self._trials = trials
-        self._changed.set()
         self._thread.start()
 
     def close(self, *, flush_s: float) -> None:
-        """Write the table for the last time, for at most that long."""
-        self._over.set()
+        """Write for the last time, for at most that long."""
+        self._news.put(None)
         if self._thread.is_alive():
             self._thread.join(timeout=flush_s)
 
     def record(self, changed: Sequence[TrialStatus]) -> None:
         """Take in what became of trials; called before anyone gets to see it."""
-        self._changed.set()
         for status in changed:
+            self._news.put(status)
             if status.state is TrialState.RUNNING and status.attempt > 1:
                 self.files.begin(status.number, status.attempt)
             if status.reason in _UNSEEN and status.message:
@@ -87,17 +107,54 @@ class RunFiles:
                     status.number, f"attempt {status.attempt}: {status.reason}: {status.message}"
                 )
 
+    def _hear(self, number: int, data: bytes) -> None:
+        if self._sessions is not None:
+            self._news.put((number, data))
+
+    # ------------------------------------------------------------------ in a thread of its own
+
     def _run(self) -> None:
-        while not self._over.wait(self._results_s):
-            self._write_results()
-        self._write_results()
+        self._tell_of_earlier_trials()
+        due = time.monotonic() + self._results_s
+        while True:
+            try:
+                news = self._news.get(timeout=max(0.0, due - time.monotonic()))
+            except queue.Empty:
+                self._write_results()
+                due = time.monotonic() + self._results_s
+                continue
+            if news is None:
+                self._write_results()
+                return
+            self._take(news)
+
+    def _take(self, news: TrialStatus | tuple[int, bytes]) -> None:
+        if isinstance(news, TrialStatus):
+            self._changed = True
+            if self._sessions is not None:
+                self._sessions.put(news, self._parameters_of(news.number))
+        elif self._sessions is not None:
+            self._sessions.report(*news)
+
+    def _tell_of_earlier_trials(self) -> None:
+        """An earlier driver's directory may be gone, and its trials' files with it; their metrics are not."""
+        if self._sessions is None:
+            return
+        for trial in self._trials():
+            if trial.state.is_finished and not self._sessions.knows(trial.number):
+                self._sessions.put(trial.status, trial.spec.parameters)
+
+    def _parameters_of(self, number: int) -> Mapping[str, str]:
+        if number not in self._parameters:
+            self._parameters = {trial.number: trial.spec.parameters for trial in self._trials()}
+        return self._parameters.get(number, {})
 
     def _write_results(self) -> None:
-        if not self._changed.is_set():
+        if not self._changed:
             return
-        self._changed.clear()
+        self._changed = False
         try:
             write_results(self._directory / RESULTS_FILE, self._described, self._trials())
         except OSError as error:
             log.warning("%s is not written: %s", RESULTS_FILE, error)
-            self._changed.set()
+            self._changed = True

@@ -51,6 +51,8 @@ class ClusterSettings:
     """Where trials' files go; None: they stay with the executors."""
     run_bytes: int = Bounds.run_bytes
     """Bytes of all files in it."""
+    tensorboard: bool = True
+    """Whether to write what TensorBoard shows of each trial."""
 
     @property
     def executor_prefix(self) -> str | None:
@@ -86,6 +88,7 @@ def load(environment: Mapping[str, str] = os.environ) -> ClusterSettings:
             endpoint=_endpoint(environment),
             run_directory=_path(environment, "SPARKSWEEP_RUN_DIRECTORY"),
             run_bytes=int(driver.get("runBytes", Bounds.run_bytes)),
+            tensorboard=bool(driver.get("tensorboard", True)),
         )
     except (OSError, ValueError, KeyError, AttributeError, TypeError) as error:
         raise SettingsError(f"{directory}: {type(error).__name__}: {error}") from error

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+TRIALS = "trials"
+"""The directory of the trials' directories, in the run directory."""
 TIMES_FILE = "output.times"
 """When each part of the output came: see `trial_times`."""
 METRICS_FILE = "metrics.jsonl"

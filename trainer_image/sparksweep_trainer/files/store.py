@@ -22,6 +22,7 @@ from sparksweep_trainer.files.names import (
     METRICS_FILE,
     NOTES_FILE,
     OF_ATTEMPT,
+    TRIALS,
     earlier_name,
     grows,
     segments,
@@ -32,8 +33,6 @@ from sparksweep_trainer.protocol import Chunk, ChunkTaken
 
 log = logging.getLogger(__name__)
 
-TRIALS = "trials"
-"""The directory of the trials' directories, as in a local run."""
 MAX_NOTES = 100
 """Lines that are written about one trial's files."""
 

@@ -8,8 +8,10 @@ import signal
 import sys
 from pathlib import Path
 
-from sparksweep.api.viewing import VIEWER_PORT
+from sparksweep.api.viewing import TENSORBOARD_PORT, VIEWER_PORT
+from sparksweep_trainer.files.names import TRIALS
 from sparksweep_trainer.viewer.server import ViewerServer
+from sparksweep_trainer.viewer.tensorboard import KeptRunning, command
 
 ENDS = {signal.SIGTERM, signal.SIGINT}
 
@@ -31,9 +33,21 @@ def main() -> int:
         Path(directory), port=int(os.environ.get("SPARKSWEEP_VIEWER_PORT", VIEWER_PORT))
     )
     log.info("%s is shown at 127.0.0.1:%d", directory, server.port)
+    board = _tensorboard(Path(directory))
     signal.sigwait(ENDS)
+    if board is not None:
+        board.close()
     server.close()
     return 0
+
+
+def _tensorboard(directory: Path) -> KeptRunning | None:
+    """TensorBoard, if the pod was told to have one."""
+    title = os.environ.get("SPARKSWEEP_TENSORBOARD")
+    if not title:
+        return None
+    port = int(os.environ.get("SPARKSWEEP_TENSORBOARD_PORT", TENSORBOARD_PORT))
+    return KeptRunning(command(directory / TRIALS, port, title=title))
 
 
 if __name__ == "__main__":

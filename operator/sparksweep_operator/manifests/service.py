@@ -1,0 +1,28 @@
+"""The Service that leads to an Experiment's TensorBoard."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sparksweep.api import Experiment
+from sparksweep.api.metadata import EXPERIMENT_LABEL, ROLE_LABEL
+from sparksweep.api.viewing import TENSORBOARD_PORT
+from sparksweep_operator.manifests.names import DRIVER, owned_metadata, tensorboard_name
+
+
+def tensorboard_service(experiment: Experiment) -> dict[str, Any] | None:
+    """The Service; None where TensorBoard is off."""
+    if not experiment.spec.tensorboard.enabled:
+        return None
+    name = experiment.metadata.name
+    return {
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": owned_metadata(experiment, tensorboard_name(name)),
+        "spec": {
+            "selector": {EXPERIMENT_LABEL: name, ROLE_LABEL: DRIVER},
+            "ports": [{"name": "http", "port": TENSORBOARD_PORT}],
+            # When the driver has ended its pod is not ready any more, and TensorBoard is still there.
+            "publishNotReadyAddresses": True,
+        },
+    }

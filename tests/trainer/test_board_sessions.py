@@ -1,0 +1,169 @@
+"""Each trial's session for TensorBoard, whatever it reports and however it ends."""
+
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from event_files import plugin_data, read_events, scalars
+
+from sparksweep.api import Objective, ObjectiveType, Parameter, TrialState, TrialStatus
+from sparksweep.api.search_spec import FeasibleSpace, ParameterType
+from sparksweep_trainer.board import sessions
+from sparksweep_trainer.board.sessions import Sessions
+
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+PARAMETERS = [
+    Parameter(
+        name="lr",
+        parameter_type=ParameterType.DOUBLE,
+        feasible_space=FeasibleSpace(min="0", max="1"),
+    ),
+    Parameter(
+        name="kind",
+        parameter_type=ParameterType.CATEGORICAL,
+        feasible_space=FeasibleSpace(list=["a", "b"]),
+    ),
+]
+OBJECTIVE = Objective(
+    type=ObjectiveType.MAXIMIZE,
+    objective_metric_name="accuracy",
+    additional_metric_names=["loss"],
+)
+VALUES = {"lr": "0.5", "kind": "a"}
+
+
+class Board:
+    """What was written below a directory."""
+
+    def __init__(self, root: Path, objective: Objective | None = OBJECTIVE) -> None:
+        self.root = root
+        self.sessions = Sessions(root, PARAMETERS, objective)
+
+    def put(self, state: TrialState, *, number: int = 7, attempt: int = 1, **fields: Any) -> None:
+        status = TrialStatus.model_validate({
+            "number": number, "state": state, "attempt": attempt, "start_time": NOW, **fields,
+        })  # fmt: skip
+        self.sessions.put(status, VALUES)
+
+    def report(self, *lines: object, number: int = 7) -> None:
+        text = "".join(
+            (line if isinstance(line, str) else json.dumps(line)) + "\n" for line in lines
+        )
+        self.sessions.report(number, text.encode())
+
+    def events(self, directory: str = "0007") -> list[Any]:
+        (file,) = (self.root / directory).glob("events.out.tfevents.*")
+        return read_events(file)
+
+    def metrics(self) -> list[str]:
+        experiment = plugin_data(self.events(".")[0]).experiment
+        return [info.name.tag for info in experiment.metric_infos]
+
+
+@pytest.fixture
+def board(tmp_path: Path) -> Board:
+    return Board(tmp_path)
+
+
+def test_the_page_is_about_every_parameter_and_metric(board: Board) -> None:
+    experiment = plugin_data(board.events(".")[0]).experiment
+    assert [(info.name, info.type) for info in experiment.hparam_infos] == [("lr", 3), ("kind", 1)]
+    assert board.metrics() == ["accuracy", "loss"]
+
+
+def test_a_trial_that_reports_nothing_shows_its_parameters_and_metrics(board: Board) -> None:
+    board.put(TrialState.RUNNING)
+    (start,) = board.events()
+    begun = plugin_data(start).session_start_info
+    assert begun.hparams["lr"].number_value == 0.5
+    assert begun.hparams["kind"].string_value == "a"
+    board.put(TrialState.SUCCEEDED, metrics={"accuracy": 0.75, "loss": 2.0})
+    *_, end = found = board.events()
+    assert plugin_data(end).session_end_info.status == 1
+    assert scalars(found) == [("accuracy", 0, 0.75), ("loss", 0, 2.0)]
+
+
+def test_what_a_trial_reports_is_plotted_and_its_last_metrics_come_after(board: Board) -> None:
+    board.put(TrialState.RUNNING)
+    board.report({"step": 1, "time": 5.5, "metrics": {"accuracy": 0.25}})
+    board.sessions.report(7, b'{"step": 2, "time": 6.5, ')
+    board.sessions.report(7, b'"metrics": {"accuracy": 0.5, "loss": null}}\n')
+    board.put(TrialState.SUCCEEDED, metrics={"accuracy": 0.5})
+    assert scalars(board.events()) == [
+        ("accuracy", 1, 0.25), ("accuracy", 2, 0.5), ("accuracy", 2, 0.5),
+    ]  # fmt: skip
+    assert [event.wall_time for event in board.events()][1:3] == [5.5, 6.5]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "no json",
+        "[]",
+        "{}",
+        '{"step": 1, "time": 1}',
+        '{"step": "1", "time": 1, "metrics": {"a": 1}}',
+        '{"step": 1, "time": NaN, "metrics": {"a": 1}}',
+        '{"step": 1, "time": "now", "metrics": {"a": 1}}',
+        '{"step": 1, "time": 1, "metrics": {"a": NaN}}',
+        '{"step": 1, "time": 1, "metrics": {"a": "1"}}',
+        '{"step": 1, "time": 1, "metrics": [1]}',
+        '{"step": 1e400, "time": 1, "metrics": {"a": 1}}',
+        '{"step": ' + "9" * 400 + ', "time": 1, "metrics": {"a": 1}}',
+        '{"step": 1, "time": 1, "metrics": {"a": ' + "9" * 400 + "}}",
+        json.dumps({"step": 1, "time": 1, "metrics": {f"m{n}": n for n in range(33)}}),
+        "[" * 100_000,
+        "x" * 70_000,
+    ],
+)
+def test_whatever_a_trial_writes_does_no_harm(board: Board, line: str) -> None:
+    board.put(TrialState.RUNNING)
+    board.report(line, {"step": 3, "time": 1, "metrics": {"a": 1}})
+    assert scalars(board.events()) == [("a", 3, 1.0)]
+
+
+def test_an_attempt_begins_anew(board: Board) -> None:
+    board.put(TrialState.RUNNING)
+    board.report({"step": 9, "time": 1, "metrics": {"accuracy": 0.1}})
+    board.put(TrialState.PENDING)
+    board.report({"step": 10, "time": 1, "metrics": {"accuracy": 0.1}})
+    board.put(TrialState.RUNNING, attempt=2)
+    board.put(TrialState.FAILED, attempt=2)
+    assert scalars(board.events()) == []
+    assert plugin_data(board.events()[-1]).session_end_info.status == 2
+
+
+def test_without_an_objective_metrics_are_known_when_the_first_trial_has_them(
+    tmp_path: Path,
+) -> None:
+    board = Board(tmp_path, objective=None)
+    assert board.metrics() == []
+    board.put(TrialState.RUNNING)
+    board.put(TrialState.SUCCEEDED, metrics={"b": 1.0, "a": 2.0})
+    assert board.metrics() == ["a", "b"]
+
+
+def test_a_trial_of_an_earlier_driver_is_told_of_as_a_whole(board: Board) -> None:
+    assert not board.sessions.knows(7)
+    board.put(TrialState.SUCCEEDED, metrics={"accuracy": 0.5}, completion_time=NOW)
+    assert board.sessions.knows(7)
+    start, *_, end = board.events()
+    assert plugin_data(start).HasField("session_start_info")
+    assert plugin_data(end).session_end_info.end_time_secs == NOW.timestamp()
+
+
+def test_trials_that_never_started_have_no_session(board: Board) -> None:
+    board.put(TrialState.STOPPED, attempt=0)
+    assert not board.sessions.knows(7)
+
+
+def test_there_are_so_many_sessions_and_no_more(
+    board: Board, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sessions, "MAX_SESSIONS", 2)
+    for number in (1, 2, 3):
+        board.put(TrialState.RUNNING, number=number)
+        board.put(TrialState.SUCCEEDED, number=number)
+    assert [board.sessions.knows(number) for number in (1, 2, 3)] == [True, True, False]

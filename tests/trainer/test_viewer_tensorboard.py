@@ -1,0 +1,112 @@
+"""A real TensorBoard over what the driver writes: its pages' own data, as a browser would ask for it."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from stage import soon
+from test_board_sessions import OBJECTIVE, PARAMETERS, VALUES
+
+from sparksweep.api import TrialState, TrialStatus
+from sparksweep_trainer.board.sessions import Sessions
+from sparksweep_trainer.viewer.tensorboard import KeptRunning
+
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+def free_port() -> int:
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        port: int = found.getsockname()[1]
+        return port
+
+
+def ask(port: int, path: str, body: object = None) -> Any:
+    request = urllib.request.Request(
+        f"http://127.0.0.1:{port}/{path}",
+        data=None if body is None else json.dumps(body).encode(),
+        headers={"Content-Type": "application/json"},
+    )
+    try:
+        with urllib.request.urlopen(request, timeout=20) as answer:
+            return json.loads(answer.read())
+    except (OSError, urllib.error.URLError, ValueError):
+        return None
+
+
+def test_every_trial_is_a_run_with_its_scalars_and_a_row_of_the_hparams_table(
+    tmp_path: Path,
+) -> None:
+    trials = tmp_path / "trials"
+    trials.mkdir()
+    sessions = Sessions(trials, PARAMETERS, OBJECTIVE)
+    for number in (1, 2):
+        running = TrialStatus(number=number, state=TrialState.RUNNING, attempt=1, start_time=NOW)
+        sessions.put(running, {**VALUES, "lr": f"0.{number}"})
+        sessions.report(number, b'{"step": 1, "time": 5, "metrics": {"accuracy": 0.125}}\n')
+        done = {"state": TrialState.SUCCEEDED, "metrics": {"accuracy": 0.5, "loss": 1.0}}
+        sessions.put(running.model_copy(update=done), VALUES)
+    port = free_port()
+    log = tmp_path / "viewer.log"
+    with log.open("wb") as output:
+        viewer = subprocess.Popen(
+            [sys.executable, "-m", "sparksweep_trainer.viewer"],
+            env={
+                **os.environ,
+                "SPARKSWEEP_RUN_DIRECTORY": str(tmp_path),
+                "SPARKSWEEP_VIEWER_PORT": "0",
+                "SPARKSWEEP_TENSORBOARD": "digits",
+                "SPARKSWEEP_TENSORBOARD_PORT": str(port),
+                "HOME": str(tmp_path),
+            },
+            stdout=output,
+            stderr=output,
+        )
+    try:
+        expected = [".", "0001", "0002"]
+        shown = soon(lambda: sorted(ask(port, "data/runs") or []) == expected, 60)
+        assert shown, log.read_text()
+        tags = ask(port, "data/plugin/scalars/tags")
+        assert set(tags["0001"]) == {"accuracy", "loss"}
+        plotted = ask(port, "data/plugin/scalars/scalars?run=0002&tag=accuracy")
+        # The last metrics take the place of what was reported for the last step.
+        assert [(step, value) for _, step, value in plotted] == [(1, 0.5)]
+        experiment = ask(port, "data/plugin/hparams/experiment", {"experimentName": ""})
+        assert {info["name"] for info in experiment["hparamInfos"]} == {"lr", "kind"}
+        metrics = experiment["metricInfos"]
+        assert [info["name"]["tag"] for info in metrics] == ["accuracy", "loss"]
+        columns = [{"hparam": "lr"}, {"hparam": "kind"}, {"metric": metrics[0]["name"]}]
+        question = {
+            "allowedStatuses": ["STATUS_SUCCESS"],
+            "colParams": columns,
+            "startIndex": 0,
+            "sliceSize": 10,
+        }
+        groups = ask(port, "data/plugin/hparams/session_groups", question)["sessionGroups"]
+        assert sorted(group["hparams"]["lr"] for group in groups) == [0.1, 0.2]
+        values = [metric["value"] for group in groups for metric in group["metricValues"]]
+        assert 0.5 in values
+        viewer.send_signal(signal.SIGTERM)
+        assert viewer.wait(timeout=10) == 0
+        assert soon(lambda: ask(port, "data/runs") is None), "TensorBoard ends with the viewer"
+    finally:
+        viewer.kill()
+        viewer.wait()
+
+
+def test_a_tensorboard_that_ends_is_started_again(tmp_path: Path) -> None:
+    log = tmp_path / "starts"
+    program = f"open({str(log)!r}, 'a').write('started\\n')"
+    kept = KeptRunning([sys.executable, "-c", program], first_pause_s=0.01)
+    try:
+        assert soon(lambda: log.exists() and log.read_text().count("started") >= 2)
+    finally:
+        kept.close()
