@@ -49,14 +49,20 @@ def events_between(
     ]
 
 
-def driver_started(name: str, number: int, why: str) -> Event:
-    """The event of a driver's start; the first one's is no news."""
+def driver_started(name: str, number: int, why: str, *, keeps_files: bool = False) -> Event:
+    """The event of a driver's start; the first one's is no news.
+
+    Args:
+        name: the driver's.
+        number: its number.
+        why: what became of the one before, if that is known.
+        keeps_files: whether the run directory is still there.
+    """
     if number == 0:
         return Event("Normal", "DriverCreated", f"Created the driver {name}.")
-    message = (
-        f"Created the driver {name} to go on where the one before it ended, with which trials' logs and files until "
-        f"now are gone. {why}"
-    ).strip()
+    lost = "" if keeps_files else ", with which trials' logs and files until now are gone"
+    message = f"Created the driver {name} to go on where the one before it ended{lost}. {why}"
+    message = message.strip()
     return Event("Warning" if why else "Normal", "DriverRestarted", message[:MESSAGE])
 
 

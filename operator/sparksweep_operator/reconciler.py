@@ -34,8 +34,9 @@ LOOK_AGAIN = timedelta(seconds=10)
 """How soon to look again at what is expected to change by itself."""
 REFRESH_AFTER = timedelta(seconds=50)
 """How old what the watches have told may be: they tell of no deletion that happened while they were broken off."""
-END_WITHIN = timedelta(seconds=60)
-"""How long a driver may take to end by itself after the experiment, before its pod goes, viewer and all."""
+END_WITHIN = timedelta(minutes=10)
+"""How long a driver may take to end by itself after the experiment, before its pod goes, viewer and all. It has given
+its executors back by then, and may be copying files."""
 PROBE_AFTER = timedelta(seconds=15)
 """How long a driver may have too few executors before the API server is asked why."""
 
@@ -287,7 +288,9 @@ class Reconciler:
         name = pod["metadata"]["name"]
         log.info("created the driver %s", name)
         why = situation.view.message
-        await self._post(experiment, [driver_started(name, situation.next_number, why)])
+        kept = experiment.spec.storage.persistent_volume_claim is not None
+        started = driver_started(name, situation.next_number, why, keeps_files=kept)
+        await self._post(experiment, [started])
 
     async def _post(self, experiment: Experiment, events: Sequence[Event]) -> None:
         moment = self._clock().strftime("%Y-%m-%dT%H:%M:%SZ")

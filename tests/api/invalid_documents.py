@@ -544,6 +544,20 @@ PODS: Rows = [
      f"{SELECTOR}.matchExpressions[0].values", "are not for Exists", "cel"),
 ]  # fmt: skip
 
+STORAGE = "spec.storage"
+
+SHOWN: Rows = [
+    ("storage-secret-without-uri", {f"{STORAGE}.secretName": "keys"}, f"{STORAGE}.secretName", "is for uri", "cel"),
+    ("storage-scheme", {f"{STORAGE}.uri": "ftp://host/path"}, f"{STORAGE}.uri", "does not match", "schema"),
+    ("storage-uri-with-space", {f"{STORAGE}.uri": "s3://bucket/a b"}, f"{STORAGE}.uri", "does not match", "schema"),
+    ("storage-size", {f"{STORAGE}.sizeLimit": "ten"}, f"{STORAGE}.sizeLimit", "not an amount of memory", "schema"),
+    ("storage-size-0", {f"{STORAGE}.sizeLimit": "0Gi"}, f"{STORAGE}.sizeLimit", "is not above 0", "check"),
+    ("storage-claim-without-name", {f"{STORAGE}.persistentVolumeClaim": {}},
+     f"{STORAGE}.persistentVolumeClaim.claimName", "missing", "schema"),
+    ("storage-host-path", {f"{STORAGE}.hostPath": {"path": "/"}}, f"{STORAGE}.hostPath", "is unknown", "schema"),
+    ("tensorboard-as-word", {"spec.tensorboard.enabled": "no"}, "spec.tensorboard.enabled", "", "schema"),
+]  # fmt: skip
+
 TRIAL_PARAMETERS = f"{TEMPLATE}.trialParameters"
 
 COMMANDS: Rows = [
@@ -585,7 +599,17 @@ COMMANDS: Rows = [
     ("source-unused", {f"{TEMPLATE}.source.inline": "print()"}, f"{TEMPLATE}.source", "not used by command", "check"),
 ]  # fmt: skip
 
-BY_FUNCTION = [*WHOLE, *KATIB, *COUNTS, *OBJECTIVE, *ALGORITHM, *PARAMETERS, *TEMPLATES, *PODS]
+BY_FUNCTION = [
+    *WHOLE,
+    *KATIB,
+    *COUNTS,
+    *OBJECTIVE,
+    *ALGORITHM,
+    *PARAMETERS,
+    *TEMPLATES,
+    *PODS,
+    *SHOWN,
+]
 
 INVALID = [
     *(Row(*row, base=FUNCTION) for row in BY_FUNCTION),

@@ -243,6 +243,18 @@ CHANGED: dict[str, dict[str, Any]] = {
         FUNCTION,
         {f"{TEMPLATE}.affinity": {"nodeAffinity": {}, "podAffinity": {}, "podAntiAffinity": None}},
     ),
+    "stored-elsewhere-without-tensorboard": changed(
+        FUNCTION,
+        {
+            "spec.tensorboard.enabled": False,
+            "spec.storage": {
+                "persistentVolumeClaim": {"claimName": "runs"},
+                "sizeLimit": "500Mi",
+                "uri": "s3://bucket/experiments?region=eu-central-1",
+                "secretName": "keys",
+            },
+        },
+    ),
     "small-command": changed(COMMAND, {f"{TEMPLATE}.resources": {"memory": "16Mi", "cpu": "10m"}}),
     "every-placeholder": changed(
         COMMAND,

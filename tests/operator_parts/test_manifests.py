@@ -294,6 +294,51 @@ def test_without_tensorboard_nothing_of_it_is_made() -> None:
     assert json.loads(config(of)["data"]["driver.json"])["tensorboard"] is False
 
 
+STORED = {
+    "persistentVolumeClaim": {"claimName": "runs"},
+    "sizeLimit": "10Mi",
+    "uri": "s3://bucket/experiments/",
+    "secretName": "keys",
+}
+
+
+def test_the_run_directory_may_be_in_a_claim_or_goes_with_the_pod() -> None:
+    (volume,) = [item for item in driver()["spec"]["volumes"] if item["name"] == "run"]
+    assert volume["emptyDir"] == {"sizeLimit": "10Gi"}
+    of = experiment(storage=STORED)
+    pod = manifests.driver_pod(of, 0, SETTINGS)
+    (volume,) = [item for item in pod["spec"]["volumes"] if item["name"] == "run"]
+    assert volume == {"name": "run", "persistentVolumeClaim": {"claimName": "runs"}}
+    settings = json.loads(config(of)["data"]["driver.json"])
+    assert settings["runBytes"] == 9 * 2**20
+    assert settings["storageUri"] == "s3://bucket/experiments/"
+    assert violations(pod) == []
+
+
+def test_a_stores_credentials_are_the_drivers_alone() -> None:
+    of = experiment(storage=STORED)
+    pod = manifests.driver_pod(of, 0, SETTINGS)
+    drives = main_container(pod)
+    assert drives["envFrom"] == [{"secretRef": {"name": "keys"}}]
+    assert {"name": "storage", "mountPath": "/etc/sparksweep/storage", "readOnly": True} in drives[
+        "volumeMounts"
+    ]
+    for other in (viewer(pod), manifests.executor_pod(of)):
+        assert "keys" not in json.dumps(other)
+    assert "secret" not in json.dumps(driver()).lower().replace("secrets/", "")
+
+
+def test_the_status_says_where_results_are_that_outlive_the_pod() -> None:
+    name = "digits-uid-of-d"
+    at = manifests.results_location(experiment(), "digits-driver-0")
+    assert at == f"pod/digits-driver-0:/var/lib/sparksweep/{name}"
+    assert manifests.results_location(experiment(), None) is None
+    stored = experiment(storage=STORED)
+    assert manifests.results_location(stored, None) == f"s3://bucket/experiments/{name}"
+    claimed = experiment(storage={"persistentVolumeClaim": {"claimName": "runs"}})
+    assert manifests.results_location(claimed, None) == f"persistentvolumeclaim/runs:/{name}"
+
+
 def test_the_drivers_token_is_its_containers_alone() -> None:
     pod = driver()
     assert pod["spec"]["automountServiceAccountToken"] is False

@@ -48,11 +48,11 @@ def test_the_table_is_written_while_trials_run_and_at_the_end(tmp_path: Path) ->
     trials[0] = trial(1, TrialState.SUCCEEDED)
     run.record([trials[0].status])
     eventually(lambda: rows(tmp_path) == [(1, "Succeeded")])
-    run.close(flush_s=5)
+    run.close(flush_s=5, copy_s=5)
     slow = RunFiles(tmp_path, PROGRAM, results_s=600)
     trials.append(trial(2, TrialState.FAILED))
     slow.start(lambda: list(trials))
-    slow.close(flush_s=5)
+    slow.close(flush_s=5, copy_s=5)
     assert rows(tmp_path) == [(1, "Succeeded"), (2, "Failed")]
 
 
@@ -62,7 +62,7 @@ def test_nothing_is_written_when_nothing_has_changed(tmp_path: Path) -> None:
     run.start(lambda: asked.append(1) or [])  # type: ignore[func-returns-value]
     eventually(lambda: (tmp_path / "results.parquet").exists())
     before = (tmp_path / "results.parquet").stat().st_mtime_ns
-    run.close(flush_s=5)
+    run.close(flush_s=5, copy_s=5)
     assert len(asked) == 2, "at the start, for the trials of an earlier driver, and for the table"
     assert (tmp_path / "results.parquet").stat().st_mtime_ns == before
 

@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 from sparksweep.api import Experiment
+from sparksweep.api.quantities import memory_bytes
 from sparksweep_operator.manifests.executor_pod import executor_pod
 from sparksweep_operator.manifests.names import (
     CODE_DIRECTORY,
@@ -21,12 +22,16 @@ from sparksweep_operator.settings import Settings
 
 def driver_config_map(experiment: Experiment, settings: Settings) -> dict[str, Any]:
     """What the driver reads: the program (without the trial code), Spark's settings, the executors' pod template."""
-    driver = {
+    storage = experiment.spec.storage
+    driver: dict[str, Any] = {
         "experiment": experiment.metadata.name,
         "master": MASTER,
         "spark": spark_conf(experiment, settings),
         "tensorboard": experiment.spec.tensorboard.enabled,
+        "runBytes": memory_bytes(storage.size_limit) * 9 // 10,
     }
+    if storage.uri is not None:
+        driver["storageUri"] = storage.uri
     return {
         "apiVersion": "v1",
         "kind": "ConfigMap",

@@ -25,8 +25,8 @@ from sparksweep_operator.settings import Settings
 ACCOUNT_DIRECTORY = "/var/run/secrets/kubernetes.io/serviceaccount"
 DEFAULT_CONTAINER = "kubectl.kubernetes.io/default-container"
 RUN_VARIABLE = "SPARKSWEEP_RUN_DIRECTORY"
-RUN_SIZE = "10Gi"
-"""Size of the run directory's volume, beyond which Kubernetes would evict the pod: the driver keeps less."""
+STORAGE_DIRECTORY = "/etc/sparksweep/storage"
+"""Where the credentials for the store are, a file for each key of the Secret."""
 TENSORBOARD_VARIABLE = "SPARKSWEEP_TENSORBOARD"
 """Set to the title of the pages where there is to be a TensorBoard."""
 TENSORBOARD_REQUEST = "256Mi"
@@ -59,9 +59,19 @@ def driver_pod(experiment: Experiment, number: int, settings: Settings) -> dict[
             {"name": "token", "projected": {"sources": _token_sources(), "defaultMode": 0o440}},
             {"name": "scratch", "emptyDir": {}},
             {"name": "viewer-scratch", "emptyDir": {}},
-            {"name": "run", "emptyDir": {"sizeLimit": RUN_SIZE}},
+            {"name": "run", **_run_volume(experiment)},
         ],
     }
+    secret = experiment.spec.storage.secret_name
+    if secret is not None:
+        # The driver alone: what runs user code, and what reads its files, must not have them.
+        driver = spec["containers"][0]
+        driver["envFrom"] = [{"secretRef": {"name": secret}}]
+        driver["volumeMounts"].append(
+            {"name": "storage", "mountPath": STORAGE_DIRECTORY, "readOnly": True}
+        )
+        volume = {"name": "storage", "secret": {"secretName": secret, "defaultMode": 0o440}}
+        spec["volumes"].append(volume)
     metadata = owned_metadata(experiment, driver_name(name, number), DRIVER)
     return {
         "apiVersion": "v1",
@@ -123,6 +133,14 @@ def _viewer(experiment: Experiment, settings: Settings) -> dict[str, Any]:
             "limits": {"memory": memory},
         }
     return container
+
+
+def _run_volume(experiment: Experiment) -> dict[str, Any]:
+    storage = experiment.spec.storage
+    if storage.persistent_volume_claim is not None:
+        return {"persistentVolumeClaim": storage.persistent_volume_claim.to_dict()}
+    # Beyond its limit Kubernetes would evict the pod: the driver keeps less.
+    return {"emptyDir": {"sizeLimit": storage.size_limit}}
 
 
 def _token_sources() -> list[dict[str, Any]]:

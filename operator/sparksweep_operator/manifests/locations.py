@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sparksweep.api import Experiment
 from sparksweep.api.viewing import TENSORBOARD_PORT
-from sparksweep_operator.manifests.names import run_directory, tensorboard_name
+from sparksweep_operator.manifests.names import run_directory, run_name, tensorboard_name
 
 
 def results_location(experiment: Experiment, pod: str | None) -> str | None:
@@ -14,6 +14,12 @@ def results_location(experiment: Experiment, pod: str | None) -> str | None:
         experiment: the Experiment.
         pod: the driver's pod whose viewer shows it; None if there is none.
     """
+    storage = experiment.spec.storage
+    if storage.uri is not None:
+        return f"{storage.uri.rstrip('/')}/{run_name(experiment)}"
+    if storage.persistent_volume_claim is not None:
+        claim = storage.persistent_volume_claim.claim_name
+        return f"persistentvolumeclaim/{claim}:/{run_name(experiment)}"
     return None if pod is None else f"pod/{pod}:{run_directory(experiment)}"
 
 

@@ -47,9 +47,14 @@ def driver_config_name(experiment: str) -> str:
     return f"{experiment}-driver"
 
 
+def run_name(experiment: Experiment) -> str:
+    """Name of the run directory: that of a later Experiment of the same name is another one."""
+    return f"{experiment.metadata.name}-{(experiment.metadata.uid or '')[:8]}"
+
+
 def run_directory(experiment: Experiment) -> str:
     """Where driver and viewer find the run directory; in a volume that several share, each has its own."""
-    return f"{DATA_DIRECTORY}/{experiment.metadata.name}-{(experiment.metadata.uid or '')[:8]}"
+    return f"{DATA_DIRECTORY}/{run_name(experiment)}"
 
 
 def tensorboard_name(experiment: str) -> str:

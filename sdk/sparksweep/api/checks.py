@@ -15,6 +15,7 @@ from sparksweep.api.checks_search import check_objective, check_parameters, grid
 from sparksweep.api.checks_template import check_template
 from sparksweep.api.evolution import evolution_settings
 from sparksweep.api.experiment import ExperimentSpec
+from sparksweep.api.quantities import memory_bytes
 from sparksweep.api.search_spec import (
     Algorithm,
     AlgorithmName,
@@ -23,6 +24,7 @@ from sparksweep.api.search_spec import (
     Parameter,
     ParameterType,
 )
+from sparksweep.api.storage import Storage
 from sparksweep.api.template import TrialTemplate
 from sparksweep.errors import FieldError
 
@@ -68,15 +70,30 @@ def check_spec(spec: ExperimentSpec) -> list[FieldError]:
         "maxFailedTrialCount": spec.max_failed_trial_count,
         "activeDeadlineSeconds": spec.active_deadline_seconds,
     }
-    return check_parts(
-        Parts(
-            objective=spec.objective,
-            algorithm=spec.algorithm,
-            parameters=tuple(spec.parameters),
-            counts={name: value for name, value in counts.items() if value is not None},
-            template=spec.trial_template,
-        )
-    )
+    return [
+        *check_storage(spec.storage),
+        *check_parts(
+            Parts(
+                objective=spec.objective,
+                algorithm=spec.algorithm,
+                parameters=tuple(spec.parameters),
+                counts={name: value for name, value in counts.items() if value is not None},
+                template=spec.trial_template,
+            )
+        ),
+    ]
+
+
+def check_storage(storage: Storage) -> list[FieldError]:
+    """What is wrong with where an experiment's files go."""
+    errors = []
+    if memory_bytes(storage.size_limit) <= 0:
+        message = f'"{storage.size_limit}" is not above 0'
+        errors.append(FieldError("spec.storage.sizeLimit", message))
+    if storage.secret_name is not None and storage.uri is None:
+        message = f'"{storage.secret_name}" is for uri: without one there is nothing to be let into'
+        errors.append(FieldError("spec.storage.secretName", message))
+    return errors
 
 
 def check_parts(parts: Parts) -> list[FieldError]:

@@ -12,6 +12,7 @@ from sparksweep.api.metadata import API_VERSION, EXPERIMENT_NAME_PATTERN, Experi
 from sparksweep.api.search_spec import Algorithm, Objective, Parameter
 from sparksweep.api.showing import TensorBoard
 from sparksweep.api.status import ExperimentStatus
+from sparksweep.api.storage import Storage
 from sparksweep.api.template import TrialTemplate
 
 
@@ -64,6 +65,7 @@ class ExperimentSpec(Model):
             cel("self.parameters == oldSelf.parameters", "must not change", ".parameters"),
             cel("self.trialTemplate == oldSelf.trialTemplate", "must not change", ".trialTemplate"),
             cel("self.tensorboard == oldSelf.tensorboard", "must not change", ".tensorboard"),
+            cel("self.storage == oldSelf.storage", "must not change", ".storage"),
             cel(
                 "has(self.objective) == has(oldSelf.objective)"
                 " && (!has(self.objective) || self.objective == oldSelf.objective)",
@@ -95,6 +97,8 @@ class ExperimentSpec(Model):
     """The experiment is deleted this many seconds after its end. Absent: never."""
     tensorboard: TensorBoard = TensorBoard()
     """Whether there is a TensorBoard of all trials."""
+    storage: Storage = Storage()
+    """Where trials' logs and files are kept on a cluster."""
     trial_template: TrialTemplate
     """What one trial runs, and on what."""
 

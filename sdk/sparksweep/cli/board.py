@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -12,6 +14,13 @@ from sparksweep.api.viewing import TENSORBOARD_PORT
 from sparksweep.cli.targets import NAMESPACE, open_cluster_run
 from sparksweep.errors import ClusterError
 from sparksweep.reading.forwarding import ForwardedPort
+
+if TYPE_CHECKING:
+    from sparksweep.reading.cluster_run import ClusterRunView
+
+START_S = 120.0
+"""Seconds that TensorBoard may take to start, on a node that does much else."""
+PAUSE_S = 1.0
 
 
 @click.command()
@@ -33,8 +42,7 @@ def tensorboard(name: str, port: int, namespace: str | None) -> None:
     run = open_cluster_run(name, namespace)
     if not run.experiment().spec.tensorboard.enabled:
         raise ClusterError(f"{run.title} has none: spec.tensorboard.enabled is false")
-    # Found out before anybody opens the address.
-    run.connect(TENSORBOARD_PORT).close()
+    _wait_for(run)
     try:
         forwarded = ForwardedPort(lambda: run.connect(TENSORBOARD_PORT), port=port)
     except OSError as error:
@@ -42,3 +50,16 @@ def tensorboard(name: str, port: int, namespace: str | None) -> None:
     with forwarded:
         click.echo(f"TensorBoard of {run.title}: http://127.0.0.1:{forwarded.port}/ (Ctrl-C ends)")
         threading.Event().wait()
+
+
+def _wait_for(run: ClusterRunView) -> None:
+    """Wait until TensorBoard answers, so that the address works when it is shown."""
+    deadline = time.monotonic() + START_S
+    told = False
+    while not run.answers(TENSORBOARD_PORT):
+        if time.monotonic() > deadline:
+            raise ClusterError(f"the TensorBoard of {run.title} does not answer")
+        if not told:
+            click.echo("TensorBoard is starting", err=True)
+            told = True
+        time.sleep(PAUSE_S)

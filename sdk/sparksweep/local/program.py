@@ -84,4 +84,7 @@ def ignored_locally(experiment: Experiment) -> list[str]:
     found = [f"spec.trialTemplate.{name}" for name, present in fields.items() if present]
     if experiment.spec.ttl_seconds_after_finished is not None:
         found.append("spec.ttlSecondsAfterFinished")
+    storage = experiment.spec.storage
+    if storage.persistent_volume_claim is not None or storage.uri is not None:
+        found.append("spec.storage")
     return found

@@ -102,6 +102,8 @@ class ClusterRunView:
         pod = self._viewer()
         if pod is None:
             return "its files went with the driver's pod, or there is none yet"
+        if self.experiment().spec.storage.persistent_volume_claim is not None:
+            return ""
         ran, shows = _number(_EXECUTOR, trial.status.node or ""), _number(_DRIVER, _pod_name(pod))
         if ran is not None and shows is not None and ran < shows:
             return (
@@ -122,6 +124,18 @@ class ClusterRunView:
             raise ClusterError(f"{self.title} has no driver's pod with a viewer that runs")
         with self._translated():
             return self._gateway.connect(self._namespace, _pod_name(pod), port)
+
+    def answers(self, port: int) -> bool:
+        """Whether something speaks HTTP at a port of the driver's pod."""
+        connection = _Forwarded(lambda: self.connect(port))
+        try:
+            connection.request("GET", "/")
+            connection.getresponse()
+        except (OSError, http.client.HTTPException):
+            return False
+        finally:
+            connection.close()
+        return True
 
     def close(self) -> None:
         """Close the connection to the viewer; the next read opens another one."""

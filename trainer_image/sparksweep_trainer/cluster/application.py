@@ -42,6 +42,8 @@ END_S = 2.0
 """Seconds for the slots, for Spark and for Java to end, each."""
 FLUSH_S = 2.0
 """Seconds for the last statuses to be written."""
+COPY_S = 300.0
+"""Seconds for the last files to be copied when the experiment is over, and nobody waits for the driver."""
 LOOK_S = 0.5
 """Seconds between two looks at whether all is well."""
 
@@ -246,7 +248,8 @@ class Application:
             self._remove_executors(application)
         self._writer.close(flush_s=FLUSH_S)
         if self._files is not None:
-            self._files.close(flush_s=FLUSH_S)
+            over = self._end is End.OVER
+            self._files.close(flush_s=FLUSH_S, copy_s=COPY_S if over else FLUSH_S)
 
     def _remove_executors(self, application: str) -> None:
         if self._executors is None:

@@ -18,6 +18,7 @@ from sparksweep.api.reasons import TrialReason, TrialState
 from sparksweep.api.status import TrialStatus
 from sparksweep.api.trials import Trial
 from sparksweep_trainer.board.sessions import Sessions
+from sparksweep_trainer.cluster.copying import Copier, Copying
 from sparksweep_trainer.cluster.settings import ClusterSettings
 from sparksweep_trainer.files.names import TRIALS
 from sparksweep_trainer.files.room import Bounds
@@ -48,6 +49,7 @@ class RunFiles:
         *,
         bounds: Bounds | None = None,
         tensorboard: bool = True,
+        uri: str | None = None,
         results_s: float = RESULTS_S,
     ) -> None:
         """
@@ -56,6 +58,7 @@ class RunFiles:
             described: which parameters and metrics there are.
             bounds: how much of trials' files is kept.
             tensorboard: whether to write each trial's session for TensorBoard.
+            uri: where the directory is copied to.
             results_s: seconds between two times that the table is written.
         """
         self._news: queue.SimpleQueue[_News] = queue.SimpleQueue()
@@ -70,6 +73,9 @@ class RunFiles:
         if tensorboard:
             trials = directory / TRIALS
             self._sessions = Sessions(trials, described.parameters, described.objective)
+        self._copying: Copying | None = None
+        if uri is not None:
+            self._copying = Copying(Copier(directory, uri), table=RESULTS_FILE)
         self._thread = threading.Thread(target=self._run, name="run-files", daemon=True)
 
     @classmethod
@@ -83,18 +89,23 @@ class RunFiles:
             settings.program,
             bounds=bounds,
             tensorboard=settings.tensorboard,
+            uri=settings.storage_uri,
         )
 
     def start(self, trials: Callable[[], list[Trial]]) -> None:
         """Begin to write of the trials that there are."""
         self._trials = trials
         self._thread.start()
+        if self._copying is not None:
+            self._copying.start()
 
-    def close(self, *, flush_s: float) -> None:
-        """Write for the last time, for at most that long."""
+    def close(self, *, flush_s: float, copy_s: float) -> None:
+        """Write for the last time, for at most `flush_s`, and copy what is left, for at most `copy_s`."""
         self._news.put(None)
         if self._thread.is_alive():
             self._thread.join(timeout=flush_s)
+        if self._copying is not None:
+            self._copying.close(flush_s=copy_s)
 
     def record(self, changed: Sequence[TrialStatus]) -> None:
         """Take in what became of trials; called before anyone gets to see it."""
@@ -133,6 +144,8 @@ class RunFiles:
             self._changed = True
             if self._sessions is not None:
                 self._sessions.put(news, self._parameters_of(news.number))
+            if self._copying is not None and news.state.is_finished:
+                self._copying.trial_ended(news.number)
         elif self._sessions is not None:
             self._sessions.report(*news)
 
@@ -158,3 +171,6 @@ class RunFiles:
         except OSError as error:
             log.warning("%s is not written: %s", RESULTS_FILE, error)
             self._changed = True
+            return
+        if self._copying is not None:
+            self._copying.table_written()

@@ -53,6 +53,8 @@ class ClusterSettings:
     """Bytes of all files in it."""
     tensorboard: bool = True
     """Whether to write what TensorBoard shows of each trial."""
+    storage_uri: str | None = None
+    """Where the run directory is copied to."""
 
     @property
     def executor_prefix(self) -> str | None:
@@ -89,6 +91,7 @@ def load(environment: Mapping[str, str] = os.environ) -> ClusterSettings:
             run_directory=_path(environment, "SPARKSWEEP_RUN_DIRECTORY"),
             run_bytes=int(driver.get("runBytes", Bounds.run_bytes)),
             tensorboard=bool(driver.get("tensorboard", True)),
+            storage_uri=driver.get("storageUri"),
         )
     except (OSError, ValueError, KeyError, AttributeError, TypeError) as error:
         raise SettingsError(f"{directory}: {type(error).__name__}: {error}") from error
