@@ -62,7 +62,7 @@ class Followed:
         self._thread.join()
         return code
 
-    def stop(self) -> int:
-        """Ctrl-C."""
-        self.process.send_signal(2)
-        return self.end()
+    def stop(self) -> None:
+        """End it where it is."""
+        self.process.terminate()
+        self.end()
