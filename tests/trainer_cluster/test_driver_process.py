@@ -178,6 +178,16 @@ def test_code_that_cant_take_the_parameters_is_refused(api: FakeApiServer, direc
         assert driver.end() == 0
 
 
+def test_a_driver_whose_run_directory_cant_be_written_says_so(
+    api: FakeApiServer, directory: Path
+) -> None:
+    taken = directory / "taken"
+    taken.write_text("a file")
+    with DriverProcess(variables(api), directory, run_directory=taken) as driver:
+        assert driver.process.wait(timeout=30) == 2
+        assert "the run directory can't be used" in driver.log.read_text()
+
+
 def test_a_pod_that_was_told_nothing_says_what_is_missing(tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "sparksweep_trainer.cluster"],

@@ -26,7 +26,12 @@ def main() -> int:
     except SettingsError as error:
         log.error("the driver can't start: %s", error)
         return 2
-    application = Application(settings)
+    try:
+        application = Application(settings)
+    except OSError as error:
+        # A volume that this user may not write to, as a rule: without it everything that trials print would be lost.
+        log.error("the run directory can't be used: %s", error)
+        return 2
     _heed_signals(application)
     log.info("%s of experiment %s starts", settings.driver, settings.experiment)
     return application.run().exit_code
