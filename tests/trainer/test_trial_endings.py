@@ -79,8 +79,8 @@ def test_a_function_that_returns_succeeds_whatever_its_children_do(rig: Rig, how
     assert rig.metrics(how=how) == {"score": 0.5}
 
 
-def test_only_the_objective_and_what_is_asked_for_is_kept(rig: Rig) -> None:
-    assert rig.metrics(how="several") == {"score": 1.0}
+def test_every_number_that_is_returned_is_kept(rig: Rig) -> None:
+    assert rig.metrics(how="several") == {"score": 1.0, "other": 2.0}
 
 
 def test_threads_are_waited_for_as_an_interpreter_does(rig: Rig) -> None:
