@@ -68,7 +68,7 @@ from sparksweep.context import report
 def training(x):
     for epoch in range(3):
         report(epoch, score=x * epoch)
-        time.sleep(0.5)
+        time.sleep(5)
     return 2.0 * x
 """
 
