@@ -1,15 +1,25 @@
-"""The first thing a user does: `kubectl apply` of the example."""
+"""The first thing a user does: `kubectl apply` of the example, here with a volume and a store, and TensorBoard open."""
 
 from __future__ import annotations
 
+import io
 import json
+import re
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
+import pyarrow.parquet as pq
 import pytest
+import yaml
+from browser import page
 from e2e_cluster import Namespace
+from e2e_commands import CommandLine, Followed
+from playwright.sync_api import Page, expect
+
+from object_store import KEYS, ObjectStore, object_store
 
 pytestmark = pytest.mark.nodes
 
@@ -19,10 +29,57 @@ SEEDS_ORDER = [
 ]  # fmt: skip
 
 
+@pytest.fixture
+def store(namespace: Namespace) -> Iterator[ObjectStore]:
+    """An S3 API where the cluster's API server is, which pods reach too, and its keys in a Secret."""
+    layout = namespace.cluster.cluster.layout
+    if layout is None:
+        pytest.skip("the cluster is somebody else's: its pods may not reach this machine")
+    with object_store(layout.api_address) as running:
+        keys = {**KEYS, "AWS_ENDPOINT_URL": f"http://{running.endpoint}", "AWS_REGION": "us-east-1"}
+        secret = {
+            "apiVersion": "v1",
+            "kind": "Secret",
+            "metadata": {"name": "store"},
+            "stringData": keys,
+        }
+        namespace.apply(secret)
+        yield running
+
+
+def example_with(storage: dict[str, Any]) -> dict[str, Any]:
+    document: dict[str, Any] = yaml.safe_load(EXAMPLE.read_text())
+    document["spec"]["storage"] = storage
+    return document
+
+
+def look_at_tensorboard(address: str, here: Page, screenshot: Path) -> None:
+    """What a person sees: the curves of every trial, and a row for each in the table of hyperparameters."""
+    here.goto(f"{address}#timeseries")
+    for number in range(1, 7):
+        expect(here.get_by_text(re.compile(rf"^{number:04d}")).first).to_be_visible(timeout=60_000)
+    expect(here.get_by_text("epoch_accuracy").first).to_be_visible(timeout=60_000)
+    here.screenshot(path=screenshot.with_name("curves.png"))
+    here.goto(f"{address}#hparams")
+    here.reload()
+    for value in ("learning_rate", "dropout", "accuracy"):
+        expect(here.get_by_text(value).first).to_be_visible(timeout=60_000)
+    for number in range(1, 7):
+        expect(here.get_by_text(re.compile(rf"^{number:04d}")).first).to_be_visible(timeout=60_000)
+    here.screenshot(path=screenshot)
+
+
 def test_the_digits_grid_ends_with_the_same_best_as_a_local_run(
-    namespace: Namespace, tmp_path: Path, figure: Callable[[str], None]
+    namespace: Namespace,
+    shared_volume: Path,
+    store: ObjectStore,
+    tmp_path: Path,
+    figure: Callable[[str], None],
 ) -> None:
-    namespace.kubectl("apply", "-f", str(EXAMPLE))
+    claim = {"claimName": "shared"}
+    storage = {"persistentVolumeClaim": claim, "uri": "s3://bucket/runs", "secretName": "store"}
+    namespace.apply(example_with(storage))
+    command = CommandLine(namespace)
     tables: list[str] = []
 
     def finished() -> bool:
@@ -32,6 +89,14 @@ def test_the_digits_grid_ends_with_the_same_best_as_a_local_run(
         return bool(namespace.status("digits-grid").get("completionTime"))
 
     with namespace.watched("digits-grid"):
+        namespace.wait_for(
+            lambda: namespace.status("digits-grid").get("tensorboard"), "TensorBoard is up"
+        )
+        board = Followed(command, "tensorboard", "digits-grid", "--port", "0")
+        address = namespace.wait_for(
+            lambda: re.search(r"http://127[.]0[.]0[.]1:\d+/", "".join(board.lines)),
+            "its port is open",
+        )[0]
         namespace.wait_for(finished, "digits-grid ends", timeout_s=300)
     figure("\n".join(tables))
     status = namespace.status("digits-grid")
@@ -62,3 +127,19 @@ def test_the_digits_grid_ends_with_the_same_best_as_a_local_run(
     local = json.loads(subprocess.check_output([*command, "--output", "json"], text=True))
     assert local["status"]["bestTrial"]["parameters"] == best["parameters"]
     assert local["status"]["bestTrial"]["objective"] == pytest.approx(best["objective"], abs=0.02)
+
+    namespace.wait_for(
+        lambda: not namespace.running("digits-grid", "driver"),
+        "the driver ends, and the viewer stays",
+    )
+    with page() as here:
+        look_at_tensorboard(address, here, tmp_path / "hparams.png")
+    board.stop()
+    where = namespace.status("digits-grid")["results"].removeprefix("s3://")
+    kept = set(store.names())
+    for number in range(1, 7):
+        assert f"{where}/trials/{number:04d}/stdout.log" in kept
+        assert any(name.startswith(f"{where}/trials/{number:04d}/tensorboard/") for name in kept)
+    table = pq.read_table(io.BytesIO(store.read(f"{where}/results.parquet")))
+    assert table.column("metrics.accuracy").to_pylist()[best["number"] - 1] == best["objective"]
+    figure(f"screenshots of TensorBoard: {tmp_path}")

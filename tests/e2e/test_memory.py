@@ -45,7 +45,7 @@ def write(path, text):
 """
 
 
-def test_a_trial_over_the_limit_ends_oom_killed_and_its_neighbours_go_on(
+def test_s03_a_trial_over_the_limit_ends_oom_killed_and_its_neighbours_go_on(
     namespace: Namespace, figure: Callable[[str], None]
 ) -> None:
     namespace.apply(experiment("greedy", trials=10, source=GREEDY))

@@ -40,7 +40,7 @@ def gpu_node(installed: Installed) -> Iterator[str]:
     patch({"op": "remove", "path": path})
 
 
-def test_an_experiment_that_asks_for_a_gpu_lands_where_there_is_one_and_holds_one_each(
+def test_s04_an_experiment_that_asks_for_a_gpu_lands_where_there_is_one_and_holds_one_each(
     namespace: Namespace, gpu_node: str
 ) -> None:
     namespace.apply(

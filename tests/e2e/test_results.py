@@ -83,7 +83,7 @@ def ask(address: str, path: str, body: object = None) -> Any:
         return json.loads(answer.read())
 
 
-def test_tensorboard_shows_every_trial_while_it_runs_and_after(
+def test_s17_tensorboard_shows_every_trial_while_it_runs_and_after(
     namespace: Namespace, command: CommandLine, figure: Callable[[str], None]
 ) -> None:
     namespace.apply(experiment("board", trials=6, source=REPORTS))

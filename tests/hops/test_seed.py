@@ -1,7 +1,7 @@
 """What Hops' documentation promised its users, row by row, on this machine.
 
-The rows are S1 to S20 of the checklist that this project began with. What only a cluster has, nodes and GPUs, is in
-tests/e2e/test_python.py under the same numbers.
+The rows are S1 to S20 of the checklist that this project began with. S17, and what only nodes have of S3 and S4, are in
+tests/e2e, under the same numbers.
 """
 
 from __future__ import annotations
