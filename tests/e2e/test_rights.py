@@ -88,7 +88,13 @@ def use_every_right(namespace: Namespace) -> None:
     namespace.kubectl("patch", "swx", "eventful", "--type=merge", "-p", json.dumps(patch))
     # A driver that has the time removes its executors.
     namespace.wait_until_finished("eventful")
-    namespace.wait_for(lambda: not namespace.items("pods"), "the driver and its executors are gone")
+    namespace.wait_for(
+        lambda: (
+            not namespace.pods("eventful", "executor")
+            and not namespace.running("eventful", "driver")
+        ),
+        "the driver has ended, and its executors are gone",
+    )
     patch = {"spec": {"ttlSecondsAfterFinished": 1}}
     namespace.kubectl("patch", "swx", "eventful", "--type=merge", "-p", json.dumps(patch))
     namespace.wait_for(lambda: not namespace.left(), "it is deleted")
