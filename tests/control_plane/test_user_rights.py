@@ -78,6 +78,9 @@ def test_an_editor_runs_changes_follows_and_deletes_experiments(
     assert "SearchSpaceExhausted" in described
     assert "Suspended" in described
     assert user.may(lab.name, "get", "pods/log")
+    # The viewer of logs and TensorBoard, and a function from Python that is too long for its Experiment.
+    assert user.may(lab.name, "create", "pods/portforward")
+    assert user.may(lab.name, "create", "configmaps")
     assert user.may(lab.name, "watch", "trialbatches.sparksweep.dev")
     user.kubectl(lab.name, "delete", "swx", "digits")
     lab.wait(lambda: not lab.left(), "nothing is left")
@@ -97,7 +100,7 @@ def test_an_editor_may_do_nothing_else_there_and_nothing_at_all_elsewhere(
             assert not user.may("default", verb, resource), (verb, resource)
     for verb, resource in (
         ("create", "pods"), ("delete", "pods"), ("create", "pods/exec"), ("get", "secrets"),
-        ("create", "configmaps"), ("patch", "trialbatches.sparksweep.dev"),
+        ("get", "configmaps"), ("patch", "trialbatches.sparksweep.dev"),
         ("patch", "experiments.sparksweep.dev/status"), ("patch", "trialbatches.sparksweep.dev/status"),
         ("create", "rolebindings"), ("create", "serviceaccounts/token"),
     ):  # fmt: skip
