@@ -73,13 +73,13 @@ def test_the_digits_grid_ends_with_the_same_best_as_a_local_run(
     namespace: Namespace,
     shared_volume: Path,
     store: ObjectStore,
+    request: pytest.FixtureRequest,
     tmp_path: Path,
     figure: Callable[[str], None],
 ) -> None:
     claim = {"claimName": "shared"}
     storage = {"persistentVolumeClaim": claim, "uri": "s3://bucket/runs", "secretName": "store"}
     namespace.apply(example_with(storage))
-    command = CommandLine(namespace)
     tables: list[str] = []
 
     def finished() -> bool:
@@ -92,11 +92,16 @@ def test_the_digits_grid_ends_with_the_same_best_as_a_local_run(
         namespace.wait_for(
             lambda: namespace.status("digits-grid").get("tensorboard"), "TensorBoard is up"
         )
-        board = Followed(command, "tensorboard", "digits-grid", "--port", "0")
+        board = Followed(CommandLine(namespace), "tensorboard", "digits-grid", "--port", "0")
+        request.addfinalizer(board.stop)
         address = namespace.wait_for(
             lambda: re.search(r"http://127[.]0[.]0[.]1:\d+/", "".join(board.lines)),
             "its port is open",
         )[0]
+        namespace.wait_for(lambda: namespace.ended("digits-grid"), "a trial has ended")
+        with page() as here:
+            here.goto(f"{address}#hparams")
+            expect(here.get_by_text("0001").first).to_be_visible(timeout=60_000)
         namespace.wait_for(finished, "digits-grid ends", timeout_s=300)
     figure("\n".join(tables))
     status = namespace.status("digits-grid")
@@ -134,7 +139,6 @@ def test_the_digits_grid_ends_with_the_same_best_as_a_local_run(
     )
     with page() as here:
         look_at_tensorboard(address, here, tmp_path / "hparams.png")
-    board.stop()
     where = namespace.status("digits-grid")["results"].removeprefix("s3://")
     kept = set(store.names())
     for number in range(1, 7):

@@ -111,6 +111,13 @@ def test_s17_tensorboard_shows_every_trial_while_it_runs_and_after(
         return list(groups.get("sessionGroups", []))
 
     namespace.wait_for(lambda: len(rows()) >= 2, "trials that run are shown")
+    reported = namespace.wait_for(
+        lambda: [
+            trial["reported"] for trial in namespace.trials("board").values() if "reported" in trial
+        ],
+        "what a running trial reports is in its status",
+    )
+    assert all(set(item["metrics"]) == {"score"} and item["step"] in (0, 1, 2) for item in reported)
     assert not namespace.status("board").get("completionTime"), "they are shown while it runs"
     namespace.wait_until_finished("board")
     namespace.wait_for(lambda: not namespace.running("board", "driver"), "the driver ends")
@@ -122,6 +129,7 @@ def test_s17_tensorboard_shows_every_trial_while_it_runs_and_after(
             if row.get("metricValues")
         }
 
+    assert not any("reported" in trial for trial in namespace.trials("board").values())
     expected = {x: 2.0 * x for x in range(1, 7)}
     namespace.wait_for(lambda: values() == expected, "every trial has its metric")
     plotted = ask(here, "data/plugin/scalars/scalars?run=0003&tag=score")

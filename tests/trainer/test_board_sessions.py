@@ -12,6 +12,7 @@ from sparksweep.api import Objective, ObjectiveType, Parameter, TrialState, Tria
 from sparksweep.api.search_spec import FeasibleSpace, ParameterType
 from sparksweep_trainer.board import sessions
 from sparksweep_trainer.board.sessions import Sessions
+from sparksweep_trainer.reports import ReportLines
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 PARAMETERS = [
@@ -40,6 +41,7 @@ class Board:
     def __init__(self, root: Path, objective: Objective | None = OBJECTIVE) -> None:
         self.root = root
         self.sessions = Sessions(root, PARAMETERS, objective)
+        self.lines = ReportLines()
 
     def put(self, state: TrialState, *, number: int = 7, attempt: int = 1, **fields: Any) -> None:
         status = TrialStatus.model_validate({
@@ -51,7 +53,10 @@ class Board:
         text = "".join(
             (line if isinstance(line, str) else json.dumps(line)) + "\n" for line in lines
         )
-        self.sessions.report(number, text.encode())
+        self.feed(text.encode(), number=number)
+
+    def feed(self, data: bytes, *, number: int = 7) -> None:
+        self.sessions.report(number, self.lines.feed(number, data))
 
     def events(self, directory: str = "0007") -> list[Any]:
         (file,) = (self.root / directory).glob("events.out.tfevents.*")
@@ -88,8 +93,8 @@ def test_a_trial_that_reports_nothing_shows_its_parameters_and_metrics(board: Bo
 def test_what_a_trial_reports_is_plotted_and_its_last_metrics_come_after(board: Board) -> None:
     board.put(TrialState.RUNNING)
     board.report({"step": 1, "time": 5.5, "metrics": {"accuracy": 0.25}})
-    board.sessions.report(7, b'{"step": 2, "time": 6.5, ')
-    board.sessions.report(7, b'"metrics": {"accuracy": 0.5, "loss": null}}\n')
+    board.feed(b'{"step": 2, "time": 6.5, ')
+    board.feed(b'"metrics": {"accuracy": 0.5, "loss": null}}\n')
     board.put(TrialState.SUCCEEDED, metrics={"accuracy": 0.5})
     assert scalars(board.events()) == [
         ("accuracy", 1, 0.25), ("accuracy", 2, 0.5), ("accuracy", 2, 0.5),

@@ -1,5 +1,6 @@
 """The run directory as the driver keeps it: the table of trials, and what is to be said of their ends."""
 
+import json
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -10,6 +11,7 @@ from sparksweep.api import Parameter, Trial, TrialSpec, TrialState, TrialStatus,
 from sparksweep.api.search_spec import FeasibleSpace, ParameterType
 from sparksweep_trainer.cluster.run_files import RunFiles
 from sparksweep_trainer.protocol import Program
+from sparksweep_trainer.reports import Report
 
 PROGRAM = Program(
     experiment="digits",
@@ -79,3 +81,32 @@ def test_an_end_that_no_slot_could_tell_of_is_in_the_trials_log(
         .read_text()
         .endswith(f" attempt 1: {reason}: Its executor was lost.\n")
     )
+
+
+def report(step: int, **metrics: float) -> bytes:
+    return json.dumps({"step": step, "time": 1.0, "metrics": metrics}).encode() + b"\n"
+
+
+def test_the_newest_report_is_told_with_and_without_tensorboard(tmp_path: Path) -> None:
+    for tensorboard in (True, False):
+        told: list[tuple[int, Report]] = []
+        directory = tmp_path / str(tensorboard)
+        directory.mkdir()
+        run = RunFiles(
+            directory, PROGRAM, tensorboard=tensorboard, tell=lambda *news, to=told: to.append(news)
+        )
+        running = trial(1, TrialState.RUNNING)
+        run.start(lambda running=running: [running])
+        run.record([running.status])
+        run._hear(1, report(1, loss=0.5) + report(2, loss=0.25)[:10])
+        run._hear(1, report(2, loss=0.25)[10:] + b"no report\n")
+        # Another attempt's lines don't begin where the last one's broke off.
+        run._hear(1, b'{"step": 3')
+        run.record([trial(1, TrialState.RUNNING, attempt=2).status])
+        run._hear(1, report(1, loss=0.75))
+        run.close(flush_s=5, copy_s=5)
+        assert [(number, item.step, item.metrics) for number, item in told] == [
+            (1, 1, {"loss": 0.5}),
+            (1, 2, {"loss": 0.25}),
+            (1, 1, {"loss": 0.75}),
+        ]

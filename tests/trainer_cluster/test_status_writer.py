@@ -15,6 +15,7 @@ from sparksweep.api import TrialReason, TrialState, TrialStatus
 from sparksweep_trainer.cluster.fencing import Fence, driver_number
 from sparksweep_trainer.cluster.kube_api import ApiError, Conflict, NotFound, Unavailable
 from sparksweep_trainer.cluster.status_writer import INTERVAL_S, StatusWriter, parse_batch
+from sparksweep_trainer.reports import Report
 
 Json = dict[str, Any]
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -148,6 +149,28 @@ def test_changes_within_a_second_are_written_together_at_its_end(rig: Rig) -> No
     assert rig.writer.turn() is None
     assert len(rig.store.writes) == 2
     assert rig.status()["progress"] == "5/5"
+
+
+def test_the_last_report_of_a_running_trial_is_written_at_most_once_a_second(rig: Rig) -> None:
+    rig.add(batch(0, range(1, 3)))
+    rig.writer.record([trial(1, TrialState.RUNNING, reason=None)])
+    assert rig.writer.turn() is None
+    for step in range(20):
+        rig.clock.now += 0.1
+        rig.writer.report(1, Report(step, 1.0, {"loss": 1 / (step + 1)}))
+        # Of one that does not run nothing is kept.
+        rig.writer.report(2, Report(step, 1.0, {"loss": 0.5}))
+        rig.writer.turn()
+    assert len(rig.store.writes) == 3
+    (seen,) = rig.status()["trials"]
+    assert seen["reported"] == {"step": 19, "metrics": {"loss": 0.05}}
+    rig.clock.now += INTERVAL_S
+    rig.writer.record([trial(1, metrics={"loss": 0.04})])
+    rig.writer.report(1, Report(20, 1.0, {"loss": 0.03}))
+    assert rig.writer.turn() is None
+    (seen,) = rig.status()["trials"]
+    assert "reported" not in seen
+    assert seen["metrics"] == {"loss": 0.04}
 
 
 def test_a_thousand_trials_of_ten_milliseconds_take_a_dozen_rounds_of_writes(rig: Rig) -> None:

@@ -21,6 +21,15 @@ TrialNumber = Annotated[int, Field(ge=1, le=limits.TRIALS)]
 Count = Annotated[int, Field(ge=0)]
 
 
+class ReportedMetrics(Model):
+    """What a trial reports of a step, such as an epoch, while it runs."""
+
+    step: int
+    """The step."""
+    metrics: Metrics
+    """Its finite metrics."""
+
+
 class TrialStatus(Model):
     """One trial as the driver saw it last."""
 
@@ -34,6 +43,8 @@ class TrialStatus(Model):
     """How many of the attempts failed by the trial's own doing; compared with maxRetries."""
     metrics: Metrics = {}
     """Finite metrics of the last attempt."""
+    reported: ReportedMetrics | None = None
+    """What the running attempt has reported last. Absent once it has ended."""
     reason: Reason | None = None
     """Why the last attempt ended as it did."""
     message: Message | None = None

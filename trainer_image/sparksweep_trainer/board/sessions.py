@@ -7,17 +7,14 @@ Belongs to one thread.
 
 from __future__ import annotations
 
-import json
 import logging
-import math
 import os
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from sparksweep.api import limits
 from sparksweep.api.reasons import TrialState
 from sparksweep.api.search_spec import Objective, Parameter, ParameterType
 from sparksweep.api.status import TrialStatus
@@ -25,12 +22,10 @@ from sparksweep_trainer.arguments import decode
 from sparksweep_trainer.board import events
 from sparksweep_trainer.files import below
 from sparksweep_trainer.files.names import EVENTS_SUFFIX, trial_directory_name
+from sparksweep_trainer.reports import Report
 
 log = logging.getLogger(__name__)
 
-MAX_LINE_BYTES = 64 * 1024
-"""Bytes of one report: 32 metrics and their names are below 10 kB."""
-MAX_STEP = 2**53
 MAX_SESSIONS = 5000
 """Trials that TensorBoard is told of: its pages are of no use with more."""
 
@@ -48,8 +43,6 @@ class _Session:
     attempt: int
     file: str
     step: int = 0
-    begun: bytes = b""
-    """A report whose line has not come to its end."""
 
 
 class Sessions:
@@ -99,17 +92,15 @@ class Sessions:
             return any(name.endswith(EVENTS_SUFFIX) for name in os.listdir(parent))
         return False
 
-    def report(self, number: int, data: bytes) -> None:
-        """Take in more of what a running trial reports."""
+    def report(self, number: int, reports: Iterable[Report]) -> None:
+        """Take in what a running trial reports."""
         session = self._running.get(number)
         if session is None:
             return
-        *lines, session.begun = (session.begun + data).split(b"\n")
-        session.begun = session.begun[: MAX_LINE_BYTES + 1]
         written = b""
-        for step, moment, metrics in _reports(lines):
-            session.step = max(session.step, step)
-            written += events.scalars(metrics, step=step, moment=moment)
+        for report in reports:
+            session.step = max(session.step, report.step)
+            written += events.scalars(report.metrics, step=report.step, moment=report.time)
         if written:
             self._append([trial_directory_name(number)], session.file, written)
 
@@ -173,25 +164,3 @@ class Sessions:
 
 def _file_name(moment: float) -> str:
     return f"events.out.tfevents.{int(moment * 1000):014d}{EVENTS_SUFFIX}"
-
-
-def _reports(lines: Iterable[bytes]) -> Iterator[tuple[int, float, dict[str, float]]]:
-    """Step, time and metrics of each line that holds them; a trial may write anything."""
-    for line in lines:
-        if len(line) > MAX_LINE_BYTES:
-            continue
-        try:
-            found = json.loads(line)
-            step, moment, metrics = found["step"], found["time"], found["metrics"]
-            usable = isinstance(step, int) and abs(step) < MAX_STEP and math.isfinite(moment)
-            values = {
-                name: float(value)
-                for name, value in metrics.items()
-                if isinstance(value, int | float)
-                and math.isfinite(value)
-                and len(name) <= limits.VALUE
-            }
-        except (ValueError, KeyError, TypeError, AttributeError, RecursionError, OverflowError):
-            continue
-        if usable and values and len(values) <= limits.METRICS:
-            yield step, float(moment), values

@@ -82,7 +82,7 @@ class Application:
             fence=self._fence,
             on_error=self._failed,
         )
-        self._files = RunFiles.of(settings)
+        self._files = RunFiles.of(settings, self._writer.report)
         self._service = TrialService(
             settings.program, record=self._record, slots=1, linger_s=LINGER_S
         )

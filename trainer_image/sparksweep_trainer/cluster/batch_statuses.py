@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from sparksweep.api.reasons import TrialState
-from sparksweep.api.status import TrialCounts, TrialStatus
+from sparksweep.api.status import ReportedMetrics, TrialCounts, TrialStatus
 from sparksweep.api.trial_batch import TrialBatch, TrialBatchStatus
 
 
@@ -76,6 +76,18 @@ class BatchStatuses:
             if name is not None and batch is not None:
                 batch.trials[trial.number] = trial
                 self._dirty.add(name)
+
+    def report(self, number: int, step: int, metrics: Mapping[str, float]) -> bool:
+        """Take in what a trial reports; False when it does not run, and its metrics are those that count."""
+        name = self._homes.get(number)
+        batch = None if name is None else self._batches.get(name)
+        trial = None if batch is None else batch.trials.get(number)
+        if name is None or batch is None or trial is None or trial.state is not TrialState.RUNNING:
+            return False
+        reported = ReportedMetrics(step=step, metrics=dict(metrics))
+        batch.trials[number] = trial.model_copy(update={"reported": reported})
+        self._dirty.add(name)
+        return True
 
     def refuse(self, message: str) -> None:
         """The trial code can't take the trials: the newest batch says so."""

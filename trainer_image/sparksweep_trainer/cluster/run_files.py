@@ -23,6 +23,7 @@ from sparksweep_trainer.cluster.settings import ClusterSettings
 from sparksweep_trainer.files.names import TRIALS
 from sparksweep_trainer.files.room import Bounds
 from sparksweep_trainer.files.store import FileStore
+from sparksweep_trainer.reports import Report, ReportLines
 from sparksweep_trainer.results import write_results
 
 log = logging.getLogger(__name__)
@@ -51,6 +52,7 @@ class RunFiles:
         tensorboard: bool = True,
         uri: str | None = None,
         results_s: float = RESULTS_S,
+        tell: Callable[[int, Report], None] | None = None,
     ) -> None:
         """
         Args:
@@ -60,6 +62,7 @@ class RunFiles:
             tensorboard: whether to write each trial's session for TensorBoard.
             uri: where the directory is copied to.
             results_s: seconds between two times that the table is written.
+            tell: gets the number and the newest report of a trial that runs.
         """
         self._news: queue.SimpleQueue[_News] = queue.SimpleQueue()
         self.files = FileStore(directory, bounds=bounds, listen=self._hear)
@@ -69,6 +72,9 @@ class RunFiles:
         self._trials: Callable[[], list[Trial]] = list
         self._changed = True
         self._parameters: dict[int, Mapping[str, str]] = {}
+        self._tell = tell
+        self._lines = ReportLines()
+        self._attempts: dict[int, int] = {}
         self._sessions: Sessions | None = None
         if tensorboard:
             trials = directory / TRIALS
@@ -79,7 +85,7 @@ class RunFiles:
         self._thread = threading.Thread(target=self._run, name="run-files", daemon=True)
 
     @classmethod
-    def of(cls, settings: ClusterSettings) -> RunFiles | None:
+    def of(cls, settings: ClusterSettings, tell: Callable[[int, Report], None]) -> RunFiles | None:
         """The run directory that the pod was given; None without one."""
         if settings.run_directory is None:
             return None
@@ -90,6 +96,7 @@ class RunFiles:
             bounds=bounds,
             tensorboard=settings.tensorboard,
             uri=settings.storage_uri,
+            tell=tell,
         )
 
     def start(self, trials: Callable[[], list[Trial]]) -> None:
@@ -119,8 +126,7 @@ class RunFiles:
                 )
 
     def _hear(self, number: int, data: bytes) -> None:
-        if self._sessions is not None:
-            self._news.put((number, data))
+        self._news.put((number, data))
 
     # ------------------------------------------------------------------ in a thread of its own
 
@@ -142,12 +148,20 @@ class RunFiles:
     def _take(self, news: TrialStatus | tuple[int, bytes]) -> None:
         if isinstance(news, TrialStatus):
             self._changed = True
+            if self._attempts.get(news.number) != news.attempt or news.state.is_finished:
+                self._lines.forget(news.number)
+                self._attempts[news.number] = news.attempt
             if self._sessions is not None:
                 self._sessions.put(news, self._parameters_of(news.number))
             if self._copying is not None and news.state.is_finished:
                 self._copying.trial_ended(news.number)
-        elif self._sessions is not None:
-            self._sessions.report(*news)
+            return
+        number, data = news
+        reports = self._lines.feed(number, data)
+        if self._sessions is not None:
+            self._sessions.report(number, reports)
+        if reports and self._tell is not None:
+            self._tell(number, reports[-1])
 
     def _tell_of_earlier_trials(self) -> None:
         """An earlier driver's directory may be gone, and its trials' files with it; their metrics are not."""

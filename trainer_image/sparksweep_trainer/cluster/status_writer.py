@@ -29,6 +29,7 @@ from sparksweep_trainer.cluster.kube_api import (
     batches_path,
 )
 from sparksweep_trainer.cluster.watching import Pause
+from sparksweep_trainer.reports import Report
 
 log = logging.getLogger(__name__)
 
@@ -78,6 +79,12 @@ class StatusWriter:
         with self._lock:
             self._statuses.record(changed)
             self._changed.notify_all()
+
+    def report(self, number: int, report: Report) -> None:
+        """Take in what a trial reports while it runs."""
+        with self._lock:
+            if self._statuses.report(number, report.step, report.metrics):
+                self._changed.notify_all()
 
     def refuse(self, message: str) -> None:
         """The trial code can't take the trials."""
