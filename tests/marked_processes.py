@@ -1,22 +1,24 @@
-"""Finds whatever a test started and did not end: all of it inherits a variable that nothing else on the machine has."""
+"""Finds whatever a test started and did not end: all of it inherits a variable that nothing else on the machine has.
+
+Not even the tests' own cluster, which is their child as well: only what gets `ENVIRONMENT` is marked.
+"""
 
 from __future__ import annotations
 
-import os
 import uuid
 from pathlib import Path
 
-_NAME = "MARK_OF_A_TEST"
 # Not one of ours by its name: those a trial does not inherit.
-os.environ.setdefault(_NAME, uuid.uuid4().hex)
+ENVIRONMENT = {"MARK_OF_A_TEST": uuid.uuid4().hex}
 
 
 def marked_processes() -> list[int]:
-    """Processes that this process started, or that those did, and so on; without itself."""
-    mark = f"{_NAME}={os.environ[_NAME]}".encode()
+    """Processes that were started with the mark, or by those, and so on."""
+    ((name, value),) = ENVIRONMENT.items()
+    mark = f"{name}={value}".encode()
     found = []
     for entry in Path("/proc").iterdir():
-        if entry.name.isdigit() and int(entry.name) != os.getpid():
+        if entry.name.isdigit():
             try:
                 if mark in (entry / "environ").read_bytes():
                     found.append(int(entry.name))

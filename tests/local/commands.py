@@ -1,11 +1,14 @@
 """Runs the command line as a user does: a process of its own, with everything real behind it."""
 
 import json
+import os
 import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from marked_processes import ENVIRONMENT
 
 EXPERIMENTS = Path(__file__).parent.parent / "experiments"
 
@@ -36,6 +39,7 @@ def sparksweep(*arguments: object, cwd: Path | None = None, timeout_s: float = 2
         text=True,
         check=False,
         cwd=cwd,
+        env={**os.environ, **ENVIRONMENT},
         stdin=subprocess.DEVNULL,
         timeout=timeout_s,
     )

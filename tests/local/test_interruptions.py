@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from commands import command, sparksweep, trials_of
 
-from marked_processes import marked_processes
+from marked_processes import ENVIRONMENT, marked_processes
 
 pytestmark = pytest.mark.spark
 
@@ -68,6 +68,7 @@ def start(file: Path, directory: Path) -> subprocess.Popen[str]:
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        env={**os.environ, **ENVIRONMENT},
         start_new_session=True,
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
@@ -10,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from marked_processes import marked_processes
+from marked_processes import ENVIRONMENT, marked_processes
 from sparksweep import Experiment
 from sparksweep.backends.base import choose_backend
 from sparksweep.errors import ExperimentRefused, InvalidExperiment, RunDirectoryError
@@ -25,9 +26,12 @@ def sleeping(x: int) -> int:
 
 @pytest.mark.spark
 def test_a_large_function_runs_a_timeout_passes_and_a_cancelled_run_keeps_what_it_has(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     import random
+
+    for name, value in ENVIRONMENT.items():
+        monkeypatch.setenv(name, value)
 
     data = random.Random(0).randbytes(400_000)
 
@@ -38,6 +42,7 @@ def test_a_large_function_runs_a_timeout_passes_and_a_cancelled_run_keeps_what_i
     # Too long for the Experiment itself, so that a cluster gets a ConfigMap beside it.
     assert "kind: ConfigMap" in experiment.to_yaml()
     experiment.submit(directory=tmp_path / "run")
+    monkeypatch.undo()
     while not (experiment.status and experiment.status.trials.succeeded):
         time.sleep(0.1)
     with pytest.raises(TimeoutError, match="goes on after"):
@@ -76,7 +81,8 @@ def test_a_run_ends_with_the_program_that_started_it(tmp_path: Path) -> None:
         f"Experiment(training, {{'x': [1]}}, name='orphan').submit(directory={str(tmp_path / 'run')!r})\n"
         "time.sleep(100)\n"
     )
-    started = subprocess.Popen([sys.executable, "-c", program], cwd=tmp_path)
+    environment = {**os.environ, **ENVIRONMENT}
+    started = subprocess.Popen([sys.executable, "-c", program], cwd=tmp_path, env=environment)
     deadline = time.monotonic() + 60
     while not (tmp_path / "begun").exists():
         assert time.monotonic() < deadline, "no trial runs"
