@@ -19,6 +19,7 @@ PATHS = {
     "rolebindings": "/apis/rbac.authorization.k8s.io/v1",
 }  # fmt: skip
 MERGE = "application/merge-patch+json"
+GONE = 410
 
 
 class Refused(AssertionError):
@@ -93,6 +94,10 @@ class KubeApi:
                 *lines, rest = (rest + chunk).split(b"\n")
                 for line in lines:
                     event = json.loads(line)
+                    if event["type"] == "ERROR" and event["object"]["code"] == GONE:
+                        # An API server that was away remembers nothing from before: there is what there is.
+                        yield from ({"type": "ADDED", "object": item} for item in listed["items"])
+                        return
                     assert event["type"] != "ERROR", event
                     yield event
                     metadata = event["object"]["metadata"]

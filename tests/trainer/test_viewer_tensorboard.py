@@ -17,6 +17,7 @@ from test_board_sessions import OBJECTIVE, PARAMETERS, VALUES
 
 from sparksweep.api import TrialState, TrialStatus
 from sparksweep_trainer.board.sessions import Sessions
+from sparksweep_trainer.reports import Report
 from sparksweep_trainer.viewer.tensorboard import KeptRunning
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -51,7 +52,7 @@ def test_every_trial_is_a_run_with_its_scalars_and_a_row_of_the_hparams_table(
     for number in (1, 2):
         running = TrialStatus(number=number, state=TrialState.RUNNING, attempt=1, start_time=NOW)
         sessions.put(running, {**VALUES, "lr": f"0.{number}"})
-        sessions.report(number, b'{"step": 1, "time": 5, "metrics": {"accuracy": 0.125}}\n')
+        sessions.report(number, [Report(1, 5.0, {"accuracy": 0.125})])
         done = {"state": TrialState.SUCCEEDED, "metrics": {"accuracy": 0.5, "loss": 1.0}}
         sessions.put(running.model_copy(update=done), VALUES)
     port = free_port()
