@@ -22,10 +22,14 @@ pytestmark = pytest.mark.nodes
 WRITES = ("create", "update", "patch", "delete", "deletecollection")
 
 
-def test_a_thousand_trials_of_10_ms_take_at_most_60_writes(
+def test_the_writes_of_a_thousand_trials_of_10_ms_grow_with_time_alone(
     namespace: Namespace, figure: Callable[[str], None]
 ) -> None:
-    namespace.apply(experiment("thousand", trials=1000, source=pausing(0.01), parallel=4))
+    # TensorBoard would read a thousand runs on the two cores that the trials have.
+    spec = {"tensorboard": {"enabled": False}}
+    namespace.apply(
+        experiment("thousand", trials=1000, source=pausing(0.01), parallel=4, spec=spec)
+    )
     namespace.wait_until_finished("thousand")
     namespace.assert_complete("thousand", trials=1000)
     writes: Counter[tuple[str, str, str]] = Counter()
@@ -43,8 +47,11 @@ def test_a_thousand_trials_of_10_ms_take_at_most_60_writes(
             moments.setdefault(resource, []).append(moment(entry["requestReceivedTimestamp"]))
     for key, count in sorted(writes.items()):
         figure(f"{count:4}  {' '.join(key)}")
-    figure(f"{sum(writes.values()):4}  writes in all")
-    assert sum(writes.values()) <= 60
+    seconds = max(moments["trialbatches/status"]) - min(moments["trialbatches/status"])
+    figure(f"{sum(writes.values()):4}  writes in all, statuses in {seconds:.0f} s")
+    # Statuses: the driver's once a second, and the operator's every two. The rest, whatever happens: ten batches and
+    # the close of the last one, events, pods, ConfigMaps.
+    assert sum(writes.values()) <= 40 + 1.6 * seconds
     rounds = sorted(moments["experiments/status"])
     assert all(after - before > 0.9 for before, after in pairwise(rounds))
     assert len(namespace.get("swx", "thousand")["status"]["recentTrials"]) <= 10
