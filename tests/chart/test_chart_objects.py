@@ -16,6 +16,7 @@ from cluster.helm import CHART, Helm, HelmError, value_flags
 from operator_parts.pod_security import violations
 from sparksweep.api.document import parse_experiment
 from sparksweep_operator.manifests import driver_pod
+from sparksweep_operator.manifests.driver_pod import LOST_AFTER_S
 from sparksweep_operator.settings import PREFIX, Settings
 from sparksweep_trainer.cluster.settings import TRIAL_SERVER_PORT
 
@@ -182,6 +183,27 @@ def test_labels_of_ones_own_do_not_change_what_the_pods_are_found_by(helm: Helm)
     assert labels["team"] == "ml"
     assert deployment["spec"]["selector"]["matchLabels"].items() <= labels.items()
     assert labels["app.kubernetes.io/component"] == "operator"
+
+
+def test_an_operator_whose_node_went_away_is_soon_elsewhere(helm: Helm) -> None:
+    def seconds(values: dict[str, Any]) -> dict[str, int]:
+        spec = only(helm.template(values=values), "Deployment")["spec"]["template"]["spec"]
+        return {item.get("key", ""): item.get("tolerationSeconds") for item in spec["tolerations"]}
+
+    not_ready, unreachable = "node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable"
+    # As long as a driver's: a driver that went with the operator is replaced by the next operator.
+    assert seconds({}) == {not_ready: LOST_AFTER_S, unreachable: LOST_AFTER_S}
+    assert seconds({"nodeLostAfterSeconds": 0}) == {not_ready: 0, unreachable: 0}
+    infra = {"key": "infra", "operator": "Exists"}
+    assert seconds({"tolerations": [infra]}) == {
+        "infra": None, not_ready: LOST_AFTER_S, unreachable: LOST_AFTER_S
+    }  # fmt: skip
+    mine = {"key": unreachable, "operator": "Exists", "tolerationSeconds": 5}
+    assert seconds({"tolerations": [mine]}) == {unreachable: 5, not_ready: LOST_AFTER_S}
+    assert seconds({"tolerations": [{"operator": "Exists"}]}) == {"": None}
+    other = {"key": unreachable, "operator": "Exists", "effect": "NoSchedule"}
+    found = helm.template(values={"tolerations": [other]})
+    assert len(only(found, "Deployment")["spec"]["template"]["spec"]["tolerations"]) == 3
 
 
 @pytest.mark.parametrize("keep", [True, False])

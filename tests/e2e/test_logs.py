@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -160,7 +161,11 @@ def container_states(namespace: Namespace, name: str) -> dict[str, str]:
 def commands_of(namespace: Namespace, name: str) -> list[bytes]:
     """The command lines of the driver pod's processes."""
     (pod,) = namespace.pods(name, "driver")
-    return [Path(f"/proc/{pid}/cmdline").read_bytes() for pid in processes_of(pod)]
+    found = []
+    for pid in processes_of(pod):
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+            found.append(Path(f"/proc/{pid}/cmdline").read_bytes())
+    return found
 
 
 def memory_of(namespace: Namespace, name: str) -> int:
@@ -168,7 +173,10 @@ def memory_of(namespace: Namespace, name: str) -> int:
     (pod,) = namespace.pods(name, "driver")
     held = 0
     for pid in processes_of(pod):
-        for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
-            if line.startswith("Pss:"):
-                held += int(line.split()[1])
+        try:
+            lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+        except (FileNotFoundError, ProcessLookupError):
+            # It has ended since it was listed.
+            continue
+        held += sum(int(line.split()[1]) for line in lines if line.startswith("Pss:"))
     return held // 1024

@@ -27,10 +27,30 @@ def lose_node(installed: Installed) -> Iterator[Callable[[str], None]]:
     installed.wait_for_operator()
 
 
-def test_the_lost_trials_run_again_elsewhere_and_a_lost_driver_is_replaced(
-    namespace: Namespace, lose_node: Callable[[str], None], figure: Callable[[str], None]
+@pytest.fixture
+def uncordon_others(installed: Installed) -> Iterator[Callable[[], None]]:
+    """Pods are put on the operator's node alone until it is called."""
+    (operator,) = installed.operator_pods()
+    others = installed.faults.node_names()
+    others.remove(operator["spec"]["nodeName"])
+    for name in others:
+        installed.kubectl("cordon", name)
+
+    def uncordon() -> None:
+        for name in others:
+            installed.kubectl("uncordon", name)
+
+    yield uncordon
+    uncordon()
+
+
+def test_what_a_lost_node_ran_goes_on_elsewhere_trials_their_driver_and_the_operator(
+    namespace: Namespace,
+    installed: Installed,
+    uncordon_others: Callable[[], None],
+    lose_node: Callable[[str], None],
+    figure: Callable[[str], None],
 ) -> None:
-    # The driver's node goes, and an executor with it.
     namespace.apply(
         experiment(
             "survivor",
@@ -57,9 +77,16 @@ def test_the_lost_trials_run_again_elsewhere_and_a_lost_driver_is_replaced(
         )
     )
     with namespace.watched("survivor"):
+        namespace.wait_for(lambda: namespace.pods("survivor", "driver"), "a driver is there")
+        namespace.wait_for(
+            lambda: namespace.pods("survivor", "driver")[0]["spec"].get("nodeName"),
+            "the driver has a node",
+        )
+        uncordon_others()
         namespace.wait_for(lambda: namespace.ended("survivor") >= 6, "six trials have ended")
         (driver,) = namespace.pods("survivor", "driver")
         node = driver["spec"]["nodeName"]
+        assert [pod["spec"]["nodeName"] for pod in installed.operator_pods()] == [node]
         before = {
             n: t for n, t in namespace.trials("survivor").items() if t["state"] == "Succeeded"
         }

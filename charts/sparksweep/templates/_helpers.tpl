@@ -102,3 +102,24 @@ app.kubernetes.io/component: operator
   resources: [pods]
   verbs: [get, list, watch, create, patch, delete, deletecollection]
 {{- end }}
+
+{{/*
+The tolerations given, and how long to wait for a node that went away, unless they say so themselves. Kubernetes' own
+answer is five minutes, in which nobody would replace the drivers that the node took with it.
+*/}}
+{{- define "sparksweep.operator.tolerations" -}}
+{{- $all := .Values.tolerations -}}
+{{- range $taint := list "node.kubernetes.io/not-ready" "node.kubernetes.io/unreachable" -}}
+{{- $given := false -}}
+{{- range $.Values.tolerations -}}
+{{- if and (has .key (list nil "" $taint)) (has .effect (list nil "" "NoExecute")) -}}
+{{- $given = true -}}
+{{- end -}}
+{{- end -}}
+{{- if not $given -}}
+{{- $ours := dict "key" $taint "operator" "Exists" "effect" "NoExecute" "tolerationSeconds" (int $.Values.nodeLostAfterSeconds) -}}
+{{- $all = append $all $ours -}}
+{{- end -}}
+{{- end -}}
+{{- toYaml $all -}}
+{{- end }}
