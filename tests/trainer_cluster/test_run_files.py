@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from fake_api_server import eventually
@@ -38,7 +39,8 @@ def rows(directory: Path) -> list[tuple[int, str]]:
     file = directory / "results.parquet"
     if not file.exists():
         return []
-    table = pq.read_table(file).to_pylist()
+    # Read at once: given the path, pyarrow opens it twice, and it is replaced in between now and then.
+    table = pq.read_table(pa.BufferReader(file.read_bytes())).to_pylist()
     return [(row["parameters.x"], row["state"]) for row in table]
 
 
