@@ -280,8 +280,9 @@ def test_a_minimum_on_the_bound_is_approached_and_trials_do_not_pile_up_there() 
     spec = spec_of(cube(2), NAME, population="8", generations="25")
     trials = search(spec, lambda point: sum(float(x) for x in point.values()), count=200)
     values = [float(x) for trial in trials for x in trial.spec.parameters.values()]
-    # A step of F = 1 may end there by itself.
-    assert values.count(0.0) <= 1
+    # The minimum is there, so a guess may say so, and its children keep what they are not crossed in.
+    assert values.count(0.0) < 0.05 * len(values)
+    assert max(values) < 1
     assert min(losses(trials)) < 1e-3
 
 

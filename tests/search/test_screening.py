@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from random import Random
 
+import pytest
 from search_spaces import double, ended, integer, listed, spec_of
 
 from sparksweep.api import Parameter, Trial, TrialSpec, TrialState, TrialStatus
@@ -56,7 +57,7 @@ def ranked(
     centre: dict[str, str],
     children: Sequence[dict[str, str]] = CHILDREN,
 ) -> list[int]:
-    return judge.ranking(settled, others, centre=centre, children=children)
+    return judge.ranking(judge.known(settled, others, centre=centre), children)
 
 
 def test_there_are_more_children_the_fewer_trials_are_left() -> None:
@@ -118,6 +119,69 @@ def test_a_trial_that_somebody_else_made_is_passed_over() -> None:
     more = [*trials, ended(foreign, TrialState.SUCCEEDED, -1.0)]
     centre = CHILDREN[1]
     assert ranked(screen(), more, centre=centre) == ranked(screen(), trials, centre=centre)
+
+
+NUMBERS = [double("x", "0", "1"), double("y", "0", "1")]
+
+
+def bowl(count: int) -> list[Trial]:
+    """Trials of a bowl that is lowest at 0.3, 0.6, and ten times as steep in one direction."""
+    draw = Random(5)
+    points = [(draw.random(), draw.random()) for _ in range(count)]
+    return [
+        ended(
+            trial(number, {"x": repr(x), "y": repr(y)}),
+            TrialState.SUCCEEDED,
+            (x - 0.3) ** 2 + 100 * (y - 0.6) ** 2,
+        )
+        for number, (x, y) in enumerate(points, 1)
+    ]
+
+
+def guessed(trials: Sequence[Trial], others: Sequence[dict[str, str]] = ()) -> list[float] | None:
+    judge = screen(NUMBERS)
+    best = min(trials, key=lambda trial: trial.status.metrics.get("loss", 1e9))
+    return judge.guess(judge.known(trials, others, centre=best.spec.parameters))
+
+
+def test_the_guess_is_where_the_parabola_through_the_trials_is_lowest() -> None:
+    found = guessed(bowl(20))
+    assert found is not None
+    assert found == pytest.approx([0.3, 0.6], abs=1e-4)
+
+
+def test_there_is_no_guess_before_there_are_enough_trials_with_results() -> None:
+    assert guessed(bowl(7)) is None
+    assert guessed(bowl(8)) is not None
+    failed = [
+        ended(trial(27 + item.number, dict(item.spec.parameters)), TrialState.FAILED, 0.0)
+        for item in bowl(20)
+    ]
+    assert guessed([*bowl(7), *failed]) is None
+
+
+def test_a_guess_beside_a_trial_that_has_not_ended_waits_for_it() -> None:
+    assert guessed(bowl(20), [{"x": "0.3001", "y": "0.6"}]) is None
+    assert guessed(bowl(20), [{"x": "0.9", "y": "0.1"}]) is not None
+
+
+def test_guesses_are_made_of_few_numbers_early_in_a_search() -> None:
+    assert screen(NUMBERS).guesses(2000)
+    assert not screen(NUMBERS).guesses(2001)
+    assert not screen().guesses(1), "a category has no place between two others"
+    five = [double(f"x{place}", "0", "1") for place in range(5)]
+    assert screen(five).guesses(1)
+    assert not screen([*five, double("y", "0", "1")]).guesses(1)
+
+
+def test_a_smooth_optimum_is_found_to_many_digits_in_few_trials() -> None:
+    algorithm = create(spec_of(NUMBERS, NAME, population="6", seed="3"))
+    trials: list[Trial] = []
+    while len(trials) < 60:
+        (made,) = algorithm.propose(trials, 1)
+        x, y = (float(made.parameters[name]) for name in "xy")
+        trials.append(ended(made, TrialState.SUCCEEDED, (x - 0.3) ** 2 + 100 * (y - x) ** 2))
+    assert min(trial.status.metrics["loss"] for trial in trials) < 1e-6
 
 
 def test_categories_are_equally_far_from_each_other_and_numbers_by_their_buckets() -> None:

@@ -25,6 +25,8 @@ _DRAWS = 100
 """Points that are drawn; then the rest of a finite space follows in a random order."""
 _RECENT = 200
 """Trials that a new one is compared with when it has a continuous parameter's value that no member has."""
+_LEADING = 1 / 3
+"""Share of the members, the best ones, whose places guesses are made for."""
 _BUCKETS, _ORDER, _REST = -1, -2, -3
 """What else is drawn, beside the children of a trial and the points that take their place."""
 
@@ -127,18 +129,28 @@ class Maker:
     def _children(self, number: int, holder: Member) -> Iterator[Candidate]:
         keys = ((self._tools.seed, number, attempt) for attempt in range(_CHILDREN))
         screen = self._tools.screen
-        if screen is not None and (count := screen.children(number)) > 1:
-            screened = [self._child(key, holder) for key in islice(keys, count)]
-            later = [trial.spec.parameters for trial in self._trials[len(self._settled) :]]
-            places = screen.ranking(
-                self._settled,
-                [*later, *self._made],
-                centre=self._ranked[0].point,
-                children=[point for point, _ in screened],
-            )
-            yield from (screened[place] for place in places)
+        if screen is not None:
+            yield from self._screened(screen, number, holder, keys)
         for key in keys:
             yield self._child(key, holder)
+
+    def _screened(
+        self, screen: Screen, number: int, holder: Member, keys: Iterator[tuple[int, ...]]
+    ) -> Iterator[Candidate]:
+        """What the models say, if they are to be asked for this trial."""
+        leaders = self._ranked[: max(1, round(_LEADING * len(self._ranked)))]
+        is_guess = holder in leaders and screen.guesses(number)
+        count = screen.children(number)
+        if not is_guess and count == 1:
+            return
+        later = [trial.spec.parameters for trial in self._trials[len(self._settled) :]]
+        known = screen.known(self._settled, [*later, *self._made], centre=self._ranked[0].point)
+        if is_guess and (guess := screen.guess(known)) is not None:
+            yield self._tools.cube.decode(guess), None
+        if count > 1:
+            screened = [self._child(key, holder) for key in islice(keys, count)]
+            for place in screen.ranking(known, [point for point, _ in screened]):
+                yield screened[place]
 
     def _child(self, key: tuple[int, ...], holder: Member) -> Candidate:
         draw = stream(key)

@@ -1,4 +1,4 @@
-"""Several children for one trial, and a model of the ended trials that says which of them to try.
+"""Models of the ended trials that say what to try: which of several children, or where a parabola is lowest.
 
 X. Lu, K. Tang, "Classification- and Regression-Assisted Differential Evolution for Computationally Expensive Problems",
 Journal of Computer Science and Technology 27(5), 2012: a model chooses among the children of differential evolution.
@@ -6,18 +6,23 @@ B. Liu, Q. Zhang, G. G. E. Gielen, "A Gaussian Process Surrogate Model Assisted 
 Expensive Optimization Problems", IEEE Transactions on Evolutionary Computation 18(2), 2014 (GPEME): the model is local.
 
 The more children, the sooner the search closes in on what it has found. So there are none to choose from while many
-trials are left, and many when they run out. The constants are those that did best in benchmarks/search.py on other
-instances than the ones that are reported.
+trials are left, and many when they run out. The parabola's lowest point takes the place of a child for the leading third
+of the population alone: the others stay where they are, apart, and find what no parabola shows. The constants are those
+that did best in benchmarks/search.py on other instances than the ones that are reported.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
 from sparksweep.api import Trial
-from sparksweep_operator.search.cube import Cube
+from sparksweep_operator.search.cube import Cube, Genotype
 from sparksweep_operator.search.evolution_population import Costs
+from sparksweep_operator.search.metric import Metric, metric_of, usual
+from sparksweep_operator.search.parabola import lowest, terms
+from sparksweep_operator.search.scale import BELOW_ONE
 from sparksweep_operator.search.surrogate import Kriging, Point
 
 Values = Mapping[str, str]
@@ -36,14 +41,29 @@ _LAST_SCREENED = 2000
 stays below a millisecond after any number of trials."""
 _LEAST = 4
 """Ended trials before there is a model."""
+_BEST = 9
+"""The best of them give distances their shape, or three in ten while there are few."""
+_MOST_TERMS = 21
+"""Numbers that a parabola has at most: those of 5 parameters. More take too many trials to know, and too long."""
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What models are made of."""
+
+    ended: Sequence[Point]
+    """Of the latest trials that have ended."""
+    costs: Sequence[float | None]
+    """Of these; None: it failed."""
+    unfinished: Sequence[Point]
+    """Those that have not."""
+    centre: Point
+    """Around what a model is made."""
+    metric: Metric
 
 
 class Screen:
-    """Orders children by what the nearest ended trials let expect.
-
-    With 20 children a proposal takes 2 ms more with 2 parameters, 3 ms with 10 and 4 ms with 20, at most; with few children,
-    half of that.
-    """
+    """Orders children by what the nearest ended trials let expect, and guesses where a better one is."""
 
     def __init__(self, cube: Cube, cost_of: Costs, budget: int) -> None:
         """Make one for a search; what it keeps between two calls only saves time.
@@ -66,41 +86,86 @@ class Screen:
         wanted = round(_CLOSING * len(self._cube) / left)
         return min(max(wanted, 1), MOST_CHILDREN)
 
-    def ranking(
-        self,
-        settled: Sequence[Trial],
-        others: Sequence[Values],
-        *,
-        centre: Values,
-        children: Sequence[Values],
-    ) -> list[int]:
-        """The places of the children, the most promising first.
+    def known(self, settled: Sequence[Trial], others: Sequence[Values], *, centre: Values) -> Known:
+        """What there is to learn from.
 
         Args:
             settled: the trials whose results may be looked at; those without a lineage are passed over.
             others: the points of the trials after these.
-            centre: the point around which the model is made.
-            children: the points.
+            centre: the point around which models are made.
         """
         latest = [trial for trial in settled[-_LATEST:] if trial.spec.lineage]
         ended = [trial for trial in latest if trial.state.is_finished]
-        if len(ended) < _LEAST:
-            return list(range(len(children)))
-        features = self._cube.features
-        middle = features(centre)
         running = [trial.spec.parameters for trial in latest if not trial.state.is_finished]
-        points = self._known(ended)
+        points = self._points(ended)
+        costs = [self._cost_of(trial) for trial in ended]
+        return Known(
+            points,
+            costs,
+            [self._cube.features(point) for point in (*running, *others)],
+            self._cube.features(centre),
+            self._metric(points, costs),
+        )
+
+    def guesses(self, number: int) -> bool:
+        """Whether a trial may be a guess: while there are few parameters, all of them numbers."""
+        is_small = terms(len(self._cube)) <= _MOST_TERMS
+        return is_small and number <= _LAST_SCREENED and not any(self._cube.is_category)
+
+    def guess(self, known: Known) -> Genotype | None:
+        """Where a parabola through the nearest ended trials is lowest; None if they are too few to say, or it is known.
+
+        If the nearest trial to that place has not ended, its result is awaited.
+        """
+        metric = known.metric
+        pairs = zip(known.ended, known.costs, strict=True)
+        useful = [(point, cost) for point, cost in pairs if cost is not None]
+        size = len(self._cube)
+        if len(useful) < terms(size) + size:
+            return None
+        near = _nearest(
+            [metric(point) for point, _ in useful], metric(known.centre), 2 * terms(size)
+        )
+        points, costs = zip(*(useful[place] for place in near), strict=True)
+        found = lowest(points, costs, known.centre)
+        if found is None:
+            return None
+        place = metric(found)
+        ended, unfinished = (
+            min((math.dist(metric(point), place) for point in some), default=math.inf)
+            for some in (points, known.unfinished)
+        )
+        if unfinished < ended:
+            return None
+        return [min(max(position, 0.0), BELOW_ONE) for position in found]
+
+    def ranking(self, known: Known, children: Sequence[Values]) -> list[int]:
+        """The places of the children, the most promising first."""
+        if len(known.ended) < _LEAST:
+            return list(range(len(children)))
+        metric = known.metric
+        middle = metric(known.centre)
+        points, waiting = (
+            [metric(point) for point in some] for some in (known.ended, known.unfinished)
+        )
         near = _nearest(points, middle, _NEAREST)
-        waiting = [features(point) for point in (*running, *others)]
         model = Kriging(
             [points[place] for place in near]
             + [waiting[place] for place in _nearest(waiting, middle, _NEAREST_RUNNING)],
-            [self._cost_of(ended[place]) for place in near],
+            [known.costs[place] for place in near],
         )
-        expected = [model.predicted(features(child)) for child in children]
+        expected = [model.predicted(metric(self._cube.features(child))) for child in children]
         return sorted(range(len(children)), key=expected.__getitem__)
 
-    def _known(self, ended: Iterable[Trial]) -> list[Point]:
+    def _metric(self, points: Sequence[Point], costs: Sequence[float | None]) -> Metric:
+        # In categories there is no direction.
+        if any(self._cube.is_category):
+            return usual
+        order = sorted((cost, -place) for place, cost in enumerate(costs) if cost is not None)
+        share = min(_BEST, 3 * len(order) // 10)
+        return metric_of([points[-place] for _, place in order[: max(share, len(self._cube) + 2)]])
+
+    def _points(self, ended: Iterable[Trial]) -> list[Point]:
         """The trials' features: taken from the last call where the trial is the same."""
         before, self._features = self._features, {}
         for trial in ended:

@@ -15,13 +15,14 @@ from collections.abc import Sequence
 from operator import mul
 from statistics import NormalDist, fmean
 
+from sparksweep_operator.search.linear import factor, forward, solved
+
 _NORMAL = NormalDist()
 _NUGGET = 1e-3
 """Variance of what the process does not explain: it keeps the factorisation from failing where points nearly coincide."""
 _ROOT = math.sqrt(5)
 
 Point = Sequence[float]
-Rows = list[list[float]]
 
 
 class Kriging:
@@ -41,13 +42,19 @@ class Kriging:
         # The mean distance is the scale, so that the model shrinks with the population.
         mean = fmean(distance for row in distances for distance in row)
         self._scale = _ROOT / mean if mean > 0 else 0.0
-        factor = _factor(
-            [[_matern(self._scale * distance) for distance in row] for row in distances]
+        shape = factor(
+            [
+                [*(_matern(self._scale * distance) for distance in row), 1 + _NUGGET]
+                for row in distances
+            ],
+            # Never below the nugget but for rounding.
+            least=_NUGGET / 2,
         )
+        assert shape is not None, "no pivot is below the nugget"
         scores = normal_scores(costs) + [0.0] * (len(points) - len(costs))
-        ones = _forward(factor, [1.0] * len(points))
-        self._mean = sum(map(mul, ones, _forward(factor, scores))) / sum(map(mul, ones, ones))
-        self._weights = _solved(factor, [score - self._mean for score in scores])
+        ones = forward(shape, [1.0] * len(points))
+        self._mean = sum(map(mul, ones, forward(shape, scores))) / sum(map(mul, ones, ones))
+        self._weights = solved(shape, [score - self._mean for score in scores])
 
     def predicted(self, point: Point) -> float:
         """What a point's normal score would be: less is better."""
@@ -79,35 +86,3 @@ def normal_scores(costs: Sequence[float | None]) -> list[float]:
 
 def _matern(distance: float) -> float:
     return (1 + distance + distance * distance / 3) * math.exp(-distance)
-
-
-def _factor(correlations: Rows) -> Rows:
-    """Cholesky's lower triangle of a matrix with ones and the nugget on its diagonal, given by what is below that."""
-    factor: Rows = []
-    for below in correlations:
-        row: list[float] = []
-        for value, other in zip(below, factor, strict=True):
-            row.append((value - sum(map(mul, row, other))) / other[-1])
-        rest = 1 + _NUGGET - sum(map(mul, row, row))
-        # Never below the nugget but for rounding.
-        row.append(math.sqrt(max(rest, _NUGGET / 2)))
-        factor.append(row)
-    return factor
-
-
-def _forward(factor: Rows, right: Sequence[float]) -> list[float]:
-    solution: list[float] = []
-    for row, value in zip(factor, right, strict=True):
-        solution.append((value - sum(map(mul, row, solution))) / row[-1])
-    return solution
-
-
-def _solved(factor: Rows, right: Sequence[float]) -> list[float]:
-    rest = _forward(factor, right)
-    for place in range(len(rest) - 1, -1, -1):
-        row = factor[place]
-        rest[place] /= row[-1]
-        value = rest[place]
-        for other in range(place):
-            rest[other] -= value * row[other]
-    return rest

@@ -1,0 +1,94 @@
+"""The parabola and what it is made with: against NumPy's answers, and where there is none."""
+
+from __future__ import annotations
+
+import math
+from random import Random
+
+import numpy as np
+import pytest
+
+from sparksweep_operator.search.linear import factor, solved
+from sparksweep_operator.search.metric import metric_of, usual
+from sparksweep_operator.search.parabola import lowest, terms
+
+
+def cloud(count: int, dimensions: int, seed: int = 1) -> list[list[float]]:
+    draw = Random(seed)
+    return [[draw.random() for _ in range(dimensions)] for _ in range(count)]
+
+
+@pytest.mark.parametrize("size", [1, 2, 5, 21])
+def test_equations_are_solved_as_numpy_solves_them(size: int) -> None:
+    root = np.random.default_rng(size).normal(size=(size, size))
+    matrix, right = root @ root.T + np.eye(size), list(range(1, size + 1))
+    shape = factor([row[: place + 1] for place, row in enumerate(matrix.tolist())])
+    assert shape is not None
+    assert solved(shape, right) == pytest.approx(np.linalg.solve(matrix, right).tolist())
+
+
+@pytest.mark.parametrize("lower", [[[0.0]], [[1.0], [2.0, 1.0]], [[math.nan]], [[math.inf]]])
+def test_what_is_not_positive_definite_has_no_factor(lower: list[list[float]]) -> None:
+    assert factor(lower) is None
+
+
+@pytest.mark.parametrize("dimensions", [1, 2, 3, 5])
+def test_a_parabolas_own_lowest_point_is_found(dimensions: int) -> None:
+    root = np.random.default_rng(dimensions).normal(size=(dimensions, dimensions))
+    bend = root @ root.T + 0.1 * np.eye(dimensions)
+    goal = np.linspace(0.3, 0.6, dimensions)
+    points = cloud(3 * terms(dimensions), dimensions)
+    costs = [float((p - goal) @ bend @ (p - goal)) for p in map(np.array, points)]
+    found = lowest(points, costs, points[0])
+    assert found == pytest.approx(goal.tolist(), abs=1e-5)
+
+
+def test_it_does_not_leave_the_box_of_its_points() -> None:
+    points = cloud(30, 2)
+    found = lowest(points, [x - 3 * y + (x - 2) ** 2 for x, y in points], points[0])
+    assert found == pytest.approx([max(x for x, _ in points), max(y for _, y in points)])
+
+
+def test_of_a_saddle_it_takes_the_lower_end() -> None:
+    points = [[x / 4, y / 4] for x in range(5) for y in range(5)]
+    found = lowest(points, [(x - 0.5) ** 2 - (y - 0.4) ** 2 for x, y in points], [0.5, 0.5])
+    assert found == pytest.approx([0.5, 1.0])
+
+
+@pytest.mark.parametrize("costs", [[1.0] * 12, [math.inf] * 6 + [0.0] * 6])
+def test_costs_that_say_nothing_lead_nowhere(costs: list[float]) -> None:
+    assert lowest(cloud(12, 2), costs, [0.5, 0.5]) is None
+
+
+@pytest.mark.parametrize("scale", [2.0**-900, 2.0**1023])
+def test_costs_of_any_size_lead_to_the_same_place(scale: float) -> None:
+    points = cloud(12, 2)
+    costs = [(x - 0.3) ** 2 - (y - 0.6) ** 2 for x, y in points]
+    found = lowest(points, [scale * cost for cost in costs], points[0])
+    assert found is not None
+    assert found == lowest(points, costs, points[0])
+
+
+def test_points_on_a_line_and_points_that_coincide_do_no_harm() -> None:
+    line = [[place / 11, place / 11] for place in range(12)]
+    found = lowest(line, [(x - 0.5) ** 2 for x, _ in line], line[0])
+    assert found is None or all(0 <= value <= 1 for value in found)
+    same = lowest([[0.5, 0.5]] * 12, [float(place) for place in range(12)], [0.5, 0.5])
+    assert same is None or same == pytest.approx([0.5, 0.5])
+
+
+def test_distances_follow_the_shape_of_the_best() -> None:
+    valley = [[x / 10, x / 10 + (0.01 if x % 2 else -0.01)] for x in range(10)]
+    metric = metric_of(valley)
+
+    def apart(one: list[float], other: list[float]) -> float:
+        return math.dist(metric(one), metric(other))
+
+    along, across = apart([0.4, 0.4], [0.6, 0.6]), apart([0.4, 0.6], [0.6, 0.4])
+    assert across > 5 * along
+
+
+def test_few_points_or_the_same_ones_have_no_shape() -> None:
+    assert metric_of([]) is usual
+    assert metric_of([[0.1, 0.2], [0.3, 0.1]]) is usual
+    assert metric_of([[0.5, 0.5]] * 9) is usual
