@@ -12,7 +12,7 @@ from stage import processes_with, soon
 
 from sparksweep.api import Objective, ObjectiveType, Parameter, TrialState, TrialTemplate
 from sparksweep.api.search_spec import FeasibleSpace, ParameterType
-from sparksweep.api.template import Resources, Source
+from sparksweep.api.template import Gpu, Resources, Source
 from sparksweep_trainer.protocol import Assignment, Outcome, Program
 from sparksweep_trainer.runner import StopSignal, TrialRunner
 
@@ -36,6 +36,7 @@ def program(
     parameters: Mapping[str, type] | None = None,
     objective: Objective | None = OBJECTIVE,
     memory: str = "2Gi",
+    gpus: int = 0,
     **template: Any,
 ) -> Program:
     """A program; `function` is train:training unless there is a `command`."""
@@ -51,7 +52,9 @@ def program(
             for name, kind in (parameters or {}).items()
         ],
         objective=objective,
-        trial_template=TrialTemplate(resources=Resources(memory=memory), **template),
+        trial_template=TrialTemplate(
+            resources=Resources(memory=memory, gpu=Gpu(count=gpus)), **template
+        ),
         trials_directory=str(directory / "trials"),
         search_path=[str(directory / "home")],
         working_directory=str(directory / "home"),
