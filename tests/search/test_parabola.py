@@ -78,14 +78,16 @@ def test_points_on_a_line_and_points_that_coincide_do_no_harm() -> None:
 
 
 def test_distances_follow_the_shape_of_the_best() -> None:
-    valley = [[x / 10, x / 10 + (0.01 if x % 2 else -0.01)] for x in range(10)]
-    metric = metric_of(valley)
+    valley = [[x / 40, x / 40 + (0.01 if x % 2 else -0.01)] for x in range(40)]
 
-    def apart(one: list[float], other: list[float]) -> float:
-        return math.dist(metric(one), metric(other))
+    def stretch(points: list[list[float]]) -> float:
+        """How many times as far it is across the valley as along it."""
+        metric = metric_of(points)
+        across = math.dist(metric([0.4, 0.6]), metric([0.6, 0.4]))
+        return across / math.dist(metric([0.4, 0.4]), metric([0.6, 0.6]))
 
-    along, across = apart([0.4, 0.4], [0.6, 0.6]), apart([0.4, 0.6], [0.6, 0.4])
-    assert across > 5 * along
+    assert stretch(valley) > 5
+    assert 1 < stretch(valley[::10]) < 3, "four points say less"
 
 
 def test_few_points_or_the_same_ones_have_no_shape() -> None:

@@ -17,8 +17,8 @@ Point = Sequence[float]
 Metric = Callable[[Point], Point]
 """Where a point lies in the space in which distances are the usual ones."""
 
-_ROUND = 0.02
-"""Share of a ball in the shape: what few trials say of it is rough."""
+_ROUND = 0.5
+"""Share of a ball in the shape, for each dimension and divided by the points: what few of them say of it is rough."""
 
 
 def usual(point: Point) -> Point:
@@ -44,9 +44,10 @@ def metric_of(best: Sequence[Point]) -> Metric:
         [fmean(map(mul, columns[row], columns[other])) for other in range(row + 1)]
         for row in range(size)
     ]
-    ball = _ROUND * fmean(covariance[place][place] for place in range(size))
+    share = _ROUND * size / len(best)
+    ball = share * fmean(covariance[place][place] for place in range(size))
     for row in range(size):
-        covariance[row] = [(1 - _ROUND) * value for value in covariance[row]]
+        covariance[row] = [(1 - share) * value for value in covariance[row]]
         covariance[row][row] += ball
     shape = factor(covariance)
     if shape is None:

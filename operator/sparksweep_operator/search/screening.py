@@ -76,6 +76,9 @@ class Screen:
         self._cube = cube
         self._cost_of = cost_of
         self._budget = budget
+        # Between categories there is no direction, and of many dimensions few trials don't say which counts.
+        is_small = terms(len(cube)) <= _MOST_TERMS
+        self._has_shape = is_small and not any(cube.is_category)
         self._features: dict[int, tuple[Values, Point]] = {}
 
     def children(self, number: int) -> int:
@@ -109,8 +112,7 @@ class Screen:
 
     def guesses(self, number: int) -> bool:
         """Whether a trial may be a guess: while there are few parameters, all of them numbers."""
-        is_small = terms(len(self._cube)) <= _MOST_TERMS
-        return is_small and number <= _LAST_SCREENED and not any(self._cube.is_category)
+        return self._has_shape and number <= _LAST_SCREENED
 
     def guess(self, known: Known) -> Genotype | None:
         """Where a parabola through the nearest ended trials is lowest; None if they are too few to say, or it is known.
@@ -158,8 +160,7 @@ class Screen:
         return sorted(range(len(children)), key=expected.__getitem__)
 
     def _metric(self, points: Sequence[Point], costs: Sequence[float | None]) -> Metric:
-        # In categories there is no direction.
-        if any(self._cube.is_category):
+        if not self._has_shape:
             return usual
         order = sorted((cost, -place) for place, cost in enumerate(costs) if cost is not None)
         share = min(_BEST, 3 * len(order) // 10)
