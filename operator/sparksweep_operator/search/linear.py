@@ -1,4 +1,4 @@
-"""Linear algebra of a few dozen unknowns, in plain Python: an operator without NumPy is 60 MB smaller, and as fast here."""
+"""Linear algebra of a few dozen unknowns, in plain Python: the operator has no NumPy."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 from operator import mul
 
+Point = Sequence[float]
 Rows = list[list[float]]
 
 

@@ -11,9 +11,8 @@ from collections.abc import Callable, Sequence
 from operator import mul
 from statistics import fmean
 
-from sparksweep_operator.search.linear import factor, forward
+from sparksweep_operator.search.linear import Point, factor, forward
 
-Point = Sequence[float]
 Metric = Callable[[Point], Point]
 """Where a point lies in the space in which distances are the usual ones."""
 
@@ -35,11 +34,10 @@ def metric_of(best: Sequence[Point]) -> Metric:
     size = len(best[0]) if best else 0
     if len(best) <= size:
         return usual
-    middle = [fmean(column) for column in zip(*best, strict=True)]
-    columns = [
-        [value - mean for value in column]
-        for column, mean in zip(zip(*best, strict=True), middle, strict=True)
-    ]
+    columns = []
+    for column in zip(*best, strict=True):
+        mean = fmean(column)
+        columns.append([value - mean for value in column])
     covariance = [
         [fmean(map(mul, columns[row], columns[other])) for other in range(row + 1)]
         for row in range(size)

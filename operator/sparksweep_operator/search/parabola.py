@@ -11,9 +11,7 @@ import math
 from collections.abc import Sequence
 from operator import mul
 
-from sparksweep_operator.search.linear import Rows, factor, solved
-
-Point = Sequence[float]
+from sparksweep_operator.search.linear import Point, Rows, factor, solved
 
 _RIDGE = 1e-9
 """Of the mean of the normal equations' diagonal: points on one line or plane leave the parabola open."""

@@ -20,10 +20,11 @@ from dataclasses import dataclass
 from sparksweep.api import Trial
 from sparksweep_operator.search.cube import Cube, Genotype
 from sparksweep_operator.search.evolution_population import Costs
+from sparksweep_operator.search.linear import Point
 from sparksweep_operator.search.metric import Metric, metric_of, usual
 from sparksweep_operator.search.parabola import lowest, terms
 from sparksweep_operator.search.scale import BELOW_ONE
-from sparksweep_operator.search.surrogate import Kriging, Point
+from sparksweep_operator.search.surrogate import Kriging
 
 Values = Mapping[str, str]
 
@@ -49,17 +50,21 @@ _MOST_TERMS = 21
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What models are made of."""
+    """What models are made of. Two of its points are as near as their places are."""
 
     ended: Sequence[Point]
     """Of the latest trials that have ended."""
     costs: Sequence[float | None]
     """Of these; None: it failed."""
-    unfinished: Sequence[Point]
-    """Those that have not."""
     centre: Point
     """Around what a model is made."""
     metric: Metric
+    """Gives a point its place."""
+    ended_places: Sequence[Point]
+    unfinished_places: Sequence[Point]
+    """Of the trials that have not ended."""
+    middle: Point
+    """The centre's place."""
 
 
 class Screen:
@@ -100,14 +105,19 @@ class Screen:
         latest = [trial for trial in settled[-_LATEST:] if trial.spec.lineage]
         ended = [trial for trial in latest if trial.state.is_finished]
         running = [trial.spec.parameters for trial in latest if not trial.state.is_finished]
+        features = self._cube.features
         points = self._points(ended)
         costs = [self._cost_of(trial) for trial in ended]
+        middle = features(centre)
+        metric = self._metric(points, costs)
         return Known(
-            points,
-            costs,
-            [self._cube.features(point) for point in (*running, *others)],
-            self._cube.features(centre),
-            self._metric(points, costs),
+            ended=points,
+            costs=costs,
+            centre=middle,
+            metric=metric,
+            ended_places=[metric(point) for point in points],
+            unfinished_places=[metric(features(point)) for point in (*running, *others)],
+            middle=metric(middle),
         )
 
     def guesses(self, number: int) -> bool:
@@ -119,23 +129,20 @@ class Screen:
 
         If the nearest trial to that place has not ended, its result is awaited.
         """
-        metric = known.metric
-        pairs = zip(known.ended, known.costs, strict=True)
-        useful = [(point, cost) for point, cost in pairs if cost is not None]
+        trials = zip(known.ended, known.costs, known.ended_places, strict=True)
+        useful = [(point, cost, place) for point, cost, place in trials if cost is not None]
         size = len(self._cube)
         if len(useful) < terms(size) + size:
             return None
-        near = _nearest(
-            [metric(point) for point, _ in useful], metric(known.centre), 2 * terms(size)
-        )
-        points, costs = zip(*(useful[place] for place in near), strict=True)
+        near = _nearest([place for _, _, place in useful], known.middle, 2 * terms(size))
+        points, costs, places = zip(*(useful[index] for index in near), strict=True)
         found = lowest(points, costs, known.centre)
         if found is None:
             return None
-        place = metric(found)
+        goal = known.metric(found)
         ended, unfinished = (
-            min((math.dist(metric(point), place) for point in some), default=math.inf)
-            for some in (points, known.unfinished)
+            min((math.dist(place, goal) for place in some), default=math.inf)
+            for some in (places, known.unfinished_places)
         )
         if unfinished < ended:
             return None
@@ -145,18 +152,14 @@ class Screen:
         """The places of the children, the most promising first."""
         if len(known.ended) < _LEAST:
             return list(range(len(children)))
-        metric = known.metric
-        middle = metric(known.centre)
-        points, waiting = (
-            [metric(point) for point in some] for some in (known.ended, known.unfinished)
-        )
-        near = _nearest(points, middle, _NEAREST)
+        ended, waiting = known.ended_places, known.unfinished_places
+        near = _nearest(ended, known.middle, _NEAREST)
         model = Kriging(
-            [points[place] for place in near]
-            + [waiting[place] for place in _nearest(waiting, middle, _NEAREST_RUNNING)],
-            [known.costs[place] for place in near],
+            [ended[index] for index in near]
+            + [waiting[index] for index in _nearest(waiting, known.middle, _NEAREST_RUNNING)],
+            [known.costs[index] for index in near],
         )
-        expected = [model.predicted(metric(self._cube.features(child))) for child in children]
+        expected = [model.predicted(known.metric(self._cube.features(child))) for child in children]
         return sorted(range(len(children)), key=expected.__getitem__)
 
     def _metric(self, points: Sequence[Point], costs: Sequence[float | None]) -> Metric:

@@ -15,14 +15,12 @@ from collections.abc import Sequence
 from operator import mul
 from statistics import NormalDist, fmean
 
-from sparksweep_operator.search.linear import factor, forward, solved
+from sparksweep_operator.search.linear import Point, factor, forward, solved
 
 _NORMAL = NormalDist()
 _NUGGET = 1e-3
 """Variance of what the process does not explain: it keeps the factorisation from failing where points nearly coincide."""
 _ROOT = math.sqrt(5)
-
-Point = Sequence[float]
 
 
 class Kriging:
