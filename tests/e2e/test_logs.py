@@ -160,23 +160,27 @@ def container_states(namespace: Namespace, name: str) -> dict[str, str]:
 
 def commands_of(namespace: Namespace, name: str) -> list[bytes]:
     """The command lines of the driver pod's processes."""
-    (pod,) = namespace.pods(name, "driver")
-    found = []
-    for pid in processes_of(pod):
-        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
-            found.append(Path(f"/proc/{pid}/cmdline").read_bytes())
-    return found
+    return facts_of(namespace, name, "cmdline")
 
 
 def memory_of(namespace: Namespace, name: str) -> int:
     """MiB that the processes of the driver's pod hold, by the kernel's own account."""
+    return (
+        sum(
+            int(line.split()[1])
+            for fact in facts_of(namespace, name, "smaps_rollup")
+            for line in fact.splitlines()
+            if line.startswith(b"Pss:")
+        )
+        // 1024
+    )
+
+
+def facts_of(namespace: Namespace, name: str, file: str) -> list[bytes]:
+    """What /proc says in a file of each of the driver pod's processes, but for those that have ended since they were listed."""
     (pod,) = namespace.pods(name, "driver")
-    held = 0
+    found = []
     for pid in processes_of(pod):
-        try:
-            lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
-        except (FileNotFoundError, ProcessLookupError):
-            # It has ended since it was listed.
-            continue
-        held += sum(int(line.split()[1]) for line in lines if line.startswith("Pss:"))
-    return held // 1024
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+            found.append(Path(f"/proc/{pid}/{file}").read_bytes())
+    return found
