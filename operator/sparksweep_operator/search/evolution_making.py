@@ -27,6 +27,8 @@ _RECENT = 200
 """Trials that a new one is compared with when it has a continuous parameter's value that no member has."""
 _LEADING = 1 / 3
 """Share of the members, the best ones, whose places guesses are made for."""
+_KEPT = 1000
+"""Members whose places in the cube are kept."""
 _BUCKETS, _ORDER, _REST = -1, -2, -3
 """What else is drawn, beside the children of a trial and the points that take their place."""
 
@@ -48,6 +50,18 @@ class Laboratory:
         self.seen = Seen(self.cube.names)
         self.screen: Screen | None = None
         """What chooses among children; None: the first one is taken."""
+        self._genotypes: dict[int, tuple[Mapping[str, str], Genotype]] = {}
+
+    def genotype(self, member: Member) -> Genotype:
+        """A member's place in the cube: computed once, while the same trials are members."""
+        known = self._genotypes.get(member.number)
+        if known is not None and known[0] == member.point:
+            return known[1]
+        if len(self._genotypes) >= _KEPT:
+            self._genotypes.clear()
+        found = self.cube.encode(member.point, (self.seed, _BUCKETS, member.number))
+        self._genotypes[member.number] = member.point, found
+        return found
 
 
 class Maker:
@@ -76,7 +90,6 @@ class Maker:
         self._trials = trials
         self._made: list[Mapping[str, str]] = []
         self._continuous = {self._part(member.point) for member in population.members.values()}
-        self._genotypes: dict[int, Genotype] = {}
 
     def trial(self, number: int, place: int) -> TrialSpec:
         """The trial of a number, for a place of the population."""
@@ -160,7 +173,7 @@ class Maker:
         )
         strategy = self._tools.strategy
         rates = strategy.rates(self._population.successes, draw).rounded()
-        material = Material(parent, self._ranked, self._population.successes, self._genotype)
+        material = Material(parent, self._ranked, self._population.successes, self._tools.genotype)
         return self._tools.cube.decode(strategy.child(material, rates, draw)), rates
 
     def _first(self, place: int) -> Genotype:
@@ -178,10 +191,3 @@ class Maker:
             (Permutation(size, seed=mixed(key))[place] + part) / size
             for key, part in zip(keys, within, strict=True)
         ]
-
-    def _genotype(self, member: Member) -> Genotype:
-        known = self._genotypes.get(member.number)
-        if known is None:
-            key = (self._tools.seed, _BUCKETS, member.number)
-            known = self._genotypes[member.number] = self._tools.cube.encode(member.point, key)
-        return known
