@@ -174,6 +174,67 @@ def test_guesses_are_made_of_few_numbers_early_in_a_search() -> None:
     assert not screen([*five, double("y", "0", "1")]).guesses(1)
 
 
+def explored(
+    trials: Sequence[Trial], number: int = 20, parameters: Sequence[Parameter] = NUMBERS
+) -> list[float] | None:
+    judge = screen(parameters)
+    best = min(trials, key=lambda trial: trial.status.metrics["loss"])
+    known = judge.known(trials, [], centre=best.spec.parameters)
+    return judge.exploration(number, known, Random(1).random)
+
+
+def test_of_one_or_two_numbers_trials_are_explorations() -> None:
+    assert screen(NUMBERS).explores(200)
+    assert not screen(NUMBERS).explores(201)
+    assert screen(NUMBERS[:1]).explores(1)
+    assert not screen().explores(2), "a category has no place between two others"
+    assert not screen([*NUMBERS, double("z", "0", "1")]).explores(2)
+
+
+def test_every_second_of_the_first_trials_is_where_the_most_is_to_be_gained() -> None:
+    found = explored(bowl(30))
+    assert found is not None
+    assert found == pytest.approx([0.3, 0.6], abs=0.2)
+    assert [number for number in range(1, 70) if explored(bowl(30), number)] == [*range(2, 51, 2)]
+    assert explored(bowl(3)) is None
+
+
+def at_one_place(count: int, gain: float) -> list[Trial]:
+    """Trials of the bowl, and then some in which each is better by so much than the one before."""
+    begun = bowl(30)
+    best = min(trial.status.metrics["loss"] for trial in begun)
+    return [
+        *begun,
+        *(
+            ended(
+                trial(30 + step, {"x": repr(0.7 + 1e-5 * step), "y": "0.2"}),
+                TrialState.SUCCEEDED,
+                best - 1 - gain * step,
+            )
+            for step in range(1, count + 1)
+        ),
+    ]
+
+
+def test_when_nothing_more_is_gained_at_one_place_the_search_looks_elsewhere() -> None:
+    found = explored(at_one_place(15, gain=0.0), number=101)
+    assert found is not None
+    assert abs(found[0] - 0.7) > 0.01 or abs(found[1] - 0.2) > 0.01
+    assert explored(at_one_place(15, gain=1.0), number=101) is None, "it still gains"
+    assert explored(at_one_place(8, gain=0.0), number=101) is None, "it has just found it"
+    assert explored(bowl(60), number=101) is None, "it has not closed in"
+
+
+def test_ints_are_explored_too_and_no_point_comes_twice() -> None:
+    algorithm = create(spec_of([integer("n", 0, 6), integer("m", 0, 6)], NAME, seed="1"))
+    trials: list[Trial] = []
+    while len(trials) < 49 and (made := algorithm.propose(trials, 1)):
+        loss = (int(made[0].parameters["n"]) - 4) ** 2 + int(made[0].parameters["m"])
+        trials.append(ended(made[0], TrialState.SUCCEEDED, float(loss)))
+    assert len({tuple(trial.spec.parameters.values()) for trial in trials}) == 49
+    assert min(trial.status.metrics["loss"] for trial in trials[:20]) == 0
+
+
 def test_a_smooth_optimum_is_found_to_many_digits_in_few_trials() -> None:
     algorithm = create(spec_of(NUMBERS, NAME, population="6", seed="3"))
     trials: list[Trial] = []

@@ -1,4 +1,4 @@
-"""Models of the ended trials that say what to try: which of several children, or where a parabola is lowest.
+"""Models of the ended trials that say what to try: one of several children, a parabola's lowest point, or somewhere else.
 
 X. Lu, K. Tang, "Classification- and Regression-Assisted Differential Evolution for Computationally Expensive Problems",
 Journal of Computer Science and Technology 27(5), 2012: a model chooses among the children of differential evolution.
@@ -7,8 +7,9 @@ Expensive Optimization Problems", IEEE Transactions on Evolutionary Computation 
 
 The more children, the sooner the search closes in on what it has found. So there are none to choose from while many
 trials are left, and many when they run out. The parabola's lowest point takes the place of a child for the leading third
-of the population alone: the others stay where they are, apart, and find what no parabola shows. The constants are those
-that did best in benchmarks/search.py on other instances than the ones that are reported.
+of the population alone: the others stay where they are, apart, and find what no parabola shows. Of one or two parameters
+the whole space can be modelled: some of the others' trials go where improvement.py says, most of them early. The constants
+are those that did best in benchmarks/search.py on other instances than the ones that are reported.
 """
 
 from __future__ import annotations
@@ -20,11 +21,12 @@ from dataclasses import dataclass
 from sparksweep.api import Trial
 from sparksweep_operator.search.cube import Cube, Genotype
 from sparksweep_operator.search.evolution_population import Costs
+from sparksweep_operator.search.improvement import Draw, candidates, most_promising
 from sparksweep_operator.search.linear import Point
 from sparksweep_operator.search.metric import Metric, metric_of, usual
 from sparksweep_operator.search.parabola import lowest, terms
 from sparksweep_operator.search.scale import BELOW_ONE
-from sparksweep_operator.search.surrogate import Kriging
+from sparksweep_operator.search.surrogate import Kriging, normal_scores
 
 Values = Mapping[str, str]
 
@@ -42,6 +44,18 @@ _LAST_SCREENED = 2000
 stays below a millisecond after any number of trials."""
 _LEAST = 4
 """Ended trials before there is a model."""
+_MOST_EXPLORED = 2
+"""Parameters with which the whole space is modelled."""
+_FIRST = 25
+"""For each of them, trials of which every second one may go anywhere, where the model promises the most."""
+_LAST = 100
+"""For each of them, trials up to which any may when the search has closed in on a place. Then the model takes too long."""
+_STILL = 10
+"""Ended trials that must not have been worth it for that: together they gained less than"""
+_NO_GAIN = 1e-4
+"""of the distance between the best cost and the best quarter's last one."""
+_CLUSTER, _CLOSE = 5, 1e-3
+"""How many of the best trials must be this close to the best one for that, in units of the cube's side."""
 _BEST = 9
 """The best of them give distances their shape, or three in ten while there are few."""
 _MOST_TERMS = 21
@@ -56,13 +70,14 @@ class Known:
     """Of the latest trials that have ended."""
     costs: Sequence[float | None]
     """Of these; None: it failed."""
+    unfinished: Sequence[Point]
+    """Trials that have not ended."""
     centre: Point
     """Around what a model is made."""
     metric: Metric
     """Gives a point its place."""
     ended_places: Sequence[Point]
     unfinished_places: Sequence[Point]
-    """Of the trials that have not ended."""
     middle: Point
     """The centre's place."""
 
@@ -110,13 +125,15 @@ class Screen:
         costs = [self._cost_of(trial) for trial in ended]
         middle = features(centre)
         metric = self._metric(points, costs)
+        unfinished = [features(point) for point in (*running, *others)]
         return Known(
             ended=points,
             costs=costs,
+            unfinished=unfinished,
             centre=middle,
             metric=metric,
             ended_places=[metric(point) for point in points],
-            unfinished_places=[metric(features(point)) for point in (*running, *others)],
+            unfinished_places=[metric(point) for point in unfinished],
             middle=metric(middle),
         )
 
@@ -148,16 +165,41 @@ class Screen:
             return None
         return [min(max(position, 0.0), BELOW_ONE) for position in found]
 
+    def explores(self, number: int) -> bool:
+        """Whether a trial may be tried wherever in the space the most is to be gained."""
+        size = len(self._cube)
+        return self._has_shape and size <= _MOST_EXPLORED and number <= _LAST * size
+
+    def exploration(self, number: int, known: Known, draw: Draw) -> Genotype | None:
+        """Where the most is to be gained on the best trial.
+
+        Args:
+            number: of the trial: it is for every second of the first ones, and for all when the search has closed in.
+            known: what there is to learn from.
+            draw: what candidates are drawn with.
+
+        Returns:
+            The place; None if it is not for this trial, the trials are too few to say, or all the same.
+        """
+        cube = self._cube
+        is_early = number <= _FIRST * len(cube) and number % 2 == 0
+        if len(known.ended) < _LEAST or not (is_early or _has_closed_in(known)):
+            return None
+        genotypes = candidates(known.ended, known.costs, draw)
+        points = [cube.features(cube.decode(genotype)) for genotype in genotypes]
+        place = most_promising(known.ended, known.costs, known.unfinished, points)
+        return None if place is None else [*genotypes[place]]
+
     def ranking(self, known: Known, children: Sequence[Values]) -> list[int]:
         """The places of the children, the most promising first."""
         if len(known.ended) < _LEAST:
             return list(range(len(children)))
         ended, waiting = known.ended_places, known.unfinished_places
         near = _nearest(ended, known.middle, _NEAREST)
+        beside = _nearest(waiting, known.middle, _NEAREST_RUNNING)
         model = Kriging(
-            [ended[index] for index in near]
-            + [waiting[index] for index in _nearest(waiting, known.middle, _NEAREST_RUNNING)],
-            [known.costs[index] for index in near],
+            [ended[index] for index in near] + [waiting[index] for index in beside],
+            normal_scores([known.costs[index] for index in near]) + [0.0] * len(beside),
         )
         expected = [model.predicted(known.metric(self._cube.features(child))) for child in children]
         return sorted(range(len(children)), key=expected.__getitem__)
@@ -179,6 +221,19 @@ class Screen:
                 known = point, self._cube.features(point)
             self._features[trial.number] = known
         return [features for _, features in self._features.values()]
+
+
+def _has_closed_in(known: Known) -> bool:
+    """Whether the search goes on at one place, and gains nothing there that is worth a trial."""
+    costs = [math.inf if cost is None else cost for cost in known.costs]
+    if len(costs) < 2 * _STILL:
+        return False
+    order = sorted(range(len(costs)), key=costs.__getitem__)
+    best, before = costs[order[0]], min(costs[:-_STILL])
+    if before - best > _NO_GAIN * (costs[order[len(order) // 4]] - best):
+        return False
+    centre = known.ended[order[0]]
+    return all(math.dist(known.ended[place], centre) <= _CLOSE for place in order[1:_CLUSTER])
 
 
 def _nearest(points: Sequence[Point], middle: Point, count: int) -> list[int]:

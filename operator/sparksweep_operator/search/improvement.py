@@ -1,0 +1,98 @@
+"""Where in the whole space a trial promises the most: expected improvement, by a model of all trials that have ended.
+
+D. R. Jones, M. Schonlau, W. J. Welch, "Efficient Global Optimization of Expensive Black-Box Functions", Journal of Global
+Optimization 13, 1998. A point promises much where a low cost is expected, and where little is known.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from statistics import NormalDist, median
+
+from sparksweep_operator.search.linear import Point
+from sparksweep_operator.search.scale import BELOW_ONE
+from sparksweep_operator.search.surrogate import Kriging, log_scores
+
+Draw = Callable[[], float]
+"""The next uniform number in [0, 1)."""
+
+_NORMAL = NormalDist()
+_REACHES = (0.05, 0.1, 0.2, 0.4, 0.8)
+"""How far points may be alike, in units of the cube's side; the likeliest is taken."""
+_ANYWHERE = 200
+"""Candidates that are drawn from the whole cube."""
+_BESIDE, _OF_BEST = 20, 5
+"""Candidates that are drawn around each of so many of the best trials."""
+_NEAR, _FAR = 1e-3, 0.3
+"""Bounds of the standard deviation of these, which is drawn for each of them, its logarithm uniformly."""
+_APART = 0.01
+"""A trial that is nearer to a better one is not in the model: it says little more, and the model takes n^3 steps."""
+
+
+def candidates(ended: Sequence[Point], costs: Sequence[float | None], draw: Draw) -> list[Point]:
+    """Points among which the most promising one is looked for.
+
+    Args:
+        ended: the trials that have ended, in the unit cube; at least one.
+        costs: what each of them cost; None: it failed.
+        draw: what they are drawn with.
+    """
+    size = len(ended[0])
+    found: list[Point] = [[draw() for _ in range(size)] for _ in range(_ANYWHERE)]
+    known = sorted((cost, -place) for place, cost in enumerate(costs) if cost is not None)
+    for _, place in known[:_OF_BEST]:
+        for _ in range(_BESIDE):
+            spread = _NEAR * (_FAR / _NEAR) ** draw()
+            found.append([_beside(position, spread, draw) for position in ended[-place]])
+    return found
+
+
+def most_promising(
+    ended: Sequence[Point],
+    costs: Sequence[float | None],
+    unfinished: Sequence[Point],
+    points: Sequence[Point],
+) -> int | None:
+    """The place of the point that is expected to improve the most on the best trial; None: the costs say nothing.
+
+    Args:
+        ended: the trials that have ended, in the unit cube; two at least.
+        costs: what each of them cost; None: it failed.
+        unfinished: the trials that have not; each is taken for one that costs what half of the others do.
+        points: to choose from.
+    """
+    all_scores = log_scores(costs)
+    best, middle = min(all_scores), median(all_scores)
+    if best == max(all_scores):
+        return None
+    known: list[Point] = []
+    scores: list[float] = []
+    for place in sorted(range(len(ended)), key=all_scores.__getitem__):
+        if all(math.dist(ended[place], other) >= _APART for other in known):
+            known.append(ended[place])
+            scores.append(all_scores[place])
+    known += unfinished
+    scores += [middle] * len(unfinished)
+    if len(known) < 2:
+        return None
+    model = max(
+        (Kriging(known, scores, reach=reach) for reach in _REACHES), key=lambda one: one.likelihood
+    )
+    return max(
+        range(len(points)), key=lambda place: _improvement(best, *model.belief(points[place]))
+    )
+
+
+def _improvement(best: float, mean: float, deviation: float) -> float:
+    if not deviation > 0:
+        return max(best - mean, 0.0)
+    gain = (best - mean) / deviation
+    return deviation * (gain * _NORMAL.cdf(gain) + _NORMAL.pdf(gain))
+
+
+def _beside(position: float, spread: float, draw: Draw) -> float:
+    moved = position + spread * _NORMAL.inv_cdf(min(max(draw(), 1e-9), BELOW_ONE))
+    # Outside it is mirrored at the bound; moved to the bound itself, candidates would pile up there.
+    inside = abs(moved) if moved < 1 else 2 - moved
+    return min(max(inside, 0.0), BELOW_ONE)
