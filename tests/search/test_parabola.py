@@ -11,6 +11,7 @@ import pytest
 from sparksweep_operator.search.linear import factor, solved
 from sparksweep_operator.search.metric import metric_of, usual
 from sparksweep_operator.search.parabola import lowest, terms
+from sparksweep_operator.search.scale import BELOW_ONE
 
 
 def cloud(count: int, dimensions: int, seed: int = 1) -> list[list[float]]:
@@ -43,10 +44,16 @@ def test_a_parabolas_own_lowest_point_is_found(dimensions: int) -> None:
     assert found == pytest.approx(goal.tolist(), abs=1e-5)
 
 
-def test_it_does_not_leave_the_box_of_its_points() -> None:
+def test_it_leaves_the_box_of_its_points_by_half_of_it() -> None:
+    points = [[0.4 + x / 20, 0.4 + y / 20] for x in range(5) for y in range(5)]
+    found = lowest(points, [x - 3 * y for x, y in points], [0.5, 0.5])
+    assert found == pytest.approx([0.3, 0.7])
+
+
+def test_it_reaches_the_bounds_of_the_cube_and_does_not_pass_them() -> None:
     points = cloud(30, 2)
-    found = lowest(points, [x - 3 * y + (x - 2) ** 2 for x, y in points], points[0])
-    assert found == pytest.approx([max(x for x, _ in points), max(y for _, y in points)])
+    found = lowest(points, [x - 3 * y for x, y in points], points[0])
+    assert found == [0.0, BELOW_ONE]
 
 
 def test_of_a_saddle_it_takes_the_lower_end() -> None:

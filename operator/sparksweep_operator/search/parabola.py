@@ -12,9 +12,13 @@ from collections.abc import Sequence
 from operator import mul
 
 from sparksweep_operator.search.linear import Point, Rows, factor, solved
+from sparksweep_operator.search.scale import BELOW_ONE
 
 _RIDGE = 1e-9
 """Of the mean of the normal equations' diagonal: points on one line or plane leave the parabola open."""
+_BEYOND = 0.5
+"""How much larger the box is on each side than the one that the points span: the lowest point may be on a bound of the
+cube, which points that are drawn come near to and never reach."""
 _SWEEPS = 20
 """How often each coordinate is improved where the lowest point is not inside."""
 _FLAT = 1e-9
@@ -27,18 +31,17 @@ def terms(dimensions: int) -> int:
 
 
 def lowest(points: Sequence[Point], costs: Sequence[float], centre: Point) -> list[float] | None:
-    """Where the parabola is lowest in the box that the points span.
+    """Where the parabola is lowest, in the box that the points span or a little outside of it.
 
     Args:
-        points: at least `terms` of them, for each a cost.
+        points: at least `terms` of them in the unit cube, for each a cost.
         costs: less is better.
         centre: the point that the parabola is written around; in the box.
 
     Returns:
         The place; None where the costs say nothing of it, or it is the centre.
     """
-    low = [min(column) for column in zip(*points, strict=True)]
-    high = [max(column) for column in zip(*points, strict=True)]
+    low, high = _box(points)
     # The range of two floats may be too large for one; half of a tiny one is nothing.
     share = 1.0 if math.isfinite(max(costs) - min(costs)) else 0.5
     best, spread = share * min(costs), share * max(costs) - share * min(costs)
@@ -58,6 +61,17 @@ def lowest(points: Sequence[Point], costs: Sequence[float], centre: Point) -> li
     if place is None:
         return None
     return [c + s * z for c, s, z in zip(centre, scale, place, strict=True)]
+
+
+def _box(points: Sequence[Point]) -> tuple[Point, Point]:
+    """The corners of the box that the points span, and some more of the cube on each side."""
+    low, high = [], []
+    for column in zip(*points, strict=True):
+        least, most = min(column), max(column)
+        more = _BEYOND * (most - least)
+        low.append(max(least - more, 0.0))
+        high.append(min(most + more, BELOW_ONE))
+    return low, high
 
 
 def _fitted(points: Rows, costs: Sequence[float]) -> tuple[list[float], Rows] | None:
