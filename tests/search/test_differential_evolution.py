@@ -268,6 +268,15 @@ def test_costs_of_any_size_are_compared_and_never_computed_with(
     assert [trial.spec for trial in plain] == [trial.spec for trial in huge]
 
 
+def test_what_an_algorithm_keeps_of_other_trials_changes_nothing() -> None:
+    space = [*cube(2), integer("n", 0, 99)]
+    one, other = (search(spec_of(space, NAME, seed=seed), sphere, count=60) for seed in ("1", "2"))
+    used = create(spec_of(space, NAME, seed="1"))
+    for trials in (other, one, other):
+        found = used.propose(trials, 3)
+        assert found == create(spec_of(space, NAME, seed="1")).propose(trials, 3)
+
+
 @pytest.mark.parametrize("settings", [{}, {"mode": "generational"}])
 def test_when_every_trial_fails_it_goes_on_with_random_points(settings: dict[str, str]) -> None:
     trials = search(spec_of(cube(2), NAME, **settings), lambda point: None, count=100)

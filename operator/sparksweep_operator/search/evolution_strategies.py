@@ -18,10 +18,8 @@ from statistics import NormalDist
 from sparksweep_operator.search.cube import Cube, Genotype
 from sparksweep_operator.search.evolution_population import Member, Success
 from sparksweep_operator.search.lineage import Rates
+from sparksweep_operator.search.permutation import Draw
 from sparksweep_operator.search.scale import BELOW_ONE
-
-Draw = Callable[[], float]
-"""The next uniform number in [0, 1)."""
 
 _NORMAL = NormalDist()
 _BEST_SHARE = 0.2

@@ -7,15 +7,13 @@ Optimization 13, 1998. A point promises much where a low cost is expected, and w
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from statistics import NormalDist, median
 
 from sparksweep_operator.search.linear import Point
+from sparksweep_operator.search.permutation import Draw
 from sparksweep_operator.search.scale import BELOW_ONE
 from sparksweep_operator.search.surrogate import Kriging, log_scores
-
-Draw = Callable[[], float]
-"""The next uniform number in [0, 1)."""
 
 _NORMAL = NormalDist()
 _REACHES = (0.05, 0.1, 0.2, 0.4, 0.8)

@@ -12,6 +12,10 @@ _ROUNDS = 24
 the domains of a few points that are common here, the first two places are measurably uneven after 8 and not after 16."""
 
 
+Draw = Callable[[], float]
+"""The next uniform number in [0, 1)."""
+
+
 def uniforms(key: Sequence[int], count: int) -> list[float]:
     """Independent uniform numbers in [0, 1), the same ones for the same key on every machine.
 
@@ -21,7 +25,7 @@ def uniforms(key: Sequence[int], count: int) -> list[float]:
     return [draw() for _ in range(count)]
 
 
-def stream(key: Sequence[int]) -> Callable[[], float]:
+def stream(key: Sequence[int]) -> Draw:
     """The same numbers, one at a call, without an end."""
     return Random(_hash(key)).random
 

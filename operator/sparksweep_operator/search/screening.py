@@ -21,10 +21,11 @@ from dataclasses import dataclass
 from sparksweep.api import Trial
 from sparksweep_operator.search.cube import Cube, Genotype
 from sparksweep_operator.search.evolution_population import Costs
-from sparksweep_operator.search.improvement import Draw, candidates, most_promising
+from sparksweep_operator.search.improvement import candidates, most_promising
 from sparksweep_operator.search.linear import Point
 from sparksweep_operator.search.metric import Metric, metric_of, usual
 from sparksweep_operator.search.parabola import lowest, terms
+from sparksweep_operator.search.permutation import Draw
 from sparksweep_operator.search.scale import BELOW_ONE
 from sparksweep_operator.search.surrogate import Kriging, normal_scores
 
