@@ -13,15 +13,13 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from statistics import NormalDist
 
 from sparksweep_operator.search.cube import Cube, Genotype
 from sparksweep_operator.search.evolution_population import Member, Success
 from sparksweep_operator.search.lineage import Rates
-from sparksweep_operator.search.permutation import Draw
+from sparksweep_operator.search.permutation import Draw, normal
 from sparksweep_operator.search.scale import BELOW_ONE
 
-_NORMAL = NormalDist()
 _BEST_SHARE = 0.2
 """Share of the members that count as the best; two at least."""
 _FROM_BEST = 0.25
@@ -166,7 +164,7 @@ def _cauchy(middle: float, draw: Draw) -> float:
 
 
 def _normal(middle: float, draw: Draw) -> float:
-    value = middle + _SPREAD * _NORMAL.inv_cdf(min(max(draw(), 1e-9), BELOW_ONE))
+    value = middle + _SPREAD * normal(draw)
     return min(max(value, 0.0), 1.0)
 
 

@@ -10,10 +10,11 @@ import math
 from collections.abc import Sequence
 from statistics import NormalDist, median
 
+from sparksweep_operator.search.cube import Genotype
 from sparksweep_operator.search.linear import Point
-from sparksweep_operator.search.permutation import Draw
+from sparksweep_operator.search.permutation import Draw, normal
 from sparksweep_operator.search.scale import BELOW_ONE
-from sparksweep_operator.search.surrogate import Kriging, log_scores
+from sparksweep_operator.search.surrogate import Kriging, best_first, log_scores
 
 _NORMAL = NormalDist()
 _REACHES = (0.05, 0.1, 0.2, 0.4, 0.8)
@@ -28,7 +29,7 @@ _APART = 0.01
 """A trial that is nearer to a better one is not in the model: it says little more, and the model takes n^3 steps."""
 
 
-def candidates(ended: Sequence[Point], costs: Sequence[float | None], draw: Draw) -> list[Point]:
+def candidates(ended: Sequence[Point], costs: Sequence[float | None], draw: Draw) -> list[Genotype]:
     """Points among which the most promising one is looked for.
 
     Args:
@@ -37,12 +38,11 @@ def candidates(ended: Sequence[Point], costs: Sequence[float | None], draw: Draw
         draw: what they are drawn with.
     """
     size = len(ended[0])
-    found: list[Point] = [[draw() for _ in range(size)] for _ in range(_ANYWHERE)]
-    known = sorted((cost, -place) for place, cost in enumerate(costs) if cost is not None)
-    for _, place in known[:_OF_BEST]:
+    found = [[draw() for _ in range(size)] for _ in range(_ANYWHERE)]
+    for best in best_first(costs)[:_OF_BEST]:
         for _ in range(_BESIDE):
             spread = _NEAR * (_FAR / _NEAR) ** draw()
-            found.append([_beside(position, spread, draw) for position in ended[-place]])
+            found.append([_beside(position, spread, draw) for position in ended[best]])
     return found
 
 
@@ -90,7 +90,7 @@ def _improvement(best: float, mean: float, deviation: float) -> float:
 
 
 def _beside(position: float, spread: float, draw: Draw) -> float:
-    moved = position + spread * _NORMAL.inv_cdf(min(max(draw(), 1e-9), BELOW_ONE))
+    moved = position + spread * normal(draw)
     # Outside it is mirrored at the bound; moved to the bound itself, candidates would pile up there.
     inside = abs(moved) if moved < 1 else 2 - moved
     return min(max(inside, 0.0), BELOW_ONE)

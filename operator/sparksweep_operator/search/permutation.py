@@ -6,7 +6,11 @@ import math
 from collections.abc import Callable, Sequence
 from hashlib import blake2b
 from random import Random
+from statistics import NormalDist
 
+from sparksweep_operator.search.scale import BELOW_ONE
+
+_NORMAL = NormalDist()
 _ROUNDS = 24
 """Rounds of the Feistel network. Four make a pseudorandom permutation of a large domain (Luby and Rackoff, 1988); with
 the domains of a few points that are common here, the first two places are measurably uneven after 8 and not after 16."""
@@ -28,6 +32,11 @@ def uniforms(key: Sequence[int], count: int) -> list[float]:
 def stream(key: Sequence[int]) -> Draw:
     """The same numbers, one at a call, without an end."""
     return Random(_hash(key)).random
+
+
+def normal(draw: Draw) -> float:
+    """The next number of a standard normal distribution."""
+    return _NORMAL.inv_cdf(min(max(draw(), 1e-9), BELOW_ONE))
 
 
 def mixed(key: Sequence[int]) -> int:

@@ -27,7 +27,7 @@ from sparksweep_operator.search.metric import Metric, metric_of, usual
 from sparksweep_operator.search.parabola import lowest, terms
 from sparksweep_operator.search.permutation import Draw
 from sparksweep_operator.search.scale import BELOW_ONE
-from sparksweep_operator.search.surrogate import Kriging, normal_scores
+from sparksweep_operator.search.surrogate import Kriging, best_first, normal_scores
 
 Values = Mapping[str, str]
 
@@ -189,7 +189,7 @@ class Screen:
         genotypes = candidates(known.ended, known.costs, draw)
         points = [cube.features(cube.decode(genotype)) for genotype in genotypes]
         place = most_promising(known.ended, known.costs, known.unfinished, points)
-        return None if place is None else [*genotypes[place]]
+        return None if place is None else genotypes[place]
 
     def ranking(self, known: Known, children: Sequence[Values]) -> list[int]:
         """The places of the children, the most promising first."""
@@ -208,9 +208,9 @@ class Screen:
     def _metric(self, points: Sequence[Point], costs: Sequence[float | None]) -> Metric:
         if not self._has_shape:
             return usual
-        order = sorted((cost, -place) for place, cost in enumerate(costs) if cost is not None)
+        order = best_first(costs)
         share = min(_BEST, 3 * len(order) // 10)
-        return metric_of([points[-place] for _, place in order[: max(share, len(self._cube) + 2)]])
+        return metric_of([points[place] for place in order[: max(share, len(self._cube) + 2)]])
 
     def _points(self, ended: Iterable[Trial]) -> list[Point]:
         """The trials' features: taken from the last call where the trial is the same."""

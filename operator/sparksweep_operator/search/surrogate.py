@@ -113,6 +113,12 @@ def normal_scores(costs: Sequence[float | None]) -> list[float]:
     return scores
 
 
+def best_first(costs: Sequence[float | None]) -> list[int]:
+    """The places of those that have a cost, the lowest first; of equal ones the later."""
+    order = sorted((cost, -place) for place, cost in enumerate(costs) if cost is not None)
+    return [-place for _, place in order]
+
+
 def log_scores(costs: Sequence[float | None]) -> list[float]:
     """The logarithm of how far each cost is from the lowest one, in units of how far the median is; None is the highest.
 
