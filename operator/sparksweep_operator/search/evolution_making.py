@@ -13,6 +13,7 @@ from sparksweep.api.checks_search import in_order
 from sparksweep_operator.search.cube import Cube, Genotype
 from sparksweep_operator.search.evolution_population import Member, Population
 from sparksweep_operator.search.evolution_strategies import Material, Strategy
+from sparksweep_operator.search.kept import Kept
 from sparksweep_operator.search.lineage import Lineage, Rates
 from sparksweep_operator.search.permutation import Permutation, mixed, stream, uniforms
 from sparksweep_operator.search.screening import MOST_CHILDREN, Screen
@@ -27,8 +28,6 @@ _RECENT = 200
 """Trials that a new one is compared with when it has a continuous parameter's value that no member has."""
 _LEADING = 1 / 3
 """Share of the members, the best ones, whose places guesses are made for."""
-_KEPT = 1000
-"""Members whose places in the cube are kept."""
 _BUCKETS, _ORDER, _REST, _EXPLORING = -1, -2, -3, -4
 """What else is drawn, beside the children of a trial and the points that take their place."""
 
@@ -50,18 +49,13 @@ class Laboratory:
         self.seen = Seen(self.cube.names)
         self.screen: Screen | None = None
         """What chooses among children; None: the first one is taken."""
-        self._genotypes: dict[int, tuple[Mapping[str, str], Genotype]] = {}
+        self._genotypes = Kept(
+            lambda number, point: self.cube.encode(point, (seed, _BUCKETS, number))
+        )
 
     def genotype(self, member: Member) -> Genotype:
-        """A member's place in the cube: computed once, while the same trials are members."""
-        known = self._genotypes.get(member.number)
-        if known is not None and known[0] == member.point:
-            return known[1]
-        if len(self._genotypes) >= _KEPT:
-            self._genotypes.clear()
-        found = self.cube.encode(member.point, (self.seed, _BUCKETS, member.number))
-        self._genotypes[member.number] = member.point, found
-        return found
+        """A member's place in the cube."""
+        return self._genotypes.of(member.number, member.point)
 
 
 class Maker:

@@ -15,21 +15,20 @@ are those that did best in benchmarks/search.py on other instances than the ones
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sparksweep.api import Trial
 from sparksweep_operator.search.cube import Cube, Genotype
 from sparksweep_operator.search.evolution_population import Costs
 from sparksweep_operator.search.improvement import candidates, most_promising
+from sparksweep_operator.search.kept import Kept, Values
 from sparksweep_operator.search.linear import Point
 from sparksweep_operator.search.metric import Metric, metric_of, usual
 from sparksweep_operator.search.parabola import lowest, terms
 from sparksweep_operator.search.permutation import Draw
 from sparksweep_operator.search.scale import BELOW_ONE
 from sparksweep_operator.search.surrogate import Kriging, best_first, normal_scores
-
-Values = Mapping[str, str]
 
 MOST_CHILDREN = 20
 _CLOSING = 50
@@ -100,7 +99,7 @@ class Screen:
         # Between categories there is no direction, and of many dimensions few trials don't say which counts.
         is_small = terms(len(cube)) <= _MOST_TERMS
         self._has_shape = is_small and not any(cube.is_category)
-        self._features: dict[int, tuple[Values, Point]] = {}
+        self._features = Kept[Point](lambda _, point: cube.features(point))
 
     def children(self, number: int) -> int:
         """How many children to make for a trial; 1: it is not screened."""
@@ -122,7 +121,7 @@ class Screen:
         ended = [trial for trial in latest if trial.state.is_finished]
         running = [trial.spec.parameters for trial in latest if not trial.state.is_finished]
         features = self._cube.features
-        points = self._points(ended)
+        points = [self._features.of(trial.number, trial.spec.parameters) for trial in ended]
         costs = [self._cost_of(trial) for trial in ended]
         middle = features(centre)
         metric = self._metric(points, costs)
@@ -211,17 +210,6 @@ class Screen:
         order = best_first(costs)
         share = min(_BEST, 3 * len(order) // 10)
         return metric_of([points[place] for place in order[: max(share, len(self._cube) + 2)]])
-
-    def _points(self, ended: Iterable[Trial]) -> list[Point]:
-        """The trials' features: taken from the last call where the trial is the same."""
-        before, self._features = self._features, {}
-        for trial in ended:
-            point = trial.spec.parameters
-            known = before.get(trial.number)
-            if known is None or (known[0] is not point and known[0] != point):
-                known = point, self._cube.features(point)
-            self._features[trial.number] = known
-        return [features for _, features in self._features.values()]
 
 
 def _has_closed_in(known: Known) -> bool:
