@@ -51,11 +51,11 @@ _FIRST = 25
 _LAST = 100
 """For each of them, trials up to which any may when the search has closed in on a place. Then the model takes too long."""
 _STILL = 10
-"""Ended trials that must not have been worth it for that: together they gained less than"""
+"""The search has closed in when so many ended trials gained nothing that is worth it, and the best ones are close."""
 _NO_GAIN = 1e-4
-"""of the distance between the best cost and the best quarter's last one."""
+"""What these may gain together for that, as a share of the distance between the best cost and the best quarter's last one."""
 _CLUSTER, _CLOSE = 5, 1e-3
-"""How many of the best trials must be this close to the best one for that, in units of the cube's side."""
+"""How many of the best trials are to be so close to the best one for that, in units of the cube's side."""
 _BEST = 9
 """The best of them give distances their shape, or three in ten while there are few."""
 _MOST_TERMS = 21
