@@ -174,21 +174,24 @@ def test_guesses_are_made_of_few_numbers_early_in_a_search() -> None:
     assert not screen([*five, double("y", "0", "1")]).guesses(1)
 
 
-def explored(
-    trials: Sequence[Trial], number: int = 20, parameters: Sequence[Parameter] = NUMBERS
-) -> list[float] | None:
-    judge = screen(parameters)
+THREE = [*NUMBERS, double("z", "0", "1")]
+
+
+def explored(trials: Sequence[Trial], number: int = 20) -> list[float] | None:
+    judge = screen(NUMBERS)
     best = min(trials, key=lambda trial: trial.status.metrics["loss"])
     known = judge.known(trials, [], centre=best.spec.parameters)
     return judge.exploration(number, known, Random(1).random)
 
 
-def test_of_one_or_two_numbers_trials_are_explorations() -> None:
+def test_of_up_to_three_numbers_trials_are_explorations() -> None:
     assert screen(NUMBERS).explores(200)
     assert not screen(NUMBERS).explores(201)
     assert screen(NUMBERS[:1]).explores(1)
+    explorers = [number for number in range(1, 300) if screen(THREE).explores(number)]
+    assert explorers == [*range(2, 51, 2)]
     assert not screen().explores(2), "a category has no place between two others"
-    assert not screen([*NUMBERS, double("z", "0", "1")]).explores(2)
+    assert not screen([*THREE, double("w", "0", "1")]).explores(2)
 
 
 def test_every_second_of_the_first_trials_is_where_the_most_is_to_be_gained() -> None:
@@ -199,7 +202,7 @@ def test_every_second_of_the_first_trials_is_where_the_most_is_to_be_gained() ->
     assert explored(bowl(3)) is None
 
 
-def at_one_place(count: int, gain: float) -> list[Trial]:
+def at_one_place(count: int, gain: float, apart: float = 1e-5) -> list[Trial]:
     """Trials of the bowl, and then some in which each is better by so much than the one before."""
     begun = bowl(30)
     best = min(trial.status.metrics["loss"] for trial in begun)
@@ -207,7 +210,7 @@ def at_one_place(count: int, gain: float) -> list[Trial]:
         *begun,
         *(
             ended(
-                trial(30 + step, {"x": repr(0.7 + 1e-5 * step), "y": "0.2"}),
+                trial(30 + step, {"x": repr(0.7 + apart * step), "y": "0.2"}),
                 TrialState.SUCCEEDED,
                 best - 1 - gain * step,
             )
@@ -223,6 +226,55 @@ def test_when_nothing_more_is_gained_at_one_place_the_search_looks_elsewhere() -
     assert explored(at_one_place(15, gain=1.0), number=101) is None, "it still gains"
     assert explored(at_one_place(8, gain=0.0), number=101) is None, "it has just found it"
     assert explored(bowl(60), number=101) is None, "it has not closed in"
+
+
+def test_a_population_that_gains_nothing_more_at_one_place_has_closed_in() -> None:
+    judge = screen(NUMBERS)
+    assert judge.has_closed_in(at_one_place(15, gain=0.0), size=5)
+    assert not judge.has_closed_in(at_one_place(15, gain=0.0), size=20), "most have had no turn"
+    assert not judge.has_closed_in(at_one_place(15, gain=1.0), size=5), "it still gains"
+    assert not judge.has_closed_in(at_one_place(15, gain=0.0, apart=0.01), size=5), "it is wide"
+    assert not judge.has_closed_in(at_one_place(8, gain=0.0), size=5), "it has just found it"
+    assert not judge.has_closed_in(bowl(60), size=5)
+    assert not judge.has_closed_in([], size=5)
+
+
+def test_failed_trials_gain_nothing_and_are_no_place() -> None:
+    failed = [
+        ended(trial(number, {"x": "0.1", "y": "0.1"}), TrialState.FAILED, 0.0)
+        for number in range(46, 80)
+    ]
+    judge = screen(NUMBERS)
+    assert judge.has_closed_in([*at_one_place(15, gain=0.0), *failed], size=5)
+    assert not judge.has_closed_in([*bowl(9), *failed], size=5)
+    assert not judge.has_closed_in(failed, size=5)
+
+
+def test_where_trials_may_not_be_explorations_a_population_makes_room_for_another() -> None:
+    assert screen(THREE).restarts(1)
+    assert not screen(NUMBERS).restarts(200)
+    assert screen(NUMBERS).restarts(201)
+    assert not screen(NUMBERS).restarts(2001), "it does not close in so fast any more"
+    assert not screen().restarts(1), "a category has no place between two others"
+
+
+def restarts(strategy: str) -> set[int]:
+    """Which populations 150 trials in a row belong to."""
+    spec = spec_of(THREE, NAME, seed="3", population="6", generations="25", strategy=strategy)
+    algorithm = create(spec)
+    trials: list[Trial] = []
+    while len(trials) < 150:
+        (made,) = algorithm.propose(trials, 1)
+        x, y, z = (float(made.parameters[name]) for name in "xyz")
+        loss = (x - 0.3) ** 2 + (y - 0.6) ** 2 + (z - 0.5) ** 2
+        trials.append(ended(made, TrialState.SUCCEEDED, loss))
+    lineages = [parse(trial.spec.lineage or "") for trial in trials]
+    return {lineage.restart for lineage in lineages if lineage}
+
+
+def test_a_population_that_has_closed_in_makes_room_for_another() -> None:
+    assert restarts("screened") >= {0, 1}
+    assert restarts("adaptive") == {0}, "without the parabola it still gains"
 
 
 def test_ints_are_explored_too_and_no_point_comes_twice() -> None:

@@ -22,7 +22,7 @@ from sparksweep_operator.search.evolution_population import (
     newest_population,
 )
 from sparksweep_operator.search.evolution_strategies import Adaptive, RandOneBin, Strategy
-from sparksweep_operator.search.lineage import Rates
+from sparksweep_operator.search.lineage import Rates, parse
 from sparksweep_operator.search.screening import Screen
 
 _STRATEGIES: Mapping[EvolutionStrategy, type[Strategy]] = {
@@ -40,7 +40,7 @@ class DifferentialEvolution(Algorithm):
     In generational mode it is one of the earlier generations alone: the sequence is the same however the trials of a
     generation end, and however many are asked for at once. In asynchronous mode it depends on which trials had ended
     when it was made; there is at most one unfinished trial for each place of the population, and when the population
-    has come to rest another one starts.
+    has come to rest, or has closed in on a place and gains nothing there, another one starts.
     """
 
     def __init__(self, spec: ExperimentSpec) -> None:
@@ -107,10 +107,24 @@ class DifferentialEvolution(Algorithm):
         found = newest_population(trials, self._cost_of, depth=DEPTH)
         if found is None:
             return Population(restart=0, size=self._population)
-        if found.is_at_rest(DEPTH):
+        if found.is_at_rest(DEPTH) or self._has_closed_in(found, trials):
             return Population(restart=found.restart + 1, size=self._population)
         found.size = max(found.size, self._population)
         return found
+
+    def _has_closed_in(self, found: Population, trials: Sequence[Trial]) -> bool:
+        screen = self._tools.screen
+        if screen is None or not screen.restarts(next_number(trials)):
+            return False
+        if len(found.members) < found.size:
+            return False
+        lineages = ((trial, parse(trial.spec.lineage)) for trial in trials if trial.spec.lineage)
+        own = [
+            trial
+            for trial, lineage in lineages
+            if lineage is not None and lineage.restart == found.restart and trial.state.is_finished
+        ]
+        return screen.has_closed_in(own, found.size)
 
     def _places(self, population: Population, first: int) -> Iterator[int]:
         """The free places in turn. Each place gets its first trial before any gets its second."""

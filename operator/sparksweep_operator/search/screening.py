@@ -7,9 +7,10 @@ Expensive Optimization Problems", IEEE Transactions on Evolutionary Computation 
 
 The more children, the sooner the search closes in on what it has found. So there are none to choose from while many
 trials are left, and many when they run out. The parabola's lowest point takes the place of a child for the leading third
-of the population alone: the others stay where they are, apart, and find what no parabola shows. Of one or two parameters
-the whole space can be modelled: some of the others' trials go where improvement.py says, most of them early. The constants
-are those that did best in benchmarks/search.py on other instances than the ones that are reported.
+of the population alone: the others stay where they are, apart, and find what no parabola shows. Of up to three parameters
+the whole space can be modelled: some of the others' trials go where improvement.py says, most of them early. Where the
+parabola has led to one place and nothing more is gained there, the population is done. The constants are those that did
+best in benchmarks/search.py on other instances than the ones that are reported.
 """
 
 from __future__ import annotations
@@ -44,14 +45,15 @@ _LAST_SCREENED = 2000
 stays below a millisecond after any number of trials."""
 _LEAST = 4
 """Ended trials before there is a model."""
-_MOST_EXPLORED = 2
-"""Parameters with which the whole space is modelled."""
-_FIRST = 25
-"""For each of them, trials of which every second one may go anywhere, where the model promises the most."""
+_MOST_EXPLORED, _MOST_EXPLORED_LATE = 3, 2
+"""Parameters with which the whole space is modelled, early in the search and when it has closed in."""
+_FIRST, _MOST_FIRST = 25, 50
+"""Early: for each of them, and in all, trials of which every second one may go anywhere, where the model promises the most."""
 _LAST = 100
 """For each of them, trials up to which any may when the search has closed in on a place. Then the model takes too long."""
 _STILL = 10
-"""The search has closed in when so many ended trials gained nothing that is worth it, and the best ones are close."""
+"""The search has closed in when so many ended trials gained nothing that is worth it, and the best ones are close. They are
+as many as there are places if those are more: each has to have had its turn."""
 _NO_GAIN = 1e-4
 """What these may gain together for that, as a share of the distance between the best cost and the best quarter's last one."""
 _CLUSTER, _CLOSE = 5, 1e-3
@@ -167,8 +169,23 @@ class Screen:
 
     def explores(self, number: int) -> bool:
         """Whether a trial may be tried wherever in the space the most is to be gained."""
-        size = len(self._cube)
-        return self._has_shape and size <= _MOST_EXPLORED and number <= _LAST * size
+        return self._is_early(number) or self._is_late(number)
+
+    def restarts(self, number: int) -> bool:
+        """Whether a population that has closed in makes room for another: where trials may not be explorations."""
+        return self.guesses(number) and not self._is_late(number)
+
+    def has_closed_in(self, trials: Sequence[Trial], size: int) -> bool:
+        """Whether a population goes on at one place, and gains nothing there that is worth a trial.
+
+        Args:
+            trials: its own that have ended.
+            size: how many places it has.
+        """
+        latest = trials[-_LATEST:]
+        points = [self._features.of(trial.number, trial.spec.parameters) for trial in latest]
+        costs = [self._cost_of(trial) for trial in latest]
+        return _has_closed_in(points, costs, still=max(_STILL, size))
 
     def exploration(self, number: int, known: Known, draw: Draw) -> Genotype | None:
         """Where the most is to be gained on the best trial.
@@ -181,10 +198,10 @@ class Screen:
         Returns:
             The place; None if it is not for this trial, the trials are too few to say, or all the same.
         """
-        cube = self._cube
-        is_early = number <= _FIRST * len(cube) and number % 2 == 0
-        if len(known.ended) < _LEAST or not (is_early or _has_closed_in(known)):
+        is_due = self._is_early(number) or _has_closed_in(known.ended, known.costs, still=_STILL)
+        if len(known.ended) < _LEAST or not is_due:
             return None
+        cube = self._cube
         genotypes = candidates(known.ended, known.costs, draw)
         points = [cube.features(cube.decode(genotype)) for genotype in genotypes]
         place = most_promising(known.ended, known.costs, known.unfinished, points)
@@ -204,6 +221,16 @@ class Screen:
         expected = [model.predicted(known.metric(self._cube.features(child))) for child in children]
         return sorted(range(len(children)), key=expected.__getitem__)
 
+    def _is_early(self, number: int) -> bool:
+        size = len(self._cube)
+        is_first = number <= min(_FIRST * size, _MOST_FIRST) and number % 2 == 0
+        return self._has_shape and size <= _MOST_EXPLORED and is_first
+
+    def _is_late(self, number: int) -> bool:
+        """Whether a trial may be an exploration when the search has closed in."""
+        size = len(self._cube)
+        return self._has_shape and size <= _MOST_EXPLORED_LATE and number <= _LAST * size
+
     def _metric(self, points: Sequence[Point], costs: Sequence[float | None]) -> Metric:
         if not self._has_shape:
             return usual
@@ -212,17 +239,18 @@ class Screen:
         return metric_of([points[place] for place in order[: max(share, len(self._cube) + 2)]])
 
 
-def _has_closed_in(known: Known) -> bool:
+def _has_closed_in(points: Sequence[Point], costs: Sequence[float | None], *, still: int) -> bool:
     """Whether the search goes on at one place, and gains nothing there that is worth a trial."""
-    costs = [math.inf if cost is None else cost for cost in known.costs]
-    if len(costs) < 2 * _STILL:
+    ranked = [math.inf if cost is None else cost for cost in costs]
+    if len(ranked) < 2 * still:
         return False
-    order = sorted(range(len(costs)), key=costs.__getitem__)
-    best, before = costs[order[0]], min(costs[:-_STILL])
-    if before - best > _NO_GAIN * (costs[order[len(order) // 4]] - best):
+    order = sorted(range(len(ranked)), key=ranked.__getitem__)
+    best, before = ranked[order[0]], min(ranked[:-still])
+    # Not `>`: without any result both are infinite, and the gain is not a number.
+    if not before - best <= _NO_GAIN * (ranked[order[len(order) // 4]] - best):
         return False
-    centre = known.ended[order[0]]
-    return all(math.dist(known.ended[place], centre) <= _CLOSE for place in order[1:_CLUSTER])
+    centre = points[order[0]]
+    return all(math.dist(points[place], centre) <= _CLOSE for place in order[1:_CLUSTER])
 
 
 def _nearest(points: Sequence[Point], middle: Point, count: int) -> list[int]:
