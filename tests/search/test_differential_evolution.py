@@ -217,6 +217,19 @@ def test_a_population_at_rest_gives_way_to_another() -> None:
     assert len({tuple(point.values()) for point in first}) == len(first)
 
 
+@pytest.mark.parametrize(
+    ("dimensions", "budget", "parallel", "size"),
+    [(1, 100, 1, 4), (2, 20, 1, 4), (2, 100, 1, 6), (2, 10_000, 1, 6), (3, 150, 1, 6), (10, 1000, 1, 11), (2, 100, 16, 20)],
+)  # fmt: skip
+def test_the_population_that_the_settings_leave_open_fits_the_budget_and_the_trials_at_once(
+    dimensions: int, budget: int, parallel: int, size: int
+) -> None:
+    counts = {"max_trial_count": budget, "parallel_trial_count": parallel}
+    spec = spec_of(cube(dimensions), NAME).model_copy(update=counts)
+    (first,) = create(spec).propose([], 1)
+    assert lineage(first).size == size
+
+
 def test_a_generational_run_never_starts_anew() -> None:
     spec = spec_of(cube(2), NAME, population="4", generations="20", mode="generational")
     trials = search(spec, lambda point: 1.0, count=80)
