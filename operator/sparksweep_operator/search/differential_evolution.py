@@ -147,13 +147,11 @@ def _least(*bounds: int | None) -> int | None:
 def _population(dimensions: int, budget: int | None, parallel: int) -> int:
     """How many places there are when the settings leave it open: few, so that few trials suffice for generations.
 
-    With one or two parameters somewhat more, as the models close in fast enough, and more places keep more of an
-    objective's basins. A quarter more than trials at once, so that a place is free when a trial ends.
+    A quarter more than trials at once, so that a place is free when a trial ends.
     """
     most = 4 + 3 * math.log(dimensions)
     usual = most
     if budget is not None:
         few = min(4 + 1.5 * math.log(dimensions), budget / 6)
-        share = 0.6 if dimensions <= 2 else 0.4
-        usual = min(max(few, share * math.sqrt(budget)), most)
+        usual = min(max(few, 0.4 * math.sqrt(budget)), most)
     return max(4, round(usual), math.ceil(1.25 * parallel))
