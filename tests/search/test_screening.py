@@ -11,6 +11,7 @@ from search_spaces import double, ended, integer, listed, spec_of
 from sparksweep.api import Parameter, Trial, TrialSpec, TrialState, TrialStatus
 from sparksweep_operator.search import create
 from sparksweep_operator.search.cube import Cube
+from sparksweep_operator.search.evolution_population import ended_backwards
 from sparksweep_operator.search.lineage import parse
 from sparksweep_operator.search.screening import MOST_CHILDREN, Screen
 
@@ -228,15 +229,18 @@ def test_when_nothing_more_is_gained_at_one_place_the_search_looks_elsewhere() -
     assert explored(bowl(60), number=101) is None, "it has not closed in"
 
 
+def has_closed_in(trials: Sequence[Trial], size: int) -> bool:
+    return screen(NUMBERS).has_closed_in(reversed(trials), size)
+
+
 def test_a_population_that_gains_nothing_more_at_one_place_has_closed_in() -> None:
-    judge = screen(NUMBERS)
-    assert judge.has_closed_in(at_one_place(15, gain=0.0), size=5)
-    assert not judge.has_closed_in(at_one_place(15, gain=0.0), size=20), "most have had no turn"
-    assert not judge.has_closed_in(at_one_place(15, gain=1.0), size=5), "it still gains"
-    assert not judge.has_closed_in(at_one_place(15, gain=0.0, apart=0.01), size=5), "it is wide"
-    assert not judge.has_closed_in(at_one_place(8, gain=0.0), size=5), "it has just found it"
-    assert not judge.has_closed_in(bowl(60), size=5)
-    assert not judge.has_closed_in([], size=5)
+    assert has_closed_in(at_one_place(15, gain=0.0), size=5)
+    assert not has_closed_in(at_one_place(15, gain=0.0), size=20), "most have had no turn"
+    assert not has_closed_in(at_one_place(15, gain=1.0), size=5), "it still gains"
+    assert not has_closed_in(at_one_place(15, gain=0.0, apart=0.01), size=5), "it is wide"
+    assert not has_closed_in(at_one_place(8, gain=0.0), size=5), "it has just found it"
+    assert not has_closed_in(bowl(60), size=5)
+    assert not has_closed_in([], size=5)
 
 
 def test_failed_trials_gain_nothing_and_are_no_place() -> None:
@@ -244,10 +248,9 @@ def test_failed_trials_gain_nothing_and_are_no_place() -> None:
         ended(trial(number, {"x": "0.1", "y": "0.1"}), TrialState.FAILED, 0.0)
         for number in range(46, 80)
     ]
-    judge = screen(NUMBERS)
-    assert judge.has_closed_in([*at_one_place(15, gain=0.0), *failed], size=5)
-    assert not judge.has_closed_in([*bowl(9), *failed], size=5)
-    assert not judge.has_closed_in(failed, size=5)
+    assert has_closed_in([*at_one_place(15, gain=0.0), *failed], size=5)
+    assert not has_closed_in([*bowl(9), *failed], size=5)
+    assert not has_closed_in(failed, size=5)
 
 
 def test_where_trials_may_not_be_explorations_a_population_makes_room_for_another() -> None:
@@ -275,6 +278,18 @@ def restarts(strategy: str) -> set[int]:
 def test_a_population_that_has_closed_in_makes_room_for_another() -> None:
     assert restarts("screened") >= {0, 1}
     assert restarts("adaptive") == {0}, "without the parabola it still gains"
+
+
+def test_a_populations_ended_trials_are_read_backwards_to_where_it_began() -> None:
+    lineages = ["restart=0 target=0 of=4", *["restart=1 target=0 of=4"] * 2, None]
+    lineages += ["restart=1 target=1 of=4"] * 2
+    specs = [
+        TrialSpec(number=number, parameters={"x": "0"}, lineage=lineage)
+        for number, lineage in enumerate(lineages, 1)
+    ]
+    trials = [ended(spec, TrialState.FAILED, 0.0) for spec in specs]
+    trials[4] = Trial(specs[4], TrialStatus(number=5, state=TrialState.RUNNING))
+    assert [trial.number for trial in ended_backwards(trials, 1)] == [6, 3, 2]
 
 
 def test_ints_are_explored_too_and_no_point_comes_twice() -> None:

@@ -19,10 +19,11 @@ from sparksweep_operator.search.evolution_making import Laboratory, Maker
 from sparksweep_operator.search.evolution_population import (
     Population,
     costs_by,
+    ended_backwards,
     newest_population,
 )
 from sparksweep_operator.search.evolution_strategies import Adaptive, RandOneBin, Strategy
-from sparksweep_operator.search.lineage import Rates, parse
+from sparksweep_operator.search.lineage import Rates
 from sparksweep_operator.search.screening import Screen
 
 _STRATEGIES: Mapping[EvolutionStrategy, type[Strategy]] = {
@@ -118,13 +119,7 @@ class DifferentialEvolution(Algorithm):
             return False
         if len(found.members) < found.size:
             return False
-        lineages = ((trial, parse(trial.spec.lineage)) for trial in trials if trial.spec.lineage)
-        own = [
-            trial
-            for trial, lineage in lineages
-            if lineage is not None and lineage.restart == found.restart and trial.state.is_finished
-        ]
-        return screen.has_closed_in(own, found.size)
+        return screen.has_closed_in(ended_backwards(trials, found.restart), found.size)
 
     def _places(self, population: Population, first: int) -> Iterator[int]:
         """The free places in turn. Each place gets its first trial before any gets its second."""

@@ -9,7 +9,7 @@ not matter in which order the trials of different places end.
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from sparksweep.api import Objective, ObjectiveType, Trial
@@ -122,6 +122,18 @@ def newest_population(trials: Sequence[Trial], cost_of: Costs, *, depth: int) ->
         )
         seen.add(lineage.target)
     return found
+
+
+def ended_backwards(trials: Sequence[Trial], restart: int) -> Iterator[Trial]:
+    """The ended trials of the newest population, the newest first; it is the one of this restart."""
+    for trial in reversed(trials):
+        lineage = parse(trial.spec.lineage) if trial.spec.lineage else None
+        if lineage is None:
+            continue
+        if lineage.restart != restart:
+            return
+        if trial.state.is_finished:
+            yield trial
 
 
 def _take(

@@ -16,8 +16,9 @@ best in benchmarks/search.py on other instances than the ones that are reported.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 from sparksweep.api import Trial
 from sparksweep_operator.search.cube import Cube, Genotype
@@ -175,17 +176,17 @@ class Screen:
         """Whether a population that has closed in makes room for another: where trials may not be explorations."""
         return self.guesses(number) and not self._is_late(number)
 
-    def has_closed_in(self, trials: Sequence[Trial], size: int) -> bool:
+    def has_closed_in(self, newest: Iterable[Trial], size: int) -> bool:
         """Whether a population goes on at one place, and gains nothing there that is worth a trial.
 
         Args:
-            trials: its own that have ended.
+            newest: its own that have ended, the newest first.
             size: how many places it has.
         """
-        latest = trials[-_LATEST:]
-        points = [self._features.of(trial.number, trial.spec.parameters) for trial in latest]
-        costs = [self._cost_of(trial) for trial in latest]
-        return _has_closed_in(points, costs, still=max(_STILL, size))
+        latest = list(islice(newest, _LATEST))[::-1]
+        best = _best_if_still([self._cost_of(trial) for trial in latest], max(_STILL, size))
+        points = [self._features.of(latest[at].number, latest[at].spec.parameters) for at in best]
+        return _is_one_place(points)
 
     def exploration(self, number: int, known: Known, draw: Draw) -> Genotype | None:
         """Where the most is to be gained on the best trial.
@@ -198,8 +199,10 @@ class Screen:
         Returns:
             The place; None if it is not for this trial, the trials are too few to say, or all the same.
         """
-        is_due = self._is_early(number) or _has_closed_in(known.ended, known.costs, still=_STILL)
-        if len(known.ended) < _LEAST or not is_due:
+        if len(known.ended) < _LEAST:
+            return None
+        best = _best_if_still(known.costs, _STILL)
+        if not self._is_early(number) and not _is_one_place([known.ended[at] for at in best]):
             return None
         cube = self._cube
         genotypes = candidates(known.ended, known.costs, draw)
@@ -239,18 +242,22 @@ class Screen:
         return metric_of([points[place] for place in order[: max(share, len(self._cube) + 2)]])
 
 
-def _has_closed_in(points: Sequence[Point], costs: Sequence[float | None], *, still: int) -> bool:
-    """Whether the search goes on at one place, and gains nothing there that is worth a trial."""
+def _best_if_still(costs: Sequence[float | None], still: int) -> list[int]:
+    """The places of the best ones if the last `still` of them gained nothing that is worth it, the best first; else none."""
     ranked = [math.inf if cost is None else cost for cost in costs]
     if len(ranked) < 2 * still:
-        return False
+        return []
     order = sorted(range(len(ranked)), key=ranked.__getitem__)
     best, before = ranked[order[0]], min(ranked[:-still])
     # Not `>`: without any result both are infinite, and the gain is not a number.
     if not before - best <= _NO_GAIN * (ranked[order[len(order) // 4]] - best):
-        return False
-    centre = points[order[0]]
-    return all(math.dist(points[place], centre) <= _CLOSE for place in order[1:_CLUSTER])
+        return []
+    return order[:_CLUSTER]
+
+
+def _is_one_place(points: Sequence[Point]) -> bool:
+    """Whether there are points, and all are close to the first one."""
+    return bool(points) and all(math.dist(point, points[0]) <= _CLOSE for point in points)
 
 
 def _nearest(points: Sequence[Point], middle: Point, count: int) -> list[int]:
