@@ -53,7 +53,9 @@ class Memory:
     refreshed: datetime | None = None
     """When the world was compared with the API server last."""
     trouble: str = ""
-    """Why the driver's pod could not be created."""
+    """Why the driver's pod could not be created..."""
+    refused: datetime | None = None
+    """...and when that was, if the spec is still the same."""
     short_since: datetime | None = None
     """Since when there are fewer executors than there should be."""
     probed: datetime | None = None
@@ -150,7 +152,7 @@ class Reconciler:
         version = (metadata["uid"], metadata["generation"])
         # The API server has checked the shape, which is the types' own: a newer one may be read by an older operator.
         if memory.checked != version:
-            memory.checked, memory.errors = version, ()
+            memory.checked, memory.errors, memory.refused = version, (), None
             try:
                 memory.errors = tuple(manifests.check_cluster(parse_experiment(_document(body))))
             except InvalidExperiment as error:
@@ -218,7 +220,7 @@ class Reconciler:
         if planned.expired:
             log.info("deleting %s: its ttl is over", experiment.metadata.name)
             await self._gateway.delete_experiment(experiment)
-        again = _again_after(planned, situation, memory, told=told)
+        again = _again_after(planned, situation, memory, self._clock(), told=told)
         return Turn(wrote, min(again or wait, wait) if wait else again)
 
     async def _write_batches(
@@ -248,7 +250,10 @@ class Reconciler:
             useless += [pod for pod in last if pod is not None and pod is not kept]
         for pod in useless:
             await self._gateway.delete_pod(namespace, pod.name, pod.uid)
-        if situation.live is None and planned.driver_wanted and not situation.pause:
+        if situation.live is not None or not planned.driver_wanted or situation.pause:
+            return
+        # Its own status wakes the experiment, and batches do: each time would be four requests that are refused again.
+        if not refusal_wait(memory, self._clock()):
             await self._start_driver(experiment, situation, memory)
 
     def _pod_to_keep(self, planned: Plan, situation: DriverSituation) -> Pod | None:
@@ -286,8 +291,9 @@ class Reconciler:
         except (Forbidden, Invalid, Conflict, NotFound) as error:
             # A quota, an account that is not there, somebody else's object of that name: for the user to see.
             memory.trouble = f"The driver can't be created: {error}"
+            memory.refused = self._clock()
             return
-        memory.trouble = ""
+        memory.trouble, memory.refused = "", None
         name = pod["metadata"]["name"]
         log.info("created the driver %s", name)
         if situation.next_number:
@@ -331,6 +337,13 @@ def status_wait(
     return max(timedelta(0), memory.wrote + PROGRESS_INTERVAL - now)
 
 
+def refusal_wait(memory: Memory, now: datetime) -> timedelta:
+    """How long a driver that could not be created waits before it is tried again."""
+    if memory.refused is None:
+        return timedelta(0)
+    return max(timedelta(0), memory.refused + LOOK_AGAIN - now)
+
+
 def _document(body: Body) -> dict[str, object]:
     """The body without what is no part of the document."""
     kept = ("apiVersion", "kind", "metadata", "spec", "status")
@@ -342,14 +355,14 @@ def _listed(errors: Sequence[FieldError]) -> str:
 
 
 def _again_after(
-    planned: Plan, situation: DriverSituation, memory: Memory, *, told: str
+    planned: Plan, situation: DriverSituation, memory: Memory, now: datetime, *, told: str
 ) -> timedelta | None:
     times = [planned.requeue_after]
     if planned.finished and situation.live is not None and situation.live.shows:
         times.append(LOOK_AGAIN)
     if planned.driver_wanted:
         if situation.live is None:
-            times.append(situation.pause or LOOK_AGAIN)
+            times.append(situation.pause or refusal_wait(memory, now) or LOOK_AGAIN)
         if memory.trouble != told:
             # Its condition is written in the turn that comes now.
             times.append(STATUS_INTERVAL)

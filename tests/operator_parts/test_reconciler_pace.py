@@ -12,7 +12,13 @@ from sparksweep.api import (
     ExperimentStatus,
     TrialCounts,
 )
-from sparksweep_operator.reconciler import PROGRESS_INTERVAL, Memory, status_wait
+from sparksweep_operator.reconciler import (
+    LOOK_AGAIN,
+    PROGRESS_INTERVAL,
+    Memory,
+    refusal_wait,
+    status_wait,
+)
 
 NOW = datetime(2026, 11, 25, 12, tzinfo=UTC)
 RUNNING = Condition(
@@ -45,3 +51,10 @@ def test_what_is_more_than_progress_does_not_wait() -> None:
 
 def test_nothing_new_waits_for_nothing() -> None:
     assert not status_wait(BEFORE, BEFORE, Memory(wrote=NOW), NOW)
+
+
+def test_a_driver_that_was_refused_is_tried_again_after_a_while() -> None:
+    assert not refusal_wait(Memory(), NOW)
+    refused = Memory(refused=NOW)
+    assert refusal_wait(refused, NOW + LOOK_AGAIN / 4) == LOOK_AGAIN * 3 / 4
+    assert not refusal_wait(refused, NOW + LOOK_AGAIN)
