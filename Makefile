@@ -26,7 +26,7 @@ demo: setup ## run examples/digits-grid.yaml on this machine
 	@$(BIN)/sparksweep run examples/digits-grid.yaml
 
 test: lint types layers crds-check chart-check docs-check ## everything that must hold before a commit; on a Kubernetes API server, too
-	$(BIN)/pytest -m 'not nodes' $(ARGS)
+	@scripts/test $(ARGS)
 
 # Where no nodes can run (3), none needs images, and the tests say why they are skipped; a cluster that is named has its own.
 test-e2e: setup ## the tests on real Kubernetes nodes; builds the images first
