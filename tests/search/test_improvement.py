@@ -11,7 +11,7 @@ from algorithm_contract import examples
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sparksweep_operator.search.improvement import candidates, most_promising
+from sparksweep_operator.search.improvement import away, candidates, most_promising
 from sparksweep_operator.search.surrogate import Kriging, log_scores
 
 GRID = [(x / 10, y / 10) for x in range(11) for y in range(11)]
@@ -55,6 +55,15 @@ def test_failed_trials_are_avoided() -> None:
     ended = [(draw.random(), draw.random()) for _ in range(40)]
     costs = [None if x < 0.5 else cost for (x, _), cost in zip(ended, valley(ended), strict=True)]
     assert promising(ended, costs)[0] >= 0.4
+
+
+def test_what_is_away_from_all_trials_is_as_large_a_share_of_the_space_in_any_dimension() -> None:
+    line = [(x / 1000,) for x in range(1001)]
+    assert away(line, [(0.5,)]) == [place for place in range(1001) if abs(place - 500) >= 2.5]
+    assert away(GRID, [(0.5, 0.5), (0.46, 0.4)]) == [
+        place for place, point in enumerate(GRID) if point not in ((0.5, 0.5), (0.5, 0.4))
+    ]
+    assert most_promising([(0.1,), (0.2,)], [1.0, 2.0], [], []) is None
 
 
 @pytest.mark.parametrize("cost", [1.0, None])

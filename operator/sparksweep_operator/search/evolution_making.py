@@ -146,20 +146,20 @@ class Maker:
     ) -> Iterator[Candidate]:
         """What the models say, if they are to be asked for this trial."""
         leaders = self._ranked[: max(1, round(_LEADING * len(self._ranked)))]
-        is_leader = holder in leaders
-        is_guess = is_leader and screen.guesses(number)
-        is_explorer = not is_leader and screen.explores(number)
+        leads = holder in leaders
+        is_guess = leads and screen.guesses(number)
+        is_explorer = screen.explores(number, leads=leads)
         count = screen.children(number)
         if not is_guess and not is_explorer and count == 1:
             return
         later = [trial.spec.parameters for trial in self._trials[len(self._settled) :]]
         known = screen.known(self._settled, [*later, *self._made], centre=self._ranked[0].point)
-        if is_guess and (guess := screen.guess(known)) is not None:
-            yield self._tools.cube.decode(guess), None
         if is_explorer:
             draw = stream((self._tools.seed, number, _EXPLORING))
-            if (found := screen.exploration(number, known, draw)) is not None:
+            if (found := screen.exploration(number, known, draw, leads=leads)) is not None:
                 yield self._tools.cube.decode(found), None
+        if is_guess and (guess := screen.guess(known)) is not None:
+            yield self._tools.cube.decode(guess), None
         if count > 1:
             screened = [self._child(key, holder) for key in islice(keys, count)]
             for place in screen.ranking(known, [point for point, _ in screened]):

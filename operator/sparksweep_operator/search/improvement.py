@@ -28,6 +28,9 @@ _NEAR, _FAR = 1e-3, 0.3
 _APART = 0.01
 """A trial that is nearer to a better one is not in the model: it says little more, and the model takes n^3 steps."""
 
+_AWAY = 0.0025
+"""Where nothing but new places counts, candidates are as far from each trial as the side of a cube of such a volume."""
+
 
 def candidates(ended: Sequence[Point], costs: Sequence[float | None], draw: Draw) -> list[Genotype]:
     """Points among which the most promising one is looked for.
@@ -46,13 +49,25 @@ def candidates(ended: Sequence[Point], costs: Sequence[float | None], draw: Draw
     return found
 
 
+def away(points: Sequence[Point], trials: Sequence[Point]) -> list[int]:
+    """The places of the points that are beside no trial."""
+    apart = _AWAY ** (1 / len(trials[0]))
+    return [
+        place
+        for place, point in enumerate(points)
+        if all(math.dist(point, trial) >= apart for trial in trials)
+    ]
+
+
 def most_promising(
     ended: Sequence[Point],
     costs: Sequence[float | None],
     unfinished: Sequence[Point],
     points: Sequence[Point],
 ) -> int | None:
-    """The place of the point that is expected to improve the most on the best trial; None: the costs say nothing.
+    """The place of the point that is expected to improve the most on the best trial.
+
+    None: there is none, or the costs say nothing.
 
     Args:
         ended: the trials that have ended, in the unit cube; two at least.
@@ -62,7 +77,7 @@ def most_promising(
     """
     all_scores = log_scores(costs)
     best, middle = min(all_scores), median(all_scores)
-    if best == max(all_scores):
+    if best == max(all_scores) or not points:
         return None
     known: list[Point] = []
     scores: list[float] = []

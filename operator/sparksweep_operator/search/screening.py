@@ -9,8 +9,8 @@ The more children, the sooner the search closes in on what it has found. So ther
 trials are left, and many when they run out. The parabola's lowest point takes the place of a child for the leading third
 of the population alone: the others stay where they are, apart, and find what no parabola shows. Of up to three parameters
 the whole space can be modelled: some of the others' trials go where improvement.py says, most of them early. Where the
-parabola has led to one place and nothing more is gained there, the population is done. The constants are those that did
-best in benchmarks/search.py on other instances than the ones that are reported.
+parabola has led to one place and nothing more is gained there, nearly all trials go elsewhere, or the population is
+done. The constants are those that did best in benchmarks/search.py on other instances than the ones that are reported.
 """
 
 from __future__ import annotations
@@ -21,9 +21,10 @@ from dataclasses import dataclass
 from itertools import islice
 
 from sparksweep.api import Trial
+from sparksweep_operator.search.closing_in import STILL, has_closed_in
 from sparksweep_operator.search.cube import Cube, Genotype
 from sparksweep_operator.search.evolution_population import Costs
-from sparksweep_operator.search.improvement import candidates, most_promising
+from sparksweep_operator.search.improvement import away, candidates, most_promising
 from sparksweep_operator.search.kept import Kept, Values
 from sparksweep_operator.search.linear import Point
 from sparksweep_operator.search.metric import Metric, metric_of, usual
@@ -52,13 +53,8 @@ _FIRST, _MOST_FIRST = 25, 50
 """Early: for each of them, and in all, trials of which every second one may go anywhere, where the model promises the most."""
 _LAST = 100
 """For each of them, trials up to which any may when the search has closed in on a place. Then the model takes too long."""
-_STILL = 10
-"""The search has closed in when so many ended trials gained nothing that is worth it, and the best ones are close. They are
-as many as there are places if those are more: each has to have had its turn."""
-_NO_GAIN = 1e-4
-"""What these may gain together for that, as a share of the distance between the best cost and the best quarter's last one."""
-_CLUSTER, _CLOSE = 5, 1e-3
-"""How many of the best trials are to be so close to the best one for that, in units of the cube's side."""
+_REFINING = 4
+"""When it has, one in so many of the leading members' trials goes on refining that place."""
 _BEST = 9
 """The best of them give distances their shape, or three in ten while there are few."""
 _MOST_TERMS = 21
@@ -168,8 +164,15 @@ class Screen:
             return None
         return [min(max(position, 0.0), BELOW_ONE) for position in found]
 
-    def explores(self, number: int) -> bool:
-        """Whether a trial may be tried wherever in the space the most is to be gained."""
+    def explores(self, number: int, *, leads: bool) -> bool:
+        """Whether a trial may be tried wherever in the space the most is to be gained.
+
+        Args:
+            number: of the trial.
+            leads: whether it is made for one of the best members.
+        """
+        if leads:
+            return self._is_late(number) and number % _REFINING != 0
         return self._is_early(number) or self._is_late(number)
 
     def restarts(self, number: int) -> bool:
@@ -184,29 +187,39 @@ class Screen:
             size: how many places it has.
         """
         latest = list(islice(newest, _LATEST))[::-1]
-        best = _best_if_still([self._cost_of(trial) for trial in latest], max(_STILL, size))
-        points = [self._features.of(latest[at].number, latest[at].spec.parameters) for at in best]
-        return _is_one_place(points)
 
-    def exploration(self, number: int, known: Known, draw: Draw) -> Genotype | None:
-        """Where the most is to be gained on the best trial.
+        def point(place: int) -> Point:
+            return self._features.of(latest[place].number, latest[place].spec.parameters)
+
+        costs = [self._cost_of(trial) for trial in latest]
+        return has_closed_in(costs, point, still=max(STILL, size))
+
+    def exploration(
+        self, number: int, known: Known, draw: Draw, *, leads: bool = False
+    ) -> Genotype | None:
+        """Where the most is to be gained on the best trial; when the search has closed in, away from all trials.
 
         Args:
             number: of the trial: it is for every second of the first ones, and for all when the search has closed in.
             known: what there is to learn from.
             draw: what candidates are drawn with.
+            leads: whether the trial is made for one of the best members: not one of the first ones, then.
 
         Returns:
             The place; None if it is not for this trial, the trials are too few to say, or all the same.
         """
         if len(known.ended) < _LEAST:
             return None
-        best = _best_if_still(known.costs, _STILL)
-        if not self._is_early(number) and not _is_one_place([known.ended[at] for at in best]):
+        is_over = has_closed_in(known.costs, known.ended.__getitem__, still=STILL)
+        if not is_over and (leads or not self._is_early(number)):
             return None
         cube = self._cube
         genotypes = candidates(known.ended, known.costs, draw)
         points = [cube.features(cube.decode(genotype)) for genotype in genotypes]
+        if is_over:
+            # Beside the best ones the model is sure of a small gain; the trials that refine them are for that.
+            apart = away(points, [*known.ended, *known.unfinished])
+            genotypes, points = [genotypes[at] for at in apart], [points[at] for at in apart]
         place = most_promising(known.ended, known.costs, known.unfinished, points)
         return None if place is None else genotypes[place]
 
@@ -240,24 +253,6 @@ class Screen:
         order = best_first(costs)
         share = min(_BEST, 3 * len(order) // 10)
         return metric_of([points[place] for place in order[: max(share, len(self._cube) + 2)]])
-
-
-def _best_if_still(costs: Sequence[float | None], still: int) -> list[int]:
-    """The places of the best ones if the last `still` of them gained nothing that is worth it, the best first; else none."""
-    ranked = [math.inf if cost is None else cost for cost in costs]
-    if len(ranked) < 2 * still:
-        return []
-    order = sorted(range(len(ranked)), key=ranked.__getitem__)
-    best, before = ranked[order[0]], min(ranked[:-still])
-    # Not `>`: without any result both are infinite, and the gain is not a number.
-    if not before - best <= _NO_GAIN * (ranked[order[len(order) // 4]] - best):
-        return []
-    return order[:_CLUSTER]
-
-
-def _is_one_place(points: Sequence[Point]) -> bool:
-    """Whether there are points, and all are close to the first one."""
-    return bool(points) and all(math.dist(point, points[0]) <= _CLOSE for point in points)
 
 
 def _nearest(points: Sequence[Point], middle: Point, count: int) -> list[int]:
