@@ -11,7 +11,7 @@ from algorithm_contract import examples
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sparksweep_operator.search.improvement import away, candidates, most_promising
+from sparksweep_operator.search.improvement import away, candidates, most_promising, variations
 from sparksweep_operator.search.surrogate import Kriging, log_scores
 
 GRID = [(x / 10, y / 10) for x in range(11) for y in range(11)]
@@ -55,6 +55,17 @@ def test_failed_trials_are_avoided() -> None:
     ended = [(draw.random(), draw.random()) for _ in range(40)]
     costs = [None if x < 0.5 else cost for (x, _), cost in zip(ended, valley(ended), strict=True)]
     assert promising(ended, costs)[0] >= 0.4
+
+
+def test_variations_are_everywhere_and_differ_little_from_the_best_ones() -> None:
+    best = [[0.1, 0.3, 0.5, 0.7, 0.9, 0.2], [0.6] * 6]
+    found = variations(best, Random(1).random)
+    assert len(found) == 280
+    for genotype, beside in zip(best, (found[200:240], found[240:]), strict=True):
+        changed = [sum(a != b for a, b in zip(genotype, one, strict=True)) for one in beside]
+        assert min(changed) == 1
+        assert 1 < sum(changed) / 40 < 2.5
+    assert all(0 <= place < 1 for one in found for place in one)
 
 
 def test_what_is_away_from_all_trials_is_as_large_a_share_of_the_space_in_any_dimension() -> None:

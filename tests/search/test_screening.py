@@ -318,6 +318,40 @@ def test_ints_are_explored_too_and_no_point_comes_twice() -> None:
     assert min(trial.status.metrics["loss"] for trial in trials[:20]) == 0
 
 
+COLOURS = [listed(name, *"abcde") for name in ("one", "two", "three", "four")]
+
+
+def test_with_categories_and_no_continuum_the_first_trials_are_explorations() -> None:
+    for leads in (True, False):
+        assert explorers(COLOURS, leads=leads) == [*range(1, 101)]
+        assert explorers([*COLOURS, integer("n", 0, 9)], leads=leads) == [*range(1, 101)]
+
+
+def found_of_colours(seed: int, **settings: str) -> float:
+    """The lowest of 40 losses, of 6,250 combinations; the best one's is 0, and trials with an "e" fail."""
+    parameters = [*COLOURS, integer("n", 0, 9)]
+    algorithm = create(spec_of(parameters, NAME, seed=str(seed), population="5", **settings))
+    trials: list[Trial] = []
+    while len(trials) < 40:
+        (made,) = algorithm.propose(trials, 1)
+        letters = [made.parameters[parameter.name] for parameter in COLOURS]
+        loss = sum(abs(ord(letter) - ord("c")) % 3 for letter in letters)
+        loss += abs(int(made.parameters["n"]) - 6)
+        state = TrialState.FAILED if "e" in letters else TrialState.SUCCEEDED
+        trials.append(ended(made, state, float(loss)))
+    assert len({tuple(trial.spec.parameters.values()) for trial in trials}) == 40
+    return min(trial.status.metrics.get("loss", math.inf) for trial in trials)
+
+
+@pytest.mark.parametrize("mode", ["asynchronous", "generational"])
+def test_of_many_combinations_good_ones_are_found_in_few_trials(mode: str) -> None:
+    def median(strategy: str) -> float:
+        settings = {"strategy": strategy, "mode": mode, "generations": "8"}
+        return sorted(found_of_colours(seed, **settings) for seed in range(5))[2]
+
+    assert median("screened") <= 1 < median("adaptive")
+
+
 def test_a_smooth_optimum_is_found_to_many_digits_in_few_trials() -> None:
     algorithm = create(spec_of(NUMBERS, NAME, population="6", seed="3"))
     trials: list[Trial] = []

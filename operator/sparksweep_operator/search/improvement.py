@@ -19,15 +19,18 @@ from sparksweep_operator.search.surrogate import Kriging, best_first, log_scores
 _NORMAL = NormalDist()
 _REACHES = (0.05, 0.1, 0.2, 0.4, 0.8)
 """How far points may be alike, in units of the cube's side; the likeliest is taken."""
+_LISTED_REACHES = (0.4, 0.8, 1.6, 3.2)
+"""The same where there are categories: two points that differ in one are 1 apart."""
 _ANYWHERE = 200
 """Candidates that are drawn from the whole cube."""
-_BESIDE, _OF_BEST = 20, 5
+_BESIDE, OF_BEST = 20, 5
 """Candidates that are drawn around each of so many of the best trials."""
+_VARIATIONS, _DRAWN_ANEW = 40, 1.5
+"""Where there are categories, candidates of each of these that differ in so many parameters or so, and in one at least."""
 _NEAR, _FAR = 1e-3, 0.3
 """Bounds of the standard deviation of these, which is drawn for each of them, its logarithm uniformly."""
 _APART = 0.01
 """A trial that is nearer to a better one is not in the model: it says little more, and the model takes n^3 steps."""
-
 _AWAY = 0.0025
 """Where nothing but new places counts, candidates are as far from each trial as the side of a cube of such a volume."""
 
@@ -42,10 +45,28 @@ def candidates(ended: Sequence[Point], costs: Sequence[float | None], draw: Draw
     """
     size = len(ended[0])
     found = [[draw() for _ in range(size)] for _ in range(_ANYWHERE)]
-    for best in best_first(costs)[:_OF_BEST]:
+    for best in best_first(costs)[:OF_BEST]:
         for _ in range(_BESIDE):
             spread = _NEAR * (_FAR / _NEAR) ** draw()
             found.append([_beside(position, spread, draw) for position in ended[best]])
+    return found
+
+
+def variations(best: Sequence[Genotype], draw: Draw) -> list[Genotype]:
+    """Points among which the most promising one is looked for where there are categories: beside is what differs in little.
+
+    Args:
+        best: the genotypes of the `OF_BEST` best trials, or fewer; at least one.
+        draw: what they are drawn with.
+    """
+    size = len(best[0])
+    found = [[draw() for _ in range(size)] for _ in range(_ANYWHERE)]
+    for genotype in best:
+        for _ in range(_VARIATIONS):
+            varied = [draw() if draw() < _DRAWN_ANEW / size else place for place in genotype]
+            if varied == genotype:
+                varied[int(draw() * size)] = draw()
+            found.append(varied)
     return found
 
 
@@ -64,6 +85,8 @@ def most_promising(
     costs: Sequence[float | None],
     unfinished: Sequence[Point],
     points: Sequence[Point],
+    *,
+    has_categories: bool = False,
 ) -> int | None:
     """The place of the point that is expected to improve the most on the best trial.
 
@@ -74,6 +97,7 @@ def most_promising(
         costs: what each of them cost; None: it failed.
         unfinished: the trials that have not; each is taken for one that costs what half of the others do.
         points: to choose from.
+        has_categories: whether coordinates of the points are these.
     """
     all_scores = log_scores(costs)
     best, middle = min(all_scores), median(all_scores)
@@ -89,8 +113,9 @@ def most_promising(
     scores += [middle] * len(unfinished)
     if len(known) < 2:
         return None
+    reaches = _LISTED_REACHES if has_categories else _REACHES
     model = max(
-        (Kriging(known, scores, reach=reach) for reach in _REACHES), key=lambda one: one.likelihood
+        (Kriging(known, scores, reach=reach) for reach in reaches), key=lambda one: one.likelihood
     )
     return max(
         range(len(points)), key=lambda place: _improvement(best, *model.belief(points[place]))

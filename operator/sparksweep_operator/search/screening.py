@@ -10,7 +10,9 @@ trials are left, and many when they run out. The parabola's lowest point takes t
 of the population alone: the others stay where they are, apart, and find what no parabola shows. Of up to three parameters
 the whole space can be modelled: some of the others' trials go where improvement.py says, most of them early. Where the
 parabola has led to one place and nothing more is gained there, nearly all trials go elsewhere, or the population is
-done. The constants are those that did best in benchmarks/search.py on other instances than the ones that are reported.
+done. Where all parameters have finitely many values, and some are categories, the first trials all go where
+improvement.py says. The constants are those that did best in benchmarks/search.py and benchmarks/tabular.py on other
+instances, and with other seeds, than the ones that are reported.
 """
 
 from __future__ import annotations
@@ -24,7 +26,13 @@ from sparksweep.api import Trial
 from sparksweep_operator.search.closing_in import STILL, has_closed_in
 from sparksweep_operator.search.cube import Cube, Genotype
 from sparksweep_operator.search.evolution_population import Costs
-from sparksweep_operator.search.improvement import away, candidates, most_promising
+from sparksweep_operator.search.improvement import (
+    OF_BEST,
+    away,
+    candidates,
+    most_promising,
+    variations,
+)
 from sparksweep_operator.search.kept import Kept, Values
 from sparksweep_operator.search.linear import Point
 from sparksweep_operator.search.metric import Metric, metric_of, usual
@@ -53,6 +61,8 @@ _FIRST, _MOST_FIRST = 25, 50
 """Early: for each of them, and in all, trials of which every second one may go anywhere, where the model promises the most."""
 _LAST = 100
 """For each of them, trials up to which any may when the search has closed in on a place. Then the model takes too long."""
+_LAST_LISTED = 100
+"""With categories, and finitely many values of the rest, all trials up to this one may."""
 _REFINING = 4
 """When it has, one in so many of the leading members' trials goes on refining that place."""
 _BEST = 9
@@ -65,8 +75,10 @@ _MOST_TERMS = 21
 class Known:
     """What models are made of. Two of its points are as near as their places are."""
 
-    ended: Sequence[Point]
+    values: Sequence[Values]
     """Of the latest trials that have ended."""
+    ended: Sequence[Point]
+    """Where these are."""
     costs: Sequence[float | None]
     """Of these; None: it failed."""
     unfinished: Sequence[Point]
@@ -98,6 +110,8 @@ class Screen:
         # Between categories there is no direction, and of many dimensions few trials don't say which counts.
         is_small = terms(len(cube)) <= _MOST_TERMS
         self._has_shape = is_small and not any(cube.is_category)
+        # What differs in a category is tried as well as anything else; a continuous parameter wants steps, too.
+        self._is_listed = any(cube.is_category) and not cube.continuous
         self._features = Kept[Point](lambda _, point: cube.features(point))
 
     def children(self, number: int) -> int:
@@ -126,6 +140,7 @@ class Screen:
         metric = self._metric(points, costs)
         unfinished = [features(point) for point in (*running, *others)]
         return Known(
+            values=[trial.spec.parameters for trial in ended],
             ended=points,
             costs=costs,
             unfinished=unfinished,
@@ -171,6 +186,8 @@ class Screen:
             number: of the trial.
             leads: whether it is made for one of the best members.
         """
+        if self._is_listed:
+            return number <= _LAST_LISTED
         if leads:
             return self._is_late(number) and number % _REFINING != 0
         return self._is_early(number) or self._is_late(number)
@@ -210,12 +227,13 @@ class Screen:
         """
         if len(known.ended) < _LEAST:
             return None
+        if self._is_listed:
+            return self._listed(number, known, draw)
         is_over = has_closed_in(known.costs, known.ended.__getitem__, still=STILL)
         if not is_over and (leads or not self._is_early(number)):
             return None
-        cube = self._cube
         genotypes = candidates(known.ended, known.costs, draw)
-        points = [cube.features(cube.decode(genotype)) for genotype in genotypes]
+        points = self._points(genotypes)
         if is_over:
             # Beside the best ones the model is sure of a small gain; the trials that refine them are for that.
             apart = away(points, [*known.ended, *known.unfinished])
@@ -236,6 +254,28 @@ class Screen:
         )
         expected = [model.predicted(known.metric(self._cube.features(child))) for child in children]
         return sorted(range(len(children)), key=expected.__getitem__)
+
+    def _listed(self, number: int, known: Known, draw: Draw) -> Genotype | None:
+        """The same where there are categories."""
+        order = best_first(known.costs)[:OF_BEST]
+        if not order:
+            return None
+        best = [self._cube.encode(known.values[at], (number, at)) for at in order]
+        genotypes = variations(best, draw)
+        tried = {*known.ended, *known.unfinished}
+        new = [
+            (genotype, point)
+            for genotype, point in zip(genotypes, self._points(genotypes), strict=True)
+            if point not in tried
+        ]
+        points = [point for _, point in new]
+        place = most_promising(
+            known.ended, known.costs, known.unfinished, points, has_categories=True
+        )
+        return None if place is None else new[place][0]
+
+    def _points(self, genotypes: Sequence[Genotype]) -> list[Point]:
+        return [self._cube.features(self._cube.decode(genotype)) for genotype in genotypes]
 
     def _is_early(self, number: int) -> bool:
         size = len(self._cube)
