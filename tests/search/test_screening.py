@@ -343,13 +343,13 @@ def found_of_colours(seed: int, **settings: str) -> float:
     return min(trial.status.metrics.get("loss", math.inf) for trial in trials)
 
 
-@pytest.mark.parametrize("mode", ["asynchronous", "generational"])
-def test_of_many_combinations_good_ones_are_found_in_few_trials(mode: str) -> None:
+@pytest.mark.parametrize(("mode", "most"), [("asynchronous", 0), ("generational", 1)])
+def test_of_many_combinations_good_ones_are_found_in_few_trials(mode: str, most: float) -> None:
     def median(strategy: str) -> float:
         settings = {"strategy": strategy, "mode": mode, "generations": "8"}
         return sorted(found_of_colours(seed, **settings) for seed in range(5))[2]
 
-    assert median("screened") <= 1 < median("adaptive")
+    assert median("screened") <= most < median("adaptive")
 
 
 def test_a_smooth_optimum_is_found_to_many_digits_in_few_trials() -> None:
