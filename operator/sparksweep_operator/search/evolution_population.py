@@ -102,10 +102,7 @@ def newest_population(trials: Sequence[Trial], cost_of: Costs, *, depth: int) ->
     """
     found: Population | None = None
     seen: set[int] = set()
-    for trial in reversed(trials):
-        lineage = parse(trial.spec.lineage) if trial.spec.lineage else None
-        if lineage is None:
-            continue
+    for trial, lineage in _backwards(trials):
         if found is None:
             found = Population(lineage.restart, lineage.size, last=lineage.target)
         elif lineage.restart != found.restart or (
@@ -126,14 +123,19 @@ def newest_population(trials: Sequence[Trial], cost_of: Costs, *, depth: int) ->
 
 def ended_backwards(trials: Sequence[Trial], restart: int) -> Iterator[Trial]:
     """The ended trials of the newest population, the newest first; it is the one of this restart."""
-    for trial in reversed(trials):
-        lineage = parse(trial.spec.lineage) if trial.spec.lineage else None
-        if lineage is None:
-            continue
+    for trial, lineage in _backwards(trials):
         if lineage.restart != restart:
             return
         if trial.state.is_finished:
             yield trial
+
+
+def _backwards(trials: Sequence[Trial]) -> Iterator[tuple[Trial, Lineage]]:
+    """The trials that have a lineage, the newest first."""
+    for trial in reversed(trials):
+        lineage = parse(trial.spec.lineage) if trial.spec.lineage else None
+        if lineage is not None:
+            yield trial, lineage
 
 
 def _take(

@@ -43,8 +43,7 @@ def candidates(ended: Sequence[Point], costs: Sequence[float | None], draw: Draw
         costs: what each of them cost; None: it failed.
         draw: what they are drawn with.
     """
-    size = len(ended[0])
-    found = [[draw() for _ in range(size)] for _ in range(_ANYWHERE)]
+    found = _anywhere(len(ended[0]), draw)
     for best in best_first(costs)[:OF_BEST]:
         for _ in range(_BESIDE):
             spread = _NEAR * (_FAR / _NEAR) ** draw()
@@ -60,7 +59,7 @@ def variations(best: Sequence[Genotype], draw: Draw) -> list[Genotype]:
         draw: what they are drawn with.
     """
     size = len(best[0])
-    found = [[draw() for _ in range(size)] for _ in range(_ANYWHERE)]
+    found = _anywhere(size, draw)
     for genotype in best:
         for _ in range(_VARIATIONS):
             varied = [draw() if draw() < _DRAWN_ANEW / size else place for place in genotype]
@@ -120,6 +119,10 @@ def most_promising(
     return max(
         range(len(points)), key=lambda place: _improvement(best, *model.belief(points[place]))
     )
+
+
+def _anywhere(size: int, draw: Draw) -> list[Genotype]:
+    return [[draw() for _ in range(size)] for _ in range(_ANYWHERE)]
 
 
 def _improvement(best: float, mean: float, deviation: float) -> float:

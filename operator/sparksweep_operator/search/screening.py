@@ -211,9 +211,7 @@ class Screen:
         costs = [self._cost_of(trial) for trial in latest]
         return has_closed_in(costs, point, still=max(STILL, size))
 
-    def exploration(
-        self, number: int, known: Known, draw: Draw, *, leads: bool = False
-    ) -> Genotype | None:
+    def exploration(self, number: int, known: Known, draw: Draw, *, leads: bool) -> Genotype | None:
         """Where the most is to be gained on the best trial; when the search has closed in, away from all trials.
 
         Args:
