@@ -226,17 +226,20 @@ class Screen:
         if len(known.ended) < _LEAST:
             return None
         if self._is_listed:
-            return self._listed(number, known, draw)
-        is_over = has_closed_in(known.costs, known.ended.__getitem__, still=STILL)
-        if not is_over and (leads or not self._is_early(number)):
-            return None
-        genotypes = candidates(known.ended, known.costs, draw)
-        points = self._points(genotypes)
-        if is_over:
-            # Beside the best ones the model is sure of a small gain; the trials that refine them are for that.
-            apart = away(points, [*known.ended, *known.unfinished])
-            genotypes, points = [genotypes[at] for at in apart], [points[at] for at in apart]
-        place = most_promising(known.ended, known.costs, known.unfinished, points)
+            genotypes, points = self._variations(number, known, draw)
+        else:
+            is_over = has_closed_in(known.costs, known.ended.__getitem__, still=STILL)
+            if not is_over and (leads or not self._is_early(number)):
+                return None
+            genotypes = candidates(known.ended, known.costs, draw)
+            points = self._points(genotypes)
+            if is_over:
+                # Beside the best ones the model is sure of a small gain; the trials that refine them are for that.
+                apart = away(points, [*known.ended, *known.unfinished])
+                genotypes, points = [genotypes[at] for at in apart], [points[at] for at in apart]
+        place = most_promising(
+            known.ended, known.costs, known.unfinished, points, has_categories=self._is_listed
+        )
         return None if place is None else genotypes[place]
 
     def ranking(self, known: Known, children: Sequence[Values]) -> list[int]:
@@ -253,24 +256,19 @@ class Screen:
         expected = [model.predicted(known.metric(self._cube.features(child))) for child in children]
         return sorted(range(len(children)), key=expected.__getitem__)
 
-    def _listed(self, number: int, known: Known, draw: Draw) -> Genotype | None:
-        """The same where there are categories."""
+    def _variations(
+        self, number: int, known: Known, draw: Draw
+    ) -> tuple[list[Genotype], list[Point]]:
+        """The candidates where there are categories: those that were not tried, and their points."""
         order = best_first(known.costs)[:OF_BEST]
         if not order:
-            return None
+            return [], []
         best = [self._cube.encode(known.values[at], (number, at)) for at in order]
         genotypes = variations(best, draw)
+        points = self._points(genotypes)
         tried = {*known.ended, *known.unfinished}
-        new = [
-            (genotype, point)
-            for genotype, point in zip(genotypes, self._points(genotypes), strict=True)
-            if point not in tried
-        ]
-        points = [point for _, point in new]
-        place = most_promising(
-            known.ended, known.costs, known.unfinished, points, has_categories=True
-        )
-        return None if place is None else new[place][0]
+        new = [at for at, point in enumerate(points) if point not in tried]
+        return [genotypes[at] for at in new], [points[at] for at in new]
 
     def _points(self, genotypes: Sequence[Genotype]) -> list[Point]:
         return [self._cube.features(self._cube.decode(genotype)) for genotype in genotypes]
