@@ -6,9 +6,11 @@ found undone by the next turn.
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import logging
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
@@ -40,6 +42,9 @@ END_WITHIN = timedelta(minutes=10)
 its executors back by then, and may be copying files."""
 PROBE_AFTER = timedelta(seconds=15)
 """How long a driver may have too few executors before the API server is asked why."""
+PLANNERS = 2
+"""Threads that plan, because the models of a search take up to a third of a second and the event loop has others to
+serve. Two, so that one long plan does not keep all the others waiting; more would only wait for the interpreter's lock."""
 
 
 @dataclass(slots=True)
@@ -100,6 +105,7 @@ class Reconciler:
         self._gateway = gateway
         self._settings = settings
         self._clock = clock
+        self._planners = ThreadPoolExecutor(PLANNERS, thread_name_prefix="planner")
 
     async def turn(self, key: Key, memory: Memory) -> Turn:
         """Take one turn.
@@ -122,7 +128,9 @@ class Reconciler:
             planned = reject(experiment, _listed(memory.errors), now)
         else:
             view = await self._view(experiment, situation, memory, now)
-            planned = plan(experiment, batches, view, now)
+            planned = await asyncio.get_running_loop().run_in_executor(
+                self._planners, plan, experiment, batches, view, now
+            )
         planned = _located(experiment, planned, situation)
         return await self._apply(experiment, planned, situation, batches, memory)
 
