@@ -14,6 +14,7 @@ import asyncio
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from statistics import median
 
 from search_solvers import experiment, trials_of
@@ -28,13 +29,17 @@ def slowest() -> tuple[float, Callable[[], object]]:
     """The seconds that the slowest proposal takes, and the proposal."""
     spec = experiment(2, 200, seed="1")
     trials = trials_of(spec, lambda point: sum((float(x) - 1) ** 2 for x in point.values()))
+
+    def proposal(number: int) -> object:
+        return create(spec).propose(trials[: number - 1], 1)
+
     found: list[tuple[float, int]] = []
     for number in range(170, 191):
         begin = time.perf_counter()
-        create(spec).propose(trials[: number - 1], 1)
+        proposal(number)
         found.append((time.perf_counter() - begin, number))
     seconds, number = max(found)
-    return seconds, lambda: create(spec).propose(trials[: number - 1], 1)
+    return seconds, partial(proposal, number)
 
 
 async def lags(propose: Callable[[], object], plans: int, threads: int) -> tuple[list[float], float]:  # fmt: skip
