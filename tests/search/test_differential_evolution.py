@@ -219,7 +219,7 @@ def test_a_population_at_rest_gives_way_to_another() -> None:
 
 @pytest.mark.parametrize(
     ("dimensions", "budget", "parallel", "size"),
-    [(1, 100, 1, 4), (2, 20, 1, 4), (2, 100, 1, 5), (2, 10_000, 1, 6), (3, 150, 1, 6), (10, 1000, 1, 11), (2, 100, 16, 20)],
+    [(1, 100, 1, 5), (2, 20, 1, 5), (2, 100, 1, 5), (2, 10_000, 1, 6), (2, 200, 1, 6), (3, 150, 1, 6), (3, 300, 1, 9), (5, 250, 1, 6), (10, 1000, 1, 11), (2, 100, 16, 20)],
 )  # fmt: skip
 def test_the_population_that_the_settings_leave_open_fits_the_budget_and_the_trials_at_once(
     dimensions: int, budget: int, parallel: int, size: int

@@ -10,7 +10,7 @@ import pytest
 
 from sparksweep_operator.search.linear import factor, solved
 from sparksweep_operator.search.metric import metric_of, usual
-from sparksweep_operator.search.parabola import lowest, terms
+from sparksweep_operator.search.parabola import foretold, lowest, terms
 from sparksweep_operator.search.scale import BELOW_ONE
 
 
@@ -82,6 +82,47 @@ def test_points_on_a_line_and_points_that_coincide_do_no_harm() -> None:
     assert found is None or all(0 <= value <= 1 for value in found)
     same = lowest([[0.5, 0.5]] * 12, [float(place) for place in range(12)], [0.5, 0.5])
     assert same is None or same == pytest.approx([0.5, 0.5])
+
+
+def left_out_one_by_one(points: list[list[float]], costs: list[float]) -> float:
+    """How well each cost is foretold by a parabola that is fitted to the others, with NumPy."""
+    rows = np.array(
+        [[1, *p, *(x * y for end, x in enumerate(p, 1) for y in p[:end])] for p in points]
+    )
+    missed = []
+    for place, cost in enumerate(costs):
+        others = np.delete(rows, place, axis=0), np.delete(costs, place)
+        weights = np.linalg.lstsq(*others, rcond=None)[0]
+        missed.append(cost - rows[place] @ weights)
+    return 1 - float(np.square(missed).sum() / np.square(np.array(costs) - np.mean(costs)).sum())
+
+
+@pytest.mark.parametrize("dimensions", [1, 2, 3, 5])
+@pytest.mark.parametrize("rough", [0.0, 0.1, 10.0])
+def test_what_it_foretells_is_what_it_says_of_each_point_without_it(
+    dimensions: int, rough: float
+) -> None:
+    points = cloud(3 * terms(dimensions), dimensions)
+    draw = Random(2)
+    costs = [math.dist(point, [0.4] * dimensions) ** 2 + rough * draw.random() for point in points]
+    found = foretold(points, costs, points[0])
+    assert found == pytest.approx(left_out_one_by_one(points, costs), abs=1e-5)
+    assert (found > 0.999) == (rough == 0.0)
+    assert (found < 0.0) == (rough == 10.0)
+
+
+@pytest.mark.parametrize("costs", [[1.0] * 12, [math.inf] * 6 + [0.0] * 6])
+def test_of_costs_that_say_nothing_nothing_is_foretold(costs: list[float]) -> None:
+    assert foretold(cloud(12, 2), costs, [0.5, 0.5]) == 0.0
+
+
+def test_points_on_a_line_and_points_that_coincide_are_foretold_something_finite() -> None:
+    line = [[place / 11, place / 11] for place in range(12)]
+    assert foretold(line, [(x - 0.5) ** 2 for x, _ in line], line[0]) == pytest.approx(1.0)
+    same = foretold([[0.5, 0.5]] * 12, [float(place) for place in range(12)], [0.5, 0.5])
+    assert math.isfinite(same)
+    lonely = foretold([[0.5, 0.5]] * 17 + [[0.9, 0.1]], [*[0.0] * 17, 1.0], [0.5, 0.5])
+    assert lonely <= 0.0
 
 
 def test_distances_follow_the_shape_of_the_best() -> None:

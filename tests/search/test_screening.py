@@ -177,6 +177,50 @@ def test_guesses_are_made_of_few_numbers_early_in_a_search() -> None:
 
 
 THREE = [*NUMBERS, double("z", "0", "1")]
+SIMPLE, MANY_PLACES = "a bowl", "many places to look at"
+
+
+def guessed_of_three(shape: str, *, count: int, budget: int) -> list[float] | None:
+    draw = Random(7)
+    points = [{name: repr(draw.random()) for name in "xyz"} for _ in range(count)]
+    costs = {
+        SIMPLE: lambda point: sum((float(value) - 0.3) ** 2 for value in point.values()),
+        MANY_PLACES: lambda point: sum(math.sin(90 * float(value)) for value in point.values()),
+    }
+    trials = [
+        ended(trial(number, point), TrialState.SUCCEEDED, costs[shape](point))
+        for number, point in enumerate(points, 1)
+    ]
+    judge = screen(THREE, budget)
+    best = min(trials, key=lambda one: one.status.metrics["loss"])
+    return judge.guess(judge.known(trials, [], centre=best.spec.parameters))
+
+
+@pytest.mark.parametrize(
+    ("shape", "count", "budget", "is_made"),
+    [
+        (SIMPLE, 60, 300, True),
+        (MANY_PLACES, 60, 300, False),
+        (MANY_PLACES, 60, 225, True),  # Few trials for each parameter: it is worth the try.
+        (MANY_PLACES, 29, 300, True),  # Too few to know.
+        (MANY_PLACES, 30, 300, False),
+    ],
+)
+def test_in_a_long_search_guesses_are_made_where_the_parabola_foretells_what_trials_cost(
+    shape: str, count: int, budget: int, is_made: bool
+) -> None:
+    assert (guessed_of_three(shape, count=count, budget=budget) is not None) == is_made
+
+
+def test_two_parameters_are_explored_to_the_end_and_guesses_always_made() -> None:
+    draw = Random(7)
+    points = [{"x": repr(draw.random()), "y": repr(draw.random())} for _ in range(60)]
+    trials = [
+        ended(trial(number, point), TrialState.SUCCEEDED, math.sin(90 * float(point["x"])))
+        for number, point in enumerate(points, 1)
+    ]
+    judge = screen(NUMBERS, 1000)
+    assert judge.guess(judge.known(trials, [], centre=points[0])) is not None
 
 
 def explored(

@@ -34,6 +34,12 @@ _STRATEGIES: Mapping[EvolutionStrategy, type[Strategy]] = {
 DEPTH = 4
 """Sizes of the population in ended trials that successes are learnt from; if none improved, the search starts anew."""
 
+_FEWEST = 5
+"""Places of a population that the settings leave open."""
+_NOT_EXPLORED, _SEVERAL = 3, 9
+"""From so many parameters on, no model of the whole space finds other places to look at to the end; so many places of the
+population do, where there are trials enough."""
+
 
 class DifferentialEvolution(Algorithm):
     """Trial n is a function of the seed and of what the trials before it became.
@@ -145,8 +151,11 @@ def _population(dimensions: int, budget: int | None, parallel: int) -> int:
     A quarter more than trials at once, so that a place is free when a trial ends.
     """
     most = 4 + 3 * math.log(dimensions)
+    if dimensions >= _NOT_EXPLORED:
+        most = max(most, _SEVERAL)
     usual = most
     if budget is not None:
         few = min(4 + 1.5 * math.log(dimensions), budget / 6)
-        usual = min(max(few, 0.4 * math.sqrt(budget)), most)
-    return max(4, round(usual), math.ceil(1.25 * parallel))
+        many = max(0.4 * math.sqrt(budget), budget / (11 * dimensions))
+        usual = min(max(few, many), most)
+    return max(_FEWEST, round(usual), math.ceil(1.25 * parallel))

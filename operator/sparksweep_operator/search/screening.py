@@ -7,12 +7,13 @@ Expensive Optimization Problems", IEEE Transactions on Evolutionary Computation 
 
 The more children, the sooner the search closes in on what it has found. So there are none to choose from while many
 trials are left, and many when they run out. The parabola's lowest point takes the place of a child for the leading third
-of the population alone: the others stay where they are, apart, and find what no parabola shows. Of up to three parameters
-the whole space can be modelled: some of the others' trials go where improvement.py says, most of them early. Where the
-parabola has led to one place and nothing more is gained there, nearly all trials go elsewhere, or the population is
-done. Where all parameters have finitely many values, and some are categories, the first trials all go where
-improvement.py says. The constants are those that did best in benchmarks/search.py and benchmarks/tabular.py on other
-instances, and with other seeds, than the ones that are reported.
+of the population alone: the others stay where they are, apart, and find what no parabola shows. In a long search of more
+than two parameters it does so only where the parabola foretells what trials cost. Of up to three parameters the whole
+space can be modelled: some of the others' trials go where improvement.py says, most of them early. Where the parabola
+has led to one place and nothing more is gained there, nearly all trials go elsewhere, or the population is done. Where
+all parameters have finitely many values, and some are categories, the first trials all go where improvement.py says. The
+constants are those that did best in benchmarks/search.py and benchmarks/tabular.py on other instances, and with other
+seeds, than the ones that are reported.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ from sparksweep_operator.search.improvement import (
 from sparksweep_operator.search.kept import Kept, Values
 from sparksweep_operator.search.linear import Point
 from sparksweep_operator.search.metric import Metric, metric_of, usual
-from sparksweep_operator.search.parabola import lowest, terms
+from sparksweep_operator.search.parabola import foretold, lowest, terms
 from sparksweep_operator.search.permutation import Draw
 from sparksweep_operator.search.scale import BELOW_ONE
 from sparksweep_operator.search.surrogate import Kriging, best_first, normal_scores
@@ -65,6 +66,11 @@ _LAST_LISTED = 100
 """With categories, and finitely many values of the rest, all trials up to this one may."""
 _REFINING = 4
 """When it has, one in so many of the leading members' trials goes on refining that place."""
+_PATIENT = 75
+"""With more trials than this for each parameter, and too many parameters to explore to the end, guesses are made only where
+the parabola has proved right: elsewhere there are several places to look at, and trials enough for that."""
+_PROOF, _FORETOLD = 3, 0.5
+"""So many trials for each number of the parabola, and the share of their costs that it is to foretell."""
 _BEST = 9
 """The best of them give distances their shape, or three in ten while there are few."""
 _MOST_TERMS = 21
@@ -107,6 +113,7 @@ class Screen:
         self._cube = cube
         self._cost_of = cost_of
         self._budget = budget
+        self._is_patient = len(cube) > _MOST_EXPLORED_LATE and budget > _PATIENT * len(cube)
         # Between categories there is no direction, and of many dimensions few trials don't say which counts.
         is_small = terms(len(cube)) <= _MOST_TERMS
         self._has_shape = is_small and not any(cube.is_category)
@@ -158,15 +165,20 @@ class Screen:
     def guess(self, known: Known) -> Genotype | None:
         """Where a parabola through the nearest ended trials is lowest; None if they are too few to say, or it is known.
 
-        If the nearest trial to that place has not ended, its result is awaited.
+        If the nearest trial to that place has not ended, its result is awaited. In a long search there is none, either,
+        where the parabola foretells little of what trials cost.
         """
         trials = zip(known.ended, known.costs, known.ended_places, strict=True)
         useful = [(point, cost, place) for point, cost, place in trials if cost is not None]
         size = len(self._cube)
         if len(useful) < terms(size) + size:
             return None
-        near = _nearest([place for _, _, place in useful], known.middle, 2 * terms(size))
-        points, costs, places = zip(*(useful[index] for index in near), strict=True)
+        several = _PROOF * terms(size)
+        if self._is_patient and len(useful) >= several:
+            points, costs, _ = _beside(useful, known.middle, several)
+            if foretold(points, costs, known.centre) < _FORETOLD:
+                return None
+        points, costs, places = _beside(useful, known.middle, 2 * terms(size))
         found = lowest(points, costs, known.centre)
         if found is None:
             return None
@@ -295,3 +307,12 @@ def _nearest(points: Sequence[Point], middle: Point, count: int) -> list[int]:
     """The places of the points that are nearest to one, in their order; of equally near ones the later."""
     by_distance = sorted((math.dist(point, middle), -place) for place, point in enumerate(points))
     return sorted(-place for _, place in by_distance[:count])
+
+
+def _beside(
+    trials: Sequence[tuple[Point, float, Point]], middle: Point, count: int
+) -> tuple[list[Point], list[float], list[Point]]:
+    """The points, costs and places of the trials whose places are nearest to one."""
+    near = _nearest([place for _, _, place in trials], middle, count)
+    points, costs, places = zip(*(trials[index] for index in near), strict=True)
+    return list(points), list(costs), list(places)
