@@ -1,11 +1,11 @@
-"""A parabola through what a few trials cost, and where it is lowest.
+"""A parabola through what a few trials cost: where it is lowest, and how well it foretells what it was not told.
 
 G. E. P. Box, K. B. Wilson, "On the Experimental Attainment of Optimum Conditions", Journal of the Royal Statistical
 Society B 13(1), 1951: a quadratic regression, whose lowest point is tried next. Near a smooth optimum one such trial
 replaces many generations.
 
 D. M. Allen, "The Relationship Between Variable Selection and Data Augmentation and a Method for Prediction", Technometrics
-16(1), 1974: how well it foretells what it was not told, without fitting it anew for each trial.
+16(1), 1974: each trial is left out in turn, without fitting the parabola anew.
 """
 
 from __future__ import annotations
