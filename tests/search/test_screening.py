@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from random import Random
 
 import pytest
@@ -126,22 +126,35 @@ def test_a_trial_that_somebody_else_made_is_passed_over() -> None:
 NUMBERS = [double("x", "0", "1"), double("y", "0", "1")]
 
 
-def bowl(count: int) -> list[Trial]:
-    """Trials of a bowl that is lowest at 0.3, 0.6, and ten times as steep in one direction."""
-    draw = Random(5)
-    points = [(draw.random(), draw.random()) for _ in range(count)]
+def drawn(
+    count: int, cost: Callable[..., float], *, names: str = "xy", seed: int = 5
+) -> list[Trial]:
+    """Trials of points from the whole space."""
+    draw = Random(seed)
+    points = [[draw.random() for _ in names] for _ in range(count)]
     return [
         ended(
-            trial(number, {"x": repr(x), "y": repr(y)}),
+            trial(number, dict(zip(names, map(repr, point), strict=True))),
             TrialState.SUCCEEDED,
-            (x - 0.3) ** 2 + 100 * (y - 0.6) ** 2,
+            cost(*point),
         )
-        for number, (x, y) in enumerate(points, 1)
+        for number, point in enumerate(points, 1)
     ]
 
 
-def guessed(trials: Sequence[Trial], others: Sequence[dict[str, str]] = ()) -> list[float] | None:
-    judge = screen(NUMBERS)
+def bowl(count: int) -> list[Trial]:
+    """Trials of a bowl that is lowest at 0.3, 0.6, and ten times as steep in one direction."""
+    return drawn(count, lambda x, y: (x - 0.3) ** 2 + 100 * (y - 0.6) ** 2)
+
+
+def guessed(
+    trials: Sequence[Trial],
+    others: Sequence[dict[str, str]] = (),
+    *,
+    parameters: Sequence[Parameter] = NUMBERS,
+    budget: int = 100,
+) -> list[float] | None:
+    judge = screen(parameters, budget)
     best = min(trials, key=lambda trial: trial.status.metrics.get("loss", 1e9))
     return judge.guess(judge.known(trials, others, centre=best.spec.parameters))
 
@@ -177,50 +190,35 @@ def test_guesses_are_made_of_few_numbers_early_in_a_search() -> None:
 
 
 THREE = [*NUMBERS, double("z", "0", "1")]
-SIMPLE, MANY_PLACES = "a bowl", "many places to look at"
 
 
-def guessed_of_three(shape: str, *, count: int, budget: int) -> list[float] | None:
-    draw = Random(7)
-    points = [{name: repr(draw.random()) for name in "xyz"} for _ in range(count)]
-    costs = {
-        SIMPLE: lambda point: sum((float(value) - 0.3) ** 2 for value in point.values()),
-        MANY_PLACES: lambda point: sum(math.sin(90 * float(value)) for value in point.values()),
-    }
-    trials = [
-        ended(trial(number, point), TrialState.SUCCEEDED, costs[shape](point))
-        for number, point in enumerate(points, 1)
-    ]
-    judge = screen(THREE, budget)
-    best = min(trials, key=lambda one: one.status.metrics["loss"])
-    return judge.guess(judge.known(trials, [], centre=best.spec.parameters))
+def one_place(*point: float) -> float:
+    return sum((value - 0.3) ** 2 for value in point)
+
+
+def many_places(*point: float) -> float:
+    return sum(math.sin(90 * value) for value in point)
 
 
 @pytest.mark.parametrize(
-    ("shape", "count", "budget", "is_made"),
+    ("cost", "count", "budget", "is_made"),
     [
-        (SIMPLE, 60, 300, True),
-        (MANY_PLACES, 60, 300, False),
-        (MANY_PLACES, 60, 225, True),  # Few trials for each parameter: it is worth the try.
-        (MANY_PLACES, 29, 300, True),  # Too few to know.
-        (MANY_PLACES, 30, 300, False),
+        (one_place, 60, 300, True),
+        (many_places, 60, 300, False),
+        (many_places, 60, 225, True),  # Few trials for each parameter: it is worth the try.
+        (many_places, 29, 300, True),  # Too few to know.
+        (many_places, 30, 300, False),
     ],
 )
 def test_in_a_long_search_guesses_are_made_where_the_parabola_foretells_what_trials_cost(
-    shape: str, count: int, budget: int, is_made: bool
+    cost: Callable[..., float], count: int, budget: int, is_made: bool
 ) -> None:
-    assert (guessed_of_three(shape, count=count, budget=budget) is not None) == is_made
+    trials = drawn(count, cost, names="xyz", seed=7)
+    assert (guessed(trials, parameters=THREE, budget=budget) is not None) == is_made
 
 
 def test_two_parameters_are_explored_to_the_end_and_guesses_always_made() -> None:
-    draw = Random(7)
-    points = [{"x": repr(draw.random()), "y": repr(draw.random())} for _ in range(60)]
-    trials = [
-        ended(trial(number, point), TrialState.SUCCEEDED, math.sin(90 * float(point["x"])))
-        for number, point in enumerate(points, 1)
-    ]
-    judge = screen(NUMBERS, 1000)
-    assert judge.guess(judge.known(trials, [], centre=points[0])) is not None
+    assert guessed(drawn(60, many_places, seed=7), budget=1000) is not None
 
 
 def explored(

@@ -24,7 +24,7 @@ from sparksweep_operator.search.evolution_population import (
 )
 from sparksweep_operator.search.evolution_strategies import Adaptive, RandOneBin, Strategy
 from sparksweep_operator.search.lineage import Rates
-from sparksweep_operator.search.screening import Screen
+from sparksweep_operator.search.screening import MOST_EXPLORED_LATE, Screen
 
 _STRATEGIES: Mapping[EvolutionStrategy, type[Strategy]] = {
     EvolutionStrategy.SCREENED: Adaptive,
@@ -36,9 +36,8 @@ DEPTH = 4
 
 _FEWEST = 5
 """Places of a population that the settings leave open."""
-_NOT_EXPLORED, _SEVERAL = 3, 9
-"""From so many parameters on, no model of the whole space finds other places to look at to the end; so many places of the
-population do, where there are trials enough."""
+_SEVERAL = 9
+"""Places where there are trials enough, and no model of the whole space finds other ones to look at to the end."""
 
 
 class DifferentialEvolution(Algorithm):
@@ -151,7 +150,7 @@ def _population(dimensions: int, budget: int | None, parallel: int) -> int:
     A quarter more than trials at once, so that a place is free when a trial ends.
     """
     most = 4 + 3 * math.log(dimensions)
-    if dimensions >= _NOT_EXPLORED:
+    if dimensions > MOST_EXPLORED_LATE:
         most = max(most, _SEVERAL)
     usual = most
     if budget is not None:

@@ -14,6 +14,7 @@ import math
 from collections.abc import Sequence
 from operator import mul
 from statistics import fmean
+from typing import NamedTuple
 
 from sparksweep_operator.search.linear import Point, Rows, factor, forward, solved
 from sparksweep_operator.search.scale import BELOW_ONE
@@ -47,16 +48,12 @@ def lowest(points: Sequence[Point], costs: Sequence[float], centre: Point) -> li
     Returns:
         The place; None where the costs say nothing of it, or it is the centre.
     """
-    heights = _heights(costs)
-    if heights is None:
-        return None
     low, high = _box(points)
     scale = _scale(low, high)
-    rows = _rows(_scaled(points, centre, scale))
-    shape = _normal(rows)
-    if shape is None:
+    found = _fitted(points, costs, centre, scale)
+    if found is None:
         return None
-    slope, curvature = _parts(_weights(shape, rows, heights), len(centre))
+    slope, curvature = _parts(found.weights, len(centre))
     place = _lowest(slope, curvature, *_scaled([low, high], centre, scale))
     if place is None:
         return None
@@ -74,22 +71,55 @@ def foretold(points: Sequence[Point], costs: Sequence[float], centre: Point) -> 
     Returns:
         1 if exactly, 0 if as well as their mean does, less if worse; 0 where the costs say nothing.
     """
-    heights = _heights(costs)
-    if heights is None:
+    found = _fitted(points, costs, centre, _scale(*_box(points)))
+    if found is None:
         return 0.0
-    rows = _rows(_scaled(points, centre, _scale(*_box(points))))
-    shape = _normal(rows)
-    if shape is None:
-        return 0.0
-    weights = _weights(shape, rows, heights)
     missed = 0.0
-    for row, height in zip(rows, heights, strict=True):
-        part = forward(shape, row)
+    for row, height in zip(found.rows, found.heights, strict=True):
+        part = forward(found.shape, row)
         # What a point's own cost moves the parabola at its place; all of it, but for rounding, where it stands alone.
         left = max(1.0 - sum(map(mul, part, part)), _ALONE)
-        missed += ((height - sum(map(mul, weights, row))) / left) ** 2
-    mean = fmean(heights)
-    return 1.0 - missed / sum((height - mean) ** 2 for height in heights)
+        missed += ((height - sum(map(mul, found.weights, row))) / left) ** 2
+    mean = fmean(found.heights)
+    return 1.0 - missed / sum((height - mean) ** 2 for height in found.heights)
+
+
+class _Fit(NamedTuple):
+    """A parabola, and what it was made of."""
+
+    rows: Rows
+    """For each point what the parabola's numbers are multiplied with: 1, its positions, their products."""
+    heights: list[float]
+    """The costs as shares of their range."""
+    shape: Rows
+    """The factor of the normal equations."""
+    weights: list[float]
+    """The parabola's numbers."""
+
+
+def _fitted(
+    points: Sequence[Point], costs: Sequence[float], centre: Point, scale: Point
+) -> _Fit | None:
+    """Least squares; None where the costs or the points say nothing."""
+    heights = _heights(costs)
+    if heights is None:
+        return None
+    rows = [
+        [1.0, *point, *(x * y for end, x in enumerate(point, 1) for y in point[:end])]
+        for point in _scaled(points, centre, scale)
+    ]
+    columns = list(zip(*rows, strict=True))
+    normal = [
+        [sum(map(mul, one, other)) for other in columns[:end]] for end, one in enumerate(columns, 1)
+    ]
+    ridge = _RIDGE * sum(row[-1] for row in normal) / len(normal)
+    for values in normal:
+        values[-1] += ridge
+    shape = factor(normal)
+    if shape is None:
+        return None
+    weights = solved(shape, [sum(map(mul, column, heights)) for column in columns])
+    return _Fit(rows, heights, shape, weights)
 
 
 def _heights(costs: Sequence[float]) -> list[float] | None:
@@ -119,31 +149,6 @@ def _scale(low: Point, high: Point) -> list[float]:
 
 def _scaled(points: Sequence[Point], centre: Point, scale: Point) -> Rows:
     return [[(x - c) / s for x, c, s in zip(point, centre, scale, strict=True)] for point in points]
-
-
-def _rows(points: Rows) -> Rows:
-    """What each point multiplies a parabola's numbers with: 1, its positions, their products."""
-    return [
-        [1.0, *point, *(x * y for end, x in enumerate(point, 1) for y in point[:end])]
-        for point in points
-    ]
-
-
-def _normal(rows: Rows) -> Rows | None:
-    """The factor of the normal equations of least squares."""
-    columns = list(zip(*rows, strict=True))
-    normal = [
-        [sum(map(mul, one, other)) for other in columns[:end]] for end, one in enumerate(columns, 1)
-    ]
-    ridge = _RIDGE * sum(row[-1] for row in normal) / len(normal)
-    for values in normal:
-        values[-1] += ridge
-    return factor(normal)
-
-
-def _weights(shape: Rows, rows: Rows, heights: Sequence[float]) -> list[float]:
-    """A parabola's numbers."""
-    return solved(shape, [sum(map(mul, column, heights)) for column in zip(*rows, strict=True)])
 
 
 def _parts(weights: Sequence[float], size: int) -> tuple[list[float], Rows]:

@@ -56,7 +56,7 @@ _LAST_SCREENED = 2000
 stays below a millisecond after any number of trials."""
 _LEAST = 4
 """Ended trials before there is a model."""
-_MOST_EXPLORED, _MOST_EXPLORED_LATE = 3, 2
+_MOST_EXPLORED, MOST_EXPLORED_LATE = 3, 2
 """Parameters with which the whole space is modelled, early in the search and when it has closed in."""
 _FIRST, _MOST_FIRST = 25, 50
 """Early: for each of them, and in all, trials of which every second one may go anywhere, where the model promises the most."""
@@ -113,7 +113,7 @@ class Screen:
         self._cube = cube
         self._cost_of = cost_of
         self._budget = budget
-        self._is_patient = len(cube) > _MOST_EXPLORED_LATE and budget > _PATIENT * len(cube)
+        self._is_patient = len(cube) > MOST_EXPLORED_LATE and budget > _PATIENT * len(cube)
         # Between categories there is no direction, and of many dimensions few trials don't say which counts.
         is_small = terms(len(cube)) <= _MOST_TERMS
         self._has_shape = is_small and not any(cube.is_category)
@@ -175,10 +175,12 @@ class Screen:
             return None
         several = _PROOF * terms(size)
         if self._is_patient and len(useful) >= several:
-            points, costs, _ = _beside(useful, known.middle, several)
+            useful = _beside(known.middle, useful, several)
+            points, costs, _ = zip(*useful, strict=True)
             if foretold(points, costs, known.centre) < _FORETOLD:
                 return None
-        points, costs, places = _beside(useful, known.middle, 2 * terms(size))
+        useful = _beside(known.middle, useful, 2 * terms(size))
+        points, costs, places = zip(*useful, strict=True)
         found = lowest(points, costs, known.centre)
         if found is None:
             return None
@@ -293,7 +295,7 @@ class Screen:
     def _is_late(self, number: int) -> bool:
         """Whether a trial may be an exploration when the search has closed in."""
         size = len(self._cube)
-        return self._has_shape and size <= _MOST_EXPLORED_LATE and number <= _LAST * size
+        return self._has_shape and size <= MOST_EXPLORED_LATE and number <= _LAST * size
 
     def _metric(self, points: Sequence[Point], costs: Sequence[float | None]) -> Metric:
         if not self._has_shape:
@@ -310,9 +312,7 @@ def _nearest(points: Sequence[Point], middle: Point, count: int) -> list[int]:
 
 
 def _beside(
-    trials: Sequence[tuple[Point, float, Point]], middle: Point, count: int
-) -> tuple[list[Point], list[float], list[Point]]:
-    """The points, costs and places of the trials whose places are nearest to one."""
-    near = _nearest([place for _, _, place in trials], middle, count)
-    points, costs, places = zip(*(trials[index] for index in near), strict=True)
-    return list(points), list(costs), list(places)
+    middle: Point, trials: Sequence[tuple[Point, float, Point]], count: int
+) -> list[tuple[Point, float, Point]]:
+    """The trials, each a point, a cost and a place, whose places are nearest to one."""
+    return [trials[index] for index in _nearest([one[-1] for one in trials], middle, count)]
