@@ -44,7 +44,7 @@ layers: setup ## import-linter: which package may import which
 	$(BIN)/lint-imports
 
 crds: setup ## write crds/, the chart's copy and docs/reference.md from the API's types
-	$(BIN)/python -m sparksweep.api.crd crds
+	$(BIN)/python -m sparksweep_core.api.crd crds
 	$(BIN)/python scripts/chart
 	$(BIN)/python scripts/reference
 

@@ -24,8 +24,8 @@ from search_figures import FLOOR
 from search_solvers import Loss, experiment
 
 from search import FUNCTIONS
-from sparksweep.api import Trial, TrialState, TrialStatus
-from sparksweep_operator.search import create
+from sparksweep_core.algorithms import create
+from sparksweep_core.api import Trial, TrialState, TrialStatus
 
 WORKERS = 16
 POPULATION = 20

@@ -19,8 +19,8 @@ from statistics import median
 
 from search_solvers import experiment, trials_of
 
+from sparksweep_core.algorithms import create
 from sparksweep_operator.reconciler import PLANNERS
-from sparksweep_operator.search import create
 
 SLEEP_S = 0.001
 

@@ -16,7 +16,9 @@ import time
 
 from search_solvers import experiment
 
-from sparksweep.api import (
+from sparksweep_core.algorithms import create
+from sparksweep_core.algorithms.differential_evolution.lineage import Lineage, Rates
+from sparksweep_core.api import (
     FeasibleSpace,
     Parameter,
     ParameterType,
@@ -25,8 +27,6 @@ from sparksweep.api import (
     TrialState,
     TrialStatus,
 )
-from sparksweep_operator.search import create
-from sparksweep_operator.search.lineage import Lineage, Rates
 
 DIMENSIONS = 20
 

@@ -8,7 +8,8 @@ import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from sparksweep.api import (
+from sparksweep_core.algorithms import create
+from sparksweep_core.api import (
     Algorithm,
     AlgorithmName,
     AlgorithmSetting,
@@ -23,7 +24,6 @@ from sparksweep.api import (
     TrialStatus,
     TrialTemplate,
 )
-from sparksweep_operator.search import create
 
 LOW, HIGH = -5.0, 5.0
 

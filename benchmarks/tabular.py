@@ -27,7 +27,7 @@ from typing import Any
 
 from search_solvers import experiment, trials_of
 
-from sparksweep.api import FeasibleSpace, Parameter, ParameterType
+from sparksweep_core.api import FeasibleSpace, Parameter, ParameterType
 
 Places = Mapping[str, int]
 """Which of its values each parameter has."""

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from sparksweep import Experiment, search
-from sparksweep.api import Trial, TrialState
-from sparksweep.result import Result
-from sparksweep_operator.search import Space, create
-from sparksweep_operator.search.lineage import parse
+from sparksweep._result import Result
+from sparksweep_core.algorithms import Space, create
+from sparksweep_core.algorithms.differential_evolution.lineage import parse
+from sparksweep_core.api import Trial, TrialState
 
 SPACE: dict[str, Any] = {
     "rate": search.log_uniform(1e-4, 1e-1),

@@ -47,7 +47,7 @@ name_user
 case ${1:-} in
 driver)
     shift
-    exec python -m sparksweep_trainer.cluster "$@"
+    exec python -m sparksweep_trainer.kubernetes "$@"
     ;;
 viewer)
     shift

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from sparksweep.api import ConditionType, ExperimentStatus, TrialBatch, TrialState
+from sparksweep_core.api import ConditionType, ExperimentStatus, TrialBatch, TrialState
 
 MOST_FAILURES = 10
 """Failed trials of an experiment that get an event of their own."""

@@ -15,14 +15,14 @@ from typing import Any
 
 import kopf
 
-from sparksweep.api.metadata import EXPERIMENT_LABEL, GROUP, VERSION
-from sparksweep_operator.census import Census
+from sparksweep_core.api.metadata import EXPERIMENT_LABEL, GROUP, VERSION
+from sparksweep_operator.cache import Key, World
+from sparksweep_operator.collector import Census
 from sparksweep_operator.kube import Gateway, KubeError
-from sparksweep_operator.loops import Loops
 from sparksweep_operator.metrics import Metrics, serve
 from sparksweep_operator.reconciler import Reconciler
 from sparksweep_operator.settings import Settings
-from sparksweep_operator.world import Key, World
+from sparksweep_operator.workers import Loops
 
 log = logging.getLogger(__name__)
 

@@ -19,8 +19,8 @@ from prometheus_client import (
     start_http_server,
 )
 
-from sparksweep.api import Trial, TrialBatch, TrialState, trials_of
-from sparksweep.api.reasons import TrialReason
+from sparksweep_core.api import Trial, TrialBatch, TrialState, trials_of
+from sparksweep_core.api.reasons import TrialReason
 
 # When each counter was made: a series more for every one, which nobody asks for.
 disable_created_metrics()  # type: ignore[no-untyped-call]

@@ -14,18 +14,18 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
-from sparksweep.api import Experiment, ExperimentStatus, TrialBatch
-from sparksweep.api.document import parse_experiment
-from sparksweep.errors import FieldError, InvalidExperiment
+from sparksweep_core.api import Experiment, ExperimentStatus, TrialBatch
+from sparksweep_core.errors import FieldError, InvalidExperiment
+from sparksweep_core.planner import DriverState, DriverView, Plan, plan, reject
+from sparksweep_core.validation.document import parse_experiment
 from sparksweep_operator import manifests
-from sparksweep_operator.drivers import DriverSituation, look_at_driver
+from sparksweep_operator.cache import Body, Key, World
+from sparksweep_operator.driver_selection import DriverSituation, look_at_driver
 from sparksweep_operator.events import Event, driver_started, events_between
 from sparksweep_operator.kube import Conflict, Forbidden, Gateway, Invalid, KubeError, NotFound
 from sparksweep_operator.metrics import Metrics
-from sparksweep_operator.planner import DriverState, DriverView, Plan, plan, reject
-from sparksweep_operator.pods import Pod
+from sparksweep_operator.pod_status import Pod
 from sparksweep_operator.settings import Settings
-from sparksweep_operator.world import Body, Key, World
 
 log = logging.getLogger(__name__)
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from sparksweep.context import report
 
 if TYPE_CHECKING:
-    from sparksweep.handle import Experiment
+    from sparksweep._experiment import Experiment
 
 __all__ = ["Experiment", "report"]
 
@@ -20,7 +20,7 @@ __all__ = ["Experiment", "report"]
 def __getattr__(name: str) -> Any:
     # Trials import this package for `report` and the like: what they don't use must cost them nothing.
     if name == "Experiment":
-        from sparksweep.handle import Experiment
+        from sparksweep._experiment import Experiment
 
         return Experiment
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

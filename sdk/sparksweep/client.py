@@ -8,9 +8,7 @@ from collections.abc import Iterator
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from sparksweep.api import Experiment, Trial, TrialBatch, trials_of
-from sparksweep.api.metadata import EXPERIMENT_LABEL
-from sparksweep.building import Built
+from sparksweep._builder import Built
 from sparksweep.errors import (
     ClusterError,
     ClusterUnavailable,
@@ -20,9 +18,11 @@ from sparksweep.errors import (
     Forbidden,
     MissingDependency,
 )
+from sparksweep_core.api import Experiment, Trial, TrialBatch, trials_of
+from sparksweep_core.api.metadata import EXPERIMENT_LABEL
 
 if TYPE_CHECKING:
-    from sparksweep_operator.kube.blocking import BlockingGateway
+    from sparksweep._kube.sync_client import BlockingGateway
 
 __all__ = ["Client"]
 
@@ -141,7 +141,7 @@ class Client:
 
 def _gateway() -> BlockingGateway:
     try:
-        from sparksweep_operator.kube.blocking import BlockingGateway
+        from sparksweep._kube.sync_client import BlockingGateway
     except ModuleNotFoundError as error:
         if error.name is None or error.name.partition(".")[0].startswith("sparksweep"):
             raise
@@ -154,7 +154,7 @@ def _gateway() -> BlockingGateway:
 @contextlib.contextmanager
 def _translated(what: str = "the cluster") -> Iterator[None]:
     """Raise the SDK's errors for the gateway's, with the API server's words."""
-    from sparksweep_operator.kube import errors as kube
+    from sparksweep_core.api_server import errors as kube
 
     kinds: dict[type[kube.KubeError], type[ClusterError | ExperimentRefused]] = {
         kube.NotFound: ExperimentNotFound,

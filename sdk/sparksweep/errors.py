@@ -16,12 +16,12 @@ SparksweepError
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from sparksweep_core.errors import FieldError, InvalidExperiment, SparksweepError
+
 if TYPE_CHECKING:
-    from sparksweep.result import Result
+    from sparksweep._result import Result
 
 __all__ = [
     "ClusterError",
@@ -38,31 +38,6 @@ __all__ = [
     "SparksweepError",
     "TrialNotFound",
 ]
-
-
-class SparksweepError(Exception):
-    """The root: what is raised on purpose, with a message for the user."""
-
-
-@dataclass(frozen=True, order=True)
-class FieldError:
-    """One finding in a document: where, and what would be right."""
-
-    path: str
-    """The field as Kubernetes writes it: ``spec.parameters[0].feasibleSpace.min``."""
-    message: str
-    """One sentence that names the value found and what would be right."""
-
-    def __str__(self) -> str:
-        return f"{self.path}: {self.message}"
-
-
-class InvalidExperiment(SparksweepError, ValueError):
-    """The document can't be run as it is. ``errors`` holds every finding, in the document's order."""
-
-    def __init__(self, errors: Sequence[FieldError]) -> None:
-        self.errors = tuple(errors)
-        super().__init__("\n".join(str(error) for error in self.errors))
 
 
 class ExperimentRefused(SparksweepError):

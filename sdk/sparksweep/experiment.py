@@ -11,7 +11,7 @@
 
 Arguments have Hops' names, those of 2018 and of its last version alike, and its order and defaults. A Spark session in
 front is taken and ignored: each run has a Spark of its own. What is new is by keyword only, and the same in all
-functions: `backend`, `namespace`, `directory` (see `Experiment.submit`), `progress`, and `sparksweep.building.Options`.
+functions: `backend`, `namespace`, `directory` (see `Experiment.submit`), `progress`, and `sparksweep._builder.Options`.
 
 Each function waits for the end, and returns a `Result`, which unpacks as Hops' tuple.
 """
@@ -24,12 +24,12 @@ from collections.abc import Callable, Iterator, Mapping
 from enum import StrEnum
 from typing import Any
 
-from sparksweep.building import Options, direction_of, unique_name
+from sparksweep._builder import Options, direction_of, unique_name
+from sparksweep._experiment import Experiment
+from sparksweep._functions import check_function, name_of, returns_nothing
+from sparksweep._hops_arguments import Call, Form, bounds, called_as, grid_of, launches
+from sparksweep._result import Result
 from sparksweep.errors import FieldError, InvalidExperiment
-from sparksweep.functions import check_function, name_of, returns_nothing
-from sparksweep.handle import Experiment
-from sparksweep.hops_arguments import Call, Form, bounds, called_as, grid_of, launches
-from sparksweep.result import Result
 from sparksweep.search import choice
 
 __all__ = [

@@ -10,8 +10,8 @@ import numbers
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from sparksweep.api import Distribution, FeasibleSpace, Parameter, ParameterType, limits
 from sparksweep.errors import FieldError, InvalidExperiment
+from sparksweep_core.api import Distribution, FeasibleSpace, Parameter, ParameterType, limits
 
 __all__ = ["Domain", "choice", "grid", "int_uniform", "log_normal", "log_uniform", "normal", "uniform"]  # fmt: skip
 

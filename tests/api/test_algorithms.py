@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from sparksweep.api import Algorithm, AlgorithmName, AlgorithmSetting
-from sparksweep.api.algorithms import SETTINGS, check_settings, settings_of
-from sparksweep.api.evolution import evolution_settings
 from sparksweep.errors import InvalidExperiment
+from sparksweep_core.api import Algorithm, AlgorithmName, AlgorithmSetting
+from sparksweep_core.api.algorithm_settings import SETTINGS, check_settings, settings_of
+from sparksweep_core.api.evolution_settings import evolution_settings
 
 
 def algorithm(name: AlgorithmName, **settings: str) -> Algorithm:

@@ -14,8 +14,8 @@ import yaml
 from experiments_for_checks import FUNCTION, REMOVED, changed
 from server_rules import broken_rules, with_defaults
 
-from sparksweep.api import Experiment, TrialBatch, limits
-from sparksweep.api.crd import KINDS, Kind, crd, main, render, structural_schema
+from sparksweep_core.api import Experiment, TrialBatch, limits
+from sparksweep_core.api.crd import KINDS, Kind, crd, main, render, structural_schema
 
 ROOT = Path(__file__).parents[2]
 
@@ -57,7 +57,7 @@ def test_the_repository_has_no_crd_that_no_type_generates() -> None:
 @each_kind
 def test_the_file_holds_the_definition_and_says_that_it_is_generated(kind: Kind) -> None:
     assert yaml.safe_load(render(kind)) == crd(kind)
-    assert render(kind).startswith("# Generated from sdk/sparksweep/api by `make crds`.")
+    assert render(kind).startswith("# Generated from core/sparksweep_core/api by `make crds`.")
 
 
 @each_kind
@@ -263,7 +263,7 @@ def test_a_check_names_the_file_that_differs_and_leaves_it(
 
 def test_the_module_runs_as_a_program_without_a_warning() -> None:
     done = subprocess.run(
-        [sys.executable, "-W", "error", "-m", "sparksweep.api.crd", "--check", ROOT / "crds"],
+        [sys.executable, "-W", "error", "-m", "sparksweep_core.api.crd", "--check", ROOT / "crds"],
         capture_output=True,
         text=True,
         check=False,

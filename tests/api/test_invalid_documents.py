@@ -10,10 +10,10 @@ from experiments_for_checks import COMMAND, FUNCTION, REMOVED, changed
 from invalid_documents import INVALID, LR, TEMPLATE, Row
 from server_rules import refusals
 
-from sparksweep.api import Experiment
-from sparksweep.api.crd import structural_schema
-from sparksweep.api.document import parse_experiment
 from sparksweep.errors import FieldError, InvalidExperiment
+from sparksweep_core.api import Experiment
+from sparksweep_core.api.crd import structural_schema
+from sparksweep_core.validation.document import parse_experiment
 
 SCHEMA = structural_schema(Experiment)
 

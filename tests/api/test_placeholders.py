@@ -7,8 +7,13 @@ from experiments_for_checks import COMMAND, changed
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sparksweep.api.document import parse_experiment
-from sparksweep.api.placeholders import placeholder_values, placeholders, substitute, unfinished
+from sparksweep_core.api.placeholders import (
+    placeholder_values,
+    placeholders,
+    substitute,
+    unfinished,
+)
+from sparksweep_core.validation.document import parse_experiment
 
 TEMPLATE = parse_experiment(COMMAND).spec.trial_template
 PARAMETERS = {"lr": "0.1", "layers": "3", "width": "8", "activation": "relu"}

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sparksweep.api import FeasibleSpace, Parameter, ParameterType
-from sparksweep.api.checks_search import grid_points, readable
+from sparksweep_core.api import FeasibleSpace, Parameter, ParameterType
+from sparksweep_core.validation.checks_search import grid_points, readable
 
 
 def double(low: str, high: str, step: str | None) -> Parameter:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from sparksweep.api.source_check import check_source
+from sparksweep_core.validation.source_check import check_source
 
 
 def messages(source: str, *names: str) -> list[str]:

@@ -8,9 +8,9 @@ from typing import Literal
 import pytest
 from experiments_for_checks import COMMAND, FUNCTION, REMOVED, changed
 
-from sparksweep.api import Condition, ConditionType, Experiment, ExperimentStatus, TrialCounts
-from sparksweep.api.document import parse_experiment
-from sparksweep.api.updates import MUTABLE, check_update
+from sparksweep_core.api import Condition, ConditionType, Experiment, ExperimentStatus, TrialCounts
+from sparksweep_core.validation.document import parse_experiment
+from sparksweep_core.validation.immutability import MUTABLE, check_update
 
 RUNNING = parse_experiment(FUNCTION)
 

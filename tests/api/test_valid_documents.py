@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 from server_rules import refusals
 from valid_documents import CHANGED, TEXTS
 
-from sparksweep.api import Experiment, ExperimentStatus, TrialCounts
-from sparksweep.api.crd import structural_schema
-from sparksweep.api.document import parse_experiment, parse_yaml, read_experiment
-from sparksweep.api.yaml_text import dump_yaml
 from sparksweep.errors import FieldError, InvalidExperiment
+from sparksweep_core.api import Experiment, ExperimentStatus, TrialCounts
+from sparksweep_core.api.crd import structural_schema
+from sparksweep_core.kubernetes_yaml import dump_yaml
+from sparksweep_core.validation.document import parse_experiment, parse_yaml, read_experiment
 
 SCHEMA = structural_schema(Experiment)
 VALID = {name: parse_yaml(text) for name, text in TEXTS.items()} | CHANGED

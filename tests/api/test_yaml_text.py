@@ -9,8 +9,8 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sparksweep.api.yaml_text import MAX_CHARACTERS, dump_yaml, parse_yaml
 from sparksweep.errors import FieldError, InvalidExperiment
+from sparksweep_core.kubernetes_yaml import MAX_CHARACTERS, dump_yaml, parse_yaml
 
 
 def error_of(text: str) -> FieldError:

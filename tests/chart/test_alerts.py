@@ -14,7 +14,7 @@ from cluster.helm import CHART
 from cluster.layout import Layout
 from cluster.prometheus import programs
 from cluster.shell import run
-from sparksweep_operator.census import Count, families
+from sparksweep_operator.collector import Count, families
 from sparksweep_operator.metrics import Metrics
 
 pytestmark = pytest.mark.usefixtures("control_plane")

@@ -13,7 +13,7 @@ from kube_api import Document, KubeApi, Refused
 
 from cluster.client import Cluster
 from cluster.helm import Helm
-from sparksweep.api import limits
+from sparksweep_core.api import limits
 
 EXPERIMENT_LABEL = "sparksweep.dev/experiment"
 ROLE = "sparksweep.dev/role"

@@ -12,6 +12,7 @@ from lab import Lab
 
 from cluster.client import Cluster
 from sparksweep import Experiment
+from sparksweep._result import Result
 from sparksweep.client import Client
 from sparksweep.errors import (
     ClusterUnavailable,
@@ -21,7 +22,6 @@ from sparksweep.errors import (
     ExperimentRefused,
     Forbidden,
 )
-from sparksweep.result import Result
 
 GRID = {"x": [1, 2, 3]}
 

@@ -12,7 +12,7 @@ from invalid_documents import INVALID, Row
 from valid_documents import CHANGED, TEXTS
 
 from cluster.client import Cluster, KubectlError
-from sparksweep.api.document import parse_yaml
+from sparksweep_core.validation.document import parse_yaml
 
 GROUP = "sparksweep.dev/v1alpha1"
 REFUSED = r"is invalid: |Error from server \((BadRequest|Invalid)\)"

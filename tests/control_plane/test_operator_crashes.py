@@ -130,7 +130,7 @@ def test_a_deletion_that_no_watch_tells_of_is_noticed(
     proxy: FaultProxy, bare_lab: Lab, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """After an outage the API server may have forgotten what a watch missed: what there is is listed anew."""
-    monkeypatch.setattr("sparksweep_operator.loops.RESYNC_S", 2.0)
+    monkeypatch.setattr("sparksweep_operator.workers.RESYNC_S", 2.0)
     monkeypatch.setattr("sparksweep_operator.reconciler.REFRESH_AFTER", timedelta(seconds=1))
     lab = bare_lab
     fault = proxy.faults[lab.name] = Fault()

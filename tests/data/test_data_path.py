@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 
 from sparksweep import data
-from sparksweep.data import cache as caching
-from sparksweep.data.stores import Remote
+from sparksweep.data import _cache as caching
+from sparksweep.data._stores import Remote
 from sparksweep.errors import MissingDependency
 
 
@@ -70,7 +70,7 @@ def test_what_is_not_there_is_named(bucket: Any, cache: Path) -> None:
 PROCESS = """
 import sys, time
 from sparksweep import data
-from sparksweep.data.stores import Remote
+from sparksweep.data._stores import Remote
 download = Remote.download
 def slowly(self, file, target):
     print("fetched", flush=True)

@@ -13,7 +13,7 @@ import pytest
 from e2e_cluster import Namespace
 from e2e_experiments import experiment, pausing
 
-from sparksweep.api import Experiment
+from sparksweep_core.api import Experiment
 from sparksweep_operator.manifests import driver_pod
 from sparksweep_operator.settings import Settings
 
@@ -60,7 +60,7 @@ def test_the_writes_of_a_thousand_trials_of_10_ms_grow_with_time_alone(
 BARE_SPARK = """
 import time
 from pyspark import SparkConf, SparkContext
-from sparksweep_trainer.cluster.settings import load
+from sparksweep_trainer.kubernetes.settings import load
 
 settings = load()
 conf = SparkConf(loadDefaults=False).setMaster(settings.master).setAppName("bare")

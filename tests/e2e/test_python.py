@@ -13,7 +13,7 @@ from e2e_cluster import Namespace
 
 import algorithm_runs
 from sparksweep import experiment
-from sparksweep.result import Result
+from sparksweep._result import Result
 
 pytestmark = [pytest.mark.nodes, pytest.mark.filterwarnings("ignore:min was more than max")]
 

@@ -17,7 +17,7 @@ from e2e_commands import CommandLine, Followed
 from e2e_experiments import experiment, pausing
 
 from cluster.client import KubectlError
-from sparksweep_operator.kube.blocking import BlockingGateway
+from sparksweep._kube.sync_client import BlockingGateway
 
 pytestmark = pytest.mark.nodes
 
@@ -49,7 +49,7 @@ def test_trials_and_the_best_of_them_are_read_by_the_experiments_name(
     pod, _, directory = namespace.status("tables")["results"].partition(":")
     assert (pod, directory[:26]) == ("pod/tables-driver-0", "/var/lib/sparksweep/tables")
     monkeypatch.setenv("KUBECONFIG", str(namespace.cluster.cluster.kubeconfig))
-    from sparksweep.reading.cluster_run import ClusterRunView
+    from sparksweep._runs.cluster_run import ClusterRunView
 
     run = ClusterRunView(BlockingGateway(), "tables", namespace.name)
     namespace.wait_for(

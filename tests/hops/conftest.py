@@ -11,7 +11,7 @@ import pytest
 from seed import BOUNDS, GRID, training
 
 from sparksweep import experiment
-from sparksweep.result import Result
+from sparksweep._result import Result
 
 
 @pytest.fixture(scope="session")

@@ -9,8 +9,8 @@ import pytest
 from seed import BOUNDS, training
 
 from sparksweep import experiment
+from sparksweep._hops_arguments import bounds
 from sparksweep.errors import ExperimentFailed, InvalidExperiment
-from sparksweep.hops_arguments import bounds
 
 
 @pytest.mark.spark
@@ -94,7 +94,7 @@ def test_minimising_evolves_and_makes_no_point_twice(project: Path) -> None:
 
 
 def test_a_launch_that_names_no_arguments_runs_once() -> None:
-    from sparksweep.hops_arguments import launches
+    from sparksweep._hops_arguments import launches
 
     assert launches(None) == [{}]
     assert launches({"a": [1, 2], "b": [5, 3]}) == [{"a": 1, "b": 5}, {"a": 2, "b": 3}]

@@ -18,8 +18,8 @@ import pytest
 from seed import BOUNDS, GRID, TABLE, accuracy, training
 
 from sparksweep import Experiment, experiment
+from sparksweep._result import Result
 from sparksweep.errors import InvalidExperiment
-from sparksweep.result import Result
 from sparksweep_operator.manifests import spark_conf
 
 EXAMPLES = Path(__file__).parents[2] / "examples"

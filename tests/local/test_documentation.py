@@ -8,7 +8,7 @@ import pytest
 import yaml
 from commands import sparksweep
 
-from sparksweep.api.document import parse_experiment
+from sparksweep_core.validation.document import parse_experiment
 
 ROOT = Path(__file__).parent.parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from sparksweep._local.java import find_java_home, java_version
 from sparksweep.errors import MissingDependency
-from sparksweep.local.java import find_java_home, java_version
 
 
 def fake_java(home: Path, version: str) -> Path:

@@ -6,7 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sparksweep.api import (
+from sparksweep._local.journal import Journal, mend_journal, read_journal
+from sparksweep.errors import RunDirectoryError
+from sparksweep_core.api import (
     ExperimentStatus,
     ObjectMeta,
     TrialBatch,
@@ -15,8 +17,6 @@ from sparksweep.api import (
     TrialState,
     TrialStatus,
 )
-from sparksweep.errors import RunDirectoryError
-from sparksweep.local.journal import Journal, mend_journal, read_journal
 
 
 def batch(index: int, *numbers: int) -> TrialBatch:

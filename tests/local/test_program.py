@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from sparksweep.api import Experiment
-from sparksweep.api.document import parse_experiment
+from sparksweep._local.program import check_local, ignored_locally
 from sparksweep.errors import InvalidExperiment
-from sparksweep.local.program import check_local, ignored_locally
+from sparksweep_core.api import Experiment
+from sparksweep_core.validation.document import parse_experiment
 
 
 def experiment(**template: Any) -> Experiment:

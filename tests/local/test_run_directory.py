@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from sparksweep._local.run_directory import RunDirectory
 from sparksweep.errors import RunDirectoryError
-from sparksweep.local.run_directory import RunDirectory
 
 
 def test_an_existing_directory_is_not_overwritten(tmp_path: Path) -> None:
@@ -30,7 +30,7 @@ def test_what_is_no_run_directory_can_not_be_opened(tmp_path: Path) -> None:
 def test_two_processes_can_not_run_one_directory(tmp_path: Path) -> None:
     directory = RunDirectory.create(tmp_path / "run")
     program = (
-        "import sys; from pathlib import Path; from sparksweep.local.run_directory import RunDirectory\n"
+        "import sys; from pathlib import Path; from sparksweep._local.run_directory import RunDirectory\n"
         "RunDirectory(Path(sys.argv[1])).lock()"
     )
     second = subprocess.run(

@@ -7,7 +7,9 @@ from dataclasses import replace
 import pytest
 from rich.console import Console
 
-from sparksweep.api import (
+from sparksweep.cli.tables import MOST_ROWS, trials_table
+from sparksweep.cli.views import MOST_RUNNING, LiveView, PlainView
+from sparksweep_core.api import (
     BestTrial,
     Experiment,
     ExperimentStatus,
@@ -18,9 +20,7 @@ from sparksweep.api import (
     TrialState,
     TrialStatus,
 )
-from sparksweep.api.document import parse_experiment
-from sparksweep.cli.tables import MOST_ROWS, trials_table
-from sparksweep.cli.views import MOST_RUNNING, LiveView, PlainView
+from sparksweep_core.validation.document import parse_experiment
 
 TRACEBACK = 'Traceback (most recent call last):\n  File "train.py", line 2\nValueError: boom'
 

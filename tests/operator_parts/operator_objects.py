@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sparksweep.api import (
+from sparksweep_core.api import (
     Experiment,
     ObjectMeta,
     TrialBatch,
@@ -14,9 +14,9 @@ from sparksweep.api import (
     TrialBatchStatus,
     batch_name,
 )
-from sparksweep.api.document import parse_experiment
-from sparksweep.api.metadata import API_VERSION, EXPERIMENT_LABEL, ROLE_LABEL
-from sparksweep_operator.pods import Pod, pod_of
+from sparksweep_core.api.metadata import API_VERSION, EXPERIMENT_LABEL, ROLE_LABEL
+from sparksweep_core.validation.document import parse_experiment
+from sparksweep_operator.pod_status import Pod, pod_of
 
 NAMESPACE = "lab"
 NAME = "digits"

@@ -13,11 +13,11 @@ from typing import Any
 
 import pytest
 
-from sparksweep_operator import loops as module
+from sparksweep_operator import workers as module
+from sparksweep_operator.cache import Key
 from sparksweep_operator.kube import Conflict, Forbidden, NotFound, Unavailable
-from sparksweep_operator.loops import Loops
 from sparksweep_operator.reconciler import IDLE, Memory, Turn
-from sparksweep_operator.world import Key
+from sparksweep_operator.workers import Loops
 
 KEY = ("lab", "digits")
 OTHER = ("lab", "other")

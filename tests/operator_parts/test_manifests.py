@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 from operator_objects import NAME, NAMESPACE, UID, experiment, experiment_body
 from pod_security import violations
 
-from sparksweep.api import Experiment, batch_name, limits
-from sparksweep.api.document import parse_experiment
-from sparksweep.api.metadata import EXPERIMENT_LABEL, ROLE_LABEL
-from sparksweep.api.quantities import memory_bytes
+from sparksweep_core.api import Experiment, batch_name, limits
+from sparksweep_core.api.metadata import EXPERIMENT_LABEL, ROLE_LABEL
+from sparksweep_core.api.quantities import memory_bytes
+from sparksweep_core.validation.document import parse_experiment
 from sparksweep_operator import manifests
 from sparksweep_operator.manifests.names import executor_prefix
 from sparksweep_operator.manifests.spark_conf import spark_conf

@@ -14,13 +14,13 @@ from operator_objects import NAME, NAMESPACE, UID, experiment_body, moment, pod_
 from prometheus_client import CollectorRegistry
 from prometheus_client.parser import text_string_to_metric_families
 
-from sparksweep.api import TrialReason, TrialState
-from sparksweep.api.metadata import API_VERSION
-from sparksweep_operator import census
-from sparksweep_operator.census import Census
-from sparksweep_operator.kube.gateway import _resource
+from sparksweep_core.api import TrialReason, TrialState
+from sparksweep_core.api.metadata import API_VERSION
+from sparksweep_operator import collector
+from sparksweep_operator.cache import World
+from sparksweep_operator.collector import Census
+from sparksweep_operator.kube.async_client import _resource
 from sparksweep_operator.metrics import OUTCOMES, Metrics, serve
-from sparksweep_operator.world import World
 
 
 def value(registry: CollectorRegistry, name: str, **labels: str) -> float | None:
@@ -185,7 +185,7 @@ def test_experiments_trials_and_slots_are_counted_as_they_are() -> None:
     world.put_pod(pod_body("digits-driver-0", phase="Running"))
     for number, phase in enumerate(("Running", "Pending", "Failed")):
         world.put_pod(pod_body(f"digits-0-exec-{number}", role="executor", phase=phase))
-    found = census.count(world)
+    found = collector.count(world)
     assert found.experiments == {
         "Pending": 2, "Running": 1, "Suspended": 0, "Stopping": 0, "Complete": 1, "Failed": 0,
     }  # fmt: skip
@@ -198,7 +198,7 @@ def test_experiments_trials_and_slots_are_counted_as_they_are() -> None:
 
 
 def test_every_trial_state_and_nothing_else_is_a_label_of_trials() -> None:
-    (trials,) = [family for family in census.families(census.Count()) if family.name == "sparksweep_trials"]  # fmt: skip
+    (trials,) = [family for family in collector.families(collector.Count()) if family.name == "sparksweep_trials"]  # fmt: skip
     assert {sample.labels["state"] for sample in trials.samples} == {s.value for s in TrialState}
 
 
@@ -246,7 +246,7 @@ def test_all_of_it_is_served_over_http() -> None:
 
 
 def test_a_loop_that_hangs_makes_the_scrape_fail(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(census, "PATIENCE_S", 0.2)
+    monkeypatch.setattr(collector, "PATIENCE_S", 0.2)
     over = threading.Event()
     errors: list[int] = []
 

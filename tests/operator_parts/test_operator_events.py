@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from operator_objects import NOW, batch
 
-from sparksweep.api import (
+from sparksweep_core.api import (
     Condition,
     ConditionType,
     ExperimentStatus,

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from sparksweep.api import (
+from sparksweep_core.api import (
     Condition,
     ConditionType,
     ExperimentStatus,

@@ -10,10 +10,10 @@ import pytest
 from operator_objects import NAME, NAMESPACE, experiment_body
 
 from sparksweep_operator import reconciler as module
+from sparksweep_operator.cache import World
 from sparksweep_operator.kube import Gateway
 from sparksweep_operator.reconciler import Memory, Reconciler
 from sparksweep_operator.settings import Settings
-from sparksweep_operator.world import World
 
 
 class _PlannedError(Exception):

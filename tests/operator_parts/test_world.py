@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from operator_objects import NAME, NAMESPACE, UID, experiment_body, pod_body
 
-from sparksweep.api.metadata import API_VERSION
-from sparksweep_operator.world import World
+from sparksweep_core.api.metadata import API_VERSION
+from sparksweep_operator.cache import World
 
 KEY = (NAMESPACE, NAME)
 

@@ -9,7 +9,8 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sparksweep.api import (
+from sparksweep_core.algorithms import create
+from sparksweep_core.api import (
     Algorithm,
     AlgorithmName,
     AlgorithmSetting,
@@ -37,9 +38,8 @@ from sparksweep.api import (
     limits,
     trials_of,
 )
-from sparksweep_operator.planner import DriverState, DriverView, Plan, plan
-from sparksweep_operator.search import create
-from sparksweep_trainer.ledger import Ledger
+from sparksweep_core.planner import DriverState, DriverView, Plan, plan
+from sparksweep_trainer.driver.ledger import Ledger
 from sparksweep_trainer.protocol import Outcome
 
 START = datetime(2026, 1, 1, 12, 0, 0, 123456, tzinfo=UTC)

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from planned_world import MAXIMIZE, MINIMIZE, World, experiment_of
 
-from sparksweep.api import AlgorithmName, TrialReason, TrialState
-from sparksweep_operator.planner import DriverState
+from sparksweep_core.api import AlgorithmName, TrialReason, TrialState
+from sparksweep_core.planner import DriverState
 
 
 def ended(values: list[float | None], **spec: Any) -> World:

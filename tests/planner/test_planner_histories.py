@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 from planned_world import MAXIMIZE, METRIC, MINIMIZE, World, experiment_of
 
-from sparksweep.api import (
+from sparksweep_core.algorithms import create
+from sparksweep_core.api import (
     AlgorithmName,
     ConditionType,
     ExperimentStatus,
@@ -18,9 +19,8 @@ from sparksweep.api import (
     TrialStatus,
     limits,
 )
-from sparksweep.api.algorithms import EvolutionMode
-from sparksweep_operator.planner import DriverState
-from sparksweep_operator.search import create
+from sparksweep_core.api.algorithm_settings import EvolutionMode
+from sparksweep_core.planner import DriverState
 
 values = st.none() | st.sampled_from([math.nan, -1e300, -3.0, -1.0, 0.0, 0.5, 0.5, 1.0, 7.25])
 

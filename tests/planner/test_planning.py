@@ -7,8 +7,8 @@ from datetime import timedelta
 import pytest
 from planned_world import METRIC, START, World, experiment_of, world_of
 
-from sparksweep.api import AlgorithmName, FeasibleSpace, TrialState, TrialStatus, limits
-from sparksweep_operator.planner import DriverState, DriverView, plan
+from sparksweep_core.api import AlgorithmName, FeasibleSpace, TrialState, TrialStatus, limits
+from sparksweep_core.planner import DriverState, DriverView, plan
 
 
 def test_the_first_plan_makes_the_first_batch_and_wants_a_driver() -> None:

@@ -8,7 +8,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 
-from sparksweep.reading.forwarding import ForwardedPort
+from sparksweep._runs.forwarding import ForwardedPort
 
 
 class Page(BaseHTTPRequestHandler):

@@ -3,7 +3,7 @@
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sparksweep.reading.log_lines import Line, LogLines
+from sparksweep._runs.log_lines import Line, LogLines
 
 
 def test_lines_come_in_the_order_of_their_times() -> None:

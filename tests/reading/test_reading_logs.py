@@ -9,15 +9,15 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from sparksweep.api import Experiment, Trial, TrialState, TrialStatus
-from sparksweep.api.trial_batch import TrialSpec
+from sparksweep._runs import follow
+from sparksweep._runs.follow import Begun, follow_log, read_log
+from sparksweep._runs.log_lines import Line
 from sparksweep.cli import cli
 from sparksweep.errors import TrialNotFound
-from sparksweep.reading import reading_logs
-from sparksweep.reading.log_lines import Line
-from sparksweep.reading.reading_logs import Begun, follow_log, read_log
-from sparksweep_trainer.trial_logs import TrialLog, keep_earlier_logs
-from sparksweep_trainer.trial_times import OutputTimes
+from sparksweep_core.api import Experiment, Trial, TrialState, TrialStatus
+from sparksweep_core.api.trial_batch import TrialSpec
+from sparksweep_trainer.slot.trial_logs import TrialLog, keep_earlier_logs
+from sparksweep_trainer.slot.trial_times import OutputTimes
 
 
 class Run:
@@ -134,7 +134,7 @@ def test_following_ends_when_nobody_runs_it_any_more(run: Run) -> None:
 def invoke(run: Run, monkeypatch: pytest.MonkeyPatch, *words: str) -> Any:
     # By its name: the package has the command under it.
     monkeypatch.setattr(import_module("sparksweep.cli.logs"), "open_run", lambda *_: run)
-    monkeypatch.setattr(reading_logs, "POLL_S", 0.001)
+    monkeypatch.setattr(follow, "POLL_S", 0.001)
     return CliRunner().invoke(cli, ["logs", "it", *words], standalone_mode=False)
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from sparksweep.api.document import read_experiment
+from sparksweep_core.validation.document import read_experiment
 
 ROOT = Path(__file__).parents[2]
 

@@ -175,7 +175,7 @@ def test_the_driver_is_our_module_with_its_arguments(container: Container) -> No
     output, _ = started.communicate(timeout=30)
     first, *arguments = output.splitlines()
     assert first.split() == [str(container.bin / "python"), str(started.pid)]
-    assert arguments == ["-m", "sparksweep_trainer.cluster", "--flag", "two words"]
+    assert arguments == ["-m", "sparksweep_trainer.kubernetes", "--flag", "two words"]
 
 
 def test_any_other_command_runs_as_it_is(container: Container) -> None:
@@ -445,7 +445,7 @@ def in_image(*arguments: str) -> str:
 @pytest.mark.nodes
 def test_the_trainer_image_has_what_trials_import_and_its_bytecode() -> None:
     program = (
-        "import importlib.util, os, sys, tensorflow, keras, sklearn, tensorboard, pyspark, pyarrow.fs, sparksweep_trainer.slot;"
+        "import importlib.util, os, sys, tensorflow, keras, sklearn, tensorboard, pyspark, pyarrow.fs, sparksweep_trainer.slot.slot;"
         "files = {getattr(m, '__file__', None) or '' for m in list(sys.modules.values())};"
         "sources = [file for file in files if file.endswith('.py')];"
         "print(os.getuid(), os.getgid(), os.access('/opt', os.W_OK), os.access('/tmp', os.W_OK),"

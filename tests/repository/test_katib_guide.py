@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 import yaml
 
-from sparksweep.api.document import parse_experiment, read_experiment
-from sparksweep.api.katib import KATIB_FIELDS
 from sparksweep.errors import InvalidExperiment
+from sparksweep_core.validation.document import parse_experiment, read_experiment
+from sparksweep_core.validation.katib_hints import KATIB_FIELDS
 
 ROOT = Path(__file__).parents[2]
 GUIDE = (ROOT / "docs" / "katib.md").read_text()

@@ -11,12 +11,13 @@ from types import ModuleType
 import pytest
 
 import sparksweep
+import sparksweep_core
 import sparksweep_operator
 import sparksweep_trainer
 
 
 def modules() -> Iterator[ModuleType]:
-    for root in (sparksweep, sparksweep_operator, sparksweep_trainer):
+    for root in (sparksweep, sparksweep_core, sparksweep_operator, sparksweep_trainer):
         yield root
         for found in pkgutil.walk_packages(root.__path__, root.__name__ + "."):
             yield importlib.import_module(found.name)
@@ -78,7 +79,7 @@ def test_every_public_class_and_function_is_documented(module: ModuleType) -> No
 
 
 def test_what_others_build_on_says_what_is_public() -> None:
-    assert {"sparksweep.api", "sparksweep_operator.planner", "sparksweep_operator.search"} <= set(
+    assert {"sparksweep_core.api", "sparksweep_core.planner", "sparksweep_core.algorithms"} <= set(
         map(name_of, FACADES)
     )
     assert "sparksweep.errors" in map(name_of, LISTING)

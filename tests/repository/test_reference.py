@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from sparksweep.api.reasons import ExperimentReason, TrialReason
+from sparksweep_core.api.reasons import ExperimentReason, TrialReason
 
 ROOT = Path(__file__).parents[2]
 TROUBLESHOOTING = (ROOT / "docs" / "troubleshooting.md").read_text()
@@ -35,8 +35,8 @@ def test_every_metric_is_described_and_every_described_one_is_there() -> None:
         path.read_text()
         for path in (
             ROOT / "operator" / "sparksweep_operator" / "metrics.py",
-            ROOT / "operator" / "sparksweep_operator" / "census.py",
-            ROOT / "trainer_image" / "sparksweep_trainer" / "cluster" / "metrics.py",
+            ROOT / "operator" / "sparksweep_operator" / "collector.py",
+            ROOT / "trainer_image" / "sparksweep_trainer" / "kubernetes" / "prometheus.py",
         )
     )
     there = set(re.findall(r'"(sparksweep_\w+)"', code)) - {"sparksweep_build_info"}

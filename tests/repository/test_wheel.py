@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-PACKAGES = {"sparksweep", "sparksweep_operator", "sparksweep_trainer"}
+PACKAGES = {"sparksweep", "sparksweep_core", "sparksweep_operator", "sparksweep_trainer"}
 
 
 @pytest.fixture(scope="module")
@@ -29,7 +29,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Iterator[zipfile.ZipFile]
         yield archive
 
 
-def test_the_wheel_holds_the_three_packages_and_no_other_top_level_name(
+def test_the_wheel_holds_the_four_packages_and_no_other_top_level_name(
     wheel: zipfile.ZipFile,
 ) -> None:
     names = {name.split("/")[0] for name in wheel.namelist()}
@@ -40,7 +40,7 @@ def test_the_wheel_holds_the_three_packages_and_no_other_top_level_name(
 def test_the_wheel_holds_every_module_of_the_sources(wheel: zipfile.ZipFile) -> None:
     sources = {
         path.relative_to(root).as_posix()
-        for root in (ROOT / "sdk", ROOT / "operator", ROOT / "trainer_image")
+        for root in (ROOT / "core", ROOT / "operator", ROOT / "sdk", ROOT / "trainer_image")
         for path in root.glob("sparksweep*/**/*.py")
     }
     assert len(sources) > 20

@@ -8,10 +8,10 @@ import pytest
 import yaml
 
 from sparksweep import Experiment, search
-from sparksweep.api.document import parse_experiment
-from sparksweep.building import unique_name
+from sparksweep._builder import unique_name
+from sparksweep._functions import returns_nothing
 from sparksweep.errors import InvalidExperiment, SparksweepError
-from sparksweep.functions import returns_nothing
+from sparksweep_core.validation.document import parse_experiment
 
 SPACE = {"lr": search.log_uniform(1e-4, 0.1), "units": search.int_uniform(8, 64)}
 

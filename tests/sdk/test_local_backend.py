@@ -13,7 +13,7 @@ import pytest
 
 from marked_processes import ENVIRONMENT, marked_processes
 from sparksweep import Experiment
-from sparksweep.backends.base import choose_backend
+from sparksweep._backends.base import choose_backend
 from sparksweep.errors import ExperimentRefused, InvalidExperiment, RunDirectoryError
 
 

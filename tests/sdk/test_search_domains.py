@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from sparksweep import search
 from sparksweep.errors import InvalidExperiment
-from sparksweep_trainer.arguments import decode
+from sparksweep_trainer.trial.arguments import decode
 
 FLOATS = st.floats(allow_nan=False, allow_infinity=False)
 

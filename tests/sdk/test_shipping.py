@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 
-from sparksweep import shipping
+from sparksweep import _shipping
+from sparksweep._functions import with_values
+from sparksweep._shipping import MAX_BYTES, MODULE, Shipped, ship
 from sparksweep.errors import InvalidExperiment
-from sparksweep.functions import with_values
-from sparksweep.shipping import MAX_BYTES, MODULE, Shipped, ship
 
 FACTOR = 3
 TABLE = bytes(range(256)) * 8000
@@ -104,8 +104,8 @@ def test_a_module_that_is_not_there_is_named(
     installed.mkdir()
     (installed / "rarelib.py").write_text("def f(x):\n    return x\n")
     monkeypatch.syspath_prepend(str(installed))
-    others = list(shipping._installed_paths())
-    monkeypatch.setattr(shipping, "_installed_paths", lambda: iter([str(installed), *others]))
+    others = list(_shipping._installed_paths())
+    monkeypatch.setattr(_shipping, "_installed_paths", lambda: iter([str(installed), *others]))
     import rarelib  # type: ignore[import-not-found]
 
     f = rarelib.f

@@ -9,9 +9,16 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from search_spaces import any_spaces, spec_of, trials_with
 
-from sparksweep.api import ExperimentSpec, Parameter, ParameterType, Trial, TrialSpec, TrialState
-from sparksweep_operator.search import Space, create
-from sparksweep_operator.search.base import Algorithm
+from sparksweep_core.algorithms import Space, create
+from sparksweep_core.algorithms.base import Algorithm
+from sparksweep_core.api import (
+    ExperimentSpec,
+    Parameter,
+    ParameterType,
+    Trial,
+    TrialSpec,
+    TrialState,
+)
 
 STATES = list(TrialState)
 MOST = 40

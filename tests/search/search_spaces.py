@@ -7,7 +7,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from sparksweep.api import (
+from sparksweep_core.api import (
     Algorithm,
     AlgorithmName,
     AlgorithmSetting,

@@ -13,7 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from search_spaces import any_spaces, double, ended, integer, listed, spec_of
 
-from sparksweep.api import (
+from sparksweep_core.algorithms import UnsupportedAlgorithm, create
+from sparksweep_core.algorithms.differential_evolution.lineage import Lineage, Rates, parse
+from sparksweep_core.api import (
     Distribution,
     ExperimentSpec,
     Objective,
@@ -24,9 +26,7 @@ from sparksweep.api import (
     TrialState,
     TrialStatus,
 )
-from sparksweep.api.algorithms import EvolutionStrategy
-from sparksweep_operator.search import UnsupportedAlgorithm, create
-from sparksweep_operator.search.lineage import Lineage, Rates, parse
+from sparksweep_core.api.algorithm_settings import EvolutionStrategy
 
 NAME = "differential-evolution"
 Loss = Callable[[dict[str, str]], float | None]

@@ -9,9 +9,9 @@ from algorithm_contract import AlgorithmContract
 from hypothesis import given, settings
 from search_spaces import discrete, double, finite_spaces, integer, listed, spec_of, trials_with
 
-from sparksweep.api import ExperimentSpec, Parameter
-from sparksweep_operator.search import GridSearch, UnsupportedAlgorithm, create
-from sparksweep_operator.search.space import Space
+from sparksweep_core.algorithms import GridSearch, UnsupportedAlgorithm, create
+from sparksweep_core.algorithms.encoding.space import Space
+from sparksweep_core.api import ExperimentSpec, Parameter
 
 
 class TestGrid(AlgorithmContract):

@@ -11,8 +11,13 @@ from algorithm_contract import examples
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sparksweep_operator.search.improvement import away, candidates, most_promising, variations
-from sparksweep_operator.search.surrogate import Kriging, log_scores
+from sparksweep_core.algorithms.models.expected_improvement import (
+    away,
+    candidates,
+    most_promising,
+    variations,
+)
+from sparksweep_core.algorithms.models.kriging import Kriging, log_scores
 
 GRID = [(x / 10, y / 10) for x in range(11) for y in range(11)]
 

@@ -8,10 +8,10 @@ from random import Random
 import numpy as np
 import pytest
 
-from sparksweep_operator.search.linear import factor, solved
-from sparksweep_operator.search.metric import metric_of, usual
-from sparksweep_operator.search.parabola import foretold, lowest, terms
-from sparksweep_operator.search.scale import BELOW_ONE
+from sparksweep_core.algorithms.encoding.distributions import BELOW_ONE
+from sparksweep_core.algorithms.models.linear_algebra import factor, solved
+from sparksweep_core.algorithms.models.mahalanobis import metric_of, usual
+from sparksweep_core.algorithms.models.quadratic_model import foretold, lowest, terms
 
 
 def cloud(count: int, dimensions: int, seed: int = 1) -> list[list[float]]:

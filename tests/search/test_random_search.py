@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from search_spaces import discrete, double, integer, listed, spec_of, trials_with
 from statistical import chi_square_is_ordinary
 
-from sparksweep.api import Distribution, Parameter, TrialSpec
-from sparksweep_operator.search import create
-from sparksweep_operator.search.permutation import Permutation, uniforms
+from sparksweep_core.algorithms import create
+from sparksweep_core.algorithms.permutation import Permutation, uniforms
+from sparksweep_core.api import Distribution, Parameter, TrialSpec
 
 
 class TestRandom(AlgorithmContract):

@@ -9,12 +9,12 @@ from random import Random
 import pytest
 from search_spaces import double, ended, integer, listed, spec_of
 
-from sparksweep.api import Parameter, Trial, TrialSpec, TrialState, TrialStatus
-from sparksweep_operator.search import create
-from sparksweep_operator.search.cube import Cube
-from sparksweep_operator.search.evolution_population import ended_backwards
-from sparksweep_operator.search.lineage import parse
-from sparksweep_operator.search.screening import MOST_CHILDREN, Screen
+from sparksweep_core.algorithms import create
+from sparksweep_core.algorithms.differential_evolution.lineage import parse
+from sparksweep_core.algorithms.differential_evolution.population import ended_backwards
+from sparksweep_core.algorithms.encoding.unit_cube import Cube
+from sparksweep_core.algorithms.model_assisted.screening import MOST_CHILDREN, Screen
+from sparksweep_core.api import Parameter, Trial, TrialSpec, TrialState, TrialStatus
 
 NAME = "differential-evolution"
 SPACE = [double("x", "0", "1"), integer("n", 0, 9), listed("kind", "a", "b", "c")]

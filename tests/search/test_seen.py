@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from search_spaces import ended
 
-from sparksweep.api import Trial, TrialSpec, TrialState
-from sparksweep_operator.search.seen import Seen
+from sparksweep_core.algorithms.visited import Seen
+from sparksweep_core.api import Trial, TrialSpec, TrialState
 
 points = st.integers(0, 30).map(lambda number: {"a": str(number % 5), "b": str(number // 5)})
 

@@ -25,11 +25,11 @@ from search_spaces import (
 )
 from statistical import chi_square_is_ordinary
 
-from sparksweep.api import AlgorithmName, Distribution, FeasibleSpace, Parameter, ParameterType
-from sparksweep_operator.search import Space, create
-from sparksweep_operator.search.dimensions import Dimension, dimension_of
-from sparksweep_operator.search.permutation import uniforms
-from sparksweep_operator.search.scale import BELOW_ONE, Scale
+from sparksweep_core.algorithms import Space, create
+from sparksweep_core.algorithms.encoding.dimensions import Dimension, dimension_of
+from sparksweep_core.algorithms.encoding.distributions import BELOW_ONE, Scale
+from sparksweep_core.algorithms.permutation import uniforms
+from sparksweep_core.api import AlgorithmName, Distribution, FeasibleSpace, Parameter, ParameterType
 
 BELOW = BELOW_ONE
 

@@ -9,7 +9,7 @@ from algorithm_contract import examples
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sparksweep_operator.search.surrogate import Kriging, normal_scores
+from sparksweep_core.algorithms.models.kriging import Kriging, normal_scores
 
 costs = st.lists(st.none() | st.floats(allow_nan=False), min_size=1, max_size=12)
 

@@ -7,7 +7,8 @@ from typing import TypeVar
 
 from stage import soon
 
-from sparksweep.api import TrialReason, TrialSpec, TrialState, TrialStatus, TrialTemplate
+from sparksweep_core.api import TrialReason, TrialSpec, TrialState, TrialStatus, TrialTemplate
+from sparksweep_trainer.driver.trial_service import TrialService
 from sparksweep_trainer.protocol import (
     Assignment,
     Heartbeat,
@@ -17,7 +18,6 @@ from sparksweep_trainer.protocol import (
     Program,
     Report,
 )
-from sparksweep_trainer.service import TrialService
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 LONG_S = 30.0

@@ -10,11 +10,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from sparksweep_trainer.processes import kill_marked
+from sparksweep_trainer.trial.processes import kill_marked
 
 PRELUDE = """
 import json, os, signal, subprocess, sys, time
-from sparksweep_trainer.processes import *
+from sparksweep_trainer.trial.processes import *
 
 def say(**facts):
     # In one piece: several processes say something.

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sparksweep_trainer.arguments import ArgumentsError, Value, bind, decode, refusal
+from sparksweep_trainer.trial.arguments import ArgumentsError, Value, bind, decode, refusal
 
 
 def call(function: Callable[..., Any], **values: Value) -> Any:

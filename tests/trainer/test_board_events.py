@@ -10,8 +10,8 @@ from event_files import plugin_data, read_events
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sparksweep_trainer.board import events, messages
-from sparksweep_trainer.board.records import crc32c, record
+from sparksweep_trainer.tensorboard_events import events, messages
+from sparksweep_trainer.tensorboard_events.records import crc32c, record
 
 
 @pytest.mark.parametrize(

@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 from event_files import plugin_data, read_events, scalars
 
-from sparksweep.api import Objective, ObjectiveType, Parameter, TrialState, TrialStatus
-from sparksweep.api.search_spec import FeasibleSpace, ParameterType
-from sparksweep_trainer.board import sessions
-from sparksweep_trainer.board.sessions import Sessions
-from sparksweep_trainer.reports import ReportLines
+from sparksweep_core.api import Objective, ObjectiveType, Parameter, TrialState, TrialStatus
+from sparksweep_core.api.search_spec import FeasibleSpace, ParameterType
+from sparksweep_trainer.files.reports import ReportLines
+from sparksweep_trainer.tensorboard_events import sessions
+from sparksweep_trainer.tensorboard_events.sessions import Sessions
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 PARAMETERS = [

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from trial_rig import Rig
 
-from sparksweep.api import Objective, ObjectiveType, TrialReason, TrialState
+from sparksweep_core.api import Objective, ObjectiveType, TrialReason, TrialState
 
 
 def rig(directory: Path, *command: str, source: str | None = None, **options: Any) -> Rig:

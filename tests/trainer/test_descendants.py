@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from stage import Stage, soon
 
-from sparksweep_trainer.processes import (
+from sparksweep_trainer.trial.processes import (
     descendants,
     exactly_held_bytes,
     held_bytes,

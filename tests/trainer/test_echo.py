@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from sparksweep_trainer.echo import Echo
+from sparksweep_trainer.slot.echo import Echo
 
 
 @pytest.fixture

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from sparksweep.api import TrialTemplate
-from sparksweep_trainer.environment import server_environment
+from sparksweep_core.api import TrialTemplate
+from sparksweep_trainer.slot.environment import server_environment
 
 
 def environment(base: dict[str, str], *env: dict[str, Any]) -> dict[str, str]:

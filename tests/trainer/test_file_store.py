@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sparksweep_trainer.files.room import Bounds
+from sparksweep_trainer.files.quotas import Bounds
 from sparksweep_trainer.files.store import FileStore
 from sparksweep_trainer.protocol import Chunk, ChunkTaken
 

@@ -9,7 +9,7 @@ import pytest
 from stage import Stage, soon
 from trial_rig import Rig
 
-from sparksweep.api import TrialReason, TrialState
+from sparksweep_core.api import TrialReason, TrialState
 
 GOOD = "def training(): return 0.5"
 
@@ -128,7 +128,7 @@ SLOT = """
 from contextlib import closing
 from pathlib import Path
 from sparksweep_trainer.protocol import Assignment
-from sparksweep_trainer.runner import StopSignal, TrialRunner
+from sparksweep_trainer.slot.runner import StopSignal, TrialRunner
 sys.path.insert(0, {tests!r})
 from trial_rig import program
 

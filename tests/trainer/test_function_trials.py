@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 from trial_rig import Rig
 
-from sparksweep.api import TrialReason
-from sparksweep.api.environment import EnvVar
+from sparksweep_core.api import TrialReason
+from sparksweep_core.api.environment import EnvVar
 
 
 def test_arguments_have_their_parameters_types(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ import pytest
 from stage import soon
 from trial_rig import Rig
 
-from sparksweep.api import TrialState
+from sparksweep_core.api import TrialState
 
 pytestmark = pytest.mark.skipif(
     shutil.which("nvidia-smi") is None, reason="no NVIDIA GPU on this machine"

@@ -7,8 +7,8 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from sparksweep.api import Stop, TrialReason, TrialSpec, TrialState, TrialStatus
-from sparksweep_trainer.ledger import MAX_LOST_ATTEMPTS, Ledger
+from sparksweep_core.api import Stop, TrialReason, TrialSpec, TrialState, TrialStatus
+from sparksweep_trainer.driver.ledger import MAX_LOST_ATTEMPTS, Ledger
 from sparksweep_trainer.protocol import Assignment, Outcome
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)

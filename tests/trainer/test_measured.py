@@ -7,9 +7,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sparksweep.api import Objective, ObjectiveType, TrialReason, limits
-from sparksweep_trainer.measured import DEFAULT_METRIC, Measured, from_printed, from_returned
-from sparksweep_trainer.returned import describe
+from sparksweep_core.api import Objective, ObjectiveType, TrialReason, limits
+from sparksweep_trainer.slot.objective_metrics import (
+    DEFAULT_METRIC,
+    Measured,
+    from_printed,
+    from_returned,
+)
+from sparksweep_trainer.trial.return_value import describe
 
 OBJECTIVE = Objective(
     type=ObjectiveType.MAXIMIZE,

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sparksweep.api import Objective, ObjectiveType
-from sparksweep.api.search_spec import MetricStrategy, MetricStrategyValue
-from sparksweep_trainer.metrics import MAX_LINE_BYTES, MetricParser, strategies
+from sparksweep_core.api import Objective, ObjectiveType
+from sparksweep_core.api.search_spec import MetricStrategy, MetricStrategyValue
+from sparksweep_trainer.slot.printed_metrics import MAX_LINE_BYTES, MetricParser, strategies
 
 MIN, MAX, LATEST = MetricStrategyValue.MIN, MetricStrategyValue.MAX, MetricStrategyValue.LATEST
 

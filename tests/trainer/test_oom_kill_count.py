@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from sparksweep_trainer.cgroups import oom_kills
+from sparksweep_trainer.slot.cgroups import oom_kills
 
 EVENTS = "low 0\nhigh 0\nmax 12\noom 4\noom_kill {kills}\noom_group_kill 0\n"
 CONTROL = "oom_kill_disable 0\nunder_oom 0\noom_kill {kills}\n"

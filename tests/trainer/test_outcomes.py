@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sparksweep.api import Objective, ObjectiveType, TrialReason, TrialState, limits
-from sparksweep_trainer.facts import Cause, Facts, Limits
-from sparksweep_trainer.outcomes import Verdict, judge_command, judge_function, parse_result
+from sparksweep_core.api import Objective, ObjectiveType, TrialReason, TrialState, limits
 from sparksweep_trainer.protocol import Outcome
+from sparksweep_trainer.slot.observation import Cause, Facts, Limits
+from sparksweep_trainer.slot.outcomes import Verdict, judge_command, judge_function, parse_result
 
 OBJECTIVE = Objective(type=ObjectiveType.MAXIMIZE, objective_metric_name="accuracy")
 LIMITS = Limits(memory_bytes=300 * 2**20, timeout_s=4, grace_s=1)

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 
-from sparksweep.api import Experiment, Trial, TrialSpec, TrialState, TrialStatus
-from sparksweep.api.document import parse_experiment
-from sparksweep_trainer.results import write_results
+from sparksweep_core.api import Experiment, Trial, TrialSpec, TrialState, TrialStatus
+from sparksweep_core.validation.document import parse_experiment
+from sparksweep_trainer.files.results import write_results
 
 
 def experiment() -> Experiment:

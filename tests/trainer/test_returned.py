@@ -11,7 +11,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sparksweep_trainer.returned import MAX_METRICS, MAX_NAME, MAX_TEXT, as_number, describe
+from sparksweep_trainer.trial.return_value import (
+    MAX_METRICS,
+    MAX_NAME,
+    MAX_TEXT,
+    as_number,
+    describe,
+)
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from sparksweep.api import (
+from sparksweep_core.api import (
     Parameter,
     Stop,
     TrialReason,
@@ -17,8 +17,9 @@ from sparksweep.api import (
     TrialStatus,
     TrialTemplate,
 )
-from sparksweep.api.search_spec import FeasibleSpace, ParameterType
-from sparksweep_trainer.client import Address, DriverGone, TrialClient
+from sparksweep_core.api.search_spec import FeasibleSpace, ParameterType
+from sparksweep_trainer.driver.trial_server import TrialServer
+from sparksweep_trainer.driver.trial_service import TrialService
 from sparksweep_trainer.protocol import (
     MAX_REQUEST_BYTES,
     Assignment,
@@ -29,8 +30,7 @@ from sparksweep_trainer.protocol import (
     Report,
     SlotHello,
 )
-from sparksweep_trainer.server import TrialServer
-from sparksweep_trainer.service import TrialService
+from sparksweep_trainer.slot.trial_client import Address, DriverGone, TrialClient
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 PROGRAM = Program(

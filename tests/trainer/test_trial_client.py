@@ -6,8 +6,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from sparksweep_trainer.client import Address, DriverGone, TrialClient
 from sparksweep_trainer.protocol import MAX_RESPONSE_BYTES, Refusal
+from sparksweep_trainer.slot.trial_client import Address, DriverGone, TrialClient
 
 WAIT = b'{"order": "wait"}'
 TAKEN = b'{"taken": true}'

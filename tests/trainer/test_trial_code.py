@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from sparksweep.api import TrialTemplate
-from sparksweep.api.template import Source
-from sparksweep_trainer.trial_code import write_source
+from sparksweep_core.api import TrialTemplate
+from sparksweep_core.api.template import Source
+from sparksweep_trainer.slot.trial_code import write_source
 
 TEXT = "GREETING = 'größer'\n"
 

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from sparksweep.api import TrialTemplate
-from sparksweep.api.template import TrialParameter
-from sparksweep_trainer.commands import ProgramNotFound, command_line, find_program
+from sparksweep_core.api import TrialTemplate
+from sparksweep_core.api.template import TrialParameter
+from sparksweep_trainer.slot.commands import ProgramNotFound, command_line, find_program
 
 
 def words(*command: str, source: Path | None = None, **parameters: str) -> list[str]:

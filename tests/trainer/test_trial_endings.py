@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from trial_rig import Rig
 
-from sparksweep.api import TrialReason, TrialState
+from sparksweep_core.api import TrialReason, TrialState
 
 SOURCE = """
     import ctypes, os, signal, subprocess, sys, threading, time

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from sparksweep.api import TrialTemplate
-from sparksweep.api.environment import EnvVar, EnvVarSource, SecretKeyRef
-from sparksweep.api.template import Gpu, Resources
-from sparksweep_trainer.environment import (
+from sparksweep_core.api import TrialTemplate
+from sparksweep_core.api.environment import EnvVar, EnvVarSource, SecretKeyRef
+from sparksweep_core.api.template import Gpu, Resources
+from sparksweep_trainer.slot.environment import (
     MARKER,
     THREAD_VARIABLES,
     server_environment,

@@ -7,8 +7,8 @@ from pathlib import Path
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sparksweep_trainer.trial_logs import REMEMBERED_BYTES, Tail, TrialLog, keep_earlier_logs
-from sparksweep_trainer.trial_times import OutputTimes
+from sparksweep_trainer.slot.trial_logs import REMEMBERED_BYTES, Tail, TrialLog, keep_earlier_logs
+from sparksweep_trainer.slot.trial_times import OutputTimes
 
 
 def test_what_is_written_is_in_the_file_at_once(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ import pytest
 from service_rig import LONG_S, ServiceRig, assignment_of
 from stage import soon
 
-from sparksweep.api import Stop, TrialReason, TrialState, TrialStatus
+from sparksweep_core.api import Stop, TrialReason, TrialState, TrialStatus
 from sparksweep_trainer.protocol import Heartbeat, SlotHello
 
 

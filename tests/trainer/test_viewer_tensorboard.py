@@ -15,9 +15,9 @@ from typing import Any
 from stage import soon
 from test_board_sessions import OBJECTIVE, PARAMETERS, VALUES
 
-from sparksweep.api import TrialState, TrialStatus
-from sparksweep_trainer.board.sessions import Sessions
-from sparksweep_trainer.reports import Report
+from sparksweep_core.api import TrialState, TrialStatus
+from sparksweep_trainer.files.reports import Report
+from sparksweep_trainer.tensorboard_events.sessions import Sessions
 from sparksweep_trainer.viewer.tensorboard import KeptRunning
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)

@@ -10,11 +10,11 @@ from typing import Any
 
 from stage import processes_with, soon
 
-from sparksweep.api import Objective, ObjectiveType, Parameter, TrialState, TrialTemplate
-from sparksweep.api.search_spec import FeasibleSpace, ParameterType
-from sparksweep.api.template import Gpu, Resources, Source
+from sparksweep_core.api import Objective, ObjectiveType, Parameter, TrialState, TrialTemplate
+from sparksweep_core.api.search_spec import FeasibleSpace, ParameterType
+from sparksweep_core.api.template import Gpu, Resources, Source
 from sparksweep_trainer.protocol import Assignment, Outcome, Program
-from sparksweep_trainer.runner import StopSignal, TrialRunner
+from sparksweep_trainer.slot.runner import StopSignal, TrialRunner
 
 OBJECTIVE = Objective(type=ObjectiveType.MAXIMIZE, objective_metric_name="score")
 SPACES: Mapping[type, FeasibleSpace] = {

@@ -12,9 +12,9 @@ from pathlib import Path
 
 from trial_batches import EXPERIMENT, NAMESPACE
 
-from sparksweep.api import Parameter, TrialTemplate
-from sparksweep.api.search_spec import FeasibleSpace, ParameterType
-from sparksweep.local.java import find_java_home
+from sparksweep._local.java import find_java_home
+from sparksweep_core.api import Parameter, TrialTemplate
+from sparksweep_core.api.search_spec import FeasibleSpace, ParameterType
 from sparksweep_trainer.protocol import Program
 
 SOURCE = """
@@ -27,7 +27,7 @@ def training(x):
 
 
 class DriverProcess:
-    """One ``python -m sparksweep_trainer.cluster``. `api` is where its API server is, as environment variables."""
+    """One ``python -m sparksweep_trainer.kubernetes``. `api` is where its API server is, as environment variables."""
 
     def __init__(
         self,
@@ -84,7 +84,7 @@ class DriverProcess:
             environment["SPARKSWEEP_RUN_DIRECTORY"] = str(run_directory)
         with self.log.open("wb") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "sparksweep_trainer.cluster"],
+                [sys.executable, "-m", "sparksweep_trainer.kubernetes"],
                 env=environment,
                 stdout=log,
                 stderr=subprocess.STDOUT,

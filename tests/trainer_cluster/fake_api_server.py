@@ -11,7 +11,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-from sparksweep_trainer.cluster.kube_api import Endpoint
+from sparksweep_trainer.kubernetes.api_client import Endpoint
 
 Json = dict[str, Any]
 Fault = Callable[["Handler"], bool]

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 from fake_api_server import eventually
 
-from sparksweep_trainer.cluster import copying
-from sparksweep_trainer.cluster.copying import Copier, Copying
+from sparksweep_trainer.files import copying
+from sparksweep_trainer.files.copying import Copier, Copying
 
 
 @pytest.fixture

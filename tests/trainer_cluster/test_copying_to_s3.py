@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from object_store import KEYS, object_store
-from sparksweep_trainer.cluster.copying import Copier
+from sparksweep_trainer.files.copying import Copier
 
 
 def test_the_run_directory_is_in_the_bucket_under_its_name(

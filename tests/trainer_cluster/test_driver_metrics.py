@@ -12,12 +12,12 @@ from typing import Any, cast
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from sparksweep.api import TrialReason, TrialSpec, TrialState, TrialStatus, TrialTemplate
+from sparksweep_core.api import TrialReason, TrialSpec, TrialState, TrialStatus, TrialTemplate
 from sparksweep_operator.manifests.driver_pod import METRICS_PORT
-from sparksweep_trainer.cluster import metrics, settings
-from sparksweep_trainer.cluster.status_writer import StatusWriter
+from sparksweep_trainer.driver.trial_service import TrialService
+from sparksweep_trainer.kubernetes import prometheus, settings
+from sparksweep_trainer.kubernetes.status_writer import StatusWriter
 from sparksweep_trainer.protocol import Program, SlotHello
-from sparksweep_trainer.service import TrialService
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -52,8 +52,8 @@ def service() -> TrialService:
 @pytest.fixture
 def port() -> Iterator[int]:
     known, writer = service(), cast("StatusWriter", Writer())
-    server = metrics.MetricsServer(
-        "127.0.0.1", 0, lambda: metrics.families(known, writer, is_sound=lambda: True)
+    server = prometheus.MetricsServer(
+        "127.0.0.1", 0, lambda: prometheus.families(known, writer, is_sound=lambda: True)
     )
     yield server.port
     server.close()
@@ -95,7 +95,7 @@ def test_a_port_that_is_taken_costs_the_metrics_and_not_the_driver(
 ) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        assert metrics.serve("127.0.0.1", port, list) is None
+        assert prometheus.serve("127.0.0.1", port, list) is None
     assert "no metrics: port" in caplog.text
 
 

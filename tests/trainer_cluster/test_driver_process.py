@@ -190,7 +190,7 @@ def test_a_driver_whose_run_directory_cant_be_written_says_so(
 
 def test_a_pod_that_was_told_nothing_says_what_is_missing(tmp_path: Path) -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "sparksweep_trainer.cluster"],
+        [sys.executable, "-m", "sparksweep_trainer.kubernetes"],
         env={"SPARKSWEEP_DRIVER_CONFIG": str(tmp_path)},
         capture_output=True,
         text=True,

@@ -11,11 +11,11 @@ import pytest
 from fake_api_server import FakeApiServer
 from trial_batches import NAMESPACE, PODS
 
-from sparksweep.api import TrialReason
-from sparksweep_trainer.cluster.executor_watch import KEEP_S, MAX_STILLBORN, ExecutorWatch
-from sparksweep_trainer.cluster.executors import death_of
-from sparksweep_trainer.cluster.kube_api import KubeApi
-from sparksweep_trainer.slots import Loss, SlotFailed
+from sparksweep_core.api import TrialReason
+from sparksweep_trainer.driver.slot_manager import Loss, SlotFailed
+from sparksweep_trainer.kubernetes.api_client import KubeApi
+from sparksweep_trainer.kubernetes.executor_watch import KEEP_S, MAX_STILLBORN, ExecutorWatch
+from sparksweep_trainer.kubernetes.executors import death_of
 
 Json = dict[str, Any]
 NOW = datetime(2026, 1, 1, tzinfo=UTC)

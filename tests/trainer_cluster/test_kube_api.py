@@ -11,7 +11,7 @@ import pytest
 from fake_api_server import FakeApiServer, Handler
 from trial_batches import BATCHES, batch, name
 
-from sparksweep_trainer.cluster.kube_api import (
+from sparksweep_trainer.kubernetes.api_client import (
     ApiError,
     Conflict,
     Endpoint,

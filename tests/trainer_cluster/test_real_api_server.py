@@ -19,11 +19,17 @@ from trial_batches import EXPERIMENT, batch, name
 
 from cluster.client import Cluster
 from cluster.helm import Helm
-from sparksweep.api import TrialReason
-from sparksweep_trainer.cluster.executor_watch import ExecutorWatch, selector
-from sparksweep_trainer.cluster.kube_api import ApiError, Endpoint, KubeApi, batches_path, pods_path
-from sparksweep_trainer.cluster.watching import Watching
-from sparksweep_trainer.slots import Loss
+from sparksweep_core.api import TrialReason
+from sparksweep_trainer.driver.slot_manager import Loss
+from sparksweep_trainer.kubernetes.api_client import (
+    ApiError,
+    Endpoint,
+    KubeApi,
+    batches_path,
+    pods_path,
+)
+from sparksweep_trainer.kubernetes.executor_watch import ExecutorWatch, selector
+from sparksweep_trainer.kubernetes.informer import Watching
 
 Json = dict[str, Any]
 

@@ -8,11 +8,11 @@ import pyarrow.parquet as pq
 import pytest
 from fake_api_server import eventually
 
-from sparksweep.api import Parameter, Trial, TrialSpec, TrialState, TrialStatus, TrialTemplate
-from sparksweep.api.search_spec import FeasibleSpace, ParameterType
-from sparksweep_trainer.cluster.run_files import RunFiles
+from sparksweep_core.api import Parameter, Trial, TrialSpec, TrialState, TrialStatus, TrialTemplate
+from sparksweep_core.api.search_spec import FeasibleSpace, ParameterType
+from sparksweep_trainer.files.reports import Report
+from sparksweep_trainer.kubernetes.run_files import RunFiles
 from sparksweep_trainer.protocol import Program
-from sparksweep_trainer.reports import Report
 
 PROGRAM = Program(
     experiment="digits",

@@ -11,7 +11,7 @@ import pytest
 from fake_api_server import FakeApiServer, Handler, eventually
 from trial_batches import BATCHES, batch, name
 
-from sparksweep_trainer.cluster.watching import Pause, Watching
+from sparksweep_trainer.kubernetes.informer import Pause, Watching
 
 Json = dict[str, Any]
 

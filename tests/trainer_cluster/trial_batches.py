@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sparksweep_trainer.cluster.kube_api import batches_path, pods_path
+from sparksweep_trainer.kubernetes.api_client import batches_path, pods_path
 
 NAMESPACE = "lab"
 EXPERIMENT = "digits"

@@ -10,12 +10,12 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from sparksweep.api import limits
-from sparksweep.api._base import Model, Timestamp
-from sparksweep.api.reasons import TrialReason, TrialState
-from sparksweep.api.search_spec import Objective, Parameter
-from sparksweep.api.status import Message, Metrics, Parameters, TrialNumber
-from sparksweep.api.template import TrialTemplate
+from sparksweep_core.api import limits
+from sparksweep_core.api.base import Model, Timestamp
+from sparksweep_core.api.reasons import TrialReason, TrialState
+from sparksweep_core.api.search_spec import Objective, Parameter
+from sparksweep_core.api.status import Message, Metrics, Parameters, TrialNumber
+from sparksweep_core.api.template import TrialTemplate
 
 MAX_REQUEST_BYTES = 64 * 1024
 """Bytes of a slot's request: 32 metrics and a message are below 10 kB."""

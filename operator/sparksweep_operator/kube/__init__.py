@@ -1,6 +1,6 @@
 """The API server as the operator uses it. The only importer of `kubernetes`."""
 
-from sparksweep_operator.kube.errors import (
+from sparksweep_core.api_server.errors import (
     Conflict,
     Forbidden,
     Invalid,
@@ -8,6 +8,6 @@ from sparksweep_operator.kube.errors import (
     NotFound,
     Unavailable,
 )
-from sparksweep_operator.kube.gateway import Gateway
+from sparksweep_operator.kube.async_client import Gateway
 
 __all__ = ["Conflict", "Forbidden", "Gateway", "Invalid", "KubeError", "NotFound", "Unavailable"]

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from sparksweep.api import Experiment
-from sparksweep.api.quantities import memory_bytes
+from sparksweep_core.api import Experiment
+from sparksweep_core.api.quantities import memory_bytes
 from sparksweep_operator.manifests.executor_pod import executor_pod
 from sparksweep_operator.manifests.names import (
     CODE_DIRECTORY,

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from sparksweep.api import Experiment
-from sparksweep.api.viewing import TENSORBOARD_PORT, VIEWER_CONTAINER
+from sparksweep_core.api import Experiment
+from sparksweep_core.contract.viewer import TENSORBOARD_PORT, VIEWER_CONTAINER
 from sparksweep_operator.manifests.names import (
     CONFIG_DIRECTORY,
     DATA_DIRECTORY,

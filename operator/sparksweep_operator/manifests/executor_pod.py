@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from sparksweep.api import Experiment
-from sparksweep.api.quantities import memory_bytes
-from sparksweep.api.template import TrialTemplate
+from sparksweep_core.api import Experiment
+from sparksweep_core.api.quantities import memory_bytes
+from sparksweep_core.api.template import TrialTemplate
 from sparksweep_operator.manifests.names import (
     CODE_DIRECTORY,
     COMMAND_SOURCE,

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from sparksweep.api import Experiment
-from sparksweep.api.viewing import TENSORBOARD_PORT
+from sparksweep_core.api import Experiment
+from sparksweep_core.contract.viewer import TENSORBOARD_PORT
 from sparksweep_operator.manifests.names import run_directory, run_name, tensorboard_name
 
 

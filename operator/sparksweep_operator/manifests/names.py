@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from sparksweep.api import API_VERSION, Experiment
-from sparksweep.api.metadata import EXPERIMENT_LABEL, ROLE_LABEL
+from sparksweep_core.api import API_VERSION, Experiment
+from sparksweep_core.api.metadata import EXPERIMENT_LABEL, ROLE_LABEL
 
 DRIVER = "driver"
 EXECUTOR = "executor"

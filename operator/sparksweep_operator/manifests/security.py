@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sparksweep.api.template import TrialTemplate
+from sparksweep_core.api.template import TrialTemplate
 
 USER = 10001
 """The images' user and group."""

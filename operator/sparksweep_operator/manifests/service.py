@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from sparksweep.api import Experiment
-from sparksweep.api.metadata import EXPERIMENT_LABEL, ROLE_LABEL
-from sparksweep.api.viewing import TENSORBOARD_PORT
+from sparksweep_core.api import Experiment
+from sparksweep_core.api.metadata import EXPERIMENT_LABEL, ROLE_LABEL
+from sparksweep_core.contract.viewer import TENSORBOARD_PORT
 from sparksweep_operator.manifests.names import DRIVER, owned_metadata, tensorboard_name
 
 

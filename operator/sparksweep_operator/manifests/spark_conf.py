@@ -6,9 +6,9 @@ command. What belongs to a single driver pod comes in so, and the ConfigMap stay
 
 from __future__ import annotations
 
-from sparksweep.api import Experiment
-from sparksweep.api.quantities import format_bytes, memory_bytes
-from sparksweep.errors import FieldError
+from sparksweep_core.api import Experiment
+from sparksweep_core.api.quantities import format_bytes, memory_bytes
+from sparksweep_core.errors import FieldError
 from sparksweep_operator.manifests.names import CONFIG_DIRECTORY
 from sparksweep_operator.settings import Settings
 

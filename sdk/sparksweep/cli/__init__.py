@@ -11,11 +11,11 @@ from collections.abc import Sequence
 
 import click
 
-from sparksweep.cli.board import tensorboard
 from sparksweep.cli.documents import render, validate
 from sparksweep.cli.logs import logs
 from sparksweep.cli.run import run
 from sparksweep.cli.runs import best, trials
+from sparksweep.cli.tensorboard import tensorboard
 from sparksweep.errors import ExperimentRefused, InvalidExperiment, SparksweepError
 
 __all__ = ["cli", "main"]

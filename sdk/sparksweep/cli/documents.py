@@ -6,12 +6,12 @@ from pathlib import Path
 
 import click
 
-from sparksweep.api import Experiment
-from sparksweep.api.checks_search import readable
-from sparksweep.api.document import read_experiment
-from sparksweep.api.yaml_text import dump_yaml
 from sparksweep.errors import InvalidExperiment
-from sparksweep_operator.search import create
+from sparksweep_core.algorithms import create
+from sparksweep_core.api import Experiment
+from sparksweep_core.kubernetes_yaml import dump_yaml
+from sparksweep_core.validation.checks_search import readable
+from sparksweep_core.validation.document import read_experiment
 
 FILE = click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import click
 
+from sparksweep._runs.follow import Begun, follow_log, read_log
+from sparksweep._runs.log_lines import NOTES, STREAMS
 from sparksweep.cli.targets import NAMESPACE, TARGET, open_run
-from sparksweep.reading.log_lines import NOTES, STREAMS
-from sparksweep.reading.reading_logs import Begun, follow_log, read_log
 
 
 @click.command()

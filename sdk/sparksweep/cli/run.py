@@ -14,17 +14,17 @@ from typing import TYPE_CHECKING
 import click
 from rich.console import Console
 
-from sparksweep.api import ConditionType, Experiment, ExperimentReason, Trial
-from sparksweep.api.updates import check_update
+from sparksweep._local.program import check_local, ignored_locally
+from sparksweep._local.run_directory import RunDirectory
 from sparksweep.cli.documents import read_file
 from sparksweep.cli.tables import outcome_text, trials_table
 from sparksweep.cli.views import LiveView, PlainView, View
 from sparksweep.errors import InvalidExperiment, MissingDependency, RunDirectoryError
-from sparksweep.local.program import check_local, ignored_locally
-from sparksweep.local.run_directory import RunDirectory
+from sparksweep_core.api import ConditionType, Experiment, ExperimentReason, Trial
+from sparksweep_core.validation.immutability import check_update
 
 if TYPE_CHECKING:
-    from sparksweep.local.runner import LocalRun
+    from sparksweep._local.runner import LocalRun
 
 COMPLETE = 0
 FAILED = 1
@@ -97,7 +97,7 @@ def _local_run_class() -> type[LocalRun]:
         MissingDependency: they are not installed.
     """
     try:
-        from sparksweep.local.runner import LocalRun
+        from sparksweep._local.runner import LocalRun
     except ModuleNotFoundError as error:
         if error.name is None or error.name.partition(".")[0] not in ("pyspark", "pyarrow"):
             raise

@@ -13,12 +13,12 @@ from typing import Any, TypeVar
 import click
 from rich.console import Console
 
-from sparksweep.api import Experiment, Trial, best_of
-from sparksweep.api.columns import columns_of
-from sparksweep.api.yaml_text import dump_yaml
 from sparksweep.cli.tables import trials_table
 from sparksweep.cli.targets import NAMESPACE, TARGET, open_run
 from sparksweep.errors import MissingDependency
+from sparksweep_core.api import Experiment, Trial, best_of
+from sparksweep_core.api.columns import columns_of
+from sparksweep_core.kubernetes_yaml import dump_yaml
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -123,7 +123,7 @@ def _parquet(experiment: Experiment, trials: Sequence[Trial]) -> bytes:
     try:
         import pyarrow.parquet as pq
 
-        from sparksweep_trainer.results import results_table
+        from sparksweep_trainer.files.results import results_table
     except ModuleNotFoundError as error:
         if error.name is None or error.name.partition(".")[0] != "pyarrow":
             raise

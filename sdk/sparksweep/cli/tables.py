@@ -7,8 +7,15 @@ from collections.abc import Mapping, Sequence
 from rich.table import Table
 from rich.text import Text
 
-from sparksweep.api import ConditionType, Experiment, Parameter, ParameterType, Trial, TrialState
-from sparksweep.api.quantities import format_bytes
+from sparksweep_core.api import (
+    ConditionType,
+    Experiment,
+    Parameter,
+    ParameterType,
+    Trial,
+    TrialState,
+)
+from sparksweep_core.api.quantities import format_bytes
 
 STATE_STYLES: Mapping[TrialState, str] = {
     TrialState.PENDING: "dim",

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 
 import click
 
+from sparksweep._runs.local_run import LocalRunView
+from sparksweep._runs.reader import RunView
 from sparksweep.errors import ClusterUnavailable, MissingDependency
-from sparksweep.reading.local_run import LocalRunView
-from sparksweep.reading.run_view import RunView
 
 if TYPE_CHECKING:
-    from sparksweep.reading.cluster_run import ClusterRunView
+    from sparksweep._runs.cluster_run import ClusterRunView
 
 TARGET = click.argument("target", metavar="NAME|DIR")
 NAMESPACE = click.option(
@@ -45,9 +45,9 @@ def open_cluster_run(name: str, namespace: str | None) -> ClusterRunView:
         MissingDependency: the Kubernetes client is not installed.
     """
     try:
-        from sparksweep.reading.cluster_run import ClusterRunView
-        from sparksweep_operator.kube.blocking import BlockingGateway
-        from sparksweep_operator.kube.errors import Unavailable
+        from sparksweep._kube.sync_client import BlockingGateway
+        from sparksweep._runs.cluster_run import ClusterRunView
+        from sparksweep_core.api_server.errors import Unavailable
     except ModuleNotFoundError as error:
         if error.name is None or error.name.partition(".")[0].startswith("sparksweep"):
             raise

@@ -13,8 +13,8 @@ from rich.spinner import Spinner
 from rich.table import Table
 from rich.text import Text
 
-from sparksweep.api import Experiment, Objective, Trial, TrialState
 from sparksweep.cli.tables import STATE_STYLES, headline
+from sparksweep_core.api import Experiment, Objective, Trial, TrialState
 
 MOST_RUNNING = 12
 """Running trials that the live view lists."""

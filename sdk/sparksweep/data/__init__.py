@@ -19,7 +19,7 @@ from sparksweep import hdfs
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from sparksweep.data.datasets import Dataset
+    from sparksweep.data._datasets import Dataset
 
 __all__ = ["dataset", "path"]
 
@@ -48,8 +48,8 @@ def path(where: str | os.PathLike[str]) -> str:
         if not os.path.exists(found):
             raise FileNotFoundError(f"{found} does not exist")
         return found
-    from sparksweep.data.cache import Cache
-    from sparksweep.data.stores import remote
+    from sparksweep.data._cache import Cache
+    from sparksweep.data._stores import remote
 
     return Cache.of_this_node().fetch(remote(whole))
 
@@ -65,6 +65,6 @@ def dataset(where: str | os.PathLike[str], columns: Sequence[str] | None = None)
         FileNotFoundError: there is nothing.
         MissingDependency: pyarrow is not installed.
     """
-    from sparksweep.data.datasets import Dataset
+    from sparksweep.data._datasets import Dataset
 
     return Dataset(path(where), columns)

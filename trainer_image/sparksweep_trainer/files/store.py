@@ -17,8 +17,9 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from sparksweep_trainer.files import below
-from sparksweep_trainer.files.names import (
+from sparksweep_trainer.files import openat
+from sparksweep_trainer.files.quotas import Bounds
+from sparksweep_trainer.files.run_layout import (
     METRICS_FILE,
     NOTES_FILE,
     OF_ATTEMPT,
@@ -28,7 +29,6 @@ from sparksweep_trainer.files.names import (
     segments,
     trial_directory_name,
 )
-from sparksweep_trainer.files.room import Bounds
 from sparksweep_trainer.protocol import Chunk, ChunkTaken
 
 log = logging.getLogger(__name__)
@@ -89,8 +89,8 @@ class FileStore:
         self._clock = clock
         self._lock = threading.Lock()
         self._trials: dict[int, _Trial] = {}
-        with below.directory(directory, [TRIALS]) as trials:
-            self._used = sum(entry.size for entry in below.listing(trials, most=10**7, depth=20))
+        with openat.directory(directory, [TRIALS]) as trials:
+            self._used = sum(entry.size for entry in openat.listing(trials, most=10**7, depth=20))
 
     @property
     def used(self) -> int:
@@ -113,7 +113,7 @@ class FileStore:
                 if chunk.path in trial.refused:
                     return ChunkTaken(taken=True, full=True)
                 where = [TRIALS, trial_directory_name(chunk.number), *parts[:-1]]
-                with below.directory(self._root, where, make=True) as parent:
+                with openat.directory(self._root, where, make=True) as parent:
                     if chunk.total is None or grows(chunk.path):
                         return self._grow(trial, chunk, data, parent, parts[-1])
                     return self._replace(trial, chunk, chunk.total, data, parent, parts[-1])
@@ -134,8 +134,8 @@ class FileStore:
         try:
             where = [TRIALS, trial_directory_name(number)]
             with (
-                below.directory(self._root, where, make=True) as parent,
-                below.regular_file(
+                openat.directory(self._root, where, make=True) as parent,
+                openat.regular_file(
                     parent, NOTES_FILE, os.O_WRONLY | os.O_CREAT | os.O_APPEND
                 ) as file,
             ):
@@ -157,14 +157,14 @@ class FileStore:
 
     def _begin(self, trial: _Trial, number: int, attempt: int) -> None:
         """Put the logs of earlier attempts aside, and count what is there."""
-        with below.directory(
+        with openat.directory(
             self._root, [TRIALS, trial_directory_name(number)], make=True
         ) as parent:
             for name in OF_ATTEMPT:
                 with suppress(FileNotFoundError):
                     kept = earlier_name(name, trial.attempt or attempt - 1)
                     os.rename(name, kept, src_dir_fd=parent, dst_dir_fd=parent)
-            entries = below.listing(parent, most=10**5, depth=20)
+            entries = openat.listing(parent, most=10**5, depth=20)
         trial.sizes = {entry.path: entry.size for entry in entries}
         trial.attempt = attempt
         trial.begun.clear()
@@ -182,8 +182,8 @@ class FileStore:
         if not self._make_room(trial, chunk, path, end):
             return ChunkTaken(taken=True, full=True)
         truncate = os.O_TRUNC if begins else 0
-        with below.regular_file(parent, name, os.O_WRONLY | os.O_CREAT | truncate) as file:
-            below.write_at(file, data, chunk.offset)
+        with openat.regular_file(parent, name, os.O_WRONLY | os.O_CREAT | truncate) as file:
+            openat.write_at(file, data, chunk.offset)
         trial.begun.add(path)
         if path == METRICS_FILE:
             self._listen(chunk.number, data[known - chunk.offset :])
@@ -200,8 +200,8 @@ class FileStore:
             return ChunkTaken(taken=True, full=True)
         unfinished = f".{name}.part"
         truncate = 0 if chunk.offset else os.O_TRUNC
-        with below.regular_file(parent, unfinished, os.O_WRONLY | os.O_CREAT | truncate) as file:
-            below.write_at(file, data, chunk.offset)
+        with openat.regular_file(parent, unfinished, os.O_WRONLY | os.O_CREAT | truncate) as file:
+            openat.write_at(file, data, chunk.offset)
         trial.parts[path] = end
         if end == total:
             os.rename(unfinished, name, src_dir_fd=parent, dst_dir_fd=parent)

@@ -15,8 +15,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import parse_qs, unquote, urlsplit
 
-from sparksweep.api.viewing import FILES_PATH, LIST_PATH, MAX_PART_BYTES, SIZE_HEADER
-from sparksweep_trainer.files import below
+from sparksweep_core.contract.viewer import FILES_PATH, LIST_PATH, MAX_PART_BYTES, SIZE_HEADER
+from sparksweep_trainer.files import openat
 
 log = logging.getLogger(__name__)
 
@@ -116,17 +116,17 @@ def _file(root: Path, path: list[str], query: dict[str, list[str]]) -> Found:
         raise ValueError("no file is named")
     offset, limit = _number(query, "offset", 0), _number(query, "limit", MAX_PART_BYTES)
     with (
-        below.directory(root, path[:-1]) as parent,
-        below.regular_file(parent, path[-1], os.O_RDONLY) as file,
+        openat.directory(root, path[:-1]) as parent,
+        openat.regular_file(parent, path[-1], os.O_RDONLY) as file,
     ):
         size = os.fstat(file).st_size
         count = max(0, min(limit, MAX_PART_BYTES, size - offset))
-        return Found(below.read_at(file, offset, count), size=size)
+        return Found(openat.read_at(file, offset, count), size=size)
 
 
 def _list(root: Path, path: list[str]) -> Found:
-    with below.directory(root, path) as directory:
-        entries = below.listing(directory, most=MAX_LISTED, depth=20)
+    with openat.directory(root, path) as directory:
+        entries = openat.listing(directory, most=MAX_LISTED, depth=20)
     listed = [{"path": entry.path, "size": entry.size} for entry in entries]
     return Found(json.dumps(listed).encode(), kind="application/json")
 

@@ -1,0 +1,1 @@
+"""Differential evolution: population, strategies, offspring and lineage."""

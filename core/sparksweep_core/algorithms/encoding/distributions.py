@@ -1,0 +1,70 @@
+"""How values spread between two bounds: a parameter's distribution, as a map from [0, 1) to the bounds and back.
+
+The normal distributions are Katib's: the mean is the middle, the bounds are three standard deviations away. Katib's
+hyperopt lets values fall outside; here the distribution is cut off at the bounds. Logarithms are the C library's: their
+last digit may differ between platforms.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from statistics import NormalDist
+
+from sparksweep_core.api import Distribution
+
+_NORMAL = NormalDist()
+_SIGMAS = 3.0
+"""Standard deviations between the mean and a bound: Katib's sigma is a sixth of the range."""
+_TAIL = _NORMAL.cdf(-_SIGMAS)
+"""Probability below the lower bound, which is cut off; above the upper one it is the same."""
+BELOW_ONE = math.nextafter(1.0, 0.0)
+"""The largest number of the unit interval [0, 1)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scale:
+    """A distribution between finite bounds, lower <= upper; for the logarithmic ones both are positive."""
+
+    lower: float
+    upper: float
+    distribution: Distribution = Distribution.UNIFORM
+
+    def value(self, position: float) -> float:
+        """The quantile at a position in [0, 1], always within the bounds."""
+        if self._is_normal:
+            quantile = _NORMAL.inv_cdf(_TAIL + position * (1 - 2 * _TAIL))
+            position = (quantile + _SIGMAS) / (2 * _SIGMAS)
+        if self._is_log:
+            value = math.exp(_between(math.log(self.lower), math.log(self.upper), position))
+        else:
+            value = _between(self.lower, self.upper, position)
+        return min(max(value, self.lower), self.upper)
+
+    def position(self, value: float) -> float:
+        """The position in [0, 1] of a value within the bounds: the inverse of `value`."""
+        if self.lower == self.upper:
+            return 0.0
+        if self._is_log:
+            lower, upper, value = math.log(self.lower), math.log(self.upper), math.log(value)
+        else:
+            lower, upper = self.lower, self.upper
+        # Halves, because the range of two floats may be too large for one.
+        position = (value / 2 - lower / 2) / (upper / 2 - lower / 2)
+        if self._is_normal:
+            cumulated = _NORMAL.cdf(position * 2 * _SIGMAS - _SIGMAS)
+            position = (cumulated - _TAIL) / (1 - 2 * _TAIL)
+        return min(max(position, 0.0), 1.0)
+
+    @property
+    def _is_log(self) -> bool:
+        return self.distribution in (Distribution.LOG_UNIFORM, Distribution.LOG_NORMAL)
+
+    @property
+    def _is_normal(self) -> bool:
+        return self.distribution in (Distribution.NORMAL, Distribution.LOG_NORMAL)
+
+
+def _between(lower: float, upper: float, position: float) -> float:
+    # Not lower + position * (upper - lower): that range may be too large for a float.
+    return lower * (1 - position) + upper * position

@@ -1,0 +1,111 @@
+"""The search space as a unit cube: what differential evolution computes in, and how it comes back from a trial's text.
+
+A trial keeps its values as text only. A value that stands for a whole bucket of positions, an int or a category, comes
+back as some position of that bucket: drawn, but the same one each time for the same trial. Were it always the middle,
+the difference between two members would be a multiple of a bucket's width, and small steps would vanish.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
+
+from sparksweep_core.algorithms.encoding.dimensions import Dimension, Listed, dimension_of
+from sparksweep_core.algorithms.encoding.distributions import BELOW_ONE
+from sparksweep_core.algorithms.permutation import uniforms
+from sparksweep_core.api import Parameter, ParameterType
+
+Genotype = list[float]
+"""One position in [0, 1) for each parameter."""
+
+_MARGIN = 1 / 64
+"""Share of a bucket at either end that no position is drawn from, so that rounding does not lead out of it."""
+
+_CORNER = math.sqrt(1 / 8)
+"""Categories are the corners of a simplex, half of the cube's side from each other."""
+
+
+class Cube:
+    """The unit cube over some parameters.
+
+    The numbers of a discrete parameter are ordered by size, whatever their order in the list: their neighbours are
+    near. The values of a categorical one have no order, and `is_category` says so.
+    """
+
+    def __init__(self, parameters: Sequence[Parameter]) -> None:
+        self.names = tuple(parameter.name for parameter in parameters)
+        self.is_category = tuple(
+            parameter.parameter_type is ParameterType.CATEGORICAL for parameter in parameters
+        )
+        self._dimensions = tuple(map(_ordered, parameters))
+        self.continuous = tuple(
+            name
+            for name, dimension in zip(self.names, self._dimensions, strict=True)
+            if dimension.cardinality is None
+        )
+        """The parameters whose positions all stand for different values."""
+        self._has_buckets = len(self.continuous) < len(self.names)
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def decode(self, genotype: Sequence[float]) -> dict[str, str]:
+        """The point of a genotype."""
+        return {
+            name: dimension.decode(position)
+            for name, dimension, position in zip(
+                self.names, self._dimensions, genotype, strict=True
+            )
+        }
+
+    def encode(self, point: Mapping[str, str], key: Sequence[int]) -> Genotype:
+        """A genotype that decodes to `point`; `key` draws where in each bucket.
+
+        Raises:
+            KeyError: the point lacks a parameter.
+            ValueError: a value is not one of a list's.
+        """
+        draws = uniforms(key, len(self.names)) if self._has_buckets else [0.5] * len(self.names)
+        return [
+            _somewhere(*dimension.interval(point[name]), draw)
+            for name, dimension, draw in zip(self.names, self._dimensions, draws, strict=True)
+        ]
+
+    def features(self, point: Mapping[str, str]) -> tuple[float, ...]:
+        """Where a point lies for who measures distances: in the middle of its buckets, and equally far from all others
+        in a category.
+
+        Raises:
+            KeyError: the point lacks a parameter.
+            ValueError: a value is not one of a list's.
+        """
+        places: list[float] = []
+        for name, dimension, is_category in zip(
+            self.names, self._dimensions, self.is_category, strict=True
+        ):
+            position = dimension.encode(point[name])
+            if not is_category:
+                places.append(position)
+                continue
+            corner = [0.0] * (dimension.cardinality or 0)
+            corner[int(position * len(corner))] = _CORNER
+            places += corner
+        return tuple(places)
+
+    def is_same(self, place: int, one: float, other: float) -> bool:
+        """Whether two positions of one parameter have the same value."""
+        decode = self._dimensions[place].decode
+        return decode(one) == decode(other)
+
+
+def _ordered(parameter: Parameter) -> Dimension:
+    values = parameter.feasible_space.list
+    if parameter.parameter_type is ParameterType.DISCRETE and values:
+        return Listed(sorted(values, key=Decimal))
+    return dimension_of(parameter)
+
+
+def _somewhere(low: float, high: float, draw: float) -> float:
+    share = _MARGIN + draw * (1 - 2 * _MARGIN)
+    return min(low + (high - low) * share, BELOW_ONE)

@@ -1,0 +1,1 @@
+"""Differential evolution assisted by models: which trials they choose, and how."""

@@ -1,0 +1,93 @@
+"""Trials as a table of columns, whoever writes it: Parquet, a DataFrame. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol
+
+from sparksweep_core.api.search_spec import Objective, Parameter, ParameterType
+from sparksweep_core.api.trials import Trial
+
+Kind = Literal["int", "float", "text", "moment"]
+
+_PANDAS = {"int": "Int64", "float": "float64", "text": "object", "moment": "datetime64[ms, UTC]"}
+_KINDS: dict[ParameterType, Kind] = {
+    ParameterType.DOUBLE: "float",
+    ParameterType.INT: "int",
+    ParameterType.DISCRETE: "float",
+    ParameterType.CATEGORICAL: "text",
+}
+
+
+class Described(Protocol):
+    """What says which parameters and metrics trials have: an Experiment's spec, or the driver's program."""
+
+    @property
+    def parameters(self) -> Sequence[Parameter]:
+        """The hyperparameters."""
+
+    @property
+    def objective(self) -> Objective | None:
+        """The metrics that are asked for, if any are."""
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column."""
+
+    kind: Kind
+    values: list[Any]
+    """One for each trial; None where a trial has no value."""
+
+    @property
+    def pandas(self) -> str:
+        """The dtype in a DataFrame."""
+        return _PANDAS[self.kind]
+
+
+def columns_of(described: Described, trials: Sequence[Trial]) -> dict[str, Column]:
+    """The columns by name.
+
+    number, state, attempt, retries, reason, message, ``parameters.<name>`` (typed), ``metrics.<name>``, node,
+    start_time, completion_time, duration_seconds, peak_memory_bytes.
+    """
+    columns = {
+        "number": Column("int", [trial.number for trial in trials]),
+        "state": Column("text", [trial.state.value for trial in trials]),
+        "attempt": Column("int", [trial.status.attempt for trial in trials]),
+        "retries": Column("int", [trial.status.retries for trial in trials]),
+        "reason": Column("text", [trial.status.reason for trial in trials]),
+        "message": Column("text", [trial.status.message for trial in trials]),
+    }
+    for parameter in described.parameters:
+        columns[f"parameters.{parameter.name}"] = Column(
+            _KINDS[parameter.parameter_type],
+            [_typed(parameter, trial.spec.parameters.get(parameter.name)) for trial in trials],
+        )
+    for metric in metric_names(described, trials):
+        columns[f"metrics.{metric}"] = Column(
+            "float", [trial.status.metrics.get(metric) for trial in trials]
+        )
+    return columns | {
+        "node": Column("text", [trial.status.node for trial in trials]),
+        "start_time": Column("moment", [trial.status.start_time for trial in trials]),
+        "completion_time": Column("moment", [trial.status.completion_time for trial in trials]),
+        "duration_seconds": Column("float", [trial.status.duration_seconds for trial in trials]),
+        "peak_memory_bytes": Column("int", [trial.status.peak_memory_bytes for trial in trials]),
+    }
+
+
+def metric_names(described: Described, trials: Sequence[Trial]) -> list[str]:
+    """The objective, the additional metrics, then any others the trials have, by name."""
+    objective = described.objective
+    named: list[str] = []
+    if objective is not None:
+        named = [objective.objective_metric_name, *objective.additional_metric_names]
+    return named + sorted({name for trial in trials for name in trial.status.metrics} - set(named))
+
+
+def _typed(parameter: Parameter, text: str | None) -> float | int | str | None:
+    if text is None or parameter.parameter_type is ParameterType.CATEGORICAL:
+        return text
+    return int(text) if parameter.parameter_type is ParameterType.INT else float(text)

@@ -1,0 +1,86 @@
+"""The environment variables of a trial: ``spec.trialTemplate.env``, as in a container's spec."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import ConfigDict, StringConstraints
+
+from sparksweep_core.api import limits
+from sparksweep_core.api.base import Model, cel, cel_rules
+from sparksweep_core.api.names import Key, ObjectName
+
+RESERVED_ENV = "SPARKSWEEP_"
+"""Environment variables that sparksweep sets itself begin so."""
+PROJECT_PATH_ENV = "SPARKSWEEP_PROJECT_PATH"
+"""Where the project's data is."""
+USERS_ENV = (PROJECT_PATH_ENV, "SPARKSWEEP_DATA_CACHE", "SPARKSWEEP_DATA_CACHE_SIZE")
+"""Those of them that are the user's to set."""
+
+
+class SecretKeyRef(Model):
+    """One key of a Secret in the Experiment's namespace."""
+
+    name: ObjectName
+    """Name of the Secret."""
+    key: Key
+    """The key."""
+    optional: bool = False
+    """True: the variable is left out when there is no such Secret or key. False: the pod waits for it."""
+
+
+class ConfigMapKeyRef(Model):
+    """One key of a ConfigMap in the Experiment's namespace."""
+
+    name: ObjectName
+    """Name of the ConfigMap."""
+    key: Key
+    """The key."""
+    optional: bool = False
+    """True: the variable is left out when there is no such ConfigMap or key. False: the pod waits for it."""
+
+
+class EnvVarSource(Model):
+    """Where a variable's value is. Exactly one of the two."""
+
+    model_config = ConfigDict(
+        json_schema_extra=cel_rules(
+            cel(
+                "has(self.secretKeyRef) != has(self.configMapKeyRef)",
+                "give exactly one of secretKeyRef and configMapKeyRef",
+            )
+        )
+    )
+
+    secret_key_ref: SecretKeyRef | None = None
+    """A Secret's key."""
+    config_map_key_ref: ConfigMapKeyRef | None = None
+    """A ConfigMap's key."""
+
+
+class EnvVar(Model):
+    """An environment variable of the trial's process."""
+
+    model_config = ConfigDict(
+        json_schema_extra=cel_rules(
+            cel(
+                f"!self.name.startsWith('{RESERVED_ENV}') || self.name in {list(USERS_ENV)}",
+                f"names with {RESERVED_ENV} are set by sparksweep, but for {', '.join(USERS_ENV)}",
+                ".name",
+            ),
+            cel(
+                "!has(self.valueFrom) || self.value == ''",
+                "can't go with a value that is not empty",
+                ".valueFrom",
+            ),
+        )
+    )
+
+    name: Annotated[
+        str, StringConstraints(min_length=1, max_length=253, pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")
+    ]
+    """Name."""
+    value: Annotated[str, StringConstraints(max_length=limits.WORD)] = ""
+    """Value."""
+    value_from: EnvVarSource | None = None
+    """Where the value is, instead of ``value``. On a cluster only."""

@@ -1,0 +1,130 @@
+"""The Experiment: what a user applies."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import ConfigDict, Field
+
+from sparksweep_core.api import limits
+from sparksweep_core.api.base import Model, cel, cel_rules, list_map
+from sparksweep_core.api.metadata import API_VERSION, EXPERIMENT_NAME_PATTERN, ExperimentMeta
+from sparksweep_core.api.search_spec import Algorithm, Objective, Parameter
+from sparksweep_core.api.status import ExperimentStatus
+from sparksweep_core.api.storage import Storage
+from sparksweep_core.api.template import TrialTemplate
+from sparksweep_core.api.tensorboard import TensorBoard
+
+
+class ExperimentSpec(Model):
+    """What to search, how, and what each trial runs.
+
+    While an experiment runs, only parallelTrialCount, maxTrialCount, maxFailedTrialCount, activeDeadlineSeconds,
+    ttlSecondsAfterFinished and suspend can be changed.
+    """
+
+    model_config = ConfigDict(
+        json_schema_extra=cel_rules(
+            cel(
+                "!has(self.maxTrialCount) || self.parallelTrialCount <= self.maxTrialCount",
+                "must not be more than maxTrialCount",
+                ".parallelTrialCount",
+            ),
+            cel(
+                "!has(self.maxTrialCount) || !has(self.maxFailedTrialCount)"
+                " || self.maxFailedTrialCount <= self.maxTrialCount",
+                "must not be more than maxTrialCount",
+                ".maxFailedTrialCount",
+            ),
+            cel(
+                "self.algorithm.algorithmName != 'differential-evolution' || has(self.objective)",
+                "differential-evolution needs an objective",
+                ".objective",
+            ),
+            cel(
+                "self.algorithm.algorithmName != 'random' || has(self.maxTrialCount)"
+                " || has(self.activeDeadlineSeconds) || (has(self.objective) && has(self.objective.goal))",
+                "random needs maxTrialCount, objective.goal or activeDeadlineSeconds, else it never ends",
+                ".maxTrialCount",
+            ),
+            cel(
+                "self.algorithm.algorithmName != 'grid' || self.parameters.all(p,"
+                " (p.parameterType != 'double' || has(p.feasibleSpace.step))"
+                " && p.feasibleSpace.distribution == 'uniform')",
+                "grid needs a step for a double, and no distribution but uniform",
+                ".parameters",
+            ),
+            cel(
+                "self.algorithm.algorithmName == 'differential-evolution' || self.parameters.all(p,"
+                " !has(p.feasibleSpace.min) || !has(p.feasibleSpace.max)"
+                " || double(p.feasibleSpace.min) <= double(p.feasibleSpace.max))",
+                "min must be less than max",
+                ".parameters",
+            ),
+            cel("self.algorithm == oldSelf.algorithm", "must not change", ".algorithm"),
+            cel("self.parameters == oldSelf.parameters", "must not change", ".parameters"),
+            cel("self.trialTemplate == oldSelf.trialTemplate", "must not change", ".trialTemplate"),
+            cel("self.tensorboard == oldSelf.tensorboard", "must not change", ".tensorboard"),
+            cel("self.storage == oldSelf.storage", "must not change", ".storage"),
+            cel(
+                "has(self.objective) == has(oldSelf.objective)"
+                " && (!has(self.objective) || self.objective == oldSelf.objective)",
+                "must not change",
+                ".objective",
+            ),
+        )
+    )
+
+    objective: Objective | None = None
+    """The metric to optimise. Without one, grid and random run all trials and none is best."""
+    algorithm: Algorithm
+    """How the next trials are chosen."""
+    parameters: Annotated[
+        list[Parameter], list_map("name", min_length=1, max_length=limits.PARAMETERS)
+    ]
+    """The hyperparameters, in order: the grid varies the last one fastest."""
+    parallel_trial_count: Annotated[int, Field(ge=1, le=limits.PARALLEL_TRIALS)] = 3
+    """Trials at once: one executor each. Can be changed while the experiment runs."""
+    max_trial_count: Annotated[int | None, Field(ge=1, le=limits.TRIALS)] = None
+    """Trials at most. Absent: until the search ends."""
+    max_failed_trial_count: Annotated[int | None, Field(ge=0, le=limits.TRIALS)] = None
+    """The experiment fails when this many trials have failed; 0 and 1 both mean the first. Absent: never."""
+    suspend: bool = False
+    """True gives the executors back; running trials start again as the next attempt when it is false again."""
+    active_deadline_seconds: Annotated[int | None, Field(ge=1, le=limits.SECONDS)] = None
+    """The experiment fails when it has not ended this many seconds after its start."""
+    ttl_seconds_after_finished: Annotated[int | None, Field(ge=0, le=limits.SECONDS)] = None
+    """The experiment is deleted this many seconds after its end. Absent: never."""
+    tensorboard: TensorBoard = TensorBoard()
+    """Whether there is a TensorBoard of all trials."""
+    storage: Storage = Storage()
+    """Where trials' logs and files are kept on a cluster."""
+    trial_template: TrialTemplate
+    """What one trial runs, and on what."""
+
+
+class Experiment(Model):
+    """A hyperparameter experiment: a search space, an algorithm, and the training to run for each trial."""
+
+    # A schema can't bound what is inside metadata.
+    model_config = ConfigDict(
+        json_schema_extra=cel_rules(
+            cel(
+                f"self.metadata.name.matches('{EXPERIMENT_NAME_PATTERN}')"
+                f" && size(self.metadata.name) <= {limits.NAME}",
+                "metadata.name must be lower-case letters, digits and '-', start with a letter,"
+                f" and have at most {limits.NAME} characters",
+            )
+        )
+    )
+
+    api_version: Literal["sparksweep.dev/v1alpha1"] = API_VERSION  # type: ignore[assignment]
+    """sparksweep.dev/v1alpha1."""
+    kind: Literal["Experiment"] = "Experiment"
+    """Experiment."""
+    metadata: ExperimentMeta
+    """Standard metadata."""
+    spec: ExperimentSpec
+    """What to run."""
+    status: ExperimentStatus | None = None
+    """What became of it so far; written by sparksweep only."""

@@ -1,0 +1,89 @@
+"""A trial seen as one: its spec and its status joined, and what may be derived from many of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+from sparksweep_core.api.reasons import TrialState
+from sparksweep_core.api.search_spec import Objective, ObjectiveType
+from sparksweep_core.api.status import TrialCounts, TrialStatus
+from sparksweep_core.api.trial_batch import TrialBatch, TrialSpec
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """One trial: what it is, and what became of it."""
+
+    spec: TrialSpec
+    status: TrialStatus
+
+    @property
+    def number(self) -> int:
+        """Number of the trial, from 1."""
+        return self.spec.number
+
+    @property
+    def state(self) -> TrialState:
+        """Where it is."""
+        return self.status.state
+
+    def objective_value(self, objective: Objective | None) -> float | None:
+        """The objective's metric of a succeeded trial; None for any other, or without an objective."""
+        if objective is None or self.state is not TrialState.SUCCEEDED:
+            return None
+        return self.status.metrics.get(objective.objective_metric_name)
+
+
+def trials_of(batches: Sequence[TrialBatch]) -> list[Trial]:
+    """All trials of the batches by number; one without a status is Pending, never started."""
+    return sorted(_trials(batches), key=lambda trial: trial.number)
+
+
+def _trials(batches: Sequence[TrialBatch]) -> Iterator[Trial]:
+    for batch in batches:
+        known = {status.number: status for status in batch.status.trials} if batch.status else {}
+        for spec in batch.spec.trials:
+            yield Trial(spec, known.get(spec.number) or TrialStatus(number=spec.number))
+
+
+def count_states(trials: Iterable[Trial | TrialStatus], expected: int | None = None) -> TrialCounts:
+    """The counts of a status; ``created`` is their sum."""
+    counts = dict.fromkeys(TrialState, 0)
+    for trial in trials:
+        counts[trial.state] += 1
+    return TrialCounts(
+        expected=expected,
+        created=sum(counts.values()),
+        pending=counts[TrialState.PENDING],
+        running=counts[TrialState.RUNNING],
+        succeeded=counts[TrialState.SUCCEEDED],
+        failed=counts[TrialState.FAILED],
+        stopped=counts[TrialState.STOPPED],
+    )
+
+
+def is_better(candidate: float, incumbent: float, objective: Objective) -> bool:
+    """Whether a finite objective value beats another; equal values don't, so the earlier trial stays the best."""
+    if objective.type is ObjectiveType.MAXIMIZE:
+        return candidate > incumbent
+    return candidate < incumbent
+
+
+def best_of(trials: Iterable[Trial], objective: Objective | None) -> Trial | None:
+    """The best succeeded trial; of equals the one with the lowest number. None without an objective."""
+    if objective is None:
+        return None
+    best: tuple[float, Trial] | None = None
+    for trial in sorted(trials, key=lambda trial: trial.number):
+        value = trial.objective_value(objective)
+        if value is not None and (best is None or is_better(value, best[0], objective)):
+            best = (value, trial)
+    return best[1] if best else None
+
+
+def reaches_goal(value: float, objective: Objective) -> bool:
+    """Whether an objective value is at least as good as the goal."""
+    if objective.goal is None:
+        return False
+    return value == objective.goal or is_better(value, objective.goal, objective)

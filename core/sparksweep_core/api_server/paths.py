@@ -1,0 +1,15 @@
+"""Where the API server keeps objects of which kind."""
+
+from __future__ import annotations
+
+from sparksweep_core.api import API_VERSION
+
+_ROOTS = {"Pod": "/api/v1", "ConfigMap": "/api/v1", "Event": "/api/v1", "Service": "/api/v1"}
+_PLURALS = {"Experiment": "experiments", "TrialBatch": "trialbatches"}
+
+
+def collection(kind: str, namespace: str | None) -> str:
+    """The path of a namespace's objects of a kind."""
+    root = _ROOTS.get(kind, f"/apis/{API_VERSION}")
+    plural = _PLURALS.get(kind, f"{kind.lower()}s")
+    return f"{root}/namespaces/{namespace}/{plural}"

@@ -1,0 +1,33 @@
+"""Errors of the core: the root of all of them, and what is wrong with a document. The SDK's are in `sparksweep_core.errors`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+__all__ = ["FieldError", "InvalidExperiment", "SparksweepError"]
+
+
+class SparksweepError(Exception):
+    """The root: what is raised on purpose, with a message for the user."""
+
+
+@dataclass(frozen=True, order=True)
+class FieldError:
+    """One finding in a document: where, and what would be right."""
+
+    path: str
+    """The field as Kubernetes writes it: ``spec.parameters[0].feasibleSpace.min``."""
+    message: str
+    """One sentence that names the value found and what would be right."""
+
+    def __str__(self) -> str:
+        return f"{self.path}: {self.message}"
+
+
+class InvalidExperiment(SparksweepError, ValueError):
+    """The document can't be run as it is. ``errors`` holds every finding, in the document's order."""
+
+    def __init__(self, errors: Sequence[FieldError]) -> None:
+        self.errors = tuple(errors)
+        super().__init__("\n".join(str(error) for error in self.errors))

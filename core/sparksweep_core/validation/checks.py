@@ -1,0 +1,211 @@
+"""What a schema can't say: the relations between the parts of an Experiment. Pure functions of parsed parts.
+
+A document may be broken in one place and sound in others: what did not parse is `unreadable`, and nothing is concluded
+from it. The operator, the command line and the SDK all ask here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+from sparksweep_core.api import limits
+from sparksweep_core.api.algorithm_settings import check_settings
+from sparksweep_core.api.evolution_settings import evolution_settings
+from sparksweep_core.api.experiment import ExperimentSpec
+from sparksweep_core.api.quantities import memory_bytes
+from sparksweep_core.api.search_spec import (
+    Algorithm,
+    AlgorithmName,
+    Distribution,
+    Objective,
+    Parameter,
+    ParameterType,
+)
+from sparksweep_core.api.storage import Storage
+from sparksweep_core.api.template import TrialTemplate
+from sparksweep_core.errors import FieldError
+from sparksweep_core.validation.checks_search import (
+    check_objective,
+    check_parameters,
+    grid_points,
+    readable,
+)
+from sparksweep_core.validation.checks_template import check_template
+
+DEFAULT_PARALLEL: int = ExperimentSpec.model_fields["parallel_trial_count"].default
+
+COUNTS = ("parallelTrialCount", "maxTrialCount", "maxFailedTrialCount", "activeDeadlineSeconds")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Parts:
+    """The parts of a spec, as far as they parsed. None: absent, or unreadable."""
+
+    objective: Objective | None = None
+    algorithm: Algorithm | None = None
+    parameters: tuple[Parameter | None, ...] = ()
+    """In the document's order; None for one that did not parse."""
+    counts: Mapping[str, int] = field(default_factory=dict)
+    """Those of ``COUNTS`` that are given, by their names in the document."""
+    template: TrialTemplate | None = None
+    unreadable: frozenset[str] = frozenset()
+    """Fields of the spec that are there but did not parse, by their names in the document."""
+
+    @property
+    def known_parameters(self) -> tuple[Parameter, ...] | None:
+        """All parameters; None if any of them did not parse."""
+        known = tuple(parameter for parameter in self.parameters if parameter is not None)
+        if "parameters" in self.unreadable or len(known) < len(self.parameters):
+            return None
+        return known
+
+    def is_absent(self, name: str) -> bool:
+        """Whether the document certainly lacks the field."""
+        given = self.objective if name == "objective" else self.counts.get(name)
+        return given is None and name not in self.unreadable
+
+
+def check_spec(spec: ExperimentSpec) -> list[FieldError]:
+    """Everything that is wrong with a spec that its types allow."""
+    parallel_is_given = "parallel_trial_count" in spec.model_fields_set
+    counts = {
+        "parallelTrialCount": spec.parallel_trial_count if parallel_is_given else None,
+        "maxTrialCount": spec.max_trial_count,
+        "maxFailedTrialCount": spec.max_failed_trial_count,
+        "activeDeadlineSeconds": spec.active_deadline_seconds,
+    }
+    return [
+        *check_storage(spec.storage),
+        *check_parts(
+            Parts(
+                objective=spec.objective,
+                algorithm=spec.algorithm,
+                parameters=tuple(spec.parameters),
+                counts={name: value for name, value in counts.items() if value is not None},
+                template=spec.trial_template,
+            )
+        ),
+    ]
+
+
+def check_storage(storage: Storage) -> list[FieldError]:
+    """What is wrong with where an experiment's files go."""
+    errors = []
+    if memory_bytes(storage.size_limit) <= 0:
+        message = f'"{storage.size_limit}" is not above 0'
+        errors.append(FieldError("spec.storage.sizeLimit", message))
+    if storage.secret_name is not None and storage.uri is None:
+        message = f'"{storage.secret_name}" is for uri: without one there is nothing to be let into'
+        errors.append(FieldError("spec.storage.secretName", message))
+    return errors
+
+
+def check_parts(parts: Parts) -> list[FieldError]:
+    """Everything that is wrong with the parts, each for itself and together."""
+    errors = list(_counts(parts))
+    if parts.objective is not None:
+        errors += check_objective(parts.objective)
+    name = parts.algorithm.algorithm_name if parts.algorithm is not None else None
+    # Hops' own example of differential evolution has its bounds reversed.
+    evolves = name is AlgorithmName.DIFFERENTIAL_EVOLUTION
+    parameter_errors = check_parameters(parts.parameters, may_be_reversed=evolves)
+    errors += parameter_errors
+    if parts.algorithm is not None:
+        setting_errors = check_settings(parts.algorithm)
+        errors += setting_errors
+        errors += _algorithm(parts, parts.algorithm)
+        if not parameter_errors and not setting_errors:
+            errors += _size(parts, parts.algorithm)
+    if parts.template is not None:
+        errors += check_template(parts.template, parts.parameters, parts.known_parameters)
+    return errors
+
+
+def _counts(parts: Parts) -> Iterator[FieldError]:
+    trials = parts.counts.get("maxTrialCount")
+    if trials is None:
+        return
+    parallel = parts.counts.get("parallelTrialCount")
+    if parallel is not None and parallel > trials:
+        yield FieldError(
+            "spec.parallelTrialCount",
+            f"{parallel} is more than maxTrialCount {trials}: at most {trials} can run at once",
+        )
+    elif parts.is_absent("parallelTrialCount") and trials < DEFAULT_PARALLEL:
+        yield FieldError(
+            "spec.parallelTrialCount",
+            f"{DEFAULT_PARALLEL} (the default) is more than maxTrialCount {trials}: give it, at most {trials}",
+        )
+    failed = parts.counts.get("maxFailedTrialCount")
+    if failed is not None and failed > trials:
+        yield FieldError(
+            "spec.maxFailedTrialCount",
+            f"{failed} is more than maxTrialCount {trials}: it could never be reached",
+        )
+
+
+def _algorithm(parts: Parts, algorithm: Algorithm) -> Iterator[FieldError]:
+    match algorithm.algorithm_name:
+        case AlgorithmName.GRID:
+            for index, parameter in enumerate(parts.parameters):
+                if parameter is not None:
+                    yield from _grid_parameter(parameter, f"spec.parameters[{index}].feasibleSpace")
+        case AlgorithmName.RANDOM:
+            goal_is_absent = parts.is_absent("objective") or (
+                parts.objective is not None and parts.objective.goal is None
+            )
+            if (
+                goal_is_absent
+                and parts.is_absent("maxTrialCount")
+                and parts.is_absent("activeDeadlineSeconds")
+            ):
+                yield FieldError(
+                    "spec.maxTrialCount",
+                    "is missing: a random search has no end of its own; "
+                    "give maxTrialCount, objective.goal or activeDeadlineSeconds",
+                )
+        case AlgorithmName.DIFFERENTIAL_EVOLUTION:
+            if parts.is_absent("objective"):
+                yield FieldError(
+                    "spec.objective",
+                    "is missing: differential-evolution compares trials by a metric; "
+                    "give its objectiveMetricName and type",
+                )
+
+
+def _grid_parameter(parameter: Parameter, path: str) -> Iterator[FieldError]:
+    space = parameter.feasible_space
+    if parameter.parameter_type is ParameterType.DOUBLE and space.step is None:
+        yield FieldError(
+            f"{path}.step",
+            "is missing: a grid needs the step of a double, or a discrete parameter with a list",
+        )
+    numeric = parameter.parameter_type in (ParameterType.DOUBLE, ParameterType.INT)
+    if numeric and space.distribution is not Distribution.UNIFORM:
+        yield FieldError(
+            f"{path}.distribution",
+            f"{space.distribution} is for random and differential-evolution: a grid's points are evenly spaced; "
+            "for other points use a discrete parameter with a list",
+        )
+
+
+def _size(parts: Parts, algorithm: Algorithm) -> Iterator[FieldError]:
+    """A search must not plan more trials than an experiment may have."""
+    if not parts.is_absent("maxTrialCount"):
+        return
+    match algorithm.algorithm_name:
+        case AlgorithmName.GRID:
+            size = grid_points(parts.known_parameters or ())
+            what = "the grid has {} points"
+        case AlgorithmName.DIFFERENTIAL_EVOLUTION:
+            size = evolution_settings(algorithm, None).trials
+            what = "population times generations is {} trials"
+        case AlgorithmName.RANDOM:
+            return
+    if size is not None and size > limits.TRIALS:
+        yield FieldError(
+            "spec.maxTrialCount",
+            f"is missing: {what.format(readable(size))}, and an experiment has at most {limits.TRIALS:,}; "
+            "set maxTrialCount to run the first ones",
+        )

@@ -1,0 +1,217 @@
+"""Checks of what ``spec.trialTemplate`` says about a trial's pod: where it goes, its environment, its volumes."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from sparksweep_core.api.affinity import (
+    INTEGER_PATTERN,
+    Affinity,
+    LabelExpression,
+    LabelSelector,
+    NodeExpression,
+    NodeSelectorTerm,
+    PodAffinity,
+    PodAffinityTerm,
+    PodAntiAffinity,
+)
+from sparksweep_core.api.environment import RESERVED_ENV, USERS_ENV, EnvVar
+from sparksweep_core.api.names import is_label_key
+from sparksweep_core.api.quantities import memory_bytes
+from sparksweep_core.api.template import Toleration, TrialTemplate
+from sparksweep_core.api.volumes import RESERVED_PATHS, RESERVED_VOLUMES, Volume
+from sparksweep_core.errors import FieldError
+from sparksweep_core.validation.checks_search import repeated
+
+PATH = "spec.trialTemplate"
+
+_REQUIRED = "requiredDuringSchedulingIgnoredDuringExecution"
+_PREFERRED = "preferredDuringSchedulingIgnoredDuringExecution"
+_INTEGER = re.compile(INTEGER_PATTERN)
+
+
+def check_pod(template: TrialTemplate) -> list[FieldError]:
+    """What is wrong with the template's pod, although its types allow it."""
+    errors = [
+        finding
+        for key in template.node_selector
+        for finding in _label_key(key, f"{PATH}.nodeSelector[{key}]")
+    ]
+    for index, toleration in enumerate(template.tolerations):
+        errors += _toleration(toleration, f"{PATH}.tolerations[{index}]")
+    for index, first in repeated(template.tolerations):
+        message = f"is the same as tolerations[{first}]: remove one"
+        errors.append(FieldError(f"{PATH}.tolerations[{index}]", message))
+    if template.affinity is not None:
+        errors += _affinity(template.affinity, f"{PATH}.affinity")
+    for field, names in (
+        ("imagePullSecrets", [secret.name for secret in template.image_pull_secrets]),
+        ("env", [variable.name for variable in template.env]),
+        ("volumes", [volume.name for volume in template.volumes]),
+    ):
+        for index, first in repeated(names):
+            message = f'"{names[first]}" is given twice'
+            errors.append(FieldError(f"{PATH}.{field}[{index}].name", message))
+    for index, variable in enumerate(template.env):
+        errors += _variable(variable, f"{PATH}.env[{index}]")
+    for index, volume in enumerate(template.volumes):
+        errors += _volume(volume, f"{PATH}.volumes[{index}]")
+    for index, first in repeated(volume.mount_path for volume in template.volumes):
+        volume = template.volumes[first]
+        errors.append(
+            FieldError(
+                f"{PATH}.volumes[{index}].mountPath",
+                f'"{volume.mount_path}" is the mountPath of "{volume.name}" too: choose another one',
+            )
+        )
+    return errors
+
+
+def _label_key(key: str, path: str) -> Iterator[FieldError]:
+    if not is_label_key(key):
+        message = f'"{key}" is not the key of a label, such as accelerator or example.org/pool'
+        yield FieldError(path, message)
+
+
+def _toleration(toleration: Toleration, path: str) -> Iterator[FieldError]:
+    if toleration.operator == "Exists":
+        if toleration.value:
+            message = f'"{toleration.value}": Exists takes any value; remove it, or use Equal'
+            yield FieldError(f"{path}.value", message)
+    elif not toleration.key:
+        yield FieldError(
+            f"{path}.key", "is missing: Equal compares one taint; for all taints use Exists"
+        )
+    if toleration.key and not is_label_key(toleration.key):
+        yield FieldError(f"{path}.key", f'"{toleration.key}" is not a taint\'s key')
+    if toleration.toleration_seconds is not None and toleration.effect != "NoExecute":
+        yield FieldError(
+            f"{path}.tolerationSeconds",
+            f"{toleration.toleration_seconds} is for effect NoExecute only: set the effect, or remove it",
+        )
+
+
+def _affinity(affinity: Affinity, path: str) -> Iterator[FieldError]:
+    nodes = affinity.node_affinity
+    if nodes is not None:
+        here = f"{path}.nodeAffinity"
+        required = nodes.required_during_scheduling_ignored_during_execution
+        for index, term in enumerate(required.node_selector_terms if required else []):
+            yield from _node_term(term, f"{here}.{_REQUIRED}.nodeSelectorTerms[{index}]")
+        for index, wish in enumerate(nodes.preferred_during_scheduling_ignored_during_execution):
+            yield from _node_term(wish.preference, f"{here}.{_PREFERRED}[{index}].preference")
+    if affinity.pod_affinity is not None:
+        yield from _pods(affinity.pod_affinity, f"{path}.podAffinity")
+    if affinity.pod_anti_affinity is not None:
+        yield from _pods(affinity.pod_anti_affinity, f"{path}.podAntiAffinity")
+
+
+def _node_term(term: NodeSelectorTerm, path: str) -> Iterator[FieldError]:
+    for index, expression in enumerate(term.match_expressions):
+        yield from _expression(expression, f"{path}.matchExpressions[{index}]")
+
+
+def _pods(pods: PodAffinity | PodAntiAffinity, path: str) -> Iterator[FieldError]:
+    for index, term in enumerate(pods.required_during_scheduling_ignored_during_execution):
+        yield from _pod_term(term, f"{path}.{_REQUIRED}[{index}]")
+    for index, wish in enumerate(pods.preferred_during_scheduling_ignored_during_execution):
+        yield from _pod_term(
+            wish.pod_affinity_term, f"{path}.{_PREFERRED}[{index}].podAffinityTerm"
+        )
+
+
+def _pod_term(term: PodAffinityTerm, path: str) -> Iterator[FieldError]:
+    yield from _label_key(term.topology_key, f"{path}.topologyKey")
+    selector = term.label_selector or LabelSelector()
+    for key in selector.match_labels:
+        yield from _label_key(key, f"{path}.labelSelector.matchLabels[{key}]")
+    for index, expression in enumerate(selector.match_expressions):
+        yield from _expression(expression, f"{path}.labelSelector.matchExpressions[{index}]")
+
+
+def _expression(expression: NodeExpression | LabelExpression, path: str) -> Iterator[FieldError]:
+    yield from _label_key(expression.key, f"{path}.key")
+    operator, values = expression.operator, expression.values
+    message = None
+    match operator:
+        case "Exists" | "DoesNotExist" if values:
+            other = "In" if operator == "Exists" else "NotIn"
+            message = (
+                f"are not for {operator}, which looks at the key alone: remove them, or use {other}"
+            )
+        case "Gt" | "Lt" if len(values) != 1 or not _INTEGER.fullmatch(values[0]):
+            message = f'must be one integer from 0 for {operator}, such as ["8"]'
+        case "In" | "NotIn" if not values:
+            message = f"is missing: {operator} needs at least one; for the key alone use Exists or DoesNotExist"
+    if message is not None:
+        yield FieldError(f"{path}.values", message)
+
+
+def _variable(variable: EnvVar, path: str) -> Iterator[FieldError]:
+    if variable.name.startswith(RESERVED_ENV) and variable.name not in USERS_ENV:
+        yield FieldError(
+            f"{path}.name",
+            f'"{variable.name}": names with {RESERVED_ENV} are set by sparksweep; choose another one',
+        )
+    source = variable.value_from
+    if source is None:
+        return
+    if variable.value:
+        yield FieldError(
+            f"{path}.valueFrom",
+            "can't go with value: the variable has one of them; remove the other",
+        )
+    if source.secret_key_ref is None and source.config_map_key_ref is None:
+        yield FieldError(
+            f"{path}.valueFrom", "is empty: give secretKeyRef or configMapKeyRef, or remove it"
+        )
+    elif source.secret_key_ref is not None and source.config_map_key_ref is not None:
+        yield FieldError(
+            f"{path}.valueFrom.configMapKeyRef",
+            "can't go with secretKeyRef: the value is in one of them; remove the other",
+        )
+
+
+def _volume(volume: Volume, path: str) -> Iterator[FieldError]:
+    for beginning in RESERVED_VOLUMES:
+        if volume.name.startswith(beginning):
+            yield FieldError(
+                f"{path}.name",
+                f'"{volume.name}": names with {beginning} are those of the pod\'s own volumes; choose another one',
+            )
+    yield from _mount_path(volume.mount_path, f"{path}.mountPath")
+    sources = {
+        "persistentVolumeClaim": volume.persistent_volume_claim,
+        "configMap": volume.config_map,
+        "secret": volume.secret,
+        "emptyDir": volume.empty_dir,
+    }
+    given = [name for name, source in sources.items() if source is not None]
+    if not given:
+        yield FieldError(
+            path, "has no source: give persistentVolumeClaim, configMap, secret or emptyDir"
+        )
+    for name in given[1:]:
+        yield FieldError(
+            f"{path}.{name}", f"can't go with {given[0]}: a volume has one source; remove the other"
+        )
+    limit = volume.empty_dir.size_limit if volume.empty_dir is not None else None
+    if limit is not None and memory_bytes(limit) <= 0:
+        yield FieldError(f"{path}.emptyDir.sizeLimit", f'"{limit}" is not above 0')
+
+
+def _mount_path(mount_path: str, path: str) -> Iterator[FieldError]:
+    for own in RESERVED_PATHS:
+        if f"{mount_path}/".startswith(f"{own}/"):
+            yield FieldError(
+                path,
+                f'"{mount_path}": {own} is sparksweep\'s own; choose another path, such as /mnt/data',
+            )
+        elif own.startswith(f"{mount_path}/"):
+            yield FieldError(
+                path,
+                f'"{mount_path}" would hide {own}, which is sparksweep\'s own; '
+                "choose another path, such as /mnt/data",
+            )
+            return

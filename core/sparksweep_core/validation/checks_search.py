@@ -1,0 +1,266 @@
+"""Checks of the search space and the objective, each block for itself."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Hashable, Iterable, Iterator, Sequence
+from decimal import Decimal
+from fractions import Fraction
+
+from sparksweep_core.api.search_spec import (
+    NUMBER_PATTERN,
+    Distribution,
+    FeasibleSpace,
+    Objective,
+    Parameter,
+    ParameterType,
+)
+from sparksweep_core.errors import FieldError
+
+_INTEGER = re.compile(r"[+-]?[0-9]+")
+_NUMBER = re.compile(NUMBER_PATTERN)
+_INT64 = range(-(2**63), 2**63)
+
+_RANGED = (ParameterType.DOUBLE, ParameterType.INT)
+_LOGARITHMIC = (Distribution.LOG_UNIFORM, Distribution.LOG_NORMAL)
+
+
+def repeated(values: Iterable[Hashable]) -> Iterator[tuple[int, int]]:
+    """Index of each value that came before, and the index where it came first."""
+    first: dict[Hashable, int] = {}
+    for index, value in enumerate(values):
+        if value in first:
+            yield index, first[value]
+        else:
+            first[value] = index
+
+
+def check_objective(objective: Objective) -> list[FieldError]:
+    """Metrics must be named once, and strategies be of metrics that are named."""
+    path = "spec.objective"
+    additional = objective.additional_metric_names
+    errors = [
+        FieldError(
+            f"{path}.additionalMetricNames[{index}]",
+            f'"{name}" is the objectiveMetricName, which is kept anyway: remove it here',
+        )
+        for index, name in enumerate(additional)
+        if name == objective.objective_metric_name
+    ]
+    errors += [
+        FieldError(
+            f"{path}.additionalMetricNames[{index}]", f'"{additional[index]}" is given twice'
+        )
+        for index, _ in repeated(additional)
+    ]
+    strategies = [strategy.name for strategy in objective.metric_strategies]
+    metrics = [objective.objective_metric_name, *additional]
+    errors += [
+        FieldError(
+            f"{path}.metricStrategies[{index}].name",
+            f'"{name}" is no metric of this experiment: {", ".join(metrics)}',
+        )
+        for index, name in enumerate(strategies)
+        if name not in metrics
+    ]
+    errors += [
+        FieldError(
+            f"{path}.metricStrategies[{index}].name", f'"{strategies[index]}" is given twice'
+        )
+        for index, _ in repeated(strategies)
+    ]
+    return errors
+
+
+def check_parameters(
+    parameters: Sequence[Parameter | None], *, may_be_reversed: bool = False
+) -> list[FieldError]:
+    """What is wrong with the parameters that parsed (None: did not).
+
+    Args:
+        parameters: in the document's order.
+        may_be_reversed: whether min may be more than max, which the search then puts in order.
+    """
+    errors: list[FieldError] = []
+    for index, parameter in enumerate(parameters):
+        if parameter is not None:
+            path = f"spec.parameters[{index}].feasibleSpace"
+            errors += _parameter(in_order(parameter) if may_be_reversed else parameter, path)
+    # A parameter that did not parse has an index for a name, which no other has.
+    names = [item.name if item else index for index, item in enumerate(parameters)]
+    errors += [
+        FieldError(
+            f"spec.parameters[{index}].name",
+            f'"{names[index]}" is the name of spec.parameters[{first}] too: each has its own',
+        )
+        for index, first in repeated(names)
+    ]
+    return errors
+
+
+def is_reversed(parameter: Parameter) -> bool:
+    """Whether min is more than max, both being numbers."""
+    space = parameter.feasible_space
+    if parameter.parameter_type not in _RANGED or space.min is None or space.max is None:
+        return False
+    return _exact(space.min) > _exact(space.max)
+
+
+def in_order(parameter: Parameter) -> Parameter:
+    """The parameter, with min and max exchanged if min is more."""
+    if not is_reversed(parameter):
+        return parameter
+    space = parameter.feasible_space
+    exchanged = space.model_copy(update={"min": space.max, "max": space.min})
+    return parameter.model_copy(update={"feasible_space": exchanged})
+
+
+def grid_points(parameters: Sequence[Parameter]) -> int | None:
+    """Points of the grid, exactly, without making them; None if a parameter has no finite number of values.
+
+    The parameters have been checked.
+    """
+    points = 1
+    for parameter in parameters:
+        space = parameter.feasible_space
+        if space.list is not None:
+            points *= len(space.list)
+            continue
+        step = space.step or ("1" if parameter.parameter_type is ParameterType.INT else None)
+        if step is None or space.min is None or space.max is None:
+            return None
+        points *= (_exact(space.max) - _exact(space.min)) // _exact(step) + 1
+    return points
+
+
+def readable(number: int) -> str:
+    """A whole number for a person: 1,234,567 or, from 10^15, a power of ten."""
+    if number < 10**15:
+        return f"{number:,}"
+    exponent = math.floor(math.log10(number))
+    # log10 rounds: it may say 40 for one less than 10^40.
+    exponent = exponent if 10**exponent <= number else exponent - 1
+    return f"10^{exponent}" if 10**exponent == number else f"more than 10^{exponent}"
+
+
+def _exact(text: str) -> Fraction:
+    return Fraction(Decimal(text))
+
+
+def _parameter(parameter: Parameter, path: str) -> list[FieldError]:
+    check = _range if parameter.parameter_type in _RANGED else _list
+    return list(check(parameter.parameter_type, parameter.feasible_space, path))
+
+
+def _range(kind: ParameterType, space: FeasibleSpace, path: str) -> Iterator[FieldError]:
+    if space.list is not None:
+        other = "discrete" if kind is ParameterType.DOUBLE else "discrete (numbers)"
+        yield FieldError(
+            f"{path}.list", f"{kind} has min and max: for a list set parameterType to {other}"
+        )
+    bounds = {"min": space.min, "max": space.max}
+    for name, text in bounds.items():
+        if text is None and space.list is None:
+            yield FieldError(f"{path}.{name}", f"is missing: {kind} needs min and max")
+    wrong = [
+        FieldError(f"{path}.{name}", message)
+        for name, text in {**bounds, "step": space.step}.items()
+        if text is not None and (message := _not_a_value(kind, text)) is not None
+    ]
+    yield from wrong
+    if space.step is not None and space.distribution is not Distribution.UNIFORM:
+        yield FieldError(
+            f"{path}.step",
+            f"{space.step} can't go with distribution {space.distribution}: remove one of them",
+        )
+    if not wrong and space.min is not None and space.max is not None:
+        yield from _bounds(kind, space, path, low=space.min, high=space.max)
+
+
+def _bounds(
+    kind: ParameterType, space: FeasibleSpace, path: str, *, low: str, high: str
+) -> Iterator[FieldError]:
+    width = _exact(high) - _exact(low)
+    if width < 0:
+        yield FieldError(f"{path}.min", f"{low} is more than max {high}: exchange them")
+    elif width == 0:
+        yield FieldError(
+            f"{path}.min",
+            f"{low} is max too, which leaves one value: use a discrete parameter with a list of one, "
+            "or remove the parameter",
+        )
+    elif kind is ParameterType.DOUBLE and float(low) == float(high):
+        yield FieldError(f"{path}.min", f"{low} and max {high} are the same as doubles")
+    elif kind is ParameterType.DOUBLE and math.isinf(float(high) - float(low)):
+        yield FieldError(f"{path}.max", f"{high} is too far from min {low} for doubles")
+    if space.distribution in _LOGARITHMIC and float(low) <= 0:
+        yield FieldError(
+            f"{path}.min", f"{low} has no logarithm: {space.distribution} needs min above 0"
+        )
+    if space.step is not None:
+        step = _exact(space.step)
+        if step <= 0:
+            yield FieldError(f"{path}.step", f"{space.step} is not above 0")
+        elif 0 < width < step:
+            yield FieldError(
+                f"{path}.step",
+                f"{space.step} is more than max - min, which leaves one value: make it smaller",
+            )
+
+
+def _not_a_value(kind: ParameterType, text: str) -> str | None:
+    """Why a decimal number can't be a value of the type; None when it can."""
+    if kind is ParameterType.INT:
+        if not _INTEGER.fullmatch(text):
+            return f"{text} is not written as an integer, such as 32"
+        if int(text) not in _INT64:
+            return f"{text} does not fit into 64 bits"
+        return None
+    if math.isinf(float(text)):
+        return f"{text} is too large for a double"
+    if float(text) == 0 and Decimal(text) != 0:
+        return f"{text} is too small for a double, which would be 0"
+    return None
+
+
+def _list(kind: ParameterType, space: FeasibleSpace, path: str) -> Iterator[FieldError]:
+    for name in ("min", "max", "step"):
+        text = getattr(space, name)
+        if text is not None:
+            yield FieldError(
+                f"{path}.{name}",
+                f"{text}: {kind} has a list; for a range set parameterType to double or int",
+            )
+    if space.distribution is not Distribution.UNIFORM:
+        yield FieldError(
+            f"{path}.distribution",
+            f"{space.distribution} is for double and int: the values of a list are equally likely",
+        )
+    if space.list is None:
+        yield FieldError(f"{path}.list", f"is missing: {kind} needs the list of its values")
+    elif kind is ParameterType.DISCRETE:
+        yield from _discrete(space.list, f"{path}.list")
+    else:
+        for index, first in repeated(space.list):
+            yield FieldError(f"{path}.list[{index}]", f'"{space.list[first]}" is given twice')
+
+
+def _discrete(values: Sequence[str], path: str) -> Iterator[FieldError]:
+    numbers: list[Hashable] = []
+    for index, text in enumerate(values):
+        # Text that is no number equals no other value but the same text.
+        numbers.append(text)
+        if not _NUMBER.fullmatch(text):
+            yield FieldError(
+                f"{path}[{index}]",
+                f'"{text}" is not a number: discrete is for numbers, categorical for other text',
+            )
+        elif (message := _not_a_value(ParameterType.DISCRETE, text)) is not None:
+            yield FieldError(f"{path}[{index}]", message)
+        else:
+            numbers[-1] = Decimal(text)
+    for index, first in repeated(numbers):
+        yield FieldError(
+            f"{path}[{index}]", f'"{values[index]}" is the same number as "{values[first]}"'
+        )

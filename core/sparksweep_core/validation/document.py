@@ -1,0 +1,115 @@
+"""The way in: a file, a text or a dict becomes an Experiment, or every reason why not, at once.
+
+Types first (strictly, as the API server is), then the relations between the parts (``checks.py``). What parsed is
+checked even when its neighbours did not, so that nobody corrects a document finding by finding.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import ValidationError
+
+from sparksweep_core.api.base import Model
+from sparksweep_core.api.experiment import Experiment
+from sparksweep_core.api.metadata import API_VERSION
+from sparksweep_core.api.search_spec import Algorithm, Objective, Parameter
+from sparksweep_core.api.template import TrialTemplate
+from sparksweep_core.errors import FieldError, InvalidExperiment
+from sparksweep_core.kubernetes_yaml import DOCUMENT, parse_yaml
+from sparksweep_core.validation.checks import COUNTS, Parts, check_parts, check_spec
+from sparksweep_core.validation.messages import finding, in_document_order
+
+__all__ = ["parse_experiment", "parse_yaml", "read_experiment"]
+
+_M = TypeVar("_M", bound=Model)
+
+
+def read_experiment(path: Path) -> Experiment:
+    """The Experiment of a YAML or JSON file.
+
+    Raises:
+        InvalidExperiment: with every finding.
+        OSError: the file can't be read.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        message = f"is not UTF-8 text: byte {error.start} is {error.object[error.start]:#04x}"
+        raise InvalidExperiment([FieldError(DOCUMENT, message)]) from error
+    return parse_experiment(parse_yaml(text))
+
+
+def parse_experiment(document: object) -> Experiment:
+    """The Experiment of a document: JSON values, its ``status`` included if there is one.
+
+    Raises:
+        InvalidExperiment: with every finding, in the document's order.
+    """
+    if not isinstance(document, dict):
+        message = f"is a {type(document).__name__}: an Experiment is a mapping"
+        raise InvalidExperiment([FieldError(DOCUMENT, message)])
+    try:
+        text = json.dumps(document)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise InvalidExperiment([FieldError(DOCUMENT, f"is not JSON: {error}")]) from error
+    errors = [
+        FieldError(name, f"is missing: write {name}: {value}")
+        for name, value in (("apiVersion", API_VERSION), ("kind", "Experiment"))
+        if name not in document
+    ]
+    experiment = None
+    try:
+        experiment = _parse(Experiment, text)
+        errors += check_spec(experiment.spec)
+    except ValidationError as error:
+        details = error.errors(include_url=False)
+        errors += [finding(detail, Experiment) for detail in details]
+        spec = document.get("spec")
+        if isinstance(spec, Mapping):
+            errors += check_parts(_parts(spec, [detail["loc"] for detail in details]))
+    if errors or experiment is None:
+        raise InvalidExperiment(in_document_order(errors, document))
+    return experiment
+
+
+def _parse(model: type[_M], text: str) -> _M:
+    """Strictly as the API server: no other field names than those on the wire."""
+    return model.model_validate_json(text, by_alias=True, by_name=False)
+
+
+def _parts(spec: Mapping[str, Any], broken: Sequence[tuple[int | str, ...]]) -> Parts:
+    """The parts of a spec that have no error in them.
+
+    Args:
+        spec: the spec as it came.
+        broken: where validation found errors, from the document's root.
+    """
+
+    def read(model: type[_M], value: object, *loc: int | str) -> _M | None:
+        return None if value is None or is_broken(*loc) else _parse(model, json.dumps(value))
+
+    def is_broken(*loc: int | str) -> bool:
+        return any(("spec", *loc)[: len(error)] == error[: len(loc) + 1] for error in broken)
+
+    listed = spec.get("parameters")
+    parameters_are_broken = any(error in (("spec",), ("spec", "parameters")) for error in broken)
+    return Parts(
+        objective=read(Objective, spec.get("objective"), "objective"),
+        algorithm=read(Algorithm, spec.get("algorithm"), "algorithm"),
+        parameters=()
+        if parameters_are_broken
+        else tuple(
+            read(Parameter, item, "parameters", index) for index, item in enumerate(listed or [])
+        ),
+        counts={
+            name: spec[name]
+            for name in COUNTS
+            if spec.get(name) is not None and not is_broken(name)
+        },
+        template=read(TrialTemplate, spec.get("trialTemplate"), "trialTemplate"),
+        unreadable=frozenset(name for name in spec if is_broken(name)),
+    )

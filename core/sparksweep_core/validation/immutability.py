@@ -1,0 +1,77 @@
+"""What may change in an Experiment that exists. The search is a function of the spec: another spec is another experiment."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from sparksweep_core.api.experiment import Experiment
+from sparksweep_core.api.reasons import ConditionType
+from sparksweep_core.errors import FieldError
+from sparksweep_core.validation.messages import shown
+
+MUTABLE = (
+    "parallelTrialCount",
+    "maxTrialCount",
+    "maxFailedTrialCount",
+    "activeDeadlineSeconds",
+    "ttlSecondsAfterFinished",
+    "suspend",
+)
+"""Fields of the spec that may change while the experiment runs."""
+
+MUTABLE_WHEN_FINISHED = ("ttlSecondsAfterFinished",)
+"""Fields of the spec that may change after its end."""
+
+
+def check_update(old: Experiment, new: Experiment) -> list[FieldError]:
+    """What keeps `new`, itself valid, from taking the place of `old`, whose status counts."""
+    finished = _end(old)
+    mutable = MUTABLE_WHEN_FINISHED if finished else MUTABLE
+    why = (
+        f"the experiment is {finished}; start another one"
+        if finished
+        else f"while an experiment exists, only {', '.join(MUTABLE)} can change; start another one"
+    )
+    before, after = old.spec.to_dict(), new.spec.to_dict()
+    errors = [
+        FieldError(path, f"{change}: {why}")
+        for name in {**before, **after}
+        if name not in mutable
+        for path, change in _changes(before.get(name), after.get(name), f"spec.{name}")
+    ]
+    created = old.status.trials.created if old.status else 0
+    most = new.spec.max_trial_count
+    if not finished and most is not None and most < created:
+        message = f"{most} is less than the {created} trials there are already"
+        errors.append(FieldError("spec.maxTrialCount", message))
+    return errors
+
+
+def _end(experiment: Experiment) -> str | None:
+    """Complete or Failed, if the experiment is."""
+    for condition in experiment.status.conditions if experiment.status else []:
+        if condition.status == "True" and condition.type in (
+            ConditionType.COMPLETE,
+            ConditionType.FAILED,
+        ):
+            return condition.type.value
+    return None
+
+
+def _changes(before: Any, after: Any, path: str) -> Iterator[tuple[str, str]]:
+    """Each field that differs, as deep as it can be named, and its change in words."""
+    if before == after:
+        return
+    if isinstance(before, dict) and isinstance(after, dict):
+        for name in {**before, **after}:
+            yield from _changes(before.get(name), after.get(name), f"{path}.{name}")
+    elif isinstance(before, list) and isinstance(after, list) and len(before) == len(after):
+        for index, (old, new) in enumerate(zip(before, after, strict=True)):
+            yield from _changes(old, new, f"{path}[{index}]")
+    elif before is None:
+        yield path, f"was added as {shown(after)}"
+    elif after is None:
+        yield path, f"was removed, it was {shown(before)}"
+    else:
+        yield path, f"was {shown(before)} and is now {shown(after)}"

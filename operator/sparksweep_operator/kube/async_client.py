@@ -1,0 +1,268 @@
+"""Every request that the operator makes, but for kopf's watches.
+
+Writes of objects that we own are server-side apply, with the whole desired object: doing one twice changes nothing.
+What may be somebody else's is created, never applied, so that a user's object of the same name is not taken over.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Mapping
+from types import TracebackType
+from typing import Any
+
+import aiohttp
+from kubernetes.aio import client, config
+
+from sparksweep_core.api import API_VERSION, Experiment, ExperimentStatus, TrialBatch
+from sparksweep_core.api.metadata import EXPERIMENT_LABEL
+from sparksweep_core.api_server.errors import Conflict, NotFound, Unavailable, error_of
+from sparksweep_core.api_server.paths import collection
+from sparksweep_operator.events import Event
+from sparksweep_operator.metrics import Metrics
+
+MANAGER = "sparksweep-operator"
+"""Our name as the manager of fields, and in events."""
+TIMEOUT_S = 30.0
+
+_APPLY = "application/apply-patch+yaml"
+_JSON = "application/json"
+
+
+class Gateway:
+    """The API server. An asynchronous context manager."""
+
+    def __init__(self, metrics: Metrics | None = None) -> None:
+        """Count requests in `metrics`."""
+        self._metrics = metrics or Metrics()
+        self._client: client.ApiClient | None = None
+
+    async def __aenter__(self) -> Gateway:
+        settings = client.Configuration()
+        await config.load_config(client_configuration=settings)
+        self._client = client.ApiClient(settings)
+        self._client.user_agent = MANAGER
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._client is not None:
+            await self._client.close()
+            self._client = None
+
+    # ------------------------------------------------------------------ our kinds
+
+    async def serves(self, plurals: Collection[str]) -> bool:
+        """Whether the API server has these kinds of ours.
+
+        Raises:
+            KubeError: it does not say.
+        """
+        try:
+            found = await self._request("GET", f"/apis/{API_VERSION}")
+        except NotFound:
+            return False
+        return {item["name"] for item in found["resources"]}.issuperset(plurals)
+
+    # ------------------------------------------------------------------ experiments and batches
+
+    async def apply_status(
+        self, experiment: Experiment, status: ExperimentStatus
+    ) -> dict[str, Any]:
+        """Write an Experiment's status; the object as it is now.
+
+        Raises:
+            Conflict: the Experiment is another one of that name by now.
+            NotFound: it is gone.
+        """
+        metadata = experiment.metadata
+        body = {
+            "apiVersion": API_VERSION,
+            "kind": "Experiment",
+            "metadata": {
+                "name": metadata.name,
+                "namespace": metadata.namespace,
+                "uid": metadata.uid,
+            },
+            "status": status.to_dict(),
+        }
+        return await self._apply(body, "status")
+
+    async def create_batch(self, batch: TrialBatch) -> dict[str, Any]:
+        """Create a batch.
+
+        Raises:
+            Conflict: there is one of that name: ours, which we have not seen yet, or one that is being deleted.
+        """
+        return await self.create(_batch_body(batch))
+
+    async def apply_batch(self, batch: TrialBatch) -> dict[str, Any]:
+        """Write the spec of a batch that was read before.
+
+        Raises:
+            Conflict: it is another one of that name by now.
+            Invalid: what is written would change or remove a trial.
+        """
+        body = _batch_body(batch)
+        body["metadata"]["uid"] = batch.metadata.uid
+        return await self._apply(body)
+
+    async def get_experiment(self, namespace: str, name: str) -> dict[str, Any]:
+        """An Experiment as it is now.
+
+        Raises:
+            NotFound: there is none.
+        """
+        return await self._request("GET", f"{collection('Experiment', namespace)}/{name}")
+
+    async def delete_experiment(self, experiment: Experiment) -> None:
+        """Delete an Experiment, and with it everything that belongs to it."""
+        metadata = experiment.metadata
+        await self._delete("Experiment", metadata.namespace, metadata.name, metadata.uid)
+
+    # ------------------------------------------------------------------ pods, ConfigMaps, events
+
+    async def create(self, body: Mapping[str, Any], *, dry_run: bool = False) -> dict[str, Any]:
+        """Create an object.
+
+        Raises:
+            Conflict: there is one of that name.
+            Forbidden: a right is missing, or a quota is used up.
+        """
+        query = {"fieldManager": MANAGER} | ({"dryRun": "All"} if dry_run else {})
+        path = collection(body["kind"], body["metadata"]["namespace"])
+        return await self._request("POST", path, body, query=query)
+
+    async def apply_owned(self, body: Mapping[str, Any]) -> None:
+        """Create an object, or bring ours of that name up to date.
+
+        Raises:
+            Conflict: there is one of that name that has another owner.
+        """
+        try:
+            await self.create(body)
+        except Conflict:
+            metadata = body["metadata"]
+            path = f"{collection(body['kind'], metadata['namespace'])}/{metadata['name']}"
+            found = await self._request("GET", path)
+            owner = metadata["ownerReferences"][0]["uid"]
+            if owner not in [item["uid"] for item in found["metadata"].get("ownerReferences", [])]:
+                raise Conflict(
+                    f"{body['kind']} {metadata['name']} exists already and does not belong to this Experiment: "
+                    "delete it, or give the Experiment another name"
+                ) from None
+            await self._apply(body)
+
+    async def list_pods(self, namespace: str, experiment: str) -> dict[str, Any]:
+        """The PodList of an Experiment."""
+        query = {"labelSelector": f"{EXPERIMENT_LABEL}={experiment}"}
+        return await self._request("GET", collection("Pod", namespace), query=query)
+
+    async def delete_pod(self, namespace: str, name: str, uid: str) -> None:
+        """Delete a pod; nothing happens if it is gone."""
+        await self._delete("Pod", namespace, name, uid)
+
+    async def post_event(
+        self, experiment: Experiment, event: Event, *, moment: str, name: str
+    ) -> None:
+        """Post an event about an Experiment.
+
+        Args:
+            experiment: what it is about.
+            event: what happened.
+            moment: when, in RFC 3339 with seconds.
+            name: the event's name.
+        """
+        metadata = experiment.metadata
+        body = {
+            "apiVersion": "v1",
+            "kind": "Event",
+            "metadata": {
+                "name": name,
+                "namespace": metadata.namespace,
+                "labels": {EXPERIMENT_LABEL: metadata.name},
+            },
+            "involvedObject": {
+                "apiVersion": API_VERSION,
+                "kind": "Experiment",
+                "name": metadata.name,
+                "namespace": metadata.namespace,
+                "uid": metadata.uid,
+            },
+            "type": event.type,
+            "reason": event.reason,
+            "message": event.message,
+            "firstTimestamp": moment,
+            "lastTimestamp": moment,
+            "count": 1,
+            "source": {"component": MANAGER},
+            "reportingComponent": MANAGER,
+        }
+        await self.create(body)
+
+    # ------------------------------------------------------------------ requests
+
+    async def _apply(self, body: Mapping[str, Any], subresource: str = "") -> dict[str, Any]:
+        metadata = body["metadata"]
+        path = f"{collection(body['kind'], metadata['namespace'])}/{metadata['name']}"
+        query = {"fieldManager": MANAGER, "force": "true"}
+        return await self._request(
+            "PATCH", f"{path}/{subresource}".rstrip("/"), body, query=query, content_type=_APPLY
+        )
+
+    async def _delete(self, kind: str, namespace: str | None, name: str, uid: str | None) -> None:
+        options = {"propagationPolicy": "Background", "preconditions": {"uid": uid}}
+        try:
+            await self._request("DELETE", f"{collection(kind, namespace)}/{name}", options)
+        except (NotFound, Conflict):
+            return
+
+    async def _request(
+        self,
+        method: str,
+        path: str,
+        body: Mapping[str, Any] | None = None,
+        *,
+        query: Mapping[str, str] | None = None,
+        content_type: str = _JSON,
+    ) -> dict[str, Any]:
+        if self._client is None:
+            raise RuntimeError("the gateway is not open")
+        try:
+            request = await self._client.param_serialize(
+                method,
+                path,
+                query_params=list((query or {}).items()),
+                header_params={"Accept": _JSON, "Content-Type": content_type},
+                body=dict(body) if body is not None else None,
+                auth_settings=["BearerToken"],
+            )
+            response = await self._client.call_api(*request, _request_timeout=TIMEOUT_S)
+            data = await response.read()
+        except (aiohttp.ClientError, client.ApiException, TimeoutError, OSError) as error:
+            self._metrics.request(method, _resource(path), None)
+            raise Unavailable(f"no answer from the API server: {error!r}") from error
+        self._metrics.request(method, _resource(path), response.status)
+        if response.status >= 300:
+            raise error_of(response.status, data, response.getheader("Retry-After"))
+        answer: dict[str, Any] = json.loads(data)
+        return answer
+
+
+def _resource(path: str) -> str:
+    """The resource that a path is about: ``experiments/status``; of the API's description: ``kinds``."""
+    parts = path.partition("/namespaces/")[2].split("/")[1:]
+    return "/".join(parts[:1] + parts[2:]) or "kinds"
+
+
+def _batch_body(batch: TrialBatch) -> dict[str, Any]:
+    document = batch.to_dict()
+    document.pop("status", None)
+    kept = ("name", "namespace", "labels", "annotations", "ownerReferences")
+    metadata = document["metadata"]
+    document["metadata"] = {key: metadata[key] for key in kept if key in metadata}
+    return document

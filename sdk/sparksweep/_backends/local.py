@@ -1,0 +1,161 @@
+"""Experiments on this machine, each in a process of its own; see `sparksweep._local.process`, the other end."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import threading
+from pathlib import Path
+from typing import Any
+
+from sparksweep import errors
+from sparksweep._builder import Built
+from sparksweep._local.run_directory import RunDirectory
+from sparksweep._shipping import MODULE
+from sparksweep.errors import SparksweepError
+from sparksweep_core.api import Experiment, ExperimentStatus, Trial
+
+END_PATIENCE_S = 30.0
+"""How long a run may take to stop its trials and Spark."""
+RUNS = "runs"
+"""Directory of the runs for which none is named."""
+
+
+class LocalBackend:
+    """This machine, on Spark's local master."""
+
+    def __init__(self, directory: str | os.PathLike[str] | None = None) -> None:
+        self._directory = None if directory is None else Path(directory)
+
+    def submit(self, built: Built) -> LocalProcess:
+        """Start a process that runs the experiment."""
+        experiment = built.experiment
+        directory = self._directory or Path(RUNS) / experiment.metadata.name
+        return LocalProcess(
+            experiment, directory.absolute(), {} if built.code is None else {MODULE: built.code}
+        )
+
+
+class LocalProcess:
+    """A local run."""
+
+    def __init__(self, experiment: Experiment, directory: Path, modules: dict[str, str]) -> None:
+        self._experiment = experiment
+        self._directory = directory
+        self._condition = threading.Condition()
+        self._phase = ""
+        self._error: SparksweepError | None = None
+        self._ended = False
+        # It has what libraries print, and a traceback should there be one; nobody reads a pipe meanwhile.
+        self._stderr = tempfile.TemporaryFile()  # noqa: SIM115 - closed when the process has ended
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "sparksweep._local.process"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._stderr,
+            text=True,
+            # An interrupt from the keyboard is for us: we tell it to stop.
+            start_new_session=True,
+        )
+        request = {
+            "experiment": experiment.to_dict(),
+            "directory": str(directory),
+            "home": os.getcwd(),
+            "modules": modules,
+        }
+        assert self._process.stdin is not None
+        self._process.stdin.write(json.dumps(request) + "\n")
+        self._process.stdin.flush()
+        self._reader = threading.Thread(target=self._read, name="local-run", daemon=True)
+        self._reader.start()
+
+    @property
+    def where(self) -> str:
+        """The run directory."""
+        return str(self._directory)
+
+    @property
+    def logdir(self) -> str | None:
+        """The run directory."""
+        return str(self._directory)
+
+    @property
+    def phase(self) -> str:
+        """What the process does before the first trial."""
+        with self._condition:
+            return self._phase
+
+    def experiment(self) -> Experiment:
+        """The Experiment with its newest status.
+
+        Raises:
+            SparksweepError: the run could not start, or broke off.
+        """
+        with self._condition:
+            if self._error is not None:
+                raise self._error
+            return self._experiment
+
+    def trials(self) -> list[Trial]:
+        """Every trial, from the run's journal."""
+        return RunDirectory.open(self._directory).read_trials()
+
+    def pause(self, seconds: float) -> None:
+        """Wait for the next message."""
+        with self._condition:
+            if not self._ended:
+                self._condition.wait(seconds)
+
+    def cancel(self) -> None:
+        """Interrupt the run, and wait until it has ended."""
+        if self._process.stdin is not None:
+            self._process.stdin.close()
+        try:
+            self._process.wait(END_PATIENCE_S)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        self._reader.join()
+
+    def _read(self) -> None:
+        assert self._process.stdout is not None
+        with self._process.stdout as messages:
+            for line in messages:
+                self._take(json.loads(line))
+        code = self._process.wait()
+        if self._process.stdin is not None:
+            self._process.stdin.close()
+        with self._stderr as stderr, self._condition:
+            self._ended = True
+            if code != 0 and self._error is None:
+                stderr.seek(0)
+                end = stderr.read()[-2000:].decode(errors="replace").strip()
+                self._error = SparksweepError(
+                    f"the run's process ended with exit code {code}, and {self._directory} can be resumed:\n{end}"
+                )
+            self._condition.notify_all()
+
+    def _take(self, message: dict[str, Any]) -> None:
+        with self._condition:
+            if "status" in message:
+                status = ExperimentStatus.model_validate_json(json.dumps(message["status"]))
+                self._experiment = self._experiment.model_copy(update={"status": status})
+            elif "error" in message:
+                kind, text = message["error"]
+                self._error = _error(kind, text)
+            else:
+                self._phase = str(message["phase"])
+            self._condition.notify_all()
+
+
+def _error(kind: str, text: str) -> SparksweepError:
+    """The error of that name, as far as a text is all that it holds."""
+    known = getattr(errors, kind, None)
+    if kind == "InvalidExperiment":
+        return errors.ExperimentRefused(text)
+    if isinstance(known, type) and issubclass(known, SparksweepError):
+        return known(text)
+    return SparksweepError(text)

@@ -1,0 +1,304 @@
+"""From Python values to an Experiment: what the keyword arguments of `sparksweep.Experiment` mean in the document."""
+
+from __future__ import annotations
+
+import re
+import secrets
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, TypedDict
+
+from sparksweep._functions import check_function, name_of, with_values
+from sparksweep._shipping import MODULE, ship
+from sparksweep.errors import FieldError, InvalidExperiment
+from sparksweep.search import Domain, choice
+from sparksweep_core import api
+from sparksweep_core.api import limits
+from sparksweep_core.validation.checks import DEFAULT_PARALLEL
+from sparksweep_core.validation.document import parse_experiment
+
+DESCRIPTION_ANNOTATION = f"{api.API_VERSION.partition('/')[0]}/description"
+DIRECTIONS = {
+    "max": "maximize", "maximize": "maximize", "maximise": "maximize",
+    "min": "minimize", "minimize": "minimize", "minimise": "minimize",
+}  # fmt: skip
+_SUFFIX = 5
+"""Characters that make a name another one than the last run's."""
+
+Function = Callable[..., object]
+
+
+class Options(TypedDict, total=False):
+    """What an experiment may be given beside its search, by keyword. All are optional."""
+
+    name: str
+    """The Experiment's name. Absent: the function's, with something that makes it unique."""
+    description: str | None
+    """For people; becomes an annotation."""
+    parallel: int | None
+    """Trials at once."""
+    max_trials: int | None
+    """Trials at most."""
+    max_failed_trials: int | None
+    """The experiment fails when this many trials have failed."""
+    goal: float | None
+    """The experiment ends as soon as a trial is at least this good."""
+    metrics: Sequence[str]
+    """Further metrics to keep, beside the objective."""
+    deadline_seconds: int | None
+    """The experiment fails when it has not ended by then."""
+    ttl_seconds: int | None
+    """On a cluster, the Experiment is deleted this long after its end."""
+    image: str | None
+    """The trials' container image."""
+    cpu: str | float | None
+    """CPUs of a trial: 2, or "500m"."""
+    memory: str | None
+    """Memory limit of a trial: "4Gi"."""
+    gpus: int | None
+    """GPUs of a trial."""
+    gpu_resource: str | None
+    """The extended resource that GPUs are: by default nvidia.com/gpu."""
+    node_selector: Mapping[str, str]
+    """Labels that a trial's node must have."""
+    tolerations: Sequence[Mapping[str, Any]]
+    """Node taints to accept, as in a pod's spec."""
+    env: Mapping[str, str]
+    """Environment variables of a trial."""
+    timeout_seconds: int | None
+    """A trial that takes longer fails."""
+    max_retries: int | None
+    """How often a failed trial runs again."""
+    preload: Sequence[str]
+    """Modules to import once per executor."""
+    template: Mapping[str, Any]
+    """Anything else of spec.trialTemplate, as in YAML; it wins over the arguments above."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """An experiment as it is asked for in Python."""
+
+    run: Function | str | Sequence[str]
+    """A function, ``module:function``, or a command's words."""
+    parameters: Mapping[str, object]
+    """By name a `Domain`, or a list of values."""
+    algorithm: str | None = None
+    """None: grid if every parameter has a list of values, else differential-evolution."""
+    settings: Mapping[str, object] = field(default_factory=dict)
+    """Of the algorithm."""
+    objective: str | None = None
+    """The metric to optimise; None: none."""
+    direction: str = "maximize"
+    options: Options = field(default_factory=lambda: Options())
+
+
+@dataclass(frozen=True)
+class Built:
+    """An Experiment that can run, and what does not fit into it."""
+
+    experiment: api.Experiment
+    code: str | None = None
+    """The text of the shipped function's module, when it is too long for the document."""
+    values: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
+    """By parameter, the Python value that each text stands for."""
+
+    @property
+    def code_map(self) -> dict[str, Any] | None:
+        """The ConfigMap with the code, for a cluster; None when the document holds it."""
+        if self.code is None:
+            return None
+        name = self.experiment.metadata.name
+        return {
+            "apiVersion": "v1",
+            "kind": "ConfigMap",
+            "metadata": {"name": f"{name}-function"},
+            "data": {f"{MODULE}.py": self.code},
+        }
+
+    @property
+    def on_a_cluster(self) -> api.Experiment:
+        """The Experiment as a cluster gets it: with a reference to the ConfigMap."""
+        if self.code is None:
+            return self.experiment
+        template = self.experiment.spec.trial_template
+        reference = api.template.ConfigMapKey(
+            name=f"{self.experiment.metadata.name}-function", key=f"{MODULE}.py"
+        )
+        template = template.model_copy(update={"source": api.Source(config_map=reference)})
+        spec = self.experiment.spec.model_copy(update={"trial_template": template})
+        return self.experiment.model_copy(update={"spec": spec})
+
+
+def build(request: Request) -> Built:
+    """The Experiment.
+
+    Raises:
+        InvalidExperiment: with every finding; the paths are the document's, or the names of arguments.
+    """
+    domains = {name: _domain(name, value) for name, value in request.parameters.items()}
+    if not domains:
+        raise _invalid("parameters", "are none: give at least one, by its name")
+    values = {name: domain.values for name, domain in domains.items() if domain.values}
+    template, code = _runs(request.run, list(domains), values)
+    options = request.options
+    spec: dict[str, Any] = {
+        "objective": _objective(request),
+        "algorithm": {
+            "algorithmName": request.algorithm or _algorithm(domains),
+            "algorithmSettings": [
+                {"name": name, "value": str(value)}
+                for name, value in request.settings.items()
+                if value is not None
+            ],
+        },
+        "parameters": [domain.parameter(name).to_dict() for name, domain in domains.items()],
+        "parallelTrialCount": _parallel(options),
+        "maxTrialCount": options.get("max_trials"),
+        "maxFailedTrialCount": options.get("max_failed_trials"),
+        "activeDeadlineSeconds": options.get("deadline_seconds"),
+        "ttlSecondsAfterFinished": options.get("ttl_seconds"),
+        "trialTemplate": {**template, **_template(options)},
+    }
+    document = {
+        "apiVersion": api.API_VERSION,
+        "kind": "Experiment",
+        "metadata": _metadata(request),
+        "spec": _given(spec),
+    }
+    experiment = parse_experiment(document)
+    return Built(experiment, code, values)
+
+
+def renamed(built: Built, name: str) -> Built:
+    """The same experiment under another name."""
+    metadata = built.experiment.metadata.model_copy(update={"name": name})
+    return replace(built, experiment=built.experiment.model_copy(update={"metadata": metadata}))
+
+
+def unique_name(text: str) -> str:
+    """A name for an Experiment that no other has, from whatever somebody called it."""
+    words = re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")
+    if not words[:1].isalpha():
+        words = f"x-{words}".rstrip("-")
+    stem = words[: limits.NAME - _SUFFIX - 1].rstrip("-")
+    return f"{stem}-{secrets.token_hex(4)[:_SUFFIX]}"
+
+
+def direction_of(direction: object) -> str:
+    """The direction as the API has it: maximize or minimize.
+
+    Raises:
+        InvalidExperiment: it is neither, in any spelling.
+    """
+    found = DIRECTIONS.get(str(getattr(direction, "value", direction)).lower())
+    if found is None:
+        raise _invalid("direction", f"{direction!r} is neither 'max' nor 'min'")
+    return found
+
+
+# ---------------------------------------------------------------------- the parts
+
+
+def _domain(name: str, value: object) -> Domain:
+    try:
+        if isinstance(value, Domain):
+            return value
+        if isinstance(value, str | bytes | Mapping) or not hasattr(value, "__iter__"):
+            raise _invalid("", f"{value!r} is no list of values: write [{value!r}]")
+        return choice(value)
+    except InvalidExperiment as error:
+        raise InvalidExperiment(
+            [
+                FieldError(f"parameters[{name!r}]{f'.{e.path}' if e.path else ''}", e.message)
+                for e in error.errors
+            ]
+        ) from None
+
+
+def _parallel(options: Options) -> int | None:
+    """As asked for; else the default, which fewer trials make smaller."""
+    parallel, trials = options.get("parallel"), options.get("max_trials")
+    if parallel is None and trials is not None and 0 < trials < DEFAULT_PARALLEL:
+        return trials
+    return parallel
+
+
+def _algorithm(domains: Mapping[str, Domain]) -> str:
+    is_grid = all(domain.is_finite for domain in domains.values())
+    return "grid" if is_grid else "differential-evolution"
+
+
+def _runs(
+    run: Function | str | Sequence[str],
+    parameters: Sequence[str],
+    values: Mapping[str, Mapping[str, object]],
+) -> tuple[dict[str, Any], str | None]:
+    """What the template says of the code, and the code that it has no room for."""
+    if callable(run):
+        check_function(run, parameters)
+        shipped = ship(with_values(run, values))
+        if len(shipped.source) <= limits.INLINE_SOURCE:
+            return {"function": shipped.reference, "source": {"inline": shipped.source}}, None
+        return {"function": shipped.reference}, shipped.source
+    for name, by_text in values.items():
+        odd = next(iter(by_text.values()))
+        raise _invalid(
+            f"parameters[{name!r}]",
+            f"{odd!r} is neither a number nor text, and only a function that is given as an object can take it",
+        )
+    if isinstance(run, str):
+        return {"function": run}, None
+    return {"command": [str(word) for word in run]}, None
+
+
+def _objective(request: Request) -> dict[str, Any] | None:
+    if request.objective is None:
+        return None
+    return _given(
+        {
+            "type": direction_of(request.direction),
+            "objectiveMetricName": request.objective,
+            "goal": request.options.get("goal"),
+            "additionalMetricNames": list(request.options.get("metrics", ())),
+        }
+    )
+
+
+def _template(options: Options) -> dict[str, Any]:
+    gpu = _given({"count": options.get("gpus"), "resourceName": options.get("gpu_resource")})
+    cpu = options.get("cpu")
+    resources = {
+        "cpu": None if cpu is None else str(cpu),
+        "memory": options.get("memory"),
+        "gpu": gpu or None,
+    }
+    found = {
+        "image": options.get("image"),
+        "resources": _given(resources) or None,
+        "nodeSelector": dict(options.get("node_selector", {})) or None,
+        "tolerations": [dict(item) for item in options.get("tolerations", ())] or None,
+        "env": [{"name": k, "value": v} for k, v in options.get("env", {}).items()] or None,
+        "timeoutSeconds": options.get("timeout_seconds"),
+        "maxRetries": options.get("max_retries"),
+        "preload": list(options.get("preload", ())) or None,
+    }
+    return {**_given(found), **options.get("template", {})}
+
+
+def _metadata(request: Request) -> dict[str, Any]:
+    options = request.options
+    named = name_of(request.run) if callable(request.run) else "experiment"
+    metadata: dict[str, Any] = {"name": options.get("name") or unique_name(named)}
+    description = options.get("description")
+    if description:
+        metadata["annotations"] = {DESCRIPTION_ANNOTATION: description}
+    return metadata
+
+
+def _given(values: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def _invalid(path: str, message: str) -> InvalidExperiment:
+    return InvalidExperiment([FieldError(path, message)])

@@ -1,0 +1,113 @@
+"""The journal of a run: everything that must survive a crash, one JSON object a line, appended and never changed.
+
+Three kinds of records, told apart by their only key: ``batch`` (a TrialBatch's spec, new or changed), ``trial`` (a
+trial's newest status) and ``status`` (the Experiment's, when a condition changed). The last record of a batch, a trial
+or the status is what holds.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO
+
+from pydantic import ValidationError
+
+from sparksweep.errors import RunDirectoryError
+from sparksweep_core.api import ExperimentStatus, TrialBatch, TrialStatus
+
+
+@dataclass
+class Recorded:
+    """What a journal holds."""
+
+    batches: dict[int, TrialBatch] = field(default_factory=dict)
+    """Batches by index, without status."""
+    trials: dict[int, TrialStatus] = field(default_factory=dict)
+    """Trials' statuses by number."""
+    status: ExperimentStatus | None = None
+    """The Experiment's status."""
+
+
+class Journal:
+    """An open journal. Several threads may append to it."""
+
+    def __init__(self, path: Path) -> None:
+        self._file: IO[bytes] = path.open("ab")
+        self._lock = threading.Lock()
+
+    def append_batch(self, batch: TrialBatch) -> None:
+        """Write down a batch's spec, for good."""
+        self._append([("batch", batch.model_copy(update={"status": None}).to_json())], durable=True)
+
+    def append_trials(self, statuses: Sequence[TrialStatus]) -> None:
+        """Write down trials' statuses; for good when one of them is final.
+
+        The start of a trial need not survive a loss of power: at worst its attempt is counted once less.
+        """
+        durable = any(status.state.is_finished for status in statuses)
+        self._append([("trial", status.to_json()) for status in statuses], durable=durable)
+
+    def append_status(self, status: ExperimentStatus) -> None:
+        """Write down the Experiment's status, for good."""
+        self._append([("status", status.to_json())], durable=True)
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
+    def _append(self, records: Iterable[tuple[str, str]], *, durable: bool) -> None:
+        # One write, so that a crash leaves at most the last line torn.
+        lines = "".join(f'{{"{kind}":{text}}}\n' for kind, text in records).encode()
+        with self._lock:
+            self._file.write(lines)
+            self._file.flush()
+            if durable:
+                os.fdatasync(self._file.fileno())
+
+
+def read_journal(path: Path) -> Recorded:
+    """Everything a journal holds. A torn last line, which a crash leaves, is passed over.
+
+    Raises:
+        RunDirectoryError: another line is damaged.
+    """
+    recorded = Recorded()
+    whole, _ = _split_torn(path.read_bytes())
+    for number, line in enumerate(whole.splitlines(), start=1):
+        try:
+            _take(recorded, json.loads(line))
+        except (ValueError, ValidationError) as error:
+            raise RunDirectoryError(f"{path}, line {number} is damaged: {error}") from error
+    return recorded
+
+
+def mend_journal(path: Path) -> None:
+    """Cut off a torn last line, so that what is appended next starts a line of its own."""
+    whole, torn = _split_torn(path.read_bytes())
+    if torn:
+        os.truncate(path, len(whole))
+
+
+def _split_torn(content: bytes) -> tuple[bytes, bytes]:
+    end = content.rfind(b"\n") + 1
+    return content[:end], content[end:]
+
+
+def _take(recorded: Recorded, record: dict[str, object]) -> None:
+    ((kind, value),) = record.items()
+    text = json.dumps(value)
+    if kind == "batch":
+        batch = TrialBatch.model_validate_json(text)
+        recorded.batches[batch.spec.index] = batch
+    elif kind == "trial":
+        status = TrialStatus.model_validate_json(text)
+        recorded.trials[status.number] = status
+    elif kind == "status":
+        recorded.status = ExperimentStatus.model_validate_json(text)
+    else:
+        raise ValueError(f"unknown record {kind!r}")

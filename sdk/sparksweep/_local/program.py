@@ -1,0 +1,90 @@
+"""What the slots of a local run are told to run: the Experiment's template, made to fit this machine."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from sparksweep.errors import FieldError, InvalidExperiment
+from sparksweep_core.api import Experiment
+from sparksweep_trainer.protocol import Program
+
+
+def check_local(experiment: Experiment) -> None:
+    """Find out whether this machine can run the Experiment at all.
+
+    Raises:
+        InvalidExperiment: it needs what only a cluster has.
+    """
+    spec = experiment.spec
+    errors = []
+    if spec.suspend:
+        errors.append(
+            FieldError("spec.suspend", "true: nothing would run; set it to false to run this here")
+        )
+    source = spec.trial_template.source
+    if source is not None and source.config_map is not None:
+        errors.append(
+            FieldError(
+                "spec.trialTemplate.source.configMap",
+                f"{source.config_map.name}: a local run has no ConfigMaps; "
+                "give the code as source.inline, or leave source out and put the module beside the file",
+            )
+        )
+    errors += [
+        FieldError(
+            f"spec.trialTemplate.env[{index}].valueFrom",
+            f"{variable.name}: a local run has no Secrets and no ConfigMaps; remove it and set {variable.name} in the "
+            "shell, which trials inherit",
+        )
+        for index, variable in enumerate(spec.trial_template.env)
+        if variable.value_from is not None
+    ]
+    if errors:
+        raise InvalidExperiment(errors)
+
+
+def local_program(
+    experiment: Experiment, *, trials: Path, home: Path, modules: Sequence[Path] = ()
+) -> Program:
+    """The program of a local run.
+
+    Args:
+        experiment: what to run; it has passed `check_local`.
+        trials: directory of the trials' directories.
+        home: the directory of the Experiment's file: modules are looked for there, and commands start there.
+        modules: directories where modules are looked for first.
+    """
+    spec = experiment.spec
+    return Program(
+        experiment=experiment.metadata.name,
+        parameters=spec.parameters,
+        objective=spec.objective,
+        trial_template=spec.trial_template,
+        trials_directory=str(trials),
+        search_path=[*map(str, modules), str(home)],
+        working_directory=str(home),
+    )
+
+
+def ignored_locally(experiment: Experiment) -> list[str]:
+    """Fields of the Experiment that only a cluster heeds, for a note to the user."""
+    template = experiment.spec.trial_template
+    fields = {
+        "image": template.image is not None,
+        "imagePullPolicy": template.image_pull_policy is not None,
+        "imagePullSecrets": bool(template.image_pull_secrets),
+        "nodeSelector": bool(template.node_selector),
+        "tolerations": bool(template.tolerations),
+        "affinity": template.affinity is not None,
+        "priorityClassName": template.priority_class_name is not None,
+        "volumes": bool(template.volumes),
+        "resources.gpu": template.resources.gpu.count > 0,
+    }
+    found = [f"spec.trialTemplate.{name}" for name, present in fields.items() if present]
+    if experiment.spec.ttl_seconds_after_finished is not None:
+        found.append("spec.ttlSecondsAfterFinished")
+    storage = experiment.spec.storage
+    if storage.persistent_volume_claim is not None or storage.uri is not None:
+        found.append("spec.storage")
+    return found

@@ -1,0 +1,149 @@
+"""The run directory: where a local run keeps its state, its trials' files and its results.
+
+experiment.yaml      the Experiment with its status, for people; rewritten as the run goes on
+journal.jsonl        what happened, for a later ``--resume``; see ``journal.py``
+results.parquet      one row a trial, at the end
+spark.log            Spark's own output
+trials/0001/         one trial: stdout.log, stderr.log, output.times, tensorboard/, and what it saved
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from pathlib import Path
+from typing import IO
+
+from sparksweep._local.journal import Journal, Recorded, mend_journal, read_journal
+from sparksweep._local.state import recorded_trials
+from sparksweep.errors import RunDirectoryError
+from sparksweep_core.api import Experiment, Trial
+from sparksweep_core.kubernetes_yaml import dump_yaml
+from sparksweep_core.validation.document import read_experiment
+
+EXPERIMENT_FILE = "experiment.yaml"
+JOURNAL_FILE = "journal.jsonl"
+RESULTS_FILE = "results.parquet"
+SPARK_LOG = "spark.log"
+TRIALS_DIRECTORY = "trials"
+
+
+class RunDirectory:
+    """A run directory, for reading; `lock` it before writing."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path.absolute()
+        self._lock: IO[str] | None = None
+
+    @classmethod
+    def create(cls, path: Path) -> RunDirectory:
+        """Make a new run directory, and lock it.
+
+        Raises:
+            RunDirectoryError: there is something at the path already, or it can't be made.
+        """
+        directory = cls(path)
+        if path.exists() and (not path.is_dir() or any(path.iterdir())):
+            raise RunDirectoryError(
+                f"{path} exists already: name another directory with --dir, "
+                "or go on with the run it holds with --resume"
+            )
+        try:
+            directory.trials.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise RunDirectoryError(f"{path} can't be made: {error.strerror}") from error
+        directory.lock()
+        return directory
+
+    @classmethod
+    def open(cls, path: Path) -> RunDirectory:
+        """The run directory of an earlier or running run.
+
+        Raises:
+            RunDirectoryError: the path holds no run.
+        """
+        directory = cls(path)
+        if not directory.journal.is_file() or not directory.experiment.is_file():
+            raise RunDirectoryError(
+                f"{path} is no run directory: it has no {EXPERIMENT_FILE} and {JOURNAL_FILE}"
+            )
+        return directory
+
+    @property
+    def experiment(self) -> Path:
+        """The Experiment with its status."""
+        return self.path / EXPERIMENT_FILE
+
+    @property
+    def journal(self) -> Path:
+        """What happened."""
+        return self.path / JOURNAL_FILE
+
+    @property
+    def results(self) -> Path:
+        """One row a trial."""
+        return self.path / RESULTS_FILE
+
+    @property
+    def spark_log(self) -> Path:
+        """Spark's own output."""
+        return self.path / SPARK_LOG
+
+    @property
+    def trials(self) -> Path:
+        """The trials' directories."""
+        return self.path / TRIALS_DIRECTORY
+
+    def trial(self, number: int) -> Path:
+        """One trial's directory."""
+        return self.trials / f"{number:04d}"
+
+    def lock(self) -> None:
+        """Keep other processes from running this experiment; the lock goes with this process.
+
+        Raises:
+            RunDirectoryError: another process holds it.
+        """
+        lock = (self.path / ".lock").open("a+")
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            lock.seek(0)
+            holder = lock.read().strip() or "another process"
+            lock.close()
+            raise RunDirectoryError(f"{self.path} is in use by {holder}") from error
+        lock.truncate(0)
+        lock.write(f"process {os.getpid()}\n")
+        lock.flush()
+        self._lock = lock
+
+    def unlock(self) -> None:
+        """Let another process run this experiment."""
+        if self._lock is not None:
+            self._lock.close()
+            self._lock = None
+
+    def open_journal(self) -> Journal:
+        """The journal, to append to."""
+        if self.journal.exists():
+            mend_journal(self.journal)
+        return Journal(self.journal)
+
+    def write_experiment(self, experiment: Experiment) -> None:
+        """Write ``experiment.yaml``, whole or not at all."""
+        text = dump_yaml(experiment.to_dict())
+        unfinished = self.path / f".{EXPERIMENT_FILE}.new"
+        unfinished.write_text(text)
+        unfinished.replace(self.experiment)
+
+    def read_experiment(self) -> Experiment:
+        """The Experiment with its status as last written."""
+        return read_experiment(self.experiment)
+
+    def read_journal(self) -> Recorded:
+        """What the journal holds."""
+        return read_journal(self.journal) if self.journal.exists() else Recorded()
+
+    def read_trials(self) -> list[Trial]:
+        """Every trial, by number."""
+        return recorded_trials(self.read_journal())

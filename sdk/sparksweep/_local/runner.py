@@ -1,0 +1,231 @@
+"""One local run, start to end: plan, hand the trials to the driver, write down what came back, plan again.
+
+Level-triggered, as the operator is: every turn looks at what is, and a run that was killed goes on from its journal as
+if nothing had been.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Protocol
+
+from sparksweep._local.java import find_java_home
+from sparksweep._local.program import local_program
+from sparksweep._local.run_directory import RunDirectory
+from sparksweep._local.state import RunState
+from sparksweep_core.api import Experiment, ExperimentReason, Trial, TrialBatch, TrialStatus
+from sparksweep_core.api.environment import PROJECT_PATH_ENV
+from sparksweep_core.planner import DriverState, DriverView, Plan, plan
+from sparksweep_trainer.driver.spark import Driver, DriverSettings
+from sparksweep_trainer.driver.trial_service import TrialService
+from sparksweep_trainer.files.results import write_results
+
+TURN_S = 0.25
+"""Longest turn of the loop: an interrupt is seen, and a view redrawn, this often."""
+PAUSE_S = 0.02
+"""Shortest: reports that come in quick succession are planned for together."""
+STATUS_INTERVAL_S = 1.0
+"""``experiment.yaml`` is rewritten at most this often."""
+INTERRUPTED = "The run was interrupted: it can be resumed, and what ran then runs again."
+"""Message of the conditions."""
+
+
+class Observer(Protocol):
+    """Someone who wants to know how a run goes on. Called from one thread."""
+
+    def phase(self, text: str) -> None:
+        """Something other than trials takes time."""
+
+    def trial_changed(self, trial: Trial) -> None:
+        """A trial has another state than before."""
+
+    def status_changed(self, experiment: Experiment) -> None:
+        """There is a newer status; also called when nothing but time has passed."""
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+class LocalRun:
+    """A run of one Experiment in a locked run directory."""
+
+    def __init__(
+        self,
+        experiment: Experiment,
+        directory: RunDirectory,
+        *,
+        home: Path,
+        observer: Observer,
+        modules: Sequence[Path] = (),
+        clock: Callable[[], datetime] = _now,
+    ) -> None:
+        recorded = directory.read_journal()
+        self.experiment = experiment.model_copy(update={"status": recorded.status})
+        self._directory = directory
+        self._home = home
+        self._observer = observer
+        self._clock = clock
+        self._state = RunState(recorded)
+        self._journal = directory.open_journal()
+        self._news: list[TrialStatus] = []
+        self._news_lock = threading.Lock()
+        self._interrupted = threading.Event()
+        self._written = 0.0
+        program = local_program(experiment, trials=directory.trials, home=home, modules=modules)
+        self._service = TrialService(
+            program,
+            record=self._record,
+            slots=experiment.spec.parallel_trial_count,
+            clock=clock,
+        )
+
+    def interrupt(self) -> None:
+        """Stop what runs and leave the run so that it can go on later. Safe in a signal handler."""
+        self._interrupted.set()
+
+    @property
+    def was_interrupted(self) -> bool:
+        """Whether the run ended by an interrupt."""
+        return self._interrupted.is_set()
+
+    @property
+    def trials(self) -> list[Trial]:
+        """Every trial, by number."""
+        return self._state.trials
+
+    def run(self) -> Experiment:
+        """Run to the end, or to an interrupt; the Experiment with its last status.
+
+        Raises:
+            MissingDependency: there is no Java for Spark.
+        """
+        try:
+            first = self._plan(DriverState.STARTING)
+            self._apply(first)
+            if not first.finished:
+                self._run_trials()
+            self._take_news()
+            self._write_down(self._plan(DriverState.ABSENT), force=True)
+            write_results(self._directory.results, self.experiment.spec, self.trials)
+        finally:
+            self._journal.close()
+        return self.experiment
+
+    def _run_trials(self) -> None:
+        for batch in self._state.batches:
+            self._hand_over(batch)
+        with tempfile.TemporaryDirectory(prefix="sparksweep-") as scratch:
+            self._observer.phase("Starting Spark")
+            # `hdfs.project_path` in a trial; what the shell or the template says counts more.
+            os.environ.setdefault(PROJECT_PATH_ENV, str(self._home))
+            with Driver(self._service, self._driver_settings(Path(scratch))):
+                self._observer.phase("Loading the trial code")
+                self._loop()
+
+    def _driver_settings(self, scratch: Path) -> DriverSettings:
+        return DriverSettings(
+            app_name=f"sparksweep {self.experiment.metadata.name}",
+            master=f"local[{self.experiment.spec.parallel_trial_count}]",
+            log_file=self._directory.spark_log,
+            java_home=find_java_home(scratch),
+            conf={
+                # Java only hands out the slots here; the trials' memory is their own processes'.
+                "spark.driver.memory": "512m",
+                # It does little, and for seconds: what optimises long-lived programs costs it a second at the start.
+                "spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC",
+                "spark.driver.host": "127.0.0.1",
+                "spark.driver.bindAddress": "127.0.0.1",
+                "spark.local.dir": str(scratch),
+            },
+        )
+
+    def _loop(self) -> None:
+        seen = -1
+        stopping = False
+        while True:
+            self._take_news()
+            if self._service.refused is not None:
+                self._state.refuse(self._service.refused)
+            turn = self._plan(DriverState.RUNNING)
+            self._apply(turn)
+            if turn.finished:
+                return
+            if self._interrupted.is_set() and not stopping:
+                stopping = True
+                self._observer.phase("Interrupted: stopping the running trials")
+                self._service.interrupt()
+            if stopping and self._service.running == 0:
+                return
+            timeout_s = TURN_S
+            if turn.requeue_after is not None:
+                timeout_s = min(timeout_s, max(0.0, turn.requeue_after.total_seconds()))
+            seen = self._service.wait(seen, timeout_s)
+            # The planner keeps more trials waiting than there are slots: none idles meanwhile.
+            time.sleep(PAUSE_S)
+
+    # ------------------------------------------------------------------ one turn
+
+    def _record(self, changed: Sequence[TrialStatus]) -> None:
+        """Write changes down before a slot is told that they were taken. Called under the service's lock."""
+        self._journal.append_trials(changed)
+        with self._news_lock:
+            self._news.extend(changed)
+
+    def _take_news(self) -> None:
+        with self._news_lock:
+            news, self._news = self._news, []
+        for trial in self._state.put_statuses(news):
+            self._observer.trial_changed(trial)
+
+    def _plan(self, driver: DriverState) -> Plan:
+        experiment = self.experiment
+        if self._interrupted.is_set():
+            # To the planner an interrupt is what a user does with `suspend`: nothing new, nothing lost.
+            spec = experiment.spec.model_copy(update={"suspend": True})
+            experiment = experiment.model_copy(update={"spec": spec})
+        turn = plan(experiment, self._state.batches, DriverView(state=driver), self._clock())
+        return _as_interrupted(turn) if self._interrupted.is_set() else turn
+
+    def _apply(self, turn: Plan) -> None:
+        for batch in turn.batches:
+            self._journal.append_batch(batch)
+            self._state.put_batch(batch)
+            self._hand_over(batch)
+        self._write_down(turn, force=turn.finished)
+
+    def _hand_over(self, batch: TrialBatch) -> None:
+        self._service.submit(batch.spec.trials, self._state.statuses_of(batch))
+        if batch.spec.stop is not None:
+            self._service.stop(batch.spec.stop)
+
+    def _write_down(self, turn: Plan, *, force: bool) -> None:
+        before = self.experiment.status
+        self.experiment = self.experiment.model_copy(update={"status": turn.status})
+        moved = before is None or before.conditions != turn.status.conditions
+        if moved:
+            self._journal.append_status(turn.status)
+        now = time.monotonic()
+        if force or moved or now - self._written >= STATUS_INTERVAL_S:
+            self._directory.write_experiment(self.experiment)
+            self._written = now
+        self._observer.status_changed(self.experiment)
+
+
+def _as_interrupted(turn: Plan) -> Plan:
+    """A plan for a suspended experiment, with conditions that blame no field of the file: nobody has set `suspend`."""
+    told = {"reason": ExperimentReason.INTERRUPTED.value, "message": INTERRUPTED}
+    conditions = [
+        condition.model_copy(update=told)
+        if condition.reason == ExperimentReason.SUSPENDED_BY_USER
+        else condition
+        for condition in turn.status.conditions
+    ]
+    return replace(turn, status=turn.status.model_copy(update={"conditions": conditions}))

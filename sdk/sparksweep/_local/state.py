@@ -1,0 +1,90 @@
+"""What a local run knows of its trials: the batches the planner made, joined with what the driver reported.
+
+On a cluster the API server holds this, as TrialBatches whose halves two parties write.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from sparksweep._local.journal import Recorded
+from sparksweep_core.api import (
+    Trial,
+    TrialBatch,
+    TrialBatchStatus,
+    TrialStatus,
+    count_states,
+    trials_of,
+)
+
+
+class RunState:
+    """Batches and trials of one run. A batch is joined again only when something in it changed."""
+
+    def __init__(self, recorded: Recorded) -> None:
+        self._statuses: dict[int, TrialStatus] = dict(recorded.trials)
+        self._batches: dict[int, TrialBatch] = {}
+        self._batch_of: dict[int, int] = {}
+        for batch in recorded.batches.values():
+            self.put_batch(batch)
+
+    @property
+    def batches(self) -> list[TrialBatch]:
+        """The batches with their trials' statuses, by index."""
+        return [self._batches[index] for index in sorted(self._batches)]
+
+    @property
+    def trials(self) -> list[Trial]:
+        """Every trial, by number."""
+        return trials_of(self.batches)
+
+    def statuses_of(self, batch: TrialBatch) -> list[TrialStatus]:
+        """What is known of a batch's trials."""
+        return _known(batch, self._statuses)
+
+    def put_batch(self, batch: TrialBatch) -> None:
+        """Take in a new batch, or a new spec of a batch."""
+        index = batch.spec.index
+        self._batch_of.update({trial.number: index for trial in batch.spec.trials})
+        self._batches[index] = _join(batch, self._statuses)
+
+    def put_statuses(self, statuses: Iterable[TrialStatus]) -> list[Trial]:
+        """Take in what became of trials; those trials, as they are now."""
+        changed = {status.number: status for status in statuses}
+        self._statuses |= changed
+        for index in {self._batch_of[number] for number in changed}:
+            self._batches[index] = _join(self._batches[index], self._statuses)
+        touched = [self._batches[index] for index in {self._batch_of[n] for n in changed}]
+        return [trial for trial in trials_of(touched) if trial.number in changed]
+
+    def refuse(self, message: str) -> None:
+        """Note that the trial code can't take the parameters."""
+        first = self._batches[min(self._batches)]
+        status = (first.status or TrialBatchStatus()).model_copy(update={"refused": message})
+        self._batches[first.spec.index] = first.model_copy(update={"status": status})
+
+
+def recorded_trials(recorded: Recorded) -> list[Trial]:
+    """Every trial of a journal, by number."""
+    return RunState(recorded).trials
+
+
+def _known(batch: TrialBatch, statuses: Mapping[int, TrialStatus]) -> list[TrialStatus]:
+    return [statuses[trial.number] for trial in batch.spec.trials if trial.number in statuses]
+
+
+def _join(batch: TrialBatch, statuses: Mapping[int, TrialStatus]) -> TrialBatch:
+    known = _known(batch, statuses)
+    unknown = len(batch.spec.trials) - len(known)
+    counts = count_states(known)
+    counts = counts.model_copy(
+        update={"created": counts.created + unknown, "pending": counts.pending + unknown}
+    )
+    finished = counts.succeeded + counts.failed + counts.stopped
+    status = TrialBatchStatus(
+        progress=f"{finished}/{counts.created}",
+        counts=counts,
+        trials=known,
+        refused=batch.status.refused if batch.status else None,
+    )
+    return batch.model_copy(update={"status": status})

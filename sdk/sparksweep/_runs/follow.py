@@ -1,0 +1,107 @@
+"""Reads a trial's log to its end, or along with the trial: from one attempt to the next, until the last one is over."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+from sparksweep._runs.log_lines import STREAMS, Line, LogLines
+from sparksweep._runs.reader import RunView, read_from, trial_file
+from sparksweep.errors import TrialNotFound
+from sparksweep_core.api import Trial
+from sparksweep_trainer.files.run_layout import NOTES_FILE, TIMES_FILE, earlier_name
+
+POLL_S = 1.0
+"""Seconds between two looks at a log that is followed: executors send what is new as often."""
+
+
+@dataclass(frozen=True)
+class Begun:
+    """An attempt begins; the lines after it are its own."""
+
+    attempt: int
+
+
+@dataclass
+class _Attempt:
+    """One attempt's files, as far as they were read."""
+
+    run: RunView
+    number: int
+    attempt: int
+    is_last: bool
+    lines: LogLines = field(default_factory=LogLines)
+    offsets: dict[str, int] = field(default_factory=dict)
+
+    def more(self, *, final: bool) -> list[Line]:
+        """What is new. The times are read after the logs, so that they speak of all that was read."""
+        for stream in STREAMS:
+            for data in self._read(f"{stream}.log"):
+                self.lines.feed(stream, data)
+        for data in self._read(TIMES_FILE):
+            self.lines.feed_times(data)
+        if self.is_last:
+            for data in self._read(NOTES_FILE):
+                self.lines.feed_notes(data)
+        return self.lines.take(final=final)
+
+    def _read(self, name: str) -> Iterator[bytes]:
+        kept = name if self.is_last else earlier_name(name, self.attempt)
+        path = trial_file(self.number, kept)
+        for data in read_from(self.run, path, self.offsets.get(name, 0)):
+            self.offsets[name] = self.offsets.get(name, 0) + len(data)
+            yield data
+
+
+def read_log(run: RunView, number: int, *, attempt: int | None = None) -> Iterator[Line]:
+    """The log of a trial's last attempt as far as there is one, or of an earlier attempt.
+
+    Raises:
+        TrialNotFound: there is no such trial, or it was not started so many times.
+    """
+    last = _trial(run, number).status.attempt
+    if attempt is not None and not 1 <= attempt <= last:
+        raise TrialNotFound(
+            f"trial {number} of {run.title} has no attempt {attempt}: {_count(last)}"
+        )
+    wanted = attempt or last
+    yield from _Attempt(run, number, wanted, is_last=wanted == last).more(final=True)
+
+
+def follow_log(
+    run: RunView, number: int, *, pause: Callable[[float], None] = time.sleep
+) -> Iterator[Line | Begun]:
+    """The log of a trial as it comes, from the beginning of the attempt that runs, until nothing more can come.
+
+    Raises:
+        TrialNotFound: there is no such trial.
+    """
+    reading: _Attempt | None = None
+    while True:
+        # Looked at first: what it has printed by its end is there when its end is known.
+        trial = _trial(run, number)
+        over = trial.state.is_finished or not run.is_live()
+        attempt = trial.status.attempt
+        if attempt and (reading is None or reading.attempt != attempt):
+            if reading is not None:
+                reading.is_last = False
+                yield from reading.more(final=True)
+                yield Begun(attempt)
+            reading = _Attempt(run, number, attempt, is_last=True)
+        if reading is not None:
+            yield from reading.more(final=over)
+        if over:
+            return
+        pause(POLL_S)
+
+
+def _trial(run: RunView, number: int) -> Trial:
+    trial = run.trial(number)
+    if trial is None:
+        raise TrialNotFound(f"there is no trial {number} in {run.title}")
+    return trial
+
+
+def _count(attempts: int) -> str:
+    return "it has not been started" if not attempts else f"it was started {attempts} times"

@@ -1,0 +1,76 @@
+"""A run directory on this machine, as a `RunView`."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from pathlib import Path
+
+from sparksweep._local.run_directory import RunDirectory
+from sparksweep._runs.reader import trial_file
+from sparksweep_core.api import Experiment, Trial
+from sparksweep_trainer.files import openat
+from sparksweep_trainer.files.run_layout import LOG_FILES, earlier_name
+
+PART_BYTES = 2**20
+
+
+class LocalRunView:
+    """A run directory, of a finished or a running run."""
+
+    def __init__(self, path: Path) -> None:
+        """
+        Raises:
+            RunDirectoryError: the path holds no run.
+        """
+        self._directory = RunDirectory.open(path)
+        self.title = str(path)
+
+    def experiment(self) -> Experiment:
+        """See `RunView`."""
+        return self._directory.read_experiment()
+
+    def trials(self) -> list[Trial]:
+        """See `RunView`."""
+        return self._directory.read_trials()
+
+    def trial(self, number: int) -> Trial | None:
+        """See `RunView`. An attempt counts from when it has put the logs of the one before aside."""
+        trial = next((trial for trial in self.trials() if trial.number == number), None)
+        if trial is None or trial.status.attempt < 2:
+            return trial
+        before = trial.status.attempt - 1
+        if self.read(trial_file(number, earlier_name(LOG_FILES[0], before)), 0) is not None:
+            return trial
+        return Trial(trial.spec, trial.status.model_copy(update={"attempt": before}))
+
+    def is_live(self) -> bool:
+        """See `RunView`: whoever runs it holds the directory's lock."""
+        try:
+            with (self._directory.path / ".lock").open() as lock:
+                fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        except OSError:
+            return False
+        return False
+
+    def read(self, path: str, offset: int) -> bytes | None:
+        """See `RunView`."""
+        *parts, name = path.split("/")
+        try:
+            with (
+                openat.directory(self._directory.path, parts) as parent,
+                openat.regular_file(parent, name, os.O_RDONLY) as file,
+            ):
+                return openat.read_at(file, offset, PART_BYTES)
+        except OSError:
+            return None
+
+    def location(self, number: int) -> str:
+        """See `RunView`."""
+        return str(self._directory.trial(number))
+
+    def absence(self, _: Trial) -> str:
+        """See `RunView`."""
+        return ""

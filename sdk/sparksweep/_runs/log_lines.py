@@ -1,0 +1,112 @@
+"""A trial's standard output and standard error as one sequence of lines, in the order in which they came. Pure.
+
+Fed with the parts of the logs and of ``output.times`` as they are read; see ``sparksweep_trainer.slot.trial_times``.
+"""
+
+from __future__ import annotations
+
+import heapq
+from bisect import bisect_right
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+STREAMS = ("stdout", "stderr")
+NOTES = "sparksweep"
+"""The stream of what the driver has to say about a trial's files."""
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One line of output."""
+
+    stream: str
+    text: bytes
+    """With its end, if it has one."""
+    moment: float
+    """When its beginning came, in seconds since 1970; 0 where nobody noted it down."""
+
+    @property
+    def stamp(self) -> str:
+        """The time for a person, in UTC with milliseconds; as many blanks where nobody noted it down."""
+        if not self.moment:
+            return " " * 24
+        text = datetime.fromtimestamp(self.moment, UTC).isoformat(timespec="milliseconds")
+        return text.replace("+00:00", "Z")
+
+
+@dataclass
+class _Stream:
+    """One stream as far as it was read."""
+
+    begun: bytes = b""
+    """A line whose end has not come yet."""
+    offset: int = 0
+    """Where in the file it begins."""
+    starts: list[int] = field(default_factory=list)
+    moments: list[float] = field(default_factory=list)
+
+    def moment(self, offset: int) -> float:
+        index = bisect_right(self.starts, offset) - 1
+        return self.moments[index] if index >= 0 else 0.0
+
+
+class LogLines:
+    """Puts together what was read of one attempt."""
+
+    def __init__(self) -> None:
+        self._streams = {name: _Stream() for name in STREAMS}
+        self._times = b""
+        self._notes = b""
+
+    def feed(self, stream: str, data: bytes) -> None:
+        """Take in more of a stream's log."""
+        self._streams[stream].begun += data
+
+    def feed_times(self, data: bytes) -> None:
+        """Take in more of the times; what is damaged is passed over."""
+        *lines, self._times = (self._times + data).split(b"\n")
+        for line in lines:
+            try:
+                moment, name, offset = line.split()
+                stream = self._streams[name.decode()]
+                start, when = int(offset), float(moment)
+            except (KeyError, ValueError):
+                continue
+            # A clock that was set back does not change the order in which lines came.
+            if not stream.starts or start > stream.starts[-1]:
+                stream.starts.append(start)
+                stream.moments.append(max(when, *stream.moments[-1:], 0.0))
+
+    def feed_notes(self, data: bytes) -> None:
+        """Take in more of the driver's notes."""
+        self._notes += data
+
+    def take(self, *, final: bool = False) -> list[Line]:
+        """The lines that have come since the last call; `final`: the last ones, too, which may have no end."""
+        taken = [self._take_stream(name, final=final) for name in STREAMS]
+        return list(heapq.merge(*taken, self._take_notes(), key=lambda line: line.moment))
+
+    def _take_stream(self, name: str, *, final: bool) -> list[Line]:
+        stream = self._streams[name]
+        *texts, rest = stream.begun.split(b"\n")
+        texts = [text + b"\n" for text in texts]
+        if final and rest:
+            texts, rest = [*texts, rest], b""
+        lines = []
+        for text in texts:
+            lines.append(Line(name, text, stream.moment(stream.offset)))
+            stream.offset += len(text)
+        stream.begun = rest
+        return lines
+
+    def _take_notes(self) -> list[Line]:
+        *lines, self._notes = self._notes.split(b"\n")
+        notes = []
+        for line in lines:
+            moment, _, text = line.partition(b" ")
+            try:
+                when = float(moment)
+            except ValueError:
+                continue
+            notes.append(Line(NOTES, b"[sparksweep: " + text + b"]\n", when))
+        return sorted(notes, key=lambda line: line.moment)

@@ -1,0 +1,43 @@
+"""tf.data from Parquet. The only importer of TensorFlow, which comes with the trial's image."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from sparksweep.errors import MissingDependency
+
+if TYPE_CHECKING:
+    from sparksweep.data._datasets import Dataset
+
+SHUFFLED_ROWS = 10_000
+"""Rows among which the next one is drawn."""
+
+
+def dataset_of(data: Dataset, label: str | None, *, batch_size: int, shuffle: int | None) -> Any:
+    """See `Dataset.tf`."""
+    try:
+        import tensorflow as tf
+    except ModuleNotFoundError as error:
+        raise MissingDependency("TensorFlow is not installed: use an image that has it") from error
+    first = next(data.batches(1), None)
+    if first is None:
+        raise ValueError("the dataset has no rows")
+    if label is not None and label not in first:
+        raise KeyError(f"there is no column {label!r}; there are {', '.join(first)}")
+    signature = {
+        name: tf.TensorSpec(
+            (None, *array.shape[1:]), tf.as_dtype(array.dtype if array.dtype != object else str)
+        )
+        for name, array in first.items()
+    }
+
+    def batches() -> Iterator[Any]:
+        yield from data.batches()
+
+    found = tf.data.Dataset.from_generator(batches, output_signature=signature).unbatch()
+    if shuffle is not None:
+        found = found.shuffle(SHUFFLED_ROWS, seed=shuffle)
+    if label is not None:
+        found = found.map(lambda row: ({k: v for k, v in row.items() if k != label}, row[label]))
+    return found.batch(batch_size).prefetch(tf.data.AUTOTUNE)

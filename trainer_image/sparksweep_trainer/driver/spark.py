@@ -1,0 +1,300 @@
+"""The Spark driver: starts Spark, the trial server, and one long-lived Spark task for each slot.
+
+The only importer of pyspark. Spark places and watches the executors; which trial runs where, what counts as a failure
+and what runs again is the trial service's business, and how many slots there are the slot manager's.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Any
+
+from pyspark import InheritableThread, SparkConf, SparkContext, TaskContext
+from pyspark.java_gateway import launch_gateway
+
+from sparksweep_trainer.driver.slot_manager import (
+    Explain,
+    Loss,
+    SlotFailed,
+    SlotManager,
+    without_explanation,
+)
+from sparksweep_trainer.driver.trial_server import TrialServer
+from sparksweep_trainer.driver.trial_service import TrialService
+from sparksweep_trainer.files.store import FileStore
+from sparksweep_trainer.slot.slot import SlotTask
+from sparksweep_trainer.slot.trial_client import Address
+
+log = logging.getLogger(__name__)
+
+MAX_FAILURE = 1000
+"""Characters of what Spark says of a failed job."""
+_STARTED_AGAIN = "Spark started this slot again after its executor was lost"
+
+COMMON_CONF = {
+    # A slot's task ends when the slot does: Spark must neither repeat it, nor count it, nor run it twice.
+    "spark.task.maxFailures": "1",
+    "spark.speculation": "false",
+    "spark.excludeOnFailure.enabled": "false",
+    # One Python process a slot, and none left behind for the next.
+    "spark.python.worker.reuse": "false",
+    "spark.ui.enabled": "false",
+    "spark.ui.showConsoleProgress": "false",
+}
+
+
+@dataclass(frozen=True)
+class DriverSettings:
+    """How to start Spark."""
+
+    app_name: str
+    """Name of the Spark application."""
+    master: str
+    """Spark's master: ``local[N]`` or ``k8s://...``."""
+    log_file: Path | None = None
+    """Where Spark's own output goes; None: where this process's goes."""
+    host: str = "127.0.0.1"
+    """Address of this machine that executors reach."""
+    port: int = 0
+    """Port of the trial server; 0: any."""
+    patience_s: float = 5.0
+    """How long a slot goes on when the trial server does not answer."""
+    end_patience_s: float = 5.0
+    """How long slots, Spark and Java may each take to end."""
+    java_home: Path | None = None
+    """The Java to use; None: JAVA_HOME, or the one on the PATH."""
+    conf: Mapping[str, str] = field(default_factory=dict)
+    """Further Spark settings; they win over the common ones."""
+
+
+class Driver:
+    """A Spark application whose tasks are slots of the trial service. A context manager."""
+
+    def __init__(
+        self,
+        service: TrialService,
+        settings: DriverSettings,
+        *,
+        files: FileStore | None = None,
+        explain: Explain = without_explanation,
+    ) -> None:
+        self._service = service
+        self._files = files
+        self._settings = settings
+        self._explain = explain
+        self._server: TrialServer | None = None
+        self._context: SparkContext | None = None
+        self._gateway: Any = None
+        self._output: IO[bytes] | None = None
+        self._slots: SlotManager | None = None
+        self._application_id = ""
+
+    def __enter__(self) -> Driver:
+        self._server = TrialServer(
+            self._service,
+            files=self._files,
+            host=self._settings.host,
+            port=self._settings.port,
+        )
+        try:
+            self._context = self._start_spark()
+        except BaseException:
+            self.close()
+            raise
+        address = Address(
+            host=self._settings.host,
+            port=self._server.port,
+            token=self._server.token,
+            patience_s=self._settings.patience_s,
+        )
+        self._application_id = str(self._context.applicationId)
+        jobs = _SparkJobs(self._context, address)
+        self._slots = SlotManager(self._service, jobs, explain=self._explain)
+        self._slots.start()
+        return self
+
+    @property
+    def application_id(self) -> str:
+        """Spark's name for the application, which its executors' pods carry; nothing before it has started."""
+        return self._application_id
+
+    @property
+    def is_sound(self) -> bool:
+        """Whether Spark still runs: without it no slot starts again."""
+        context = self._context
+        if context is None or self._gateway is None or self._gateway.proc.poll() is not None:
+            return False
+        try:
+            return not context._jsc.sc().isStopped()
+        except Exception as error:
+            log.warning("Spark does not say whether it runs: %s", _text(error))
+            return False
+
+    def lose(self, node: str, loss: Loss) -> None:
+        """Note that an executor is gone, before Spark does."""
+        if self._slots is not None:
+            self._slots.lose(node, loss)
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let the slots leave, then stop Spark and its JVM. Trials that still run are killed."""
+        self._service.close()
+        if self._slots is not None:
+            self._slots.close(self._settings.end_patience_s)
+            self._slots = None
+        if self._context is not None:
+            # In a thread, because it may wait for executors that do not answer.
+            stopping = threading.Thread(target=self._context.stop, name="stop-spark", daemon=True)
+            stopping.start()
+            stopping.join(timeout=self._settings.end_patience_s)
+            self._context = None
+        self._stop_java()
+        if self._server is not None:
+            self._server.close()
+            self._server = None
+
+    def _start_spark(self) -> SparkContext:
+        conf = SparkConf(loadDefaults=False)
+        conf.setAppName(self._settings.app_name).setMaster(self._settings.master)
+        for key, value in {**COMMON_CONF, **self._settings.conf}.items():
+            conf.set(key, value)
+        # Slots run this very Python, whatever `python3` is first on the PATH.
+        os.environ["PYSPARK_PYTHON"] = sys.executable
+        os.environ["PYSPARK_DRIVER_PYTHON"] = sys.executable
+        if self._settings.java_home is not None:
+            os.environ["JAVA_HOME"] = str(self._settings.java_home)
+        options: dict[str, Any] = {"start_new_session": True}
+        if self._settings.log_file is not None:
+            self._output = self._settings.log_file.open("ab")
+            options |= {"stdout": self._output, "stderr": subprocess.STDOUT}
+        self._gateway = launch_gateway(conf, options)  # type: ignore[no-untyped-call]
+        heeded = signal.getsignal(signal.SIGINT)
+        context = SparkContext(conf=conf, gateway=self._gateway)
+        if threading.current_thread() is threading.main_thread():
+            # In the main thread PySpark puts a handler of its own here, which raises KeyboardInterrupt.
+            signal.signal(signal.SIGINT, heeded)
+        return context
+
+    def _stop_java(self) -> None:
+        if self._gateway is not None:
+            process: subprocess.Popen[bytes] = self._gateway.proc
+            self._gateway.shutdown()
+            # Java ends when its standard input does.
+            if process.stdin is not None:
+                process.stdin.close()
+            try:
+                process.wait(timeout=self._settings.end_patience_s)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+            self._gateway = None
+            # PySpark keeps the gateway of a process's first context for its next one.
+            SparkContext._gateway = None
+            SparkContext._jvm = None
+        if self._output is not None:
+            self._output.close()
+            self._output = None
+
+
+class _SparkJobs:
+    """Slots as Spark jobs of one task each, with a thread that waits for its end."""
+
+    def __init__(self, context: SparkContext, address: Address) -> None:
+        # Tasks hand their accumulators' values to the driver, which would unpickle them: what user code could have
+        # produced must never be. Without this one there is nothing to hand over.
+        context._javaAccumulator = None
+        self._context = context
+        self._address = address
+
+    def start(self, slot: int, ended: Callable[[SlotFailed | None], None]) -> None:
+        """See `SlotJobs`."""
+        InheritableThread(
+            target=self._run, args=(slot, ended), name=f"slot-{slot}", daemon=True
+        ).start()
+
+    def cancel(self, slot: int) -> None:
+        """See `SlotJobs`. A job that is just being submitted goes on; its slot leaves with its first question."""
+        try:
+            self._context.cancelJobGroup(_group(slot))
+        except Exception as error:
+            # Whatever is wrong with Spark, the jobs themselves will say.
+            log.warning("the job of slot %d could not be cancelled: %s", slot, _first_line(error))
+
+    def _run(self, slot: int, ended: Callable[[SlotFailed | None], None]) -> None:
+        failed: SlotFailed | None = None
+        try:
+            self._context.setJobGroup(_group(slot), f"slot {slot}", interruptOnCancel=True)
+            tasks = self._context.parallelize([slot], 1).mapPartitions(
+                _FirstAttempt(SlotTask(slot, self._address))
+            )
+            # Counted in Java: PySpark's own actions unpickle in this process what the executors' Python sent.
+            tasks._jrdd.count()
+        except Exception as error:
+            # Spark raises one type for a lost executor, a killed Python process and a stopped context alike.
+            failed = _failure(error)
+        ended(failed)
+
+
+@dataclass(frozen=True)
+class _FirstAttempt:
+    """A slot that runs once. Spark starts a task again when it takes its executor to have been lost by accident; but
+    what was lost, and whose fault it was, is ours to find out before another slot starts.
+    """
+
+    task: SlotTask
+
+    def __call__(self, partition: Iterable[int]) -> Iterator[None]:
+        context = TaskContext.get()
+        if context is not None and context.attemptNumber() > 0:
+            raise RuntimeError(_STARTED_AGAIN)
+        self.task(partition)
+        return iter(())
+
+
+def _group(slot: int) -> str:
+    return f"slot-{slot}"
+
+
+def _failure(error: Exception) -> SlotFailed:
+    """What a failed job tells: of a Python traceback the last line, of anything else the first."""
+    text = _text(error)
+    lost = "ExecutorLostFailure" in text or _STARTED_AGAIN in text
+    found = re.search(
+        r"An exception was thrown from the Python worker: (.*?)^ ?SQLSTATE", text, re.S | re.M
+    )
+    lines = found[1].strip().splitlines()[-1:] if found else _cause(text).splitlines()[:1]
+    return SlotFailed("".join(lines)[:MAX_FAILURE] or type(error).__name__, executor_lost=lost)
+
+
+def _cause(text: str) -> str:
+    """What follows py4j's "An error occurred while calling o53.count.\\n: "."""
+    return text.partition("\n: ")[2] or text
+
+
+def _first_line(error: Exception) -> str:
+    return (_text(error).splitlines() or [type(error).__name__])[0]
+
+
+def _text(error: Exception) -> str:
+    """What an error says; py4j's ask Java for it, which may be gone."""
+    try:
+        return str(error)
+    except Exception as another:
+        return f"{type(error).__name__} ({type(another).__name__})"

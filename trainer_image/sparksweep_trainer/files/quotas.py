@@ -1,0 +1,55 @@
+"""How much of trials' files is kept: a log has its own bound, a trial's other files share one, and so does a whole run. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sparksweep_core.api.quantities import format_bytes
+from sparksweep_trainer.files.run_layout import OF_ATTEMPT
+
+HEAD_BYTES = 8 * 2**20
+"""Bytes of a log that are kept from its start."""
+TAIL_BYTES = 8 * 2**20
+"""Bytes of a log that are kept from its end."""
+SPARE = 64 * 1024
+"""Bytes beside a log's own bound, for the lines that say what is left out."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Bounds:
+    """Bytes and files that are kept."""
+
+    run_bytes: int = 9 * 2**30
+    """Of all trials together."""
+    trial_bytes: int = 256 * 2**20
+    """Of one trial's files, without its logs."""
+    log_bytes: int = HEAD_BYTES + TAIL_BYTES + SPARE
+    """Of one log."""
+    files: int = 1000
+    """Files of one trial."""
+
+    def refusal(
+        self, path: str, *, size: int, before: int, others: int, files: int, run: int
+    ) -> str | None:
+        """Why a file can't have this size; None if it can.
+
+        Args:
+            path: the file.
+            size: the size it would have.
+            before: the size it has; 0 if there is none.
+            others: bytes of the trial's files without its logs, and without this one.
+            files: how many files the trial has.
+            run: bytes of the whole run.
+        """
+        if not before and files >= self.files:
+            return f"the trial has {files} files already"
+        is_log = path in OF_ATTEMPT
+        if is_log and size > self.log_bytes:
+            return f"it is over {format_bytes(self.log_bytes)}"
+        if not is_log and others + size > self.trial_bytes:
+            return f"the trial's files would be over {format_bytes(self.trial_bytes)}"
+        # What trials save must not take the room of what they print.
+        most = self.run_bytes if is_log else self.run_bytes * 9 // 10
+        if run - before + size > most:
+            return f"the files of all trials would be over {format_bytes(most)}"
+        return None

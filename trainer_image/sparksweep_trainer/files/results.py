@@ -1,0 +1,34 @@
+"""``results.parquet``: every trial of a run, one row each."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from sparksweep_core.api.columns import Described, Kind, columns_of
+from sparksweep_core.api.trials import Trial
+
+_TYPES: Mapping[Kind, pa.DataType] = {
+    "int": pa.int64(),
+    "float": pa.float64(),
+    "text": pa.string(),
+    "moment": pa.timestamp("ms", tz="UTC"),
+}
+
+
+def write_results(path: Path, described: Described, trials: Sequence[Trial]) -> None:
+    """Write the table, whole or not at all."""
+    unfinished = path.with_name(f".{path.name}.new")
+    pq.write_table(results_table(described, trials), unfinished)
+    unfinished.replace(path)
+
+
+def results_table(described: Described, trials: Sequence[Trial]) -> pa.Table:
+    """The trials as a table, by number; `columns.columns_of` says which columns. What a trial has no value for is null."""
+    columns = columns_of(described, trials)
+    return pa.table(
+        {name: pa.array(column.values, _TYPES[column.kind]) for name, column in columns.items()}
+    )

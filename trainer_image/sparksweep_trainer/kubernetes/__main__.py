@@ -1,0 +1,62 @@
+"""``python -m sparksweep_trainer.kubernetes``: the process of a driver pod."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import sys
+import threading
+
+from sparksweep_trainer.kubernetes.application import Application, End
+from sparksweep_trainer.kubernetes.settings import SettingsError, load
+
+log = logging.getLogger("sparksweep_trainer.kubernetes")
+
+
+def main() -> int:
+    """Run the driver; its exit code."""
+    logging.basicConfig(
+        stream=sys.stdout, level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s"
+    )
+    # py4j logs each of its connections.
+    logging.getLogger("py4j").setLevel(logging.ERROR)
+    try:
+        settings = load()
+    except SettingsError as error:
+        log.error("the driver can't start: %s", error)
+        return 2
+    try:
+        application = Application(settings)
+    except OSError as error:
+        # A volume that this user may not write to, as a rule: without it everything that trials print would be lost.
+        log.error("the run directory can't be used: %s", error)
+        return 2
+    _heed_signals(application)
+    log.info("%s of experiment %s starts", settings.driver, settings.experiment)
+    return application.run().exit_code
+
+
+def _heed_signals(application: Application) -> None:
+    """End the application when told to.
+
+    A handler may interrupt whoever holds the very lock it would need: so it only writes into a pipe, and a thread does
+    the rest.
+    """
+    read, write = os.pipe()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: os.write(write, b"."))
+
+    def heed() -> None:
+        os.read(read, 1)
+        application.end(End.TOLD)
+
+    threading.Thread(target=heed, name="signals", daemon=True).start()
+
+
+if __name__ == "__main__":
+    code = main()
+    logging.shutdown()
+    sys.stdout.flush()
+    # Threads that sit in a read would keep the interpreter for as long.
+    os._exit(code)

@@ -1,0 +1,280 @@
+"""A driver pod from its start to its end: takes over, starts Spark, and goes on until it is told to end."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Sequence
+from enum import Enum
+
+from sparksweep_core.api.status import TrialStatus
+from sparksweep_trainer.driver.slot_manager import Explain, Loss, without_explanation
+from sparksweep_trainer.driver.spark import Driver, DriverSettings
+from sparksweep_trainer.driver.trial_service import TrialService
+from sparksweep_trainer.kubernetes import prometheus
+from sparksweep_trainer.kubernetes.api_client import (
+    ApiError,
+    KubeApi,
+    Unavailable,
+    batches_path,
+    pods_path,
+)
+from sparksweep_trainer.kubernetes.batches import Batches
+from sparksweep_trainer.kubernetes.batches import selector as batch_selector
+from sparksweep_trainer.kubernetes.executor_watch import ExecutorWatch
+from sparksweep_trainer.kubernetes.executor_watch import selector as executor_selector
+from sparksweep_trainer.kubernetes.fencing import Fence
+from sparksweep_trainer.kubernetes.informer import Follower, Watching
+from sparksweep_trainer.kubernetes.run_files import RunFiles
+from sparksweep_trainer.kubernetes.settings import (
+    METRICS_PORT,
+    TRIAL_SERVER_PORT,
+    ClusterSettings,
+)
+from sparksweep_trainer.kubernetes.status_writer import StatusWriter
+
+log = logging.getLogger(__name__)
+
+LINGER_S = 10.0
+"""Seconds that a slot without work is kept while more may come."""
+PATIENCE_S = 60.0
+"""Seconds that a slot goes on while this driver does not answer: a long pause of its, not its end, which ends the
+executor."""
+INTERRUPT_S = 3.0
+"""Seconds for running trials to end when the driver must; the pod has 15 in all."""
+END_S = 2.0
+"""Seconds for the slots, for Spark and for Java to end, each."""
+FLUSH_S = 2.0
+"""Seconds for the last statuses to be written."""
+COPY_S = 300.0
+"""Seconds for the last files to be copied when the experiment is over, and nobody waits for the driver."""
+LOOK_S = 0.5
+"""Seconds between two looks at whether all is well."""
+
+
+class End(Enum):
+    """Why a driver ends."""
+
+    TOLD = "told to"
+    REPLACED = "another driver has taken over"
+    DELETED = "the experiment is being deleted"
+    OVER = "the experiment has ended"
+    FAILED = "it failed"
+
+    @property
+    def exit_code(self) -> int:
+        """The process's exit code."""
+        return 1 if self is End.FAILED else 0
+
+
+class Application:
+    """The driver of one experiment."""
+
+    def __init__(self, settings: ClusterSettings) -> None:
+        self._settings = settings
+        self._stop = threading.Event()
+        self._end: End | None = None
+        self._fence = Fence(settings.driver, replaced=self._replaced)
+        self._writer = StatusWriter(
+            KubeApi(settings.endpoint),
+            namespace=settings.namespace,
+            fence=self._fence,
+            on_error=self._failed,
+        )
+        self._files = RunFiles.of(settings, self._writer.report)
+        self._service = TrialService(
+            settings.program, record=self._record, slots=1, linger_s=LINGER_S
+        )
+        self._batches = Batches(
+            self._service,
+            self._writer,
+            self._fence,
+            gone=self._gone,
+            closed=lambda: self.end(End.OVER),
+        )
+        self._executors = self._executor_watch()
+        self._driver: Driver | None = None
+
+    def end(self, why: End) -> None:
+        """Have the driver end, for the first reason given; from any thread, but from no signal handler."""
+        self._end = self._end or why
+        self._stop.set()
+
+    def run(self) -> End:
+        """Run until told to end."""
+        with KubeApi(self._settings.endpoint) as api:
+            self._batches.take_over(
+                api,
+                batches_path(self._settings.namespace),
+                experiment=self._settings.experiment,
+                stop=self._stop,
+            )
+        if self._stop.is_set():
+            return self._end or End.TOLD
+        watches = self._watches()
+        for watch in watches:
+            watch.start()
+        self._writer.start()
+        if self._files is not None:
+            self._files.start(lambda: self._service.trials)
+        self._start_sweeping()
+        self._start_metrics()
+        # In a thread, because Java takes seconds to start, and the order to end may come meanwhile.
+        threading.Thread(target=self._start_spark, name="start-spark", daemon=True).start()
+        self._look_on()
+        end = self._end or End.TOLD
+        log.info("the driver ends: %s", end.value)
+        for watch in watches:
+            watch.close()
+        self._leave()
+        return end
+
+    # ------------------------------------------------------------------ the parts
+
+    def _executor_watch(self) -> ExecutorWatch | None:
+        prefix = self._settings.executor_prefix
+        if prefix is None:
+            return None
+        return ExecutorWatch(
+            prefix=prefix,
+            driver_number=self._fence.number,
+            memory=self._settings.program.trial_template.resources.memory,
+            lose=self._lose_executor,
+            give_up=self._service.give_up,
+            has_met=self._service.has_met,
+        )
+
+    def _watches(self) -> list[Watching]:
+        settings = self._settings
+        followed: list[tuple[str, Follower, dict[str, str]]] = [
+            (batches_path(settings.namespace), self._batches, batch_selector(settings.experiment))
+        ]
+        if self._executors is not None:
+            labels = executor_selector(settings.experiment)
+            followed.append((pods_path(settings.namespace), self._executors, labels))
+        return [
+            Watching(settings.endpoint, path, follower, selector=labels, on_error=self._failed)
+            for path, follower, labels in followed
+        ]
+
+    def _start_sweeping(self) -> None:
+        if self._executors is not None:
+            api = KubeApi(self._settings.endpoint)
+            threading.Thread(
+                target=self._executors.run,
+                args=(api, self._settings.namespace),
+                kwargs={"stop": self._stop},
+                name="sweep-executors",
+                daemon=True,
+            ).start()
+
+    def _start_metrics(self) -> None:
+        def is_sound() -> bool:
+            return self._driver is not None and self._driver.is_sound
+
+        def look() -> list[prometheus.Family]:
+            return prometheus.families(self._service, self._writer, is_sound=is_sound)
+
+        # To the process's end. In a pod at every address, so that a port can be forwarded to it, too.
+        if self._executors is not None:
+            prometheus.serve("", METRICS_PORT, look)
+
+    def _start_spark(self) -> None:
+        settings = self._settings
+        driver_settings = DriverSettings(
+            app_name=f"sparksweep {settings.experiment}",
+            master=settings.master,
+            host=settings.host,
+            port=TRIAL_SERVER_PORT if self._executors is not None else 0,
+            patience_s=PATIENCE_S,
+            end_patience_s=END_S,
+            conf={**settings.conf, **self._first_executors()},
+        )
+        explain: Explain = (
+            without_explanation if self._executors is None else self._executors.explain
+        )
+        try:
+            files = None if self._files is None else self._files.files
+            driver = Driver(self._service, driver_settings, files=files, explain=explain)
+            driver.__enter__()
+        except Exception as error:
+            if not self._stop.is_set():
+                log.exception("Spark does not start")
+                self._failed(error)
+            return
+        self._driver = driver
+        log.info("Spark runs as %s", driver.application_id)
+
+    def _first_executors(self) -> dict[str, str]:
+        """Have Spark ask for the first executors while it starts, rather than seconds later, one, two and four at a time."""
+        if self._settings.conf.get("spark.dynamicAllocation.enabled") != "true":
+            return {}
+        return {"spark.dynamicAllocation.initialExecutors": str(self._service.slots_wanted)}
+
+    def _look_on(self) -> None:
+        """Wait for the end; what a slot finds wrong with the trial code goes into the status."""
+        refused = False
+        while not self._stop.wait(LOOK_S):
+            if self._service.refused is not None and not refused:
+                refused = True
+                self._writer.refuse(self._service.refused)
+            if self._driver is not None and not self._driver.is_sound:
+                # Another driver starts where this one was; by itself it could do no more.
+                log.error("Spark has ended")
+                self.end(End.FAILED)
+
+    # ------------------------------------------------------------------ what happens
+
+    def _record(self, changed: Sequence[TrialStatus]) -> None:
+        """Take in what became of trials. Called under the trial service's lock."""
+        self._writer.record(changed)
+        if self._files is not None:
+            self._files.record(changed)
+
+    def _lose_executor(self, name: str, loss: Loss) -> None:
+        if self._driver is not None:
+            self._driver.lose(name, loss)
+
+    def _replaced(self, by: str) -> None:
+        log.warning("%s has taken over", by)
+        self.end(End.REPLACED)
+
+    def _gone(self, batch: str) -> None:
+        log.info("batch %s is gone", batch)
+        self.end(End.DELETED)
+
+    def _failed(self, _: BaseException) -> None:
+        self.end(End.FAILED)
+
+    # ------------------------------------------------------------------ the end
+
+    def _leave(self) -> None:
+        """Give the executors back, and write what became of the trials."""
+        self._service.interrupt()
+        deadline = time.monotonic() + INTERRUPT_S
+        seen = -1
+        while self._driver is not None and self._service.running and time.monotonic() < deadline:
+            seen = self._service.wait(seen, 0.1)
+        # What has not ended by now ends with its executor.
+        self._service.abandon()
+        driver = self._driver
+        if driver is not None:
+            application = driver.application_id
+            driver.close()
+            self._remove_executors(application)
+        self._writer.close(flush_s=FLUSH_S)
+        if self._files is not None:
+            over = self._end is End.OVER
+            self._files.close(flush_s=FLUSH_S, copy_s=COPY_S if over else FLUSH_S)
+
+    def _remove_executors(self, application: str) -> None:
+        if self._executors is None:
+            return
+        query = {"labelSelector": f"spark-app-selector={application}"}
+        with KubeApi(self._settings.endpoint, timeout_s=FLUSH_S) as api:
+            try:
+                api.request("DELETE", pods_path(self._settings.namespace), query=query)
+            except (ApiError, Unavailable) as error:
+                # They end by themselves, and go with this driver's pod, whose they are.
+                log.warning("the executors' pods are not removed: %s", error)

@@ -1,0 +1,197 @@
+"""What the status of each TrialBatch should be, and which ones are to be written: without I/O, threads or a clock."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from sparksweep_core.api.reasons import TrialState
+from sparksweep_core.api.status import ReportedMetrics, TrialCounts, TrialStatus
+from sparksweep_core.api.trial_batch import TrialBatch, TrialBatchStatus
+
+
+@dataclass
+class _Batch:
+    """One batch, with the version of it that was seen last."""
+
+    uid: str | None
+    index: int
+    version: str | None
+    generation: int | None
+    numbers: list[int]
+    trials: dict[int, TrialStatus] = field(default_factory=dict)
+
+
+class BatchStatuses:
+    """The batches of one experiment, as their driver would have them. Not thread-safe: its owner holds a lock."""
+
+    def __init__(self, driver: str) -> None:
+        self._driver = driver
+        self._batches: dict[str, _Batch] = {}
+        self._homes: dict[int, str] = {}
+        self._dirty: set[str] = set()
+        self._refused: str | None = None
+
+    # ------------------------------------------------------------------ what is new
+
+    def put(self, batch: TrialBatch, *, reload: bool = False) -> None:
+        """Take in a batch as it was read.
+
+        Of its status only what an earlier driver left counts, when the batch is new here, or with `reload`. It is to be
+        written if it tells of another generation, or driver, than it should.
+        """
+        name = batch.metadata.name
+        known = self._batches.get(name)
+        if known is None or reload:
+            known = _Batch(
+                uid=batch.metadata.uid,
+                index=batch.spec.index,
+                version=None,
+                generation=None,
+                numbers=[],
+            )
+            self._batches[name] = known
+            if batch.status is not None:
+                known.trials = {trial.number: trial for trial in batch.status.trials}
+        version = resource_version(batch)
+        if version != known.version and _later(known.version, version) == known.version:
+            # A watch tells of what was before this driver's own write.
+            return
+        known.version = version
+        numbers = [trial.number for trial in batch.spec.trials]
+        for number in numbers[len(known.numbers) :]:
+            self._homes[number] = name
+        known.numbers = numbers
+        known.generation = batch.metadata.generation
+        status = batch.status or TrialBatchStatus()
+        if (status.observed_generation, status.driver) != (known.generation, self._driver):
+            self._dirty.add(name)
+
+    def record(self, changed: Iterable[TrialStatus]) -> None:
+        """Take in what became of trials."""
+        for trial in changed:
+            name = self._homes.get(trial.number)
+            batch = None if name is None else self._batches.get(name)
+            if name is not None and batch is not None:
+                batch.trials[trial.number] = trial
+                self._dirty.add(name)
+
+    def report(self, number: int, step: int, metrics: Mapping[str, float]) -> bool:
+        """Take in what a trial reports; False when it does not run, and its metrics are those that count."""
+        name = self._homes.get(number)
+        batch = None if name is None else self._batches.get(name)
+        trial = None if batch is None else batch.trials.get(number)
+        if name is None or batch is None or trial is None or trial.state is not TrialState.RUNNING:
+            return False
+        reported = ReportedMetrics(step=step, metrics=dict(metrics))
+        batch.trials[number] = trial.model_copy(update={"reported": reported})
+        self._dirty.add(name)
+        return True
+
+    def refuse(self, message: str) -> None:
+        """The trial code can't take the trials: the newest batch says so."""
+        self._refused = message
+        if self._batches:
+            self._dirty.add(self._newest())
+
+    def drop(self, name: str) -> None:
+        """The batch is gone."""
+        self._batches.pop(name, None)
+        self._dirty.discard(name)
+
+    # ------------------------------------------------------------------ what is to be written
+
+    @property
+    def dirty(self) -> list[str]:
+        """Batches to be written, by index."""
+        return sorted(self._dirty, key=lambda name: self._batches[name].index)
+
+    def take(self, name: str) -> tuple[dict[str, Any], str | None] | None:
+        """A batch's status, and the version to write it over; None when there is nothing to write.
+
+        It counts as written until something changes, or `put_back`.
+        """
+        batch = self._batches.get(name)
+        if batch is None or name not in self._dirty:
+            return None
+        self._dirty.discard(name)
+        return self._status(name, batch), batch.version
+
+    def put_back(self, name: str) -> None:
+        """The batch could not be written."""
+        if name in self._batches:
+            self._dirty.add(name)
+
+    def wrote(self, name: str, version: str | None) -> None:
+        """The batch was written, or read, and has this version."""
+        batch = self._batches.get(name)
+        if batch is not None:
+            batch.version = _later(batch.version, version)
+
+    def uid(self, name: str) -> str | None:
+        """UID of a batch that is known."""
+        batch = self._batches.get(name)
+        return None if batch is None else batch.uid
+
+    @property
+    def names(self) -> set[str]:
+        """Every batch."""
+        return set(self._batches)
+
+    def _status(self, name: str, batch: _Batch) -> dict[str, Any]:
+        counts = count(batch.trials.values(), total=len(batch.numbers))
+        status = TrialBatchStatus(
+            observed_generation=batch.generation,
+            driver=self._driver,
+            progress=f"{counts.succeeded + counts.failed + counts.stopped}/{counts.created}",
+            counts=counts,
+            refused=self._refused if name == self._newest() else None,
+            trials=[
+                batch.trials[number]
+                for number in sorted(batch.trials)
+                if batch.trials[number].attempt > 0
+                or batch.trials[number].state is not TrialState.PENDING
+            ],
+        )
+        return status.to_dict()
+
+    def _newest(self) -> str:
+        return max(self._batches, key=lambda name: self._batches[name].index)
+
+
+def count(trials: Iterable[TrialStatus], *, total: int) -> TrialCounts:
+    """How many of `total` trials are where; one without a status is pending."""
+    found = dict.fromkeys(TrialState, 0)
+    for trial in trials:
+        found[trial.state] += 1
+    pending = total - sum(found.values()) + found[TrialState.PENDING]
+    return TrialCounts(
+        created=total,
+        pending=pending,
+        running=found[TrialState.RUNNING],
+        succeeded=found[TrialState.SUCCEEDED],
+        failed=found[TrialState.FAILED],
+        stopped=found[TrialState.STOPPED],
+    )
+
+
+def is_finished(batch: TrialBatch) -> bool:
+    """Whether every trial of the batch has ended."""
+    trials = batch.status.trials if batch.status is not None else []
+    return sum(trial.state.is_finished for trial in trials) >= len(batch.spec.trials)
+
+
+def resource_version(batch: TrialBatch) -> str | None:
+    """The version of the object as it was read."""
+    value = (batch.metadata.model_extra or {}).get("resourceVersion")
+    return value if isinstance(value, str) else None
+
+
+def _later(known: str | None, seen: str | None) -> str | None:
+    """The later of two versions: a watch may tell of an object later than the answer to a write did."""
+    if known is None or seen is None:
+        return seen or known
+    if known.isdigit() and seen.isdigit():
+        return max(known, seen, key=int)
+    return seen

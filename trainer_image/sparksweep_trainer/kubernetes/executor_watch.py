@@ -1,0 +1,206 @@
+"""Looks after the executors' pods: says what became of a lost one, before Spark notices, and removes what is left of it.
+
+Spark is told to leave dead executors' pods alone, or nobody could tell any more whether memory was what killed one.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+import threading
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+from sparksweep_core.api.metadata import EXPERIMENT_LABEL, ROLE_LABEL
+from sparksweep_trainer.driver.slot_manager import Loss, SlotFailed
+from sparksweep_trainer.kubernetes.api_client import (
+    ApiError,
+    Json,
+    KubeApi,
+    NotFound,
+    Unavailable,
+    pods_path,
+)
+from sparksweep_trainer.kubernetes.executors import Death, Pod, death_of, vanished
+
+log = logging.getLogger(__name__)
+
+EXECUTOR = "executor"
+"""Value of the role label."""
+EXPLAIN_S = 5.0
+"""Seconds for which the kubelet may take to tell that a container has ended."""
+KEEP_S = 5.0
+"""Seconds that a dead pod stays: Spark looks at it, too, and takes one that is gone at once for deleted by accident."""
+OVERDUE_S = 30.0
+"""Seconds after which a pod that should be gone is removed without its kubelet's word: its node is out of reach."""
+SWEEP_S = 2.0
+MAX_STILLBORN = 5
+"""Executors in a row that may crash before a slot of theirs has said a word."""
+MAX_DEATHS = 10_000
+"""Deaths remembered."""
+
+_NUMBER = re.compile(r"-(\d+)-exec-\d+$")
+
+
+def selector(experiment: str) -> dict[str, str]:
+    """Labels of an experiment's executors, of whichever driver."""
+    return {EXPERIMENT_LABEL: experiment, ROLE_LABEL: EXECUTOR}
+
+
+class ExecutorWatch:
+    """Follows the executors' pods, and removes dead ones. A `Follower`, asked by slots' threads."""
+
+    def __init__(
+        self,
+        *,
+        prefix: str,
+        driver_number: int,
+        memory: str,
+        lose: Callable[[str, Loss], None],
+        give_up: Callable[[str], None],
+        has_met: Callable[[str], bool],
+        explain_s: float = EXPLAIN_S,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """
+        Args:
+            prefix: what this driver's executors' names begin with.
+            driver_number: executors of drivers with a lower one are removed.
+            memory: an executor's memory limit.
+            lose: called with the name of a lost executor.
+            give_up: called when no executor can start.
+            has_met: whether a slot has ever said hello from the executor of this name.
+            explain_s: how long to wait for the word of a pod's end.
+            monotonic: the clock.
+        """
+        self._prefix = prefix
+        self._driver_number = driver_number
+        self._memory = memory
+        self._lose = lose
+        self._give_up = give_up
+        self._has_met = has_met
+        self._explain_s = explain_s
+        self._monotonic = monotonic
+        self._lock = threading.Lock()
+        self._news = threading.Condition(self._lock)
+        self._pods: dict[str, Pod] = {}
+        self._deaths: dict[str, Death] = {}
+        self._remove_at: dict[str, float] = {}
+        self._stillborn = 0
+
+    def explain(self, node: str, failed: SlotFailed) -> Loss:
+        """What became of a slot whose job has failed; waits a little for the word of its executor's end."""
+        with self._lock:
+            if failed.executor_lost:
+                self._news.wait_for(lambda: node in self._deaths, self._explain_s)
+            death = self._deaths.get(node)
+        if death is not None:
+            return death.loss
+        if failed.executor_lost:
+            return Loss(f"Its executor {node} does not answer.")
+        return Loss(f"Its slot on {node} was lost: {failed}")
+
+    # ------------------------------------------------------------------ Follower
+
+    def on_list(self, items: list[Json]) -> None:
+        """See `watching`."""
+        names = {item["metadata"]["name"] for item in items}
+        for name in [name for name in self._pods if name not in names]:
+            self._forget(name, vanished(name))
+        for item in items:
+            self.on_change(item)
+
+    def on_change(self, item: Json) -> None:
+        """See `watching`."""
+        name = item["metadata"]["name"]
+        with self._lock:
+            self._pods[name] = item
+        if not name.startswith(self._prefix):
+            self._note_stranger(name)
+            return
+        death = death_of(item, memory=self._memory)
+        if death is not None:
+            self._note_death(name, death)
+            self._remove_later(name)
+
+    def on_gone(self, item: Json) -> None:
+        """See `watching`."""
+        name = item["metadata"]["name"]
+        self._forget(name, death_of(item, memory=self._memory) or vanished(name))
+
+    def _forget(self, name: str, death: Death) -> None:
+        with self._lock:
+            self._pods.pop(name, None)
+            self._remove_at.pop(name, None)
+        if name.startswith(self._prefix):
+            self._note_death(name, death)
+
+    def _note_stranger(self, name: str) -> None:
+        number = _NUMBER.search(name)
+        if number is not None and int(number[1]) < self._driver_number:
+            with self._lock:
+                self._remove_at.setdefault(name, self._monotonic())
+
+    def _remove_later(self, name: str) -> None:
+        with self._lock:
+            self._remove_at.setdefault(name, self._monotonic() + KEEP_S)
+
+    def _note_death(self, name: str, death: Death) -> None:
+        with self._lock:
+            if name in self._deaths:
+                return
+            self._deaths[name] = death
+            if len(self._deaths) > MAX_DEATHS:
+                del self._deaths[next(iter(self._deaths))]
+            self._news.notify_all()
+        log.info("executor %s: %s", name, death.loss.message)
+        if self._has_met(name):
+            self._stillborn = 0
+        elif death.crashed:
+            self._stillborn += 1
+            if self._stillborn >= MAX_STILLBORN:
+                self._give_up(f"No executor can start. {death.loss.message}")
+        self._lose(name, death.loss)
+
+    # ------------------------------------------------------------------ removing
+
+    def sweep(self, api: KubeApi, namespace: str, *, now: datetime | None = None) -> None:
+        """Remove the pods whose time has come.
+
+        Raises:
+            Unavailable: try again later.
+        """
+        for name, grace_s in self._due(now or datetime.now(UTC)):
+            query = {} if grace_s is None else {"gracePeriodSeconds": str(grace_s)}
+            try:
+                api.request("DELETE", pods_path(namespace, name), query=query)
+            except NotFound:
+                pass
+            except ApiError as error:
+                log.warning("pod %s can't be removed: %s", name, error)
+            with self._lock:
+                self._remove_at.pop(name, None)
+
+    def run(self, api: KubeApi, namespace: str, *, stop: threading.Event) -> None:
+        """Sweep until told to stop."""
+        with api:
+            while not stop.wait(SWEEP_S):
+                try:
+                    self.sweep(api, namespace)
+                except Unavailable as error:
+                    log.info("dead executors are not removed yet: %s", error)
+
+    def _due(self, now: datetime) -> list[tuple[str, int | None]]:
+        """Pods to remove, each with the grace period to ask for."""
+        moment = self._monotonic()
+        due: list[tuple[str, int | None]] = []
+        with self._lock:
+            for name, pod in self._pods.items():
+                deadline = pod["metadata"].get("deletionTimestamp")
+                if deadline is None:
+                    if self._remove_at.get(name, moment + 1) <= moment:
+                        due.append((name, None))
+                elif (now - datetime.fromisoformat(deadline)).total_seconds() > OVERDUE_S:
+                    due.append((name, 0))
+        return due

@@ -1,0 +1,280 @@
+"""Writes the batches' statuses to the API server: at once when little happens, once a second when much does.
+
+A trial counts as finished when its outcome has been written here. Until then everybody else sees it Running, and should
+this driver end before, it runs again: nothing that anyone has ever read as finished does. A slot's report is therefore
+taken without waiting for the API server, and while that is away everything goes on, and is written when it is back.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import threading
+import time
+from collections.abc import Callable, Sequence
+
+from pydantic import ValidationError
+
+from sparksweep_core.api.status import TrialStatus
+from sparksweep_core.api.trial_batch import TrialBatch
+from sparksweep_trainer.files.reports import Report
+from sparksweep_trainer.kubernetes.api_client import (
+    ApiError,
+    Conflict,
+    Json,
+    KubeApi,
+    NotFound,
+    Unavailable,
+    batches_path,
+)
+from sparksweep_trainer.kubernetes.batch_statuses import BatchStatuses
+from sparksweep_trainer.kubernetes.fencing import Fence
+from sparksweep_trainer.kubernetes.informer import Pause
+
+log = logging.getLogger(__name__)
+
+INTERVAL_S = 1.0
+"""Seconds from the beginning of one round of writes to that of the next, at least."""
+MAX_CONFLICTS = 5
+"""Times that a write is tried again at once because somebody else has written."""
+
+
+class StatusWriter:
+    """Keeps the batches' statuses written. For many threads; the writing is done by `run`, in one."""
+
+    def __init__(
+        self,
+        api: KubeApi,
+        *,
+        namespace: str,
+        fence: Fence,
+        monotonic: Callable[[], float] = time.monotonic,
+        on_error: Callable[[BaseException], None] = lambda _: None,
+    ) -> None:
+        self._api = api
+        self._namespace = namespace
+        self._fence = fence
+        self._monotonic = monotonic
+        self._on_error = on_error
+        self._statuses = BatchStatuses(fence.driver)
+        self._lock = threading.Lock()
+        self._changed = threading.Condition(self._lock)
+        self._not_before = 0.0
+        self._pause = Pause()
+        self._closing = False
+        self._written = 0
+        self._failed = 0
+        self._thread = threading.Thread(target=self._run, name="status-writer", daemon=True)
+
+    # ------------------------------------------------------------------ what is new, from any thread
+
+    def put(self, batch: TrialBatch) -> None:
+        """Take in a batch as it was read; before its trials are submitted."""
+        with self._lock:
+            self._statuses.put(batch)
+            self._changed.notify_all()
+
+    def record(self, changed: Sequence[TrialStatus]) -> None:
+        """Take in what became of trials. Called under the trial service's lock: it only notes it down."""
+        with self._lock:
+            self._statuses.record(changed)
+            self._changed.notify_all()
+
+    def report(self, number: int, report: Report) -> None:
+        """Take in what a trial reports while it runs."""
+        with self._lock:
+            if self._statuses.report(number, report.step, report.metrics):
+                self._changed.notify_all()
+
+    def refuse(self, message: str) -> None:
+        """The trial code can't take the trials."""
+        with self._lock:
+            self._statuses.refuse(message)
+            self._changed.notify_all()
+
+    @property
+    def writes(self) -> tuple[int, int]:
+        """How many writes were taken, and how many were not and are tried again."""
+        with self._lock:
+            return self._written, self._failed
+
+    def knows_others(self, items: dict[str, str | None]) -> list[str]:
+        """Batches known here that are not among these names, or there with another UID."""
+        with self._lock:
+            known = {name: self._statuses.uid(name) for name in self._statuses.names}
+        return sorted(
+            name for name, uid in known.items() if name not in items or items[name] != uid
+        )
+
+    # ------------------------------------------------------------------ taking over
+
+    def claim(self, batch: TrialBatch) -> TrialBatch | None:
+        """Write this driver's name into a batch before anything of it runs; the batch as it is then.
+
+        Whatever an earlier driver has written by then is in it, and it can't write any more. None when the batch is
+        gone, or a later driver has taken over.
+
+        Raises:
+            Unavailable: nothing has been written; try again.
+            ApiError: the server refuses it.
+        """
+        path = batches_path(self._namespace, batch.metadata.name)
+        while True:
+            if batch.status is not None and not self._fence.holds(batch.status.driver):
+                return None
+            with self._lock:
+                self._statuses.put(batch, reload=True)
+                taken = self._statuses.take(batch.metadata.name)
+            if taken is None:
+                return batch
+            status, version = taken
+            try:
+                claimed = self._api.patch_status(path, status, resource_version=version)
+            except Conflict:
+                claimed = self._api.request("GET", path)
+                batch = parse_batch(claimed)
+                continue
+            except NotFound:
+                with self._lock:
+                    self._statuses.drop(batch.metadata.name)
+                return None
+            batch = parse_batch(claimed)
+            with self._lock:
+                self._statuses.put(batch)
+            return batch
+
+    # ------------------------------------------------------------------ writing
+
+    def start(self) -> None:
+        """Begin to write."""
+        self._thread.start()
+
+    def close(self, *, flush_s: float) -> None:
+        """Write what is left, for at most that long, and end."""
+        with self._lock:
+            self._closing = True
+            # The last word needs not wait for its second to be over.
+            self._not_before = 0.0
+            self._changed.notify_all()
+        self._thread.join(timeout=flush_s)
+
+    def turn(self) -> float | None:
+        """Do a round of writes if one is due; seconds until the next is, None while there is nothing to write."""
+        with self._lock:
+            names = self._statuses.dirty
+            if not names:
+                return None
+            now = self._monotonic()
+            if now < self._not_before:
+                return self._not_before - now
+            self._not_before = now + INTERVAL_S
+        for name in names:
+            if self._fence.is_down:
+                return None
+            try:
+                self._write(name)
+                self._pause.reset()
+            except Unavailable as error:
+                self._put_back(name, self._pause.next_s(error.retry_after_s))
+                log.warning("batch %s is not written yet: %s", name, error)
+                break
+            except ApiError as error:
+                # A right that is missing, perhaps: others may be written all the same.
+                self._put_back(name, self._pause.next_s(INTERVAL_S))
+                log.warning("batch %s can't be written: %s", name, error)
+        with self._lock:
+            left_s = self._not_before - self._monotonic()
+            return max(0.0, left_s) if self._statuses.dirty else None
+
+    def _put_back(self, name: str, pause_s: float) -> None:
+        with self._lock:
+            self._failed += 1
+            self._statuses.put_back(name)
+            self._not_before = max(self._not_before, self._monotonic() + pause_s)
+
+    def _write(self, name: str) -> None:
+        path = batches_path(self._namespace, name)
+        for attempt in range(MAX_CONFLICTS):
+            with self._lock:
+                if attempt:
+                    self._statuses.put_back(name)
+                taken = self._statuses.take(name)
+            if taken is None or self._fence.is_down:
+                return
+            status, version = taken
+            try:
+                written = self._api.patch_status(path, status, resource_version=version)
+            except Conflict:
+                if not self._read_again(name, path):
+                    return
+                continue
+            except NotFound:
+                self._drop(name)
+                return
+            with self._lock:
+                self._written += 1
+            self._note(name, written)
+            return
+        raise Unavailable("somebody else keeps writing to it")
+
+    def _read_again(self, name: str, path: str) -> bool:
+        """Find out what a write collided with; False when it must not be tried again."""
+        try:
+            item = self._api.request("GET", path)
+        except NotFound:
+            self._drop(name)
+            return False
+        with self._lock:
+            same = self._statuses.uid(name) == item["metadata"].get("uid")
+        if not same:
+            # Another experiment of the same name: this driver's is gone, and so is the driver soon.
+            self._drop(name)
+            return False
+        if not self._fence.holds((item.get("status") or {}).get("driver")):
+            return False
+        self._note(name, item)
+        return True
+
+    def _note(self, name: str, item: Json) -> None:
+        with self._lock:
+            self._statuses.wrote(name, item["metadata"].get("resourceVersion"))
+
+    def _drop(self, name: str) -> None:
+        log.info("batch %s is gone", name)
+        with self._lock:
+            self._statuses.drop(name)
+
+    def _run(self) -> None:
+        try:
+            self._keep_written()
+        except Exception as error:
+            # A driver whose results nobody sees is of no use.
+            log.exception("writing statuses ended")
+            self._on_error(error)
+        finally:
+            self._api.close()
+
+    def _keep_written(self) -> None:
+        while True:
+            wait_s = self.turn()
+            with self._lock:
+                if self._closing and (wait_s is None or self._fence.is_down):
+                    return
+                if wait_s is None:
+                    self._changed.wait_for(lambda: self._closing or bool(self._statuses.dirty))
+                else:
+                    # Nothing that happens meanwhile makes a round due earlier, but for the last one.
+                    self._changed.wait_for(lambda: self._not_before == 0.0, wait_s)
+
+
+def parse_batch(item: Json) -> TrialBatch:
+    """A TrialBatch as the API server has it.
+
+    Raises:
+        ApiError: it is none that this version knows.
+    """
+    try:
+        # As JSON, because the types are strict: text is no time of day unless it comes from JSON.
+        return TrialBatch.model_validate_json(json.dumps(item))
+    except ValidationError as error:
+        raise ApiError(422, f"a TrialBatch that can't be read: {error}") from error

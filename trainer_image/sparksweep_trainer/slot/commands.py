@@ -1,0 +1,53 @@
+"""What to execute for a trial that is a command."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+
+from sparksweep_core.api.placeholders import placeholder_values, substitute
+from sparksweep_core.api.template import TrialTemplate
+
+
+class ProgramNotFound(Exception):
+    """There is no such program, or it can't be executed; the message says where it was looked for."""
+
+
+def command_line(
+    template: TrialTemplate, parameters: Mapping[str, str], *, trial: str, source: Path | None
+) -> list[str]:
+    """The command with the trial's values in place of its placeholders; each word stays one word.
+
+    Args:
+        template: a template with a command.
+        parameters: the trial's value of each parameter.
+        trial: the trial's name.
+        source: the file that holds ``source.inline``, if there is one.
+    """
+    values = placeholder_values(
+        template, parameters, trial=trial, source=None if source is None else str(source)
+    )
+    return substitute(template.command or [], values)
+
+
+def find_program(word: str, *, directory: str, path: str) -> str:
+    """The file that a command's first word names: beside `directory` if it has a slash, else on the `path`.
+
+    Raises:
+        ProgramNotFound: there is none, or it is not executable.
+    """
+    if "/" in word:
+        program = os.path.join(directory, word)
+        if not os.path.isfile(program):
+            raise ProgramNotFound(f"command: there is no file {program}")
+        if not os.access(program, os.X_OK):
+            raise ProgramNotFound(
+                f"command: {program} is not executable: run chmod +x on it, or name its interpreter first"
+            )
+        return program
+    found = shutil.which(word, path=path)
+    if found is None:
+        raise ProgramNotFound(f"command: no program {word!r} on the PATH ({path})")
+    return os.path.join(directory, found)

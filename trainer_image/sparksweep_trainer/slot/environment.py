@@ -1,0 +1,103 @@
+"""Environment variables of the fork server and of its trials. Pure."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+from sparksweep_core.api import quantities
+from sparksweep_core.api.environment import USERS_ENV
+from sparksweep_core.api.template import TrialTemplate
+from sparksweep_trainer.trial.arguments import Value
+
+MARKER = "SPARKSWEEP_RUNNER"
+"""The variable that tells one runner's processes from all others."""
+
+THREAD_VARIABLES = (
+    "OMP_NUM_THREADS",
+    "OPENBLAS_NUM_THREADS",
+    "MKL_NUM_THREADS",
+    "NUMEXPR_NUM_THREADS",
+    "VECLIB_MAXIMUM_THREADS",
+    "TF_NUM_INTRAOP_THREADS",
+    "TF_NUM_INTEROP_THREADS",
+)
+
+_SPARKS_OWN = (
+    "_SPARK_AUTH_",
+    "SPARK_AUTH_",
+    "SPARK_APPLICATION_ID",
+    "SPARK_DRIVER_",
+    "SPARK_EXECUTOR_",
+    "SPARK_JAVA_OPT_",
+    "SPARK_RESOURCE_PROFILE_ID",
+    "PYSPARK_GATEWAY_",
+    "PYTHON_WORKER_FACTORY_",
+    "SPARKSWEEP_",
+)
+"""Beginnings of variables that trials don't inherit: secrets and whereabouts of the Spark application, and another
+trial's facts. What is the user's to say, they do."""
+
+
+def server_environment(
+    template: TrialTemplate, *, base: Mapping[str, str], marker: str
+) -> dict[str, str]:
+    """The fork server's environment, and so every trial's: set before the first preloaded module is imported.
+
+    Args:
+        template: its ``env`` wins over everything else.
+        base: the slot's environment.
+        marker: value of the variable `MARKER`.
+    """
+    environment = {
+        key: value
+        for key, value in base.items()
+        if key in USERS_ENV or not key.startswith(_SPARKS_OWN)
+    }
+    # Libraries count the machine's cores, not those given to the trial. Spark sets one of these by its own cores.
+    count = str(quantities.threads(template.resources.cpu))
+    environment.update(dict.fromkeys(THREAD_VARIABLES, count))
+    environment.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    environment["PYTHONUNBUFFERED"] = "1"
+    # Training prints names of any language, whatever the image's locale is.
+    environment["PYTHONIOENCODING"] = "utf-8:backslashreplace"
+    # A command's `python` is this one, whatever else is installed.
+    directory = os.path.dirname(sys.executable)
+    environment["PATH"] = os.pathsep.join([directory, environment.get("PATH", os.defpath)])
+    if template.resources.gpu.count == 0:
+        environment["CUDA_VISIBLE_DEVICES"] = ""
+    for variable in template.env:
+        # The pod has set one with a valueFrom; there is none if that is optional and its key is missing.
+        value = variable.value if variable.value_from is None else base.get(variable.name)
+        if value is not None:
+            environment[variable.name] = value
+    environment[MARKER] = marker
+    return environment
+
+
+def trial_name(experiment: str, number: int) -> str:
+    """A trial's name."""
+    return f"{experiment}-{number}"
+
+
+def trial_environment(
+    *,
+    experiment: str,
+    number: int,
+    attempt: int,
+    directory: Path,
+    parameters: Mapping[str, Value],
+) -> dict[str, str]:
+    """What an attempt's processes are told about it, beside what they inherit; `sparksweep.context` reads it."""
+    return {
+        "SPARKSWEEP_EXPERIMENT": experiment,
+        "SPARKSWEEP_TRIAL_NUMBER": str(number),
+        "SPARKSWEEP_TRIAL_ATTEMPT": str(attempt),
+        "SPARKSWEEP_TRIAL_NAME": trial_name(experiment, number),
+        "SPARKSWEEP_TRIAL_DIR": str(directory),
+        "SPARKSWEEP_LOGDIR": str(directory / "tensorboard"),
+        "SPARKSWEEP_PARAMETERS": json.dumps(dict(parameters)),
+    }

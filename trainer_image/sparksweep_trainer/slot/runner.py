@@ -1,0 +1,239 @@
+"""Runs a slot's trials, one after the other: ``(Program, Assignment)`` in, ``Outcome`` out. No Spark, no network.
+
+What a trial does can't raise here: every ending becomes an outcome.
+"""
+
+from __future__ import annotations
+
+import logging
+import shutil
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from types import TracebackType
+
+from sparksweep_core.api import limits, quantities
+from sparksweep_trainer.files.run_layout import TIMES_FILE, trial_directory_name
+from sparksweep_trainer.protocol import Assignment, Outcome, Program
+from sparksweep_trainer.slot import outcomes
+from sparksweep_trainer.slot.commands import ProgramNotFound
+from sparksweep_trainer.slot.echo import Echo
+from sparksweep_trainer.slot.fork_server_handle import ForkServerHandle, ServerLost, Setting
+from sparksweep_trainer.slot.observation import Facts, Limits
+from sparksweep_trainer.slot.outcomes import Verdict
+from sparksweep_trainer.slot.stop_signal import StopSignal
+from sparksweep_trainer.slot.supervisor import Sink, await_ready, supervise
+from sparksweep_trainer.slot.trial_logs import Tail, TrialLog, keep_earlier_logs
+from sparksweep_trainer.slot.trial_programs import CommandTrials, FunctionTrials
+from sparksweep_trainer.slot.trial_times import OutputTimes
+
+__all__ = ["StopSignal", "TrialRunner"]
+
+logger = logging.getLogger(__name__)
+
+CHECK_TIMEOUT_S = 600.0
+"""How long the import of the function's module may take where trials have no timeout."""
+
+
+class TrialRunner:
+    """Runs the trials of one slot. A context manager; not thread-safe, but for the stop signals.
+
+    The fork server starts with the block, and again whenever it is lost: no trial costs the slot.
+    """
+
+    def __init__(self, program: Program, *, slot: int, log: logging.Logger = logger) -> None:
+        self._template = program.trial_template
+        self._trials_directory = Path(program.trials_directory).absolute()
+        self._log = log
+        self._echoes = program.sends_files
+        self._slot = slot
+        self._scratch = Path(tempfile.mkdtemp(prefix=f"sparksweep-slot-{slot}-"))
+        code = self._scratch / "code"
+        code.mkdir()
+        self._trials = (
+            CommandTrials(program, code)
+            if self._template.function is None
+            else FunctionTrials(program, code)
+        )
+        self._limits = Limits(
+            memory_bytes=quantities.memory_bytes(self._template.resources.memory),
+            timeout_s=self._template.timeout_seconds,
+            grace_s=self._template.termination_grace_period_seconds,
+            of_container=program.limit_is_container,
+        )
+        self._server: ForkServerHandle | None = None
+
+    def __enter__(self) -> TrialRunner:
+        # It imports what is to be preloaded while the slot asks for work.
+        self._current_server()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End the fork server and whatever it runs, and remove what was written for it."""
+        if self._server is not None:
+            self._server.close()
+            self._server = None
+        shutil.rmtree(self._scratch, ignore_errors=True)
+
+    def check(self) -> str | None:
+        """What keeps every trial from running: a module to preload that can't be imported, a function that can't
+        take the parameters, a program that is not there. None if nothing does.
+        """
+        server = self._current_server()
+        try:
+            with closing(StopSignal()) as never:
+                await_ready(server, never)
+                if isinstance(self._trials, CommandTrials):
+                    self._trials.check(server.environment)
+                    return None
+                message = self._check_function(server, self._trials, never)
+        except (ServerLost, ProgramNotFound) as error:
+            message = str(error)
+        return None if message is None else message[: limits.MESSAGE]
+
+    def _check_function(
+        self, server: ForkServerHandle, trials: FunctionTrials, never: StopSignal
+    ) -> str | None:
+        directory = self._scratch / "check"
+        directory.mkdir(exist_ok=True)
+        output = Tail()
+        facts = supervise(
+            server,
+            trials.check_request(directory),
+            limits=replace(
+                self._limits, timeout_s=self._limits.timeout_s or CHECK_TIMEOUT_S, grace_s=0
+            ),
+            stop=never,
+            stdout=output.write,
+            stderr=output.write,
+        )
+        result = outcomes.parse_result(facts.result)
+        if "checked" in result:
+            return None
+        verdict = outcomes.judge_function(facts, objective=None, stderr=output.text)
+        # A refusal says itself what it is about.
+        about = "" if "refused" in result else f"{self._template.function} can't be imported: "
+        return about + verdict.message
+
+    @property
+    def may_retry(self) -> bool:
+        """Whether a failed trial may run again, and find here what it saved."""
+        return self._template.max_retries > 0
+
+    def directory(self, number: int) -> Path:
+        """Where a trial's files are."""
+        return self._trials_directory / trial_directory_name(number)
+
+    def run(self, assignment: Assignment, stop: StopSignal) -> Outcome:
+        """Run one attempt, until nothing that it started is left.
+
+        Args:
+            assignment: what to run.
+            stop: ends it early, as Stopped.
+        """
+        server = self._current_server()
+        started = _Clock()
+        facts: Facts | None = None
+        try:
+            if await_ready(server, stop):
+                started = _Clock()
+                facts, verdict = self._attempt(server, assignment, stop)
+            else:
+                verdict = outcomes.stopped()
+        except (ServerLost, ProgramNotFound, OSError) as error:
+            verdict = outcomes.not_started(str(error))
+        self._log.info(
+            "slot %d: trial %d, attempt %d: %s", self._slot, assignment.number, assignment.attempt, verdict.reason
+        )  # fmt: skip
+        return started.outcome(verdict, facts.peak_bytes if facts else 0)
+
+    def _attempt(
+        self, server: ForkServerHandle, assignment: Assignment, stop: StopSignal
+    ) -> tuple[Facts, Verdict]:
+        directory = self.directory(assignment.number)
+        directory.mkdir(parents=True, exist_ok=True)
+        if isinstance(self._trials, CommandTrials):
+            prepared = self._trials.prepare(assignment, directory, server.environment)
+        else:
+            prepared = self._trials.prepare(assignment, directory)
+        keep_earlier_logs(directory, assignment.attempt)
+        times = OutputTimes(directory / TIMES_FILE)
+        with closing(times):
+            stdout, stderr = (
+                TrialLog(directory / f"{stream}.log", times=times)
+                for stream in ("stdout", "stderr")
+            )
+            with closing(stdout), closing(stderr), self._shown(assignment.number) as show:
+                facts = supervise(
+                    server,
+                    prepared.request,
+                    limits=self._limits,
+                    stop=stop,
+                    stdout=_all(stdout.write, prepared.heed, *show[:1]),
+                    stderr=_all(stderr.write, *show[1:]),
+                )
+        for log in (stdout, stderr):
+            if log.error is not None:
+                self._log.warning(
+                    "trial %d: its log is not whole: %s", assignment.number, log.error
+                )
+        return facts, prepared.judge(facts, stderr.text)
+
+    @contextmanager
+    def _shown(self, number: int) -> Iterator[list[Sink]]:
+        """What else gets standard output and standard error; nothing where the trial's log is at hand."""
+        echoes = [Echo(number), Echo(number)] if self._echoes else []
+        yield [echo.write for echo in echoes]
+        for echo in echoes:
+            echo.close()
+
+    def _current_server(self) -> ForkServerHandle:
+        if self._server is not None and self._server.has_ended:
+            self._server.close()
+            self._server = None
+        if self._server is None:
+            self._server = ForkServerHandle(
+                Setting(template=self._template, paths=self._trials.paths, scratch=self._scratch)
+            )
+        return self._server
+
+
+def _all(*sinks: Sink) -> Sink:
+    def take(data: bytes) -> None:
+        for sink in sinks:
+            sink(data)
+
+    return take
+
+
+class _Clock:
+    """The start of an attempt, by both clocks."""
+
+    def __init__(self) -> None:
+        self._time = datetime.now(UTC)
+        self._monotonic = time.monotonic()
+
+    def outcome(self, verdict: Verdict, peak_bytes: int) -> Outcome:
+        """The outcome of the attempt, which ends now."""
+        return Outcome(
+            state=verdict.state,
+            reason=verdict.reason,
+            message=verdict.message,
+            metrics=dict(verdict.metrics),
+            start_time=self._time,
+            completion_time=datetime.now(UTC),
+            duration_seconds=time.monotonic() - self._monotonic,
+            peak_memory_bytes=peak_bytes or None,
+        )

@@ -1,0 +1,169 @@
+"""A slot: the body of one long-lived Spark task. It asks for a trial, runs it, reports, and asks again.
+
+A Spark task of its own would cost each trial 110 ms, and Spark would count its failures by rules of its own. A slot
+costs a trial two requests, and ends only when there is no more work, or when the driver is gone.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+import socket
+import threading
+from collections.abc import Iterable
+from contextlib import nullcontext
+from dataclasses import dataclass
+
+from sparksweep_core.api.reasons import TrialState
+from sparksweep_trainer.protocol import Assignment, Heartbeat, Outcome, Refusal, Report, SlotHello
+from sparksweep_trainer.slot.runner import StopSignal, TrialRunner
+from sparksweep_trainer.slot.trial_client import Address, DriverGone, TrialClient
+from sparksweep_trainer.slot.uploader import FileSender
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class SlotTask:
+    """What Spark hands to a slot: plain values, so that nothing of the driver's is pickled along."""
+
+    slot: int
+    address: Address
+
+    def __call__(self, partition: Iterable[int]) -> None:
+        """Run the slot to its end. Spark calls this with the partition, which says nothing more."""
+        for _ in partition:
+            run_slot(self.slot, self.address)
+
+
+def run_slot(slot: int, address: Address) -> None:
+    """Run trials until the driver lets the slot leave, or is gone."""
+    client = TrialClient(address)
+    try:
+        program = client.hello(SlotHello(slot=slot, node=socket.gethostname(), pid=os.getpid()))
+        files = TrialClient(address) if program.sends_files else None
+        with TrialRunner(program, slot=slot) as runner, _Watch(slot, address) as watch:
+            _serve(slot, client, runner, watch, files)
+    except DriverGone as error:
+        # Not an error of this task: Spark would log a stack trace for a run that was ended on purpose.
+        log.warning("slot %d ends: %s", slot, error)
+    finally:
+        client.close()
+
+
+def _serve(
+    slot: int, client: TrialClient, runner: TrialRunner, watch: _Watch, files: TrialClient | None
+) -> None:
+    while True:
+        order = client.next(slot)
+        if order.order == "leave":
+            return
+        if order.order == "check":
+            message = runner.check()
+            if message is None:
+                client.passed(slot)
+            else:
+                client.refuse(Refusal(slot=slot, message=message))
+        elif order.order == "run" and order.assignment is not None:
+            assignment = order.assignment
+            outcome = _run(assignment, slot, runner, watch, files)
+            client.report(
+                Report(
+                    slot=slot,
+                    number=assignment.number,
+                    attempt=assignment.attempt,
+                    outcome=outcome,
+                )
+            )
+
+
+def _run(
+    assignment: Assignment,
+    slot: int,
+    runner: TrialRunner,
+    watch: _Watch,
+    files: TrialClient | None,
+) -> Outcome:
+    """Run an attempt; its files are with the driver before its outcome is, after which nothing more is taken."""
+    directory = runner.directory(assignment.number)
+    sender = (
+        nullcontext()
+        if files is None
+        else FileSender(files, directory, slot=slot, assignment=assignment)
+    )
+    with sender:
+        outcome = runner.run(assignment, watch.begin(assignment))
+        watch.end()
+    if files is not None and (outcome.state is not TrialState.FAILED or not runner.may_retry):
+        # The driver has them; what hundreds of trials save must not fill the executor's disk.
+        shutil.rmtree(directory, ignore_errors=True)
+    return outcome
+
+
+class _Watch:
+    """Asks the driver, beside the running trial, whether to go on, and sets the trial's stop signal when not."""
+
+    def __init__(self, slot: int, address: Address) -> None:
+        self._slot = slot
+        self._client = TrialClient(address)
+        self._condition = threading.Condition()
+        self._current: tuple[Assignment, StopSignal] | None = None
+        self._closed = False
+        self._thread = threading.Thread(target=self._run, name=f"slot-{slot}-watch", daemon=True)
+
+    def __enter__(self) -> _Watch:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        with self._condition:
+            self._closed = True
+            self._current = None
+            self._condition.notify_all()
+        # The thread may sit in a request for seconds more: it is a daemon, and ends with the task's process.
+
+    def begin(self, assignment: Assignment) -> StopSignal:
+        """Watch over an attempt; the signal that ends it."""
+        stop = StopSignal()
+        with self._condition:
+            self._current = (assignment, stop)
+            self._condition.notify_all()
+        return stop
+
+    def end(self) -> None:
+        """The attempt has ended."""
+        with self._condition:
+            if self._current is not None:
+                self._current[1].close()
+            self._current = None
+            self._condition.notify_all()
+
+    def _run(self) -> None:
+        while (current := self._await_attempt()) is not None:
+            assignment, stop = current
+            if self._order_for(assignment) == "stop":
+                self._end(stop)
+
+    def _await_attempt(self) -> tuple[Assignment, StopSignal] | None:
+        with self._condition:
+            self._condition.wait_for(lambda: self._closed or self._current is not None)
+            return None if self._closed else self._current
+
+    def _order_for(self, assignment: Assignment) -> str:
+        try:
+            return self._client.heartbeat(
+                Heartbeat(slot=self._slot, number=assignment.number, attempt=assignment.attempt)
+            ).order
+        except DriverGone as error:
+            log.warning("trial %d is stopped: %s", assignment.number, error)
+            return "stop"
+
+    def _end(self, stop: StopSignal) -> None:
+        with self._condition:
+            # The answer may have come after the attempt's end, when another one runs already.
+            if self._current is not None and self._current[1] is stop:
+                stop.set()
+                self._condition.wait_for(
+                    lambda: self._current is None or self._current[1] is not stop
+                )

@@ -1,0 +1,30 @@
+"""The training code of ``source.inline`` on disk, for the slot's trials alone."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from sparksweep_core.api.template import TrialTemplate
+
+COMMAND_SOURCE = "trial_source.py"
+
+
+def write_source(template: TrialTemplate, directory: Path) -> Path | None:
+    """Write the inline source into an empty directory; the file, or None if there is no inline source.
+
+    A function's module becomes a file that is imported by its name, in packages if the name is dotted.
+    """
+    if template.source is None or template.source.inline is None:
+        return None
+    if template.function is None:
+        file = directory / COMMAND_SOURCE
+    else:
+        *packages, module = template.function.partition(":")[0].split(".")
+        parent = directory
+        for package in packages:
+            parent = parent / package
+            parent.mkdir()
+            (parent / "__init__.py").touch()
+        file = parent / f"{module}.py"
+    file.write_text(template.source.inline, encoding="utf-8")
+    return file

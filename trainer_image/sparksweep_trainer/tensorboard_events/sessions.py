@@ -1,0 +1,166 @@
+"""Writes each trial's session for TensorBoard: parameters when it starts, what it reports, metrics and end when it ends.
+
+A trial's file is in its own directory, so that its run is named after it: ``0007``; what the trial itself writes below
+``tensorboard`` is another run beside it, ``0007/tensorboard``. What the HParams page is about is in the directory of all.
+Belongs to one thread.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from sparksweep_core.api.reasons import TrialState
+from sparksweep_core.api.search_spec import Objective, Parameter, ParameterType
+from sparksweep_core.api.status import TrialStatus
+from sparksweep_trainer.files import openat
+from sparksweep_trainer.files.reports import Report
+from sparksweep_trainer.files.run_layout import EVENTS_SUFFIX, trial_directory_name
+from sparksweep_trainer.tensorboard_events import events
+from sparksweep_trainer.trial.arguments import decode
+
+log = logging.getLogger(__name__)
+
+MAX_SESSIONS = 5000
+"""Trials that TensorBoard is told of: its pages are of no use with more."""
+
+_ENDS = {
+    TrialState.SUCCEEDED: events.End.SUCCESS,
+    TrialState.FAILED: events.End.FAILURE,
+    TrialState.STOPPED: events.End.FAILURE,
+}
+
+
+@dataclass
+class _Session:
+    """An attempt under way."""
+
+    attempt: int
+    file: str
+    step: int = 0
+
+
+class Sessions:
+    """The event files of one experiment's trials, below the directory of their directories."""
+
+    def __init__(
+        self,
+        root: Path,
+        parameters: Iterable[Parameter],
+        objective: Objective | None,
+        *,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._root = root
+        self._types = {item.name: item.parameter_type for item in parameters}
+        self._clock = clock
+        self._metrics: list[str] = []
+        self._running: dict[int, _Session] = {}
+        self._told: set[int] = set()
+        if objective is not None:
+            self._metrics = [objective.objective_metric_name, *objective.additional_metric_names]
+        self._describe()
+
+    def put(self, status: TrialStatus, parameters: Mapping[str, str]) -> None:
+        """Take in what became of a trial."""
+        if status.number not in self._told and len(self._told) >= MAX_SESSIONS:
+            return
+        session = self._running.get(status.number)
+        if status.state is TrialState.RUNNING:
+            if session is None or session.attempt != status.attempt:
+                self._begin(status, parameters)
+        elif status.state.is_finished and status.attempt:
+            if session is None:
+                session = self._begin(status, parameters)
+            del self._running[status.number]
+            self._end(session, status)
+        elif session is not None:
+            # It waits for its next attempt.
+            del self._running[status.number]
+
+    def knows(self, number: int) -> bool:
+        """Whether there is a session of the trial, perhaps of an earlier driver."""
+        with (
+            suppress(OSError),
+            openat.directory(self._root, [trial_directory_name(number)]) as parent,
+        ):
+            return any(name.endswith(EVENTS_SUFFIX) for name in os.listdir(parent))
+        return False
+
+    def report(self, number: int, reports: Iterable[Report]) -> None:
+        """Take in what a running trial reports."""
+        session = self._running.get(number)
+        if session is None:
+            return
+        written = b""
+        for report in reports:
+            session.step = max(session.step, report.step)
+            written += events.scalars(report.metrics, step=report.step, moment=report.time)
+        if written:
+            self._append([trial_directory_name(number)], session.file, written)
+
+    def _begin(self, status: TrialStatus, parameters: Mapping[str, str]) -> _Session:
+        moment = self._clock() if status.start_time is None else status.start_time.timestamp()
+        name = trial_directory_name(status.number)
+        session = _Session(status.attempt, _file_name(moment))
+        self._running[status.number] = session
+        self._told.add(status.number)
+        # What an earlier attempt reported is not mixed with what this one does.
+        self._remove([name])
+        values = {
+            parameter: decode(self._types[parameter].value, value)
+            for parameter, value in parameters.items()
+            if parameter in self._types
+        }
+        begun = events.first_event(moment)
+        begun += events.session_start(values, group=name, moment=moment)
+        self._append([name], session.file, begun)
+        return session
+
+    def _end(self, session: _Session, status: TrialStatus) -> None:
+        moment = status.completion_time.timestamp() if status.completion_time else self._clock()
+        new = sorted(set(status.metrics) - set(self._metrics))
+        if new:
+            self._metrics += new
+            self._describe()
+        written = b""
+        if status.metrics:
+            written = events.scalars(status.metrics, step=session.step, moment=moment)
+        written += events.session_end(_ENDS[status.state], moment=moment)
+        self._append([trial_directory_name(status.number)], session.file, written)
+
+    def _describe(self) -> None:
+        """Say which parameters and metrics there are; anew when a trial has one that was not known."""
+        now = self._clock()
+        numeric = [
+            name for name, kind in self._types.items() if kind is not ParameterType.CATEGORICAL
+        ]
+        described = events.experiment(list(self._types), numeric, self._metrics, moment=now)
+        self._remove([])
+        self._append([], _file_name(now), events.first_event(now) + described)
+
+    def _append(self, directory: list[str], name: str, data: bytes) -> None:
+        try:
+            flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND
+            with (
+                openat.directory(self._root, directory, make=True) as parent,
+                openat.regular_file(parent, name, flags) as file,
+            ):
+                os.write(file, data)
+        except OSError as error:
+            log.warning("TensorBoard's file of %s is not written: %s", directory or "all", error)
+
+    def _remove(self, directory: list[str]) -> None:
+        with suppress(OSError), openat.directory(self._root, directory) as parent:
+            for name in os.listdir(parent):
+                if name.endswith(EVENTS_SUFFIX):
+                    os.unlink(name, dir_fd=parent)
+
+
+def _file_name(moment: float) -> str:
+    return f"events.out.tfevents.{int(moment * 1000):014d}{EVENTS_SUFFIX}"

@@ -1,0 +1,1 @@
+"""A trial: the fork server and the process it forks for each trial. Standard library only."""

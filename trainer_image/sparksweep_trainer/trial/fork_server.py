@@ -1,0 +1,185 @@
+"""The fork server: an interpreter that has imported what ``preload`` names, and forks it for each trial.
+
+Started by a slot (`launcher`) with one end of a socket. Single-threaded, and it never runs the user's functions
+itself. As a subreaper it is the parent of every orphan a trial leaves, and it kills them all before it says that the
+trial has ended. When the socket closes, because the slot ended in whatever way, it kills the trial and ends.
+
+Asked, one message each::
+
+    {"op": "start"}   with descriptors: request, stdout, stderr, result; see `trial_process`
+    {"op": "terminate"}   SIGTERM to the trial's process group
+    {"op": "kill"}    end everything now
+
+Says::
+
+    {"event": "preloading", "module": "tensorflow"}
+    {"event": "refused", "message": "..."}     and ends
+    {"event": "ready"}
+    {"event": "failed", "message": "..."}      the fork itself failed
+    {"event": "ended", "status": 0, "maxRss": 123456}   wait status, bytes
+"""
+
+from __future__ import annotations
+
+import gc
+import json
+import os
+import selectors
+import shutil
+import signal
+import socket
+import sys
+import traceback
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from sparksweep_trainer.trial.processes import (
+    become_subreaper,
+    die_with_parent,
+    kill_descendants,
+    live_without_parent,
+)
+from sparksweep_trainer.trial.trial_process import Channels, run
+
+MAX_MESSAGE_BYTES = 16 * 1024
+MAX_ERROR = 2000
+
+
+class ForkServer:
+    """Serves one slot, one trial at a time."""
+
+    def __init__(self, control: socket.socket) -> None:
+        self._control = control
+        self._pid = os.getpid()
+        self._trial: int | None = None
+        self._ended: tuple[int, int] | None = None
+        self._wake_read, self._wake_write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+
+    def preload(self, modules: Sequence[str]) -> bool:
+        """Import the modules; False, and said so, when one can't be."""
+        for module in modules:
+            self._say({"event": "preloading", "module": module})
+            try:
+                __import__(module)
+            except BaseException as error:
+                trace = error.__traceback__.tb_next if error.__traceback__ else None
+                text = "".join(traceback.TracebackException(type(error), error, trace).format())
+                message = f"preload: {module} can't be imported: {text.strip()[-MAX_ERROR:]}"
+                self._say({"event": "refused", "message": message})
+                return False
+        # What is imported stays: a collection in a trial would only copy its pages.
+        gc.collect()
+        gc.freeze()
+        return True
+
+    def serve(self) -> None:
+        """Fork trials until the slot is gone."""
+        signal.signal(signal.SIGCHLD, lambda *_: None)
+        signal.set_wakeup_fd(self._wake_write, warn_on_full_buffer=False)
+        # Of the selectors the one without a descriptor that a trial would inherit.
+        with selectors.PollSelector() as selector:
+            selector.register(self._control, selectors.EVENT_READ)
+            selector.register(self._wake_read, selectors.EVENT_READ)
+            self._say({"event": "ready"})
+            while True:
+                for key, _ in selector.select():
+                    if key.fd == self._wake_read:
+                        os.read(self._wake_read, 4096)
+                        self._reap()
+                    elif not self._receive():
+                        return
+
+    def _say(self, message: Mapping[str, Any]) -> None:
+        self._control.send(json.dumps(message).encode())
+
+    def _receive(self) -> bool:
+        message, descriptors, _, _ = socket.recv_fds(self._control, MAX_MESSAGE_BYTES, 4)
+        if not message:
+            return False
+        operation = json.loads(message)["op"]
+        if operation == "start":
+            self._start(descriptors)
+        elif operation == "terminate":
+            self._terminate()
+        elif operation == "kill" and self._trial is not None:
+            self._end()
+        return True
+
+    def _start(self, descriptors: list[int]) -> None:
+        # The child has this process's handlers until it sets its own: no signal may come before that.
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+        try:
+            pid = os.fork()
+        except OSError as error:
+            self._say({"event": "failed", "message": f"fork: {error.strerror}"})
+            pid = None
+        if pid == 0:
+            own = (self._control.fileno(), self._wake_read, self._wake_write)
+            request, stdout, stderr, result = descriptors
+            run(Channels(request, stdout, stderr, result, server=self._pid, not_its_own=own))
+        self._trial = pid
+        for descriptor in descriptors:
+            os.close(descriptor)
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+    def _terminate(self) -> None:
+        if self._trial is None:
+            return
+        try:
+            os.killpg(self._trial, signal.SIGTERM)
+        except ProcessLookupError:
+            # It has not made its session yet. It can't be gone: only this process reaps it.
+            os.kill(self._trial, signal.SIGTERM)
+
+    def _reap(self) -> None:
+        while True:
+            try:
+                pid, status, usage = os.wait4(-1, os.WNOHANG)
+            except ChildProcessError:
+                break
+            if pid == 0:
+                break
+            if pid == self._trial:
+                self._ended = (status, usage.ru_maxrss * 1024)
+        if self._ended is not None:
+            self._end()
+
+    def _end(self) -> None:
+        """Kill whatever is left of the trial, then say that it has ended."""
+        if self._ended is None and self._trial is not None:
+            os.kill(self._trial, signal.SIGKILL)
+            _, status, usage = os.wait4(self._trial, 0)
+            self._ended = (status, usage.ru_maxrss * 1024)
+        kill_descendants()
+        status, max_rss = self._ended or (0, 0)
+        self._trial = self._ended = None
+        self._say({"event": "ended", "status": status, "maxRss": max_rss})
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Serve the socket ``arguments[0]``, as the JSON in ``arguments[1]`` says: slot (its pid), preload, paths, scratch."""
+    settings = json.loads(arguments[1])
+    become_subreaper()
+    control = socket.socket(fileno=int(arguments[0]))
+    control.set_inheritable(False)
+    sys.path[:0] = settings["paths"]
+    server = ForkServer(control)
+    slot_is_gone = True
+    try:
+        # An import that hangs sees no socket close.
+        die_with_parent(settings["slot"])
+        if server.preload(settings["preload"]):
+            live_without_parent()
+            server.serve()
+        else:
+            slot_is_gone = False
+    except (BrokenPipeError, ConnectionResetError):
+        pass  # As if the socket had been closed.
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        kill_descendants()
+        if slot_is_gone:
+            shutil.rmtree(settings["scratch"], ignore_errors=True)
+        # No teardown: it would take as long as the import did, for nothing.
+        os._exit(0)
