@@ -15,12 +15,12 @@ from pod_security import violations
 from sparksweep_core.api import Experiment, batch_name, limits
 from sparksweep_core.api.metadata import EXPERIMENT_LABEL, ROLE_LABEL
 from sparksweep_core.api.quantities import memory_bytes
+from sparksweep_core.contract.program import Program
 from sparksweep_core.validation.document import parse_experiment
 from sparksweep_operator import manifests
 from sparksweep_operator.manifests.names import executor_prefix
 from sparksweep_operator.manifests.spark_conf import spark_conf
 from sparksweep_operator.settings import Settings
-from sparksweep_trainer.protocol import Program
 
 SETTINGS = Settings(trainer_image="registry.example/trainer:1")
 SECRET = "the_users_own_secret_line"

@@ -8,6 +8,7 @@ from typing import TypeVar
 from stage import soon
 
 from sparksweep_core.api import TrialReason, TrialSpec, TrialState, TrialStatus, TrialTemplate
+from sparksweep_core.contract.program import Program
 from sparksweep_trainer.driver.trial_service import TrialService
 from sparksweep_trainer.protocol import (
     Assignment,
@@ -15,7 +16,6 @@ from sparksweep_trainer.protocol import (
     HeartbeatOrder,
     NextOrder,
     Outcome,
-    Program,
     Report,
 )
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sparksweep_trainer.files.run_layout import earlier_name, grows, is_sendable, segments
+from sparksweep_core.contract.run_layout import earlier_name, grows, is_sendable, segments
 
 
 @pytest.mark.parametrize(

@@ -18,6 +18,7 @@ from sparksweep_core.api import (
     TrialTemplate,
 )
 from sparksweep_core.api.search_spec import FeasibleSpace, ParameterType
+from sparksweep_core.contract.program import Program
 from sparksweep_trainer.driver.trial_server import TrialServer
 from sparksweep_trainer.driver.trial_service import TrialService
 from sparksweep_trainer.protocol import (
@@ -25,7 +26,6 @@ from sparksweep_trainer.protocol import (
     Assignment,
     Heartbeat,
     Outcome,
-    Program,
     Refusal,
     Report,
     SlotHello,

@@ -10,10 +10,11 @@ from datetime import UTC, datetime
 import pytest
 
 from sparksweep_core.api import Stop, TrialReason, TrialSpec, TrialState, TrialTemplate
+from sparksweep_core.contract.program import Program
 from sparksweep_trainer.driver.ledger import MAX_LOST_ATTEMPTS
 from sparksweep_trainer.driver.slot_manager import MAX_FAILED_STARTS, Loss, SlotFailed, SlotManager
 from sparksweep_trainer.driver.trial_service import MAX_LOST_CHECKS, TrialService
-from sparksweep_trainer.protocol import NextOrder, Outcome, Program, Report, SlotHello
+from sparksweep_trainer.protocol import NextOrder, Outcome, Report, SlotHello
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 LINGER_S = 10.0

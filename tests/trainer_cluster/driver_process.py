@@ -15,7 +15,7 @@ from trial_batches import EXPERIMENT, NAMESPACE
 from sparksweep._local.java import find_java_home
 from sparksweep_core.api import Parameter, TrialTemplate
 from sparksweep_core.api.search_spec import FeasibleSpace, ParameterType
-from sparksweep_trainer.protocol import Program
+from sparksweep_core.contract.program import Program
 
 SOURCE = """
 import time

@@ -13,11 +13,12 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from sparksweep_core.api import TrialReason, TrialSpec, TrialState, TrialStatus, TrialTemplate
+from sparksweep_core.contract.program import Program
 from sparksweep_operator.manifests.driver_pod import METRICS_PORT
 from sparksweep_trainer.driver.trial_service import TrialService
 from sparksweep_trainer.kubernetes import prometheus, settings
 from sparksweep_trainer.kubernetes.status_writer import StatusWriter
-from sparksweep_trainer.protocol import Program, SlotHello
+from sparksweep_trainer.protocol import SlotHello
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 

@@ -10,9 +10,9 @@ from fake_api_server import eventually
 
 from sparksweep_core.api import Parameter, Trial, TrialSpec, TrialState, TrialStatus, TrialTemplate
 from sparksweep_core.api.search_spec import FeasibleSpace, ParameterType
+from sparksweep_core.contract.program import Program
 from sparksweep_trainer.files.reports import Report
 from sparksweep_trainer.kubernetes.run_files import RunFiles
-from sparksweep_trainer.protocol import Program
 
 PROGRAM = Program(
     experiment="digits",

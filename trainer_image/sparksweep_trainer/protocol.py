@@ -10,12 +10,9 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from sparksweep_core.api import limits
 from sparksweep_core.api.base import Model, Timestamp
 from sparksweep_core.api.reasons import TrialReason, TrialState
-from sparksweep_core.api.search_spec import Objective, Parameter
 from sparksweep_core.api.status import Message, Metrics, Parameters, TrialNumber
-from sparksweep_core.api.template import TrialTemplate
 
 MAX_REQUEST_BYTES = 64 * 1024
 """Bytes of a slot's request: 32 metrics and a message are below 10 kB."""
@@ -26,31 +23,6 @@ MAX_RESPONSE_BYTES = 2 * 1024 * 1024
 
 SlotId = Annotated[int, Field(ge=0, lt=2**31)]
 """A slot that is started anew has a new number."""
-
-
-class Program(Model):
-    """What every trial of the experiment runs: a slot asks for it once."""
-
-    experiment: Annotated[str, Field(min_length=1, max_length=limits.NAME)]
-    """Name of the Experiment."""
-    parameters: Annotated[list[Parameter], Field(max_length=limits.PARAMETERS)]
-    """The hyperparameters, for their types."""
-    objective: Objective | None = None
-    """The metric to optimise, if there is one."""
-    trial_template: TrialTemplate
-    """What a trial runs, and on what. ``source.config_map`` has been resolved to ``source.inline``."""
-    trials_directory: str
-    """Directory of the trials' directories, which the slot's machine can write to."""
-    search_path: list[str] = []
-    """Directories where a function's module is looked for first."""
-    source_file: str | None = None
-    """Where a command's source is on the slot's machine, when the template has none."""
-    limit_is_container: bool = False
-    """Whether the memory limit is the slot's container's: the kernel holds it, and Spark's own processes share it."""
-    working_directory: str | None = None
-    """Where a command starts; None: where the slot's process is. A function starts in its trial's directory."""
-    sends_files: bool = False
-    """Whether slots send the trials' files to the driver, and show what trials print in their own log, too."""
 
 
 class Assignment(Model):

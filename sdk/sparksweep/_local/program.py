@@ -7,7 +7,7 @@ from pathlib import Path
 
 from sparksweep.errors import FieldError, InvalidExperiment
 from sparksweep_core.api import Experiment
-from sparksweep_trainer.protocol import Program
+from sparksweep_core.contract.program import Program
 
 
 def check_local(experiment: Experiment) -> None:

@@ -10,7 +10,7 @@ from sparksweep._runs.log_lines import STREAMS, Line, LogLines
 from sparksweep._runs.reader import RunView, read_from, trial_file
 from sparksweep.errors import TrialNotFound
 from sparksweep_core.api import Trial
-from sparksweep_trainer.files.run_layout import NOTES_FILE, TIMES_FILE, earlier_name
+from sparksweep_core.contract.run_layout import NOTES_FILE, TIMES_FILE, earlier_name
 
 POLL_S = 1.0
 """Seconds between two looks at a log that is followed: executors send what is new as often."""

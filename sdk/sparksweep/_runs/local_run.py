@@ -9,8 +9,8 @@ from pathlib import Path
 from sparksweep._local.run_directory import RunDirectory
 from sparksweep._runs.reader import trial_file
 from sparksweep_core.api import Experiment, Trial
+from sparksweep_core.contract.run_layout import LOG_FILES, earlier_name
 from sparksweep_trainer.files import openat
-from sparksweep_trainer.files.run_layout import LOG_FILES, earlier_name
 
 PART_BYTES = 2**20
 

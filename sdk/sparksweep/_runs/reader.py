@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Protocol
 
 from sparksweep_core.api import Experiment, Trial
-from sparksweep_trainer.files.run_layout import trial_directory_name
+from sparksweep_core.contract.run_layout import trial_directory_name
 
 
 class RunView(Protocol):

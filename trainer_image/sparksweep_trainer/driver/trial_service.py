@@ -19,6 +19,7 @@ from sparksweep_core.api.reasons import TrialReason, TrialState
 from sparksweep_core.api.status import TrialStatus
 from sparksweep_core.api.trial_batch import Stop, TrialSpec
 from sparksweep_core.api.trials import Trial
+from sparksweep_core.contract.program import Program
 from sparksweep_trainer.driver.ledger import Ledger
 from sparksweep_trainer.driver.slot_registry import Roster
 from sparksweep_trainer.protocol import (
@@ -26,7 +27,6 @@ from sparksweep_trainer.protocol import (
     HeartbeatOrder,
     NextOrder,
     Outcome,
-    Program,
     Report,
     SlotHello,
 )

@@ -16,8 +16,8 @@ from typing import Any
 
 from pyarrow import fs
 
+from sparksweep_core.contract.run_layout import TRIALS, trial_directory_name
 from sparksweep_trainer.files import openat
-from sparksweep_trainer.files.run_layout import TRIALS, trial_directory_name
 
 log = logging.getLogger(__name__)
 

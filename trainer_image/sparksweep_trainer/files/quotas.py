@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from sparksweep_core.api.quantities import format_bytes
-from sparksweep_trainer.files.run_layout import OF_ATTEMPT
+from sparksweep_core.contract.run_layout import OF_ATTEMPT
 
 HEAD_BYTES = 8 * 2**20
 """Bytes of a log that are kept from its start."""

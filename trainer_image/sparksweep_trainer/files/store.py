@@ -17,9 +17,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from sparksweep_trainer.files import openat
-from sparksweep_trainer.files.quotas import Bounds
-from sparksweep_trainer.files.run_layout import (
+from sparksweep_core.contract.run_layout import (
     METRICS_FILE,
     NOTES_FILE,
     OF_ATTEMPT,
@@ -29,6 +27,8 @@ from sparksweep_trainer.files.run_layout import (
     segments,
     trial_directory_name,
 )
+from sparksweep_trainer.files import openat
+from sparksweep_trainer.files.quotas import Bounds
 from sparksweep_trainer.protocol import Chunk, ChunkTaken
 
 log = logging.getLogger(__name__)

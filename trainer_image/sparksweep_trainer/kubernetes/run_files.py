@@ -17,11 +17,11 @@ from sparksweep_core.api.columns import Described
 from sparksweep_core.api.reasons import TrialReason, TrialState
 from sparksweep_core.api.status import TrialStatus
 from sparksweep_core.api.trials import Trial
+from sparksweep_core.contract.run_layout import TRIALS
 from sparksweep_trainer.files.copying import Copier, Copying
 from sparksweep_trainer.files.quotas import Bounds
 from sparksweep_trainer.files.reports import Report, ReportLines
 from sparksweep_trainer.files.results import write_results
-from sparksweep_trainer.files.run_layout import TRIALS
 from sparksweep_trainer.files.store import FileStore
 from sparksweep_trainer.kubernetes.settings import ClusterSettings
 from sparksweep_trainer.tensorboard_events.sessions import Sessions

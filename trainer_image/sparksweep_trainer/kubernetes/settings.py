@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from sparksweep_core.contract.program import Program
 from sparksweep_trainer.files.quotas import Bounds
 from sparksweep_trainer.kubernetes.api_client import Endpoint
-from sparksweep_trainer.protocol import Program
 
 CONFIG_DIRECTORY = Path("/etc/sparksweep/driver")
 ACCOUNT_DIRECTORY = Path("/var/run/secrets/kubernetes.io/serviceaccount")

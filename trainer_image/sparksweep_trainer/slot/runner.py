@@ -17,8 +17,9 @@ from pathlib import Path
 from types import TracebackType
 
 from sparksweep_core.api import limits, quantities
-from sparksweep_trainer.files.run_layout import TIMES_FILE, trial_directory_name
-from sparksweep_trainer.protocol import Assignment, Outcome, Program
+from sparksweep_core.contract.program import Program
+from sparksweep_core.contract.run_layout import TIMES_FILE, trial_directory_name
+from sparksweep_trainer.protocol import Assignment, Outcome
 from sparksweep_trainer.slot import outcomes
 from sparksweep_trainer.slot.commands import ProgramNotFound
 from sparksweep_trainer.slot.echo import Echo

@@ -10,6 +10,7 @@ from typing import TypeVar
 
 from pydantic import BaseModel
 
+from sparksweep_core.contract.program import Program
 from sparksweep_trainer.protocol import (
     MAX_RESPONSE_BYTES,
     Chunk,
@@ -17,7 +18,6 @@ from sparksweep_trainer.protocol import (
     Heartbeat,
     HeartbeatOrder,
     NextOrder,
-    Program,
     Refusal,
     Report,
     SlotHello,

@@ -11,8 +11,8 @@ import os
 from collections import deque
 from pathlib import Path
 
+from sparksweep_core.contract.run_layout import OF_ATTEMPT, earlier_name
 from sparksweep_trainer.files.quotas import HEAD_BYTES, TAIL_BYTES
-from sparksweep_trainer.files.run_layout import OF_ATTEMPT, earlier_name
 from sparksweep_trainer.slot.trial_times import RESOLUTION_S, OutputTimes
 
 REMEMBERED_BYTES = 4096

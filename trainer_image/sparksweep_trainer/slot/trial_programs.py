@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sparksweep_trainer.protocol import Assignment, Program
+from sparksweep_core.contract.program import Program
+from sparksweep_trainer.protocol import Assignment
 from sparksweep_trainer.slot import outcomes
 from sparksweep_trainer.slot.commands import command_line, find_program
 from sparksweep_trainer.slot.environment import trial_environment, trial_name

@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from sparksweep_core.contract.run_layout import LOG_FILES, MAX_DEPTH, TIMES_FILE, grows, is_sendable
 from sparksweep_trainer.files import openat
-from sparksweep_trainer.files.run_layout import LOG_FILES, MAX_DEPTH, TIMES_FILE, grows, is_sendable
 from sparksweep_trainer.protocol import MAX_CHUNK_BYTES, Assignment, Chunk, ChunkTaken
 from sparksweep_trainer.slot.trial_client import DriverGone
 

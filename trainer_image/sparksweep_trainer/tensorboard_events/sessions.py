@@ -18,9 +18,9 @@ from pathlib import Path
 from sparksweep_core.api.reasons import TrialState
 from sparksweep_core.api.search_spec import Objective, Parameter, ParameterType
 from sparksweep_core.api.status import TrialStatus
+from sparksweep_core.contract.run_layout import EVENTS_SUFFIX, trial_directory_name
 from sparksweep_trainer.files import openat
 from sparksweep_trainer.files.reports import Report
-from sparksweep_trainer.files.run_layout import EVENTS_SUFFIX, trial_directory_name
 from sparksweep_trainer.tensorboard_events import events
 from sparksweep_trainer.trial.arguments import decode
 

@@ -8,8 +8,8 @@ import signal
 import sys
 from pathlib import Path
 
+from sparksweep_core.contract.run_layout import TRIALS
 from sparksweep_core.contract.viewer import TENSORBOARD_PORT, VIEWER_PORT
-from sparksweep_trainer.files.run_layout import TRIALS
 from sparksweep_trainer.viewer.server import ViewerServer
 from sparksweep_trainer.viewer.tensorboard import KeptRunning, command
 
