@@ -101,14 +101,11 @@ def _failures(before: ExperimentStatus, after: ExperimentStatus) -> Iterator[Eve
 
 
 def _conditions(before: ExperimentStatus, after: ExperimentStatus) -> Iterator[Event]:
-    held = {item.type for item in before.conditions if item.status == "True"}
     for item in after.conditions:
-        if item.type in _TOLD and item.status == "True" and item.type not in held:
+        if item.type in _TOLD and item.is_true and not before.holds(item.type):
             failed = item.type is ConditionType.FAILED
             text = f"{item.type.value}: {item.message}"
             yield Event("Warning" if failed else "Normal", item.reason, text[:MESSAGE])
-    resumed = ConditionType.SUSPENDED in held and any(
-        item.type is ConditionType.SUSPENDED and item.status == "False" for item in after.conditions
-    )
-    if resumed:
+    suspended = ConditionType.SUSPENDED
+    if before.holds(suspended) and after.condition(suspended, "False") is not None:
         yield Event("Normal", "Resumed", "The experiment goes on.")

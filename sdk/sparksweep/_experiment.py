@@ -238,7 +238,9 @@ class Experiment:
         return Result(experiment, run.trials(), logdir=run.logdir, values=self._built.values)
 
     def _ended(self, experiment: api.Experiment, run: Run) -> Result:
-        failed = _true(experiment).get(api.ConditionType.FAILED) or _refused(experiment)
+        failed = experiment.condition(api.ConditionType.FAILED, "True") or experiment.condition(
+            api.ConditionType.ACCEPTED, "False"
+        )
         if failed is not None and failed.reason in _REFUSALS:
             raise ExperimentRefused(failed.message)
         result = self._result(experiment, run)
@@ -249,35 +251,19 @@ class Experiment:
         return result
 
 
-def _true(experiment: api.Experiment) -> dict[api.ConditionType, api.Condition]:
-    conditions = experiment.status.conditions if experiment.status else []
-    return {condition.type: condition for condition in conditions if condition.status == "True"}
-
-
-def _refused(experiment: api.Experiment) -> api.Condition | None:
-    for condition in experiment.status.conditions if experiment.status else []:
-        if condition.type is api.ConditionType.ACCEPTED and condition.status == "False":
-            return condition
-    return None
-
-
 def _has_ended(experiment: api.Experiment) -> bool:
-    true = _true(experiment)
+    suspended = experiment.condition(api.ConditionType.SUSPENDED, "True")
     return (
-        api.ConditionType.COMPLETE in true
-        or api.ConditionType.FAILED in true
-        or _refused(experiment) is not None
+        experiment.holds(api.ConditionType.COMPLETE, api.ConditionType.FAILED)
+        or experiment.condition(api.ConditionType.ACCEPTED, "False") is not None
         # A local run that was interrupted; on a cluster a suspended one may be resumed by anyone.
-        or (
-            api.ConditionType.SUSPENDED in true
-            and true[api.ConditionType.SUSPENDED].reason == api.ExperimentReason.INTERRUPTED
-        )
+        or (suspended is not None and suspended.reason == api.ExperimentReason.INTERRUPTED)
     )
 
 
 def _warn(experiment: api.Experiment) -> bool:
     """Pass on what the experiment was accepted with; whether there was something."""
-    accepted = _true(experiment).get(api.ConditionType.ACCEPTED)
+    accepted = experiment.condition(api.ConditionType.ACCEPTED, "True")
     if accepted is None or accepted.reason == api.ExperimentReason.VALID:
         return accepted is not None
     warnings.warn(accepted.message, UserWarning, stacklevel=3)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 from collections.abc import Iterator
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
@@ -82,7 +81,7 @@ class Client:
             if code is not None:
                 # It goes with its Experiment, whose identity is known only now.
                 self._own(code["metadata"]["name"], created)
-        return _experiment(created)
+        return Experiment.from_api(created)
 
     def get(self, name: str) -> Experiment:
         """An experiment as it is now.
@@ -91,13 +90,13 @@ class Client:
             ExperimentNotFound: there is none of that name.
         """
         with _translated(f"Experiment {name}"):
-            return _experiment(self._gateway.get("Experiment", self.namespace, name))
+            return Experiment.from_api(self._gateway.get("Experiment", self.namespace, name))
 
     def experiments(self) -> list[Experiment]:
         """All experiments of the namespace, by name."""
         with _translated("the Experiments"):
             found = self._gateway.find("Experiment", self.namespace)
-        return sorted(map(_experiment, found), key=lambda item: item.metadata.name)
+        return sorted(map(Experiment.from_api, found), key=lambda item: item.metadata.name)
 
     def trials(self, name: str) -> list[Trial]:
         """Every trial of an experiment, by number."""
@@ -105,7 +104,7 @@ class Client:
             found = self._gateway.find(
                 "TrialBatch", self.namespace, labels=f"{EXPERIMENT_LABEL}={name}"
             )
-        return trials_of([TrialBatch.model_validate_json(json.dumps(item)) for item in found])
+        return trials_of([TrialBatch.from_api(item) for item in found])
 
     def change(self, name: str, **spec: object) -> Experiment:
         """Change fields of a spec that may change while it runs: ``change("digits", suspend=True)``.
@@ -115,7 +114,7 @@ class Client:
             ExperimentRefused: the field may not change, or not to that.
         """
         with _translated(f"Experiment {name}"):
-            return _experiment(
+            return Experiment.from_api(
                 self._gateway.merge("Experiment", self.namespace, name, {"spec": spec})
             )
 
@@ -167,7 +166,3 @@ def _translated(what: str = "the cluster") -> Iterator[None]:
         yield
     except kube.KubeError as error:
         raise kinds.get(type(error), ClusterError)(f"{what}: {error}") from error
-
-
-def _experiment(document: dict[str, Any]) -> Experiment:
-    return Experiment.model_validate_json(json.dumps(document))

@@ -6,8 +6,9 @@ passes here must pass there.
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, PlainSerializer
 from pydantic.alias_generators import to_camel
@@ -30,6 +31,18 @@ class Model(BaseModel):
         allow_inf_nan=False,
         ser_json_inf_nan="null",
     )
+
+    @classmethod
+    def from_api(cls, body: object) -> Self:
+        """Read the model from JSON values that the API server or another program sent.
+
+        As strict as JSON text would be read: a string is no number, but a time or an enum's value is a string.
+
+        Raises:
+            ValidationError: the values do not fit the type.
+        """
+        # Validating a dict would be strict about Python's types, and take no string for a datetime or an enum.
+        return cls.model_validate_json(json.dumps(body))
 
     def to_dict(self) -> dict[str, Any]:
         """The document as JSON values: camelCase keys, absent fields left out."""

@@ -9,8 +9,9 @@ from pydantic import ConfigDict, Field
 from sparksweep_core.api import limits
 from sparksweep_core.api.base import Model, cel, cel_rules, list_map
 from sparksweep_core.api.metadata import API_VERSION, EXPERIMENT_NAME_PATTERN, ExperimentMeta
+from sparksweep_core.api.reasons import ConditionType
 from sparksweep_core.api.search_spec import Algorithm, Objective, Parameter
-from sparksweep_core.api.status import ExperimentStatus
+from sparksweep_core.api.status import Condition, ConditionStatus, ExperimentStatus
 from sparksweep_core.api.storage import Storage
 from sparksweep_core.api.template import TrialTemplate
 from sparksweep_core.api.tensorboard import TensorBoard
@@ -128,3 +129,13 @@ class Experiment(Model):
     """What to run."""
     status: ExperimentStatus | None = None
     """What became of it so far; written by sparksweep only."""
+
+    def condition(
+        self, kind: ConditionType, status: ConditionStatus | None = None
+    ) -> Condition | None:
+        """Return a condition of its status, as `ExperimentStatus.condition` does; None without a status."""
+        return self.status.condition(kind, status) if self.status is not None else None
+
+    def holds(self, *kinds: ConditionType) -> bool:
+        """Return True if any of the conditions is True in its status; False without a status."""
+        return self.status is not None and self.status.holds(*kinds)

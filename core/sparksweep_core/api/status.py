@@ -19,6 +19,7 @@ Parameters = Annotated[dict[ParameterName, Value], Field(max_length=limits.PARAM
 Metrics = Annotated[dict[MetricName, float], Field(max_length=limits.METRICS)]
 TrialNumber = Annotated[int, Field(ge=1, le=limits.TRIALS)]
 Count = Annotated[int, Field(ge=0)]
+ConditionStatus = Literal["True", "False", "Unknown"]
 
 
 class ReportedMetrics(Model):
@@ -85,7 +86,7 @@ class Condition(Model):
 
     type: ConditionType
     """Accepted, Running, Suspended, Complete or Failed."""
-    status: Literal["True", "False", "Unknown"]
+    status: ConditionStatus
     """True, False or Unknown."""
     reason: Reason
     """One word for programs."""
@@ -95,6 +96,11 @@ class Condition(Model):
     """When ``status`` changed last."""
     observed_generation: Annotated[int | None, Field(ge=0)] = None
     """Generation of the spec that this speaks of."""
+
+    @property
+    def is_true(self) -> bool:
+        """True if the condition holds: neither False nor Unknown."""
+        return self.status == "True"
 
 
 class BestTrial(Model):
@@ -156,3 +162,16 @@ class ExperimentStatus(Model):
     """Where TensorBoard shows the trials' events."""
     results: Annotated[str | None, Field(max_length=2048)] = None
     """Where every trial's row and files are."""
+
+    def condition(
+        self, kind: ConditionType, status: ConditionStatus | None = None
+    ) -> Condition | None:
+        """Return the condition of a type; None if it does not apply, or has another status than the one given."""
+        for condition in self.conditions:
+            if condition.type is kind and status in (None, condition.status):
+                return condition
+        return None
+
+    def holds(self, *kinds: ConditionType) -> bool:
+        """Return True if any of the conditions applies and is True."""
+        return any(self.condition(kind, "True") is not None for kind in kinds)

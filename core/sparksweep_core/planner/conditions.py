@@ -28,12 +28,6 @@ class Finding:
     message: str
 
 
-def is_finished(conditions: Sequence[Condition]) -> bool:
-    """Whether the experiment is Complete or Failed."""
-    ends = (ConditionType.COMPLETE, ConditionType.FAILED)
-    return any(condition.type in ends and condition.status == "True" for condition in conditions)
-
-
 def findings(
     view: Snapshot, ending: Ending | None, *, finished: bool, known: Sequence[Condition]
 ) -> list[Finding]:

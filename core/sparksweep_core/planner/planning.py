@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from sparksweep_core.algorithms import UnsupportedAlgorithm, create
-from sparksweep_core.api import Experiment, ExperimentStatus, TrialBatch
+from sparksweep_core.api import ConditionType, Experiment, ExperimentStatus, TrialBatch
 from sparksweep_core.planner.batching import next_batches
 from sparksweep_core.planner.completion import (
     Ending,
@@ -15,12 +15,7 @@ from sparksweep_core.planner.completion import (
     stopped,
     time_left,
 )
-from sparksweep_core.planner.conditions import (
-    conditions_of,
-    findings,
-    is_finished,
-    rejected,
-)
+from sparksweep_core.planner.conditions import conditions_of, findings, rejected
 from sparksweep_core.planner.snapshot import Snapshot, look
 from sparksweep_core.planner.status import state_word, summarise
 from sparksweep_core.planner.types import DriverState, DriverView, Plan
@@ -44,7 +39,7 @@ def plan(
     # The wire has milliseconds: what is written now must equal what is read later.
     now = now.replace(microsecond=now.microsecond // 1000 * 1000)
     before = experiment.status or ExperimentStatus()
-    if is_finished(before.conditions):
+    if before.holds(ConditionType.COMPLETE, ConditionType.FAILED):
         return _after_the_end(experiment, before, now)
     try:
         algorithm = create(experiment.spec)
@@ -119,7 +114,7 @@ def reject(experiment: Experiment, message: str, now: datetime) -> Plan:
     """What there is to do for an experiment whose spec can't be run, for the reason given: nothing but to say so."""
     now = now.replace(microsecond=now.microsecond // 1000 * 1000)
     before = experiment.status or ExperimentStatus()
-    if is_finished(before.conditions):
+    if before.holds(ConditionType.COMPLETE, ConditionType.FAILED):
         return _after_the_end(experiment, before, now)
     generation = experiment.metadata.generation
     conditions = conditions_of(

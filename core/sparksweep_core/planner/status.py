@@ -66,9 +66,7 @@ def summarise(
 
 def state_word(conditions: Sequence[Condition]) -> str:
     """One word for all conditions."""
-    true = {
-        condition.type: condition.reason for condition in conditions if condition.status == "True"
-    }
+    true = {condition.type: condition.reason for condition in conditions if condition.is_true}
     for end in (ConditionType.COMPLETE, ConditionType.FAILED):
         if end in true:
             return end.value

@@ -50,13 +50,8 @@ def check_update(old: Experiment, new: Experiment) -> list[FieldError]:
 
 def _end(experiment: Experiment) -> str | None:
     """Complete or Failed, if the experiment is."""
-    for condition in experiment.status.conditions if experiment.status else []:
-        if condition.status == "True" and condition.type in (
-            ConditionType.COMPLETE,
-            ConditionType.FAILED,
-        ):
-            return condition.type.value
-    return None
+    ends = (ConditionType.COMPLETE, ConditionType.FAILED)
+    return next((kind.value for kind in ends if experiment.holds(kind)), None)
 
 
 def _changes(before: Any, after: Any, path: str) -> Iterator[tuple[str, str]]:

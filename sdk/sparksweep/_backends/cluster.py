@@ -7,7 +7,7 @@ import time
 from sparksweep._builder import Built
 from sparksweep.client import Client
 from sparksweep.errors import ClusterUnavailable
-from sparksweep_core.api import Experiment, Trial
+from sparksweep_core.api import ConditionType, Experiment, Trial
 
 INTERVAL_S = 1.0
 """How often the API server is asked: statuses change no faster."""
@@ -56,10 +56,8 @@ class ClusterRun:
     @property
     def phase(self) -> str:
         """What the condition Running says."""
-        for condition in self._last.status.conditions if self._last.status else []:
-            if condition.type == "Running" and condition.status != "True":
-                return condition.message
-        return ""
+        running = self._last.condition(ConditionType.RUNNING)
+        return "" if running is None or running.is_true else running.message
 
     def experiment(self) -> Experiment:
         """The Experiment as it is now, or as it was a second ago.

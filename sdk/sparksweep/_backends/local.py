@@ -141,7 +141,7 @@ class LocalProcess:
     def _take(self, message: dict[str, Any]) -> None:
         with self._condition:
             if "status" in message:
-                status = ExperimentStatus.model_validate_json(json.dumps(message["status"]))
+                status = ExperimentStatus.from_api(message["status"])
                 self._experiment = self._experiment.model_copy(update={"status": status})
             elif "error" in message:
                 kind, text = message["error"]

@@ -100,14 +100,13 @@ def _split_torn(content: bytes) -> tuple[bytes, bytes]:
 
 def _take(recorded: Recorded, record: dict[str, object]) -> None:
     ((kind, value),) = record.items()
-    text = json.dumps(value)
     if kind == "batch":
-        batch = TrialBatch.model_validate_json(text)
+        batch = TrialBatch.from_api(value)
         recorded.batches[batch.spec.index] = batch
     elif kind == "trial":
-        status = TrialStatus.model_validate_json(text)
+        status = TrialStatus.from_api(value)
         recorded.trials[status.number] = status
     elif kind == "status":
-        recorded.status = ExperimentStatus.model_validate_json(text)
+        recorded.status = ExperimentStatus.from_api(value)
     else:
         raise ValueError(f"unknown record {kind!r}")

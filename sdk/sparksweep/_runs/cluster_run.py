@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import http.client
-import json
 import re
 import socket
 from collections.abc import Callable, Iterator
@@ -46,7 +45,7 @@ class ClusterRunView:
         """See `RunView`."""
         with self._translated():
             found = self._gateway.get("Experiment", self._namespace, self._name)
-        return Experiment.model_validate_json(json.dumps(found))
+        return Experiment.from_api(found)
 
     def trials(self) -> list[Trial]:
         """See `RunView`."""
@@ -214,4 +213,4 @@ def _number(pattern: re.Pattern[str], name: str) -> int | None:
 
 
 def _batch(body: dict[str, Any]) -> TrialBatch:
-    return TrialBatch.model_validate_json(json.dumps(body))
+    return TrialBatch.from_api(body)

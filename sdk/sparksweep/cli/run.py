@@ -126,16 +126,13 @@ def _default_directory(experiment: Experiment) -> Path:
 
 def _exit_code(experiment: Experiment) -> int | None:
     """The exit code of an experiment that has ended; None for one that can go on."""
-    conditions = experiment.status.conditions if experiment.status else []
-    true = {
-        condition.type: condition.reason for condition in conditions if condition.status == "True"
-    }
-    if ConditionType.COMPLETE in true:
+    if experiment.holds(ConditionType.COMPLETE):
         return COMPLETE
-    if ConditionType.FAILED not in true:
+    failed = experiment.condition(ConditionType.FAILED, "True")
+    if failed is None:
         return None
     refusals = (ExperimentReason.FUNCTION_REFUSED, ExperimentReason.INVALID_SPEC)
-    return REFUSED if true[ConditionType.FAILED] in refusals else FAILED
+    return REFUSED if failed.reason in refusals else FAILED
 
 
 @contextmanager

@@ -79,7 +79,7 @@ def outcome_text(experiment: Experiment) -> Text:
     if status is None:
         return text
     for condition in status.conditions:
-        if condition.status == "True" and condition.type in (
+        if condition.is_true and condition.type in (
             ConditionType.COMPLETE,
             ConditionType.FAILED,
             ConditionType.SUSPENDED,

@@ -7,7 +7,6 @@ taken without waiting for the API server, and while that is away everything goes
 
 from __future__ import annotations
 
-import json
 import logging
 import threading
 import time
@@ -274,7 +273,6 @@ def parse_batch(item: Json) -> TrialBatch:
         ApiError: it is none that this version knows.
     """
     try:
-        # As JSON, because the types are strict: text is no time of day unless it comes from JSON.
-        return TrialBatch.model_validate_json(json.dumps(item))
+        return TrialBatch.from_api(item)
     except ValidationError as error:
         raise ApiError(422, f"a TrialBatch that can't be read: {error}") from error
