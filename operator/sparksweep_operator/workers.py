@@ -14,6 +14,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from datetime import timedelta
 
+from sparksweep_core.backoff import Backoff
 from sparksweep_operator.cache import Key
 from sparksweep_operator.kube import Conflict, KubeError, NotFound, Unavailable
 from sparksweep_operator.metrics import Metrics
@@ -28,6 +29,9 @@ FIRST_RACE_PAUSE_S = 0.5
 LONGEST_RACE_PAUSE_S = 5.0
 RESYNC_S = 60.0
 """An experiment that is not left alone has a turn at least this often, should a watch event have been lost."""
+
+_BACKOFF = Backoff(FIRST_PAUSE_S, LONGEST_PAUSE_S)
+_RACE_BACKOFF = Backoff(FIRST_RACE_PAUSE_S, LONGEST_RACE_PAUSE_S)
 
 TakeTurn = Callable[[Key, Memory], Awaitable[Turn]]
 
@@ -132,8 +136,8 @@ def _pause_s(error: Exception, failures: int, key: Key) -> float:
         # Deleted meanwhile, or seen by us later than written: the watch will tell. Or an earlier experiment's objects
         # are still being deleted, which takes as long as its driver takes to end.
         log.info("%s: %s", name, error)
-        return min(LONGEST_RACE_PAUSE_S, FIRST_RACE_PAUSE_S * 2.0 ** min(max(0, failures - 5), 10))
-    pause_s = min(LONGEST_PAUSE_S, FIRST_PAUSE_S * 2.0 ** min(failures - 1, 10))
+        return _RACE_BACKOFF.delay_s(max(0, failures - 5))
+    pause_s = _BACKOFF.delay_s(failures - 1)
     if isinstance(error, Unavailable):
         # It says nothing about this experiment, and once the server is back nobody should wait a minute.
         pause_s = max(min(pause_s, LONGEST_OUTAGE_PAUSE_S), error.retry_after_s or 0.0)

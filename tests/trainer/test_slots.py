@@ -56,7 +56,7 @@ class Rig:
             program, slots=slots, linger_s=linger_s, monotonic=lambda: self.now
         )
         self.manager = SlotManager(
-            self.service, self.jobs, explain=lambda _, __: self.loss, first_pause_s=0.0
+            self.service, self.jobs, explain=lambda _, __: self.loss, first_restart_s=0.0
         )
 
     def submit(self, *numbers: int) -> None:
@@ -384,7 +384,7 @@ def test_lost_executors_are_no_fault_of_the_image(rig: Rig) -> None:
 
 
 def test_slots_that_end_at_once_are_replaced_ever_more_slowly(rig: Rig) -> None:
-    rig.manager = SlotManager(rig.service, rig.jobs, first_pause_s=0.02)
+    rig.manager = SlotManager(rig.service, rig.jobs, first_restart_s=0.02)
     rig.submit(1)
     pauses = []
     for slot in range(4):

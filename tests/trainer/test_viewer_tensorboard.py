@@ -106,7 +106,7 @@ def test_every_trial_is_a_run_with_its_scalars_and_a_row_of_the_hparams_table(
 def test_a_tensorboard_that_ends_is_started_again(tmp_path: Path) -> None:
     log = tmp_path / "starts"
     program = f"open({str(log)!r}, 'a').write('started\\n')"
-    kept = KeptRunning([sys.executable, "-c", program], first_pause_s=0.01)
+    kept = KeptRunning([sys.executable, "-c", program], first_restart_s=0.01)
     try:
         assert soon(lambda: log.exists() and log.read_text().count("started") >= 2)
     finally:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import time
 from collections.abc import Callable, Iterator
 from itertools import pairwise
@@ -11,7 +12,8 @@ import pytest
 from fake_api_server import FakeApiServer, Handler, eventually
 from trial_batches import BATCHES, batch, name
 
-from sparksweep_trainer.kubernetes.informer import Pause, Watching
+from sparksweep_core.backoff import Backoff
+from sparksweep_trainer.kubernetes.informer import Watching
 
 Json = dict[str, Any]
 
@@ -51,7 +53,7 @@ def follow(server: FakeApiServer) -> Iterator[Callable[..., Watching]]:
             BATCHES,
             follower,
             selector={"sparksweep.dev/experiment": "digits"},
-            pause=Pause(first_s=0.01, longest_s=0.05),
+            backoff=Backoff(0.01, 0.05, jitter=0.2, uniform=random.uniform),
             **options,
         )
         watching.start()

@@ -15,13 +15,15 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from sparksweep_core.api.reasons import TrialReason
+from sparksweep_core.backoff import Backoff
 from sparksweep_trainer.driver.trial_service import TrialService
 
 log = logging.getLogger(__name__)
 
-FIRST_PAUSE_S = 0.5
-LONGEST_PAUSE_S = 30.0
-"""Longest pause before a slot that keeps ending at once is replaced."""
+FIRST_RESTART_S = 0.5
+"""Seconds before the first slot that has ended at once is replaced."""
+LONGEST_RESTART_S = 30.0
+"""Longest delay in seconds before a slot that keeps ending at once is replaced."""
 TURN_S = 1.0
 """Longest turn: slots that are no longer worth waiting for are looked for this often."""
 MAX_FAILED_STARTS = 3
@@ -75,12 +77,12 @@ class SlotManager:
         jobs: SlotJobs,
         *,
         explain: Explain = without_explanation,
-        first_pause_s: float = FIRST_PAUSE_S,
+        first_restart_s: float = FIRST_RESTART_S,
     ) -> None:
         self._service = service
         self._jobs = jobs
         self._explain = explain
-        self._first_pause_s = self._pause_s = first_pause_s
+        self._backoff = Backoff(first_restart_s, LONGEST_RESTART_S)
         self._not_before = 0.0
         self._failed_starts = 0
         self._closing = threading.Event()
@@ -157,22 +159,21 @@ class SlotManager:
         elif node:
             loss = self._explain(node, failed)
             log.warning("slot %d on %s is lost: %s (%s)", slot, node, loss.message, failed)
-            self._pause(slot)
+            self._back_off(slot)
             self._service.lose(slot, loss.message, reason=loss.reason)
         else:
             log.warning("slot %d could not start: %s", slot, failed)
-            self._pause(slot)
+            self._back_off(slot)
             self._note_failed_start(failed)
             self._service.lose(slot, "Its slot could not start.")
 
-    def _pause(self, slot: int) -> None:
-        """Let some time pass before the next slot starts, the more the more have ended at once."""
+    def _back_off(self, slot: int) -> None:
+        """Delay the next start of a slot, the longer the more slots have ended at once."""
         now = time.monotonic()
         with self._lock:
-            if now - self._live.get(slot, now) >= LONGEST_PAUSE_S:
-                self._pause_s = self._first_pause_s
-            self._not_before = max(self._not_before, now + self._pause_s)
-            self._pause_s = min(self._pause_s * 2, LONGEST_PAUSE_S)
+            if now - self._live.get(slot, now) >= LONGEST_RESTART_S:
+                self._backoff.reset()
+            self._not_before = max(self._not_before, now + self._backoff.next_s())
 
     def _note_failed_start(self, failed: SlotFailed) -> None:
         """Lost executors come back; an image without the trainer does not."""

@@ -12,7 +12,7 @@ from sparksweep_trainer.driver.trial_service import TrialService
 from sparksweep_trainer.kubernetes.api_client import ApiError, Json, KubeApi, Unavailable
 from sparksweep_trainer.kubernetes.batch_statuses import is_finished
 from sparksweep_trainer.kubernetes.fencing import Fence
-from sparksweep_trainer.kubernetes.informer import Pause
+from sparksweep_trainer.kubernetes.informer import retry_backoff
 from sparksweep_trainer.kubernetes.status_writer import StatusWriter, parse_batch
 
 log = logging.getLogger(__name__)
@@ -56,7 +56,7 @@ class Batches:
         From then on that driver can write no batch in which anything may still change. The newest batch is claimed
         last: whoever sees this driver's name there may take the whole for claimed.
         """
-        pause = Pause()
+        backoff = retry_backoff()
         while not stop.is_set():
             try:
                 query = {
@@ -66,7 +66,7 @@ class Batches:
                 self._claim_all(_by_index(answer.get("items") or []))
                 return
             except (Unavailable, ApiError) as error:
-                wait_s = pause.next_s(getattr(error, "retry_after_s", 0.0))
+                wait_s = backoff.next_s(getattr(error, "retry_after_s", 0.0))
                 log.warning(
                     "the batches can't be taken over yet: %s; again in %.1f s", error, wait_s
                 )

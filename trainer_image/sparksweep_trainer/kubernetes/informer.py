@@ -12,6 +12,7 @@ import threading
 from collections.abc import Callable, Mapping
 from typing import Protocol
 
+from sparksweep_core.backoff import Backoff
 from sparksweep_trainer.kubernetes.api_client import (
     ApiError,
     Endpoint,
@@ -27,9 +28,11 @@ WATCH_S = 300
 """Seconds after which a watch is begun anew."""
 SILENCE_S = 90.0
 """A watch that says nothing for longer is taken for broken; bookmarks come every minute."""
-FIRST_PAUSE_S = 0.25
-LONGEST_PAUSE_S = 5.0
-REFUSED_PAUSE_S = 1.0
+FIRST_RETRY_S = 0.25
+LONGEST_RETRY_S = 5.0
+REFUSED_RETRY_S = 1.0
+"""Shortest delay in seconds after the API server has refused a request."""
+JITTER = 0.2
 
 
 class Follower(Protocol):
@@ -45,24 +48,9 @@ class Follower(Protocol):
         """An object is gone; its last state."""
 
 
-class Pause:
-    """Ever longer pauses between tries, no two drivers' the same."""
-
-    def __init__(
-        self, *, first_s: float = FIRST_PAUSE_S, longest_s: float = LONGEST_PAUSE_S
-    ) -> None:
-        self._first_s = self._next_s = first_s
-        self._longest_s = longest_s
-
-    def next_s(self, at_least_s: float = 0.0) -> float:
-        """Seconds to wait before the next try."""
-        pause_s = self._next_s
-        self._next_s = min(self._longest_s, 2 * self._next_s)
-        return max(at_least_s, pause_s * random.uniform(0.8, 1.2))
-
-    def reset(self) -> None:
-        """It worked: the next pause is the first again."""
-        self._next_s = self._first_s
+def retry_backoff() -> Backoff:
+    """Return the backoff of requests to the API server, jittered so that drivers don't retry in step."""
+    return Backoff(FIRST_RETRY_S, LONGEST_RETRY_S, jitter=JITTER, uniform=random.uniform)
 
 
 class Watching:
@@ -75,7 +63,7 @@ class Watching:
         follower: Follower,
         *,
         selector: Mapping[str, str],
-        pause: Pause | None = None,
+        backoff: Backoff | None = None,
         silence_s: float = SILENCE_S,
         on_error: Callable[[BaseException], None] = lambda _: None,
     ) -> None:
@@ -85,7 +73,7 @@ class Watching:
         self._query = {
             "labelSelector": ",".join(f"{key}={value}" for key, value in selector.items())
         }
-        self._pause = pause or Pause()
+        self._backoff = backoff or retry_backoff()
         self._silence_s = silence_s
         self._on_error = on_error
         self._closing = threading.Event()
@@ -123,20 +111,20 @@ class Watching:
             self._watch()
         except Expired:
             self._version = None
-            wait_s = self._pause.next_s()
+            wait_s = self._backoff.next_s()
         except Unavailable as error:
-            wait_s = self._pause.next_s(error.retry_after_s)
+            wait_s = self._backoff.next_s(error.retry_after_s)
             log.info("%s; again in %.1f s", error, wait_s)
         except ApiError as error:
             # A server that has just started refuses everybody until it has read who has which rights.
             self._version = None
-            wait_s = self._pause.next_s(REFUSED_PAUSE_S)
+            wait_s = self._backoff.next_s(REFUSED_RETRY_S)
             log.warning("%s: %s; again in %.1f s", self._path, error, wait_s)
         self._closing.wait(wait_s)
 
     def _list(self) -> None:
         answer = self._api.request("GET", self._path, query=self._query)
-        self._pause.reset()
+        self._backoff.reset()
         if not self._closing.is_set():
             self._follower.on_list(answer.get("items") or [])
         self._version = answer["metadata"]["resourceVersion"]
@@ -153,11 +141,11 @@ class Watching:
             if self._closing.is_set():
                 return
             heard = True
-            self._pause.reset()
+            self._backoff.reset()
             self._version = item["metadata"]["resourceVersion"]
             if kind in ("ADDED", "MODIFIED"):
                 self._follower.on_change(item)
             elif kind == "DELETED":
                 self._follower.on_gone(item)
         # The server ends each watch after a while; one that it ends at once, without a word, must not be hurried.
-        self._closing.wait(0.0 if heard else self._pause.next_s())
+        self._closing.wait(0.0 if heard else self._backoff.next_s())

@@ -28,7 +28,7 @@ from sparksweep_trainer.kubernetes.api_client import (
 )
 from sparksweep_trainer.kubernetes.batch_statuses import BatchStatuses
 from sparksweep_trainer.kubernetes.fencing import Fence
-from sparksweep_trainer.kubernetes.informer import Pause
+from sparksweep_trainer.kubernetes.informer import retry_backoff
 
 log = logging.getLogger(__name__)
 
@@ -59,7 +59,7 @@ class StatusWriter:
         self._lock = threading.Lock()
         self._changed = threading.Condition(self._lock)
         self._not_before = 0.0
-        self._pause = Pause()
+        self._backoff = retry_backoff()
         self._closing = False
         self._written = 0
         self._failed = 0
@@ -172,24 +172,24 @@ class StatusWriter:
                 return None
             try:
                 self._write(name)
-                self._pause.reset()
+                self._backoff.reset()
             except Unavailable as error:
-                self._put_back(name, self._pause.next_s(error.retry_after_s))
+                self._put_back(name, self._backoff.next_s(error.retry_after_s))
                 log.warning("batch %s is not written yet: %s", name, error)
                 break
             except ApiError as error:
                 # A right that is missing, perhaps: others may be written all the same.
-                self._put_back(name, self._pause.next_s(INTERVAL_S))
+                self._put_back(name, self._backoff.next_s(INTERVAL_S))
                 log.warning("batch %s can't be written: %s", name, error)
         with self._lock:
             left_s = self._not_before - self._monotonic()
             return max(0.0, left_s) if self._statuses.dirty else None
 
-    def _put_back(self, name: str, pause_s: float) -> None:
+    def _put_back(self, name: str, delay_s: float) -> None:
         with self._lock:
             self._failed += 1
             self._statuses.put_back(name)
-            self._not_before = max(self._not_before, self._monotonic() + pause_s)
+            self._not_before = max(self._not_before, self._monotonic() + delay_s)
 
     def _write(self, name: str) -> None:
         path = batches_path(self._namespace, name)

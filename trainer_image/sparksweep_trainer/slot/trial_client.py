@@ -10,6 +10,7 @@ from typing import TypeVar
 
 from pydantic import BaseModel
 
+from sparksweep_core.backoff import Backoff
 from sparksweep_core.contract.program import Program
 from sparksweep_trainer.protocol import (
     MAX_RESPONSE_BYTES,
@@ -27,8 +28,8 @@ from sparksweep_trainer.protocol import (
 
 ANSWER_TIMEOUT_S = 30.0
 """Seconds to wait for an answer: three times what the server holds a question back."""
-FIRST_PAUSE_S = 0.05
-LONGEST_PAUSE_S = 2.0
+FIRST_RETRY_S = 0.05
+LONGEST_RETRY_S = 2.0
 
 Answer = TypeVar("Answer", bound=BaseModel)
 
@@ -98,16 +99,16 @@ class TrialClient:
 
     def _post_body(self, path: str, body: bytes, model: type[Answer]) -> Answer:
         deadline = time.monotonic() + self._address.patience_s
-        pause = FIRST_PAUSE_S
+        backoff = Backoff(FIRST_RETRY_S, LONGEST_RETRY_S)
         while True:
             try:
                 return model.model_validate_json(self._send(path, body))
             except (OSError, http.client.HTTPException) as error:
                 self.close()
-                if time.monotonic() + pause > deadline:
+                delay_s = backoff.next_s()
+                if time.monotonic() + delay_s > deadline:
                     raise DriverGone(f"no answer from the trial server: {error!r}") from error
-            time.sleep(pause)
-            pause = min(pause * 2, LONGEST_PAUSE_S)
+            time.sleep(delay_s)
 
     def _send(self, path: str, body: bytes) -> bytes:
         if self._connection is None:

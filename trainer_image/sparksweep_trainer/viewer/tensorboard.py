@@ -12,10 +12,12 @@ import threading
 from collections.abc import Sequence
 from pathlib import Path
 
+from sparksweep_core.backoff import Backoff
+
 log = logging.getLogger(__name__)
 
-FIRST_PAUSE_S = 2.0
-LONGEST_PAUSE_S = 60.0
+FIRST_RESTART_S = 2.0
+LONGEST_RESTART_S = 60.0
 RELOAD_S = 10
 """Seconds between two looks for new events."""
 
@@ -40,9 +42,11 @@ def command(directory: Path, port: int, *, title: str) -> list[str]:
 class KeptRunning:
     """Keeps a program running until closed."""
 
-    def __init__(self, arguments: Sequence[str], *, first_pause_s: float = FIRST_PAUSE_S) -> None:
+    def __init__(
+        self, arguments: Sequence[str], *, first_restart_s: float = FIRST_RESTART_S
+    ) -> None:
         self._arguments = arguments
-        self._first_pause_s = first_pause_s
+        self._backoff = Backoff(first_restart_s, LONGEST_RESTART_S)
         self._closing = threading.Event()
         self._lock = threading.Lock()
         self._process: subprocess.Popen[bytes] | None = None
@@ -58,14 +62,13 @@ class KeptRunning:
         self._thread.join()
 
     def _run(self) -> None:
-        pause_s = self._first_pause_s
         while not self._closing.is_set():
             with self._lock:
                 if self._closing.is_set():
                     return
                 self._process = subprocess.Popen(self._arguments, stdin=subprocess.DEVNULL)
             code = self._process.wait()
+            delay_s = self._backoff.next_s()
             if not self._closing.is_set():
-                log.warning("TensorBoard has ended (%d); again in %.0f s", code, pause_s)
-            self._closing.wait(pause_s)
-            pause_s = min(pause_s * 2, LONGEST_PAUSE_S)
+                log.warning("TensorBoard has ended (%d); again in %.0f s", code, delay_s)
+            self._closing.wait(delay_s)
