@@ -219,7 +219,7 @@ class World:
         assert self._ledger is not None
         number, attempt = self._runs.pop(slot)
         failed = value is None or value != value
-        if not self._ledger.may_go_on(slot, number, attempt):
+        if not self._ledger.is_wanted(slot, number, attempt):
             state, reason = TrialState.STOPPED, TrialReason.INTERRUPTED
         elif failed:
             state = TrialState.FAILED

@@ -117,7 +117,7 @@ def test_stop_ends_waiting_trials_at_once_and_running_ones_when_they_report() ->
     ledger.stop(Stop(reason=TrialReason.GOAL_REACHED, message="enough"))
     assert status(ledger, 3).state is TrialState.STOPPED
     assert status(ledger, 3).attempt == 0
-    assert not ledger.may_go_on(0, 1, 1)
+    assert not ledger.is_wanted(0, 1, 1)
     ledger.finish(0, 1, 1, outcome(TrialState.STOPPED))
     assert status(ledger, 1).state is TrialState.STOPPED
     assert status(ledger, 1).reason == TrialReason.GOAL_REACHED
@@ -135,7 +135,7 @@ def test_interrupted_trials_wait_and_what_succeeded_meanwhile_counts() -> None:
     assign(ledger, slot=0)
     assign(ledger, slot=1)
     ledger.interrupt()
-    assert not ledger.may_go_on(0, 1, 1)
+    assert not ledger.is_wanted(0, 1, 1)
     ledger.finish(0, 1, 1, outcome(TrialState.STOPPED))
     ledger.finish(1, 2, 1, outcome(TrialState.SUCCEEDED))
     assert status(ledger, 1).state is TrialState.PENDING

@@ -62,10 +62,10 @@ class Rig:
     def submit(self, *numbers: int) -> None:
         self.service.submit([TrialSpec(number=number, parameters={}) for number in numbers])
 
-    def turn(self) -> list[int]:
+    def reconcile(self) -> list[int]:
         """What a turn of the manager has started."""
         before = len(self.jobs.started)
-        self.manager.turn()
+        self.manager.reconcile()
         return self.jobs.started[before:]
 
     def come(self, *slots: int) -> None:
@@ -120,33 +120,33 @@ def rig() -> Iterator[Rig]:
 
 
 def test_no_more_slots_start_than_there_are_trials(rig: Rig) -> None:
-    assert rig.turn() == []
+    assert rig.reconcile() == []
     rig.submit(1, 2)
-    assert rig.turn() == [0, 1]
-    assert rig.turn() == []
+    assert rig.reconcile() == [0, 1]
+    assert rig.reconcile() == []
     rig.submit(3, 4, 5, 6, 7)
-    assert rig.turn() == [2, 3]
+    assert rig.reconcile() == [2, 3]
 
 
 def test_more_slots_are_allowed_while_it_runs(rig: Rig) -> None:
     rig.submit(*range(1, 20))
-    assert len(rig.turn()) == 4
+    assert len(rig.reconcile()) == 4
     rig.service.allow(7)
-    assert len(rig.turn()) == 3
+    assert len(rig.reconcile()) == 3
 
 
 def test_when_fewer_are_allowed_the_expected_go_first_then_the_idle_then_the_busy(
     rig: Rig,
 ) -> None:
     rig.submit(*range(1, 20))
-    rig.turn()
+    rig.reconcile()
     rig.come(0, 1)
     rig.work(0, 1)
     rig.service.allow(2)
-    rig.turn()
+    rig.reconcile()
     assert rig.jobs.cancelled == [3, 2]
     rig.service.allow(1)
-    assert rig.turn() == []
+    assert rig.reconcile() == []
     # Both are busy: whoever is done first leaves, and its trial has ended well.
     rig.finish(1)
     rig.leave(1)
@@ -157,7 +157,7 @@ def test_when_fewer_are_allowed_the_expected_go_first_then_the_idle_then_the_bus
 
 def test_an_idle_slot_lingers_before_it_leaves(rig: Rig) -> None:
     rig.submit(1, 2)
-    rig.turn()
+    rig.reconcile()
     rig.come(0, 1)
     rig.work(0, 1)
     rig.finish(0)
@@ -166,23 +166,23 @@ def test_an_idle_slot_lingers_before_it_leaves(rig: Rig) -> None:
     assert rig.ask(0).order == "wait"
     rig.now = LINGER_S
     rig.leave(0)
-    assert rig.turn() == []
+    assert rig.reconcile() == []
     # The busy one may lose its trial yet: then there is work for one again, itself.
     rig.finish(1, TrialState.STOPPED)
-    assert rig.turn() == []
+    assert rig.reconcile() == []
     assert rig.ask(1).order == "run"
 
 
 def test_a_lingering_slot_takes_what_comes_and_nothing_new_starts_for_it(rig: Rig) -> None:
     rig.submit(1)
-    rig.turn()
+    rig.reconcile()
     rig.come(0)
     rig.work(0)
     rig.finish(0)
     assert rig.ask(0).order == "wait"
     rig.now = LINGER_S / 2
     rig.submit(2)
-    assert rig.turn() == []
+    assert rig.reconcile() == []
     rig.work(0)
     rig.finish(0)
     # It has worked since: it lingers anew.
@@ -192,7 +192,7 @@ def test_a_lingering_slot_takes_what_comes_and_nothing_new_starts_for_it(rig: Ri
 
 def test_slots_come_back_at_once_with_new_trials(rig: Rig) -> None:
     rig.submit(1)
-    rig.turn()
+    rig.reconcile()
     rig.come(0)
     rig.work(0)
     rig.finish(0)
@@ -200,7 +200,7 @@ def test_slots_come_back_at_once_with_new_trials(rig: Rig) -> None:
     rig.now = LINGER_S
     rig.leave(0)
     rig.submit(2, 3)
-    assert rig.turn() == [1, 2]
+    assert rig.reconcile() == [1, 2]
 
 
 def test_a_waiting_slot_leaves_by_itself_when_its_time_is_over() -> None:
@@ -220,7 +220,7 @@ def test_a_waiting_slot_leaves_by_itself_when_its_time_is_over() -> None:
 
 def test_slots_leave_at_once_when_the_experiment_is_over(rig: Rig) -> None:
     rig.submit(1, 2)
-    rig.turn()
+    rig.reconcile()
     rig.come(0, 1)
     rig.work(0, 1)
     rig.finish(0)
@@ -229,12 +229,12 @@ def test_slots_leave_at_once_when_the_experiment_is_over(rig: Rig) -> None:
     rig.leave(0)
     rig.finish(1, TrialState.STOPPED)
     rig.leave(1)
-    assert rig.turn() == []
+    assert rig.reconcile() == []
 
 
 def test_expected_slots_are_given_up_on_when_others_have_done_the_work(rig: Rig) -> None:
     rig.submit(1, 2, 3)
-    rig.turn()
+    rig.reconcile()
     rig.come(0)
     rig.work(0)
     for _ in range(2):
@@ -242,10 +242,10 @@ def test_expected_slots_are_given_up_on_when_others_have_done_the_work(rig: Rig)
         rig.work(0)
     rig.finish(0)
     assert rig.ask(0).order == "wait"
-    assert rig.turn() == []
+    assert rig.reconcile() == []
     assert rig.jobs.cancelled == []
     rig.now = LINGER_S
-    rig.turn()
+    rig.reconcile()
     assert rig.jobs.cancelled == [2, 1]
     # One that comes all the same is sent away.
     rig.come(1)
@@ -255,7 +255,7 @@ def test_expected_slots_are_given_up_on_when_others_have_done_the_work(rig: Rig)
 def test_slots_that_never_leave_stay_until_the_end() -> None:
     rig = Rig(linger_s=None)
     rig.submit(1)
-    rig.turn()
+    rig.reconcile()
     rig.come(0)
     rig.work(0)
     rig.finish(0)
@@ -272,13 +272,13 @@ def test_slots_that_never_leave_stay_until_the_end() -> None:
 
 def test_a_lost_slot_is_replaced_and_its_trial_runs_again(rig: Rig) -> None:
     rig.submit(1)
-    rig.turn()
+    rig.reconcile()
     rig.come(0)
     rig.work(0)
     rig.jobs.end(0, EXECUTOR_LOST)
     status = rig.service.statuses[0]
     assert (status.state, status.message) == (TrialState.PENDING, "Its executor is gone.")
-    assert rig.turn() == [1]
+    assert rig.reconcile() == [1]
     rig.come(1)
     rig.work(1)
     assert rig.service.statuses[0].attempt == 2
@@ -289,21 +289,21 @@ def test_a_lost_slot_is_replaced_and_its_trial_runs_again(rig: Rig) -> None:
 
 def test_an_executor_seen_to_be_gone_is_not_waited_for(rig: Rig) -> None:
     rig.submit(1, 2)
-    rig.turn()
+    rig.reconcile()
     rig.come(0, 1)
     rig.work(0, 1)
     rig.manager.lose("exec-0", Loss("Its executor exec-0 was deleted."))
     assert rig.jobs.cancelled == [0]
     assert rig.service.statuses[0].message == "Its executor exec-0 was deleted."
     assert rig.states == [TrialState.PENDING, TrialState.RUNNING]
-    assert rig.turn() == [2]
+    assert rig.reconcile() == [2]
     rig.manager.lose("exec-0", Loss("again"))
     assert rig.jobs.cancelled == [0]
 
 
 def test_a_trial_that_took_its_executors_memory_has_failed(rig: Rig) -> None:
     rig.submit(1)
-    rig.turn()
+    rig.reconcile()
     rig.come(0)
     rig.work(0)
     rig.manager.lose("exec-0", Loss("used 1Gi, limit 1Gi", TrialReason.OOM_KILLED))
@@ -312,12 +312,12 @@ def test_a_trial_that_took_its_executors_memory_has_failed(rig: Rig) -> None:
     assert status.message == "used 1Gi, limit 1Gi"
     assert status.peak_memory_bytes == 2 * 2**30
     assert status.completion_time is not None
-    assert rig.turn() == []
+    assert rig.reconcile() == []
 
 
 def test_the_executors_end_may_be_told_twice(rig: Rig) -> None:
     rig.submit(1)
-    rig.turn()
+    rig.reconcile()
     rig.come(0)
     rig.work(0)
     rig.loss = Loss("used 1Gi, limit 1Gi", TrialReason.OOM_KILLED)
@@ -331,24 +331,24 @@ def test_the_executors_end_may_be_told_twice(rig: Rig) -> None:
 def test_a_trial_that_always_loses_its_slot_comes_to_an_end(rig: Rig) -> None:
     rig.submit(1)
     for slot in range(MAX_LOST_ATTEMPTS + 1):
-        assert rig.turn() == [slot]
+        assert rig.reconcile() == [slot]
         rig.come(slot)
         rig.work(slot)
         rig.jobs.end(slot, EXECUTOR_LOST)
     assert rig.states == [TrialState.FAILED]
     assert rig.service.statuses[0].reason == "ExecutorLost"
-    assert rig.turn() == []
+    assert rig.reconcile() == []
 
 
 def test_looking_at_the_code_may_take_the_memory_too(rig: Rig) -> None:
     rig.submit(1)
-    rig.turn()
+    rig.reconcile()
     rig.come(0)
     assert rig.ask(0).order == "check"
     rig.manager.lose("exec-0", Loss("used 1Gi, limit 1Gi", TrialReason.OOM_KILLED))
     assert rig.service.refused is not None
     assert rig.service.refused.endswith("used 1Gi, limit 1Gi")
-    assert rig.turn() == []
+    assert rig.reconcile() == []
     assert rig.states == [TrialState.PENDING]
 
 
@@ -356,7 +356,7 @@ def test_looking_at_the_code_is_tried_again_when_an_executor_is_lost_by_accident
     rig.submit(1)
     for slot in range(MAX_LOST_CHECKS):
         assert rig.service.refused is None
-        assert rig.turn() == [slot]
+        assert rig.reconcile() == [slot]
         rig.come(slot)
         assert rig.ask(slot).order == "check"
         rig.jobs.end(slot, EXECUTOR_LOST)
@@ -370,7 +370,7 @@ def test_an_image_without_the_trainer_is_given_up_on(rig: Rig) -> None:
     )
     for slot in range(MAX_FAILED_STARTS):
         assert rig.service.refused is None
-        assert rig.turn() == [slot]
+        assert rig.reconcile() == [slot]
         rig.jobs.end(slot, failed)
     assert rig.service.refused == f"No slot can start in the trial's image: {failed}"
 
@@ -378,7 +378,7 @@ def test_an_image_without_the_trainer_is_given_up_on(rig: Rig) -> None:
 def test_lost_executors_are_no_fault_of_the_image(rig: Rig) -> None:
     rig.submit(1)
     for slot in range(3 * MAX_FAILED_STARTS):
-        assert rig.turn() == [slot]
+        assert rig.reconcile() == [slot]
         rig.jobs.end(slot, EXECUTOR_LOST)
     assert rig.service.refused is None
 
@@ -389,7 +389,7 @@ def test_slots_that_end_at_once_are_replaced_ever_more_slowly(rig: Rig) -> None:
     pauses = []
     for slot in range(4):
         begun = time.monotonic()
-        while not rig.turn():
+        while not rig.reconcile():
             assert time.monotonic() - begun < 5
             time.sleep(0.001)
         pauses.append(time.monotonic() - begun)
@@ -414,7 +414,7 @@ def test_closing_waits_for_the_slots_that_still_run(rig: Rig) -> None:
 
 def test_trials_cut_off_by_the_end_run_again_in_a_later_driver(rig: Rig) -> None:
     rig.submit(1, 2, 3)
-    rig.turn()
+    rig.reconcile()
     rig.come(0, 1)
     rig.work(0, 1)
     rig.service.interrupt()

@@ -54,7 +54,7 @@ def service() -> TrialService:
 def port() -> Iterator[int]:
     known, writer = service(), cast("StatusWriter", Writer())
     server = prometheus.MetricsServer(
-        "127.0.0.1", 0, lambda: prometheus.families(known, writer, is_sound=lambda: True)
+        "127.0.0.1", 0, lambda: prometheus.families(known, writer, is_healthy=lambda: True)
     )
     yield server.port
     server.close()

@@ -13,8 +13,8 @@ from trial_batches import NAMESPACE, PODS
 
 from sparksweep_core.api import TrialReason
 from sparksweep_trainer.driver.slot_manager import Loss, SlotFailed
-from sparksweep_trainer.kubernetes.api_client import KubeApi
-from sparksweep_trainer.kubernetes.executor_watch import KEEP_S, MAX_STILLBORN, ExecutorWatch
+from sparksweep_trainer.kubernetes.api_client import ApiClient
+from sparksweep_trainer.kubernetes.executor_watch import KEEP_S, MAX_FAILED_STARTS, ExecutorWatch
 from sparksweep_trainer.kubernetes.executors import death_of
 
 Json = dict[str, Any]
@@ -150,7 +150,7 @@ class Rig:
             memory="1Gi",
             lose=lambda name, loss: self.lost.append((name, loss)),
             give_up=self.given_up.append,
-            has_met=lambda name: name in self.met,
+            has_registered=lambda name: name in self.met,
             explain_s=explain_s,
             monotonic=lambda: self.now,
         )
@@ -174,7 +174,7 @@ def test_a_death_is_told_once_however_often_it_is_seen(rig: Rig) -> None:
     dead = pod(phase="Failed", ended=OOM_KILLED)
     for _ in range(3):
         rig.watch.on_change(dead)
-    rig.watch.on_gone(dead)
+    rig.watch.on_delete(dead)
     assert [(name, loss.reason) for name, loss in rig.lost] == [(MINE, TrialReason.OOM_KILLED)]
 
 
@@ -182,7 +182,7 @@ def test_executors_that_went_unseen_are_lost(rig: Rig) -> None:
     rig.watch.on_list([pod(), pod("digits-3-exec-2")])
     rig.watch.on_list([pod("digits-3-exec-2")])
     assert rig.messages == [f"Its executor {MINE} is gone."]
-    rig.watch.on_gone(pod("digits-3-exec-2"))
+    rig.watch.on_delete(pod("digits-3-exec-2"))
     assert rig.messages[1:] == ["Its executor digits-3-exec-2 is gone."]
 
 
@@ -206,11 +206,11 @@ def test_a_slot_that_fails_on_a_sound_executor_tells_its_own_story(rig: Rig) -> 
 
 def test_executors_that_never_come_to_life_are_given_up_on(rig: Rig) -> None:
     dead = {"phase": "Failed", "ended": {"reason": "StartError", "exitCode": 128}}
-    for number in range(1, MAX_STILLBORN):
+    for number in range(1, MAX_FAILED_STARTS):
         rig.watch.on_change(pod(f"digits-3-exec-{number}", **dead))
     rig.met.add("digits-3-exec-20")
     rig.watch.on_change(pod("digits-3-exec-20", **dead))
-    for number in range(30, 30 + MAX_STILLBORN - 1):
+    for number in range(30, 30 + MAX_FAILED_STARTS - 1):
         rig.watch.on_change(pod(f"digits-3-exec-{number}", **dead))
         # One that was scaled away says nothing about the image.
         rig.watch.on_change(pod(f"digits-3-exec-{number}0", deleted=NOW))
@@ -232,7 +232,7 @@ def server() -> Iterator[FakeApiServer]:
 
 def sweep(rig: Rig, server: FakeApiServer, now: datetime = NOW) -> set[str]:
     """Names of the pods that are left."""
-    with KubeApi(server.endpoint) as api:
+    with ApiClient(server.endpoint) as api:
         rig.watch.sweep(api, NAMESPACE, now=now)
     return set(server.objects[PODS])
 

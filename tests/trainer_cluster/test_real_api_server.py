@@ -22,14 +22,14 @@ from cluster.helm import Helm
 from sparksweep_core.api import TrialReason
 from sparksweep_trainer.driver.slot_manager import Loss
 from sparksweep_trainer.kubernetes.api_client import (
+    ApiClient,
     ApiError,
     Endpoint,
-    KubeApi,
     batches_path,
     pods_path,
 )
 from sparksweep_trainer.kubernetes.executor_watch import ExecutorWatch, selector
-from sparksweep_trainer.kubernetes.informer import Watching
+from sparksweep_trainer.kubernetes.informer import Informer
 
 Json = dict[str, Any]
 
@@ -104,20 +104,20 @@ def test_executors_ends_are_seen_and_their_pods_removed(pod: Pod) -> None:
         memory="1Gi",
         lose=lost.__setitem__,
         give_up=lambda _: None,
-        has_met=lambda _: True,
+        has_registered=lambda _: True,
         monotonic=lambda: time.monotonic() * 100,
     )
     path = pods_path(pod.namespace)
-    watching = Watching(pod.endpoint, path, watch, selector=selector(EXPERIMENT))
+    informer = Informer(pod.endpoint, path, watch, selector=selector(EXPERIMENT))
     stop = threading.Event()
     sweeping = threading.Thread(
-        target=watch.run, args=(KubeApi(pod.endpoint), pod.namespace), kwargs={"stop": stop}
+        target=watch.run, args=(ApiClient(pod.endpoint), pod.namespace), kwargs={"stop": stop}
     )
     names = [f"digits-3-exec-{number}" for number in range(1, 4)]
-    with KubeApi(pod.endpoint) as api:
+    with ApiClient(pod.endpoint) as api:
         for pod_name in [*names, "digits-2-exec-1"]:
             api.request("POST", path, body=executor(pod_name))
-        watching.start()
+        informer.start()
         sweeping.start()
         ended = {"reason": "OOMKilled", "exitCode": 137, "startedAt": None, "finishedAt": None}
         end(pod, names[0], ended)
@@ -133,7 +133,7 @@ def test_executors_ends_are_seen_and_their_pods_removed(pod: Pod) -> None:
         with pytest.raises(ApiError, match="404"):
             api.request("GET", batches_path(pod.namespace, "none"))
     stop.set()
-    watching.close()
+    informer.close()
     sweeping.join(10)
 
 
@@ -152,7 +152,7 @@ def executor(pod_name: str) -> Json:
     }
 
 
-def left(api: KubeApi, path: str) -> set[str]:
+def left(api: ApiClient, path: str) -> set[str]:
     return {item["metadata"]["name"] for item in api.request("GET", path)["items"]}
 
 

@@ -113,7 +113,7 @@ def test_a_status_tells_of_every_trial_and_counts_those_that_wait(rig: Rig) -> N
             trial(4, TrialState.PENDING, reason="Exception", retries=1),
         ]
     )
-    assert rig.writer.turn() is None
+    assert rig.writer.write_due() is None
     status = rig.status()
     assert [item["number"] for item in status["trials"]] == [1, 2, 3, 4]
     assert status["progress"] == "2/5"
@@ -128,25 +128,25 @@ def test_a_status_tells_of_every_trial_and_counts_those_that_wait(rig: Rig) -> N
 def test_a_change_after_a_quiet_second_is_written_at_once(rig: Rig) -> None:
     rig.add(batch(0, range(1, 6)))
     rig.writer.record([trial(1)])
-    assert rig.writer.turn() is None
+    assert rig.writer.write_due() is None
     rig.clock.now += INTERVAL_S
     rig.writer.record([trial(2)])
-    assert rig.writer.turn() is None
+    assert rig.writer.write_due() is None
     assert len(rig.store.writes) == 2
 
 
 def test_changes_within_a_second_are_written_together_at_its_end(rig: Rig) -> None:
     rig.add(batch(0, range(1, 6)))
     rig.writer.record([trial(1)])
-    rig.writer.turn()
+    rig.writer.write_due()
     for number in range(2, 6):
         rig.clock.now += 0.1
         rig.writer.record([trial(number)])
-        wait_s = rig.writer.turn()
+        wait_s = rig.writer.write_due()
         assert wait_s == pytest.approx(1.1 - 0.1 * number)
     assert len(rig.store.writes) == 1
     rig.clock.now += 0.6
-    assert rig.writer.turn() is None
+    assert rig.writer.write_due() is None
     assert len(rig.store.writes) == 2
     assert rig.status()["progress"] == "5/5"
 
@@ -154,20 +154,20 @@ def test_changes_within_a_second_are_written_together_at_its_end(rig: Rig) -> No
 def test_the_last_report_of_a_running_trial_is_written_at_most_once_a_second(rig: Rig) -> None:
     rig.add(batch(0, range(1, 3)))
     rig.writer.record([trial(1, TrialState.RUNNING, reason=None)])
-    assert rig.writer.turn() is None
+    assert rig.writer.write_due() is None
     for step in range(20):
         rig.clock.now += 0.1
         rig.writer.report(1, Report(step, 1.0, {"loss": 1 / (step + 1)}))
         # Of one that does not run nothing is kept.
         rig.writer.report(2, Report(step, 1.0, {"loss": 0.5}))
-        rig.writer.turn()
+        rig.writer.write_due()
     assert len(rig.store.writes) == 3
     (seen,) = rig.status()["trials"]
     assert seen["reported"] == {"step": 19, "metrics": {"loss": 0.05}}
     rig.clock.now += INTERVAL_S
     rig.writer.record([trial(1, metrics={"loss": 0.04})])
     rig.writer.report(1, Report(20, 1.0, {"loss": 0.03}))
-    assert rig.writer.turn() is None
+    assert rig.writer.write_due() is None
     (seen,) = rig.status()["trials"]
     assert "reported" not in seen
     assert seen["metrics"] == {"loss": 0.04}
@@ -184,10 +184,10 @@ def test_a_thousand_trials_of_ten_milliseconds_take_a_dozen_rounds_of_writes(rig
             rig.writer.record([trial(number, state)])
             if due is None or rig.clock.now >= due:
                 before = len(rig.store.writes)
-                wait_s = rig.writer.turn()
+                wait_s = rig.writer.write_due()
                 rounds += len(rig.store.writes) > before
                 due = None if wait_s is None else rig.clock.now + wait_s
-    while (wait_s := rig.writer.turn()) is not None:
+    while (wait_s := rig.writer.write_due()) is not None:
         rig.clock.now += wait_s
         rounds += 1
     assert rounds <= 12
@@ -200,10 +200,10 @@ def test_batches_that_did_not_change_are_not_written(rig: Rig) -> None:
     rig.add(batch(0, range(1, 3)))
     rig.add(batch(1, range(3, 5)))
     rig.writer.put(parse_batch(rig.store.get(name(0))))
-    assert rig.writer.turn() is None
+    assert rig.writer.write_due() is None
     assert rig.store.writes == []
     rig.writer.record([trial(3)])
-    rig.writer.turn()
+    rig.writer.write_due()
     assert [key for key, _ in rig.store.writes] == [name(1)]
 
 
@@ -213,12 +213,12 @@ def test_another_generation_is_acknowledged_with_one_write(rig: Rig) -> None:
     grown["spec"]["trials"].append({"number": 3, "parameters": {"x": "3"}})
     grown["metadata"]["generation"] = 2
     rig.writer.put(parse_batch(rig.store.put(grown)))
-    rig.writer.turn()
+    rig.writer.write_due()
     assert rig.status()["observedGeneration"] == 2
     assert rig.status()["counts"]["pending"] == 3
     rig.writer.put(parse_batch(rig.store.get(name(0))))
     rig.clock.now += 10
-    assert rig.writer.turn() is None
+    assert rig.writer.write_due() is None
     assert len(rig.store.writes) == 1
 
 
@@ -226,12 +226,12 @@ def test_what_a_watch_tells_late_changes_nothing(rig: Rig) -> None:
     rig.add(batch(0, range(1, 3)))
     old = parse_batch(rig.store.get(name(0)))
     rig.writer.record([trial(1)])
-    rig.writer.turn()
+    rig.writer.write_due()
     rig.writer.put(old.model_copy(update={"status": None}))
     rig.clock.now += 10
-    assert rig.writer.turn() is None
+    assert rig.writer.write_due() is None
     rig.writer.record([trial(2)])
-    assert rig.writer.turn() is None
+    assert rig.writer.write_due() is None
     assert len(rig.store.writes) == 2
 
 
@@ -245,7 +245,7 @@ def test_a_collision_is_resolved_at_once_and_loses_nothing(rig: Rig) -> None:
 
     rig.store.before_write = [grow, grow]
     rig.writer.record([trial(1)])
-    assert rig.writer.turn() is None
+    assert rig.writer.write_due() is None
     assert rig.status()["progress"] == "1/2"
     # What it has not been told of it does not claim to have seen.
     assert rig.status()["observedGeneration"] == 1
@@ -255,10 +255,10 @@ def test_a_change_during_a_write_is_written_in_the_next_round(rig: Rig) -> None:
     rig.add(batch(0, range(1, 3)))
     rig.store.before_write = [lambda _: rig.writer.record([trial(2)])]
     rig.writer.record([trial(1)])
-    assert rig.writer.turn() == pytest.approx(INTERVAL_S)
+    assert rig.writer.write_due() == pytest.approx(INTERVAL_S)
     assert rig.status()["progress"] == "1/2"
     rig.clock.now += INTERVAL_S
-    assert rig.writer.turn() is None
+    assert rig.writer.write_due() is None
     assert rig.status()["progress"] == "2/2"
 
 
@@ -269,14 +269,14 @@ def test_what_an_absent_server_missed_is_written_when_it_is_back(rig: Rig) -> No
     rig.writer.record([trial(1), trial(4)])
     waited: list[float] = []
     for number in (2, 3, 5):
-        wait_s = rig.writer.turn()
+        wait_s = rig.writer.write_due()
         assert wait_s is not None
         waited.append(wait_s)
         rig.clock.now += wait_s
         rig.writer.record([trial(number)])
     assert min(waited) >= INTERVAL_S * 0.99
     rig.store.fault = None
-    assert rig.writer.turn() is None
+    assert rig.writer.write_due() is None
     assert rig.status(0)["progress"] == "3/3"
     assert rig.status(1)["progress"] == "2/2"
 
@@ -285,7 +285,7 @@ def test_a_server_that_asks_for_time_gets_it(rig: Rig) -> None:
     rig.add(batch(0, range(1, 3)))
     rig.store.fault = Unavailable("too many requests", retry_after_s=7)
     rig.writer.record([trial(1)])
-    assert rig.writer.turn() == pytest.approx(7)
+    assert rig.writer.write_due() == pytest.approx(7)
 
 
 def test_a_refused_write_is_tried_again_and_keeps_no_other_batch_waiting(rig: Rig) -> None:
@@ -300,12 +300,12 @@ def test_a_refused_write_is_tried_again_and_keeps_no_other_batch_waiting(rig: Ri
 
     rig.store.before_write = [refuse, allow]
     rig.writer.record([trial(1), trial(3)])
-    wait_s = rig.writer.turn()
+    wait_s = rig.writer.write_due()
     assert wait_s is not None
     assert wait_s > 0
     assert rig.status(1)["progress"] == "1/2"
     rig.clock.now += wait_s
-    assert rig.writer.turn() is None
+    assert rig.writer.write_due() is None
     assert rig.status(0)["progress"] == "1/2"
 
 
@@ -313,9 +313,9 @@ def test_a_batch_that_is_gone_is_forgotten(rig: Rig) -> None:
     rig.add(batch(0, range(1, 3)))
     del rig.store.items[name(0)]
     rig.writer.record([trial(1)])
-    assert rig.writer.turn() is None
+    assert rig.writer.write_due() is None
     rig.writer.record([trial(2)])
-    assert rig.writer.turn() is None
+    assert rig.writer.write_due() is None
 
 
 def test_another_experiments_batch_of_the_same_name_is_left_alone(rig: Rig) -> None:
@@ -324,16 +324,16 @@ def test_another_experiments_batch_of_the_same_name_is_left_alone(rig: Rig) -> N
     another["metadata"]["uid"] = "uid-2"
     rig.store.put(another)
     rig.writer.record([trial(1)])
-    assert rig.writer.turn() is None
+    assert rig.writer.write_due() is None
     assert rig.store.writes == []
-    assert rig.writer.knows_others({name(0): "uid-2"}) == []
+    assert rig.writer.missing_from({name(0): "uid-2"}) == []
 
 
 def test_a_refusal_is_written_into_the_newest_batch(rig: Rig) -> None:
     rig.add(batch(0, range(1, 3)))
     rig.add(batch(1, range(3, 5)))
     rig.writer.refuse("training() takes no argument 'x'")
-    rig.writer.turn()
+    rig.writer.write_due()
     assert [key for key, _ in rig.store.writes] == [name(1)]
     assert rig.status(1)["refused"] == "training() takes no argument 'x'"
 
@@ -359,7 +359,7 @@ def test_a_driver_that_was_replaced_writes_nothing_any_more(rig: Rig) -> None:
 
     rig.store.before_write = [take_over]
     rig.writer.record([trial(1), trial(3)])
-    assert rig.writer.turn() is None
+    assert rig.writer.write_due() is None
     assert rig.replaced_by == ["digits-driver-4"]
     assert rig.store.writes == []
     assert rig.status(0) == {"driver": "digits-driver-4"}
@@ -378,7 +378,7 @@ def test_an_earlier_driver_can_write_nothing_over_a_claim() -> None:
     )
     assert later.writer.claim(parse_batch(earlier.store.get(name(0)))) is not None
     earlier.writer.record([trial(1)])
-    earlier.writer.turn()
+    earlier.writer.write_due()
     assert earlier.replaced_by == ["digits-driver-10"]
     assert earlier.status()["progress"] == "0/2"
 

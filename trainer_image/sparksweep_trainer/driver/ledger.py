@@ -177,7 +177,7 @@ class Ledger:
         for number in running:
             self._settle_stopped(self._statuses[number])
 
-    def may_go_on(self, slot: int, number: int, attempt: int) -> bool:
+    def is_wanted(self, slot: int, number: int, attempt: int) -> bool:
         """Whether a slot's attempt is still wanted."""
         if self._stop or self._interrupted:
             return False

@@ -24,7 +24,7 @@ FIRST_RESTART_S = 0.5
 """Seconds before the first slot that has ended at once is replaced."""
 LONGEST_RESTART_S = 30.0
 """Longest delay in seconds before a slot that keeps ending at once is replaced."""
-TURN_S = 1.0
+RESYNC_S = 1.0
 """Longest turn: slots that are no longer worth waiting for are looked for this often."""
 MAX_FAILED_STARTS = 3
 """Slots in a row that may fail at their start on a sound executor."""
@@ -119,10 +119,10 @@ class SlotManager:
     def _run(self) -> None:
         seen = -1
         while not self._closing.is_set():
-            self.turn()
+            self.reconcile()
             seen = self._service.wait(seen, self._patience_s())
 
-    def turn(self) -> None:
+    def reconcile(self) -> None:
         """Have as many slots as there should be now."""
         for slot in self._service.slots_to_cancel():
             log.info("slot %d is not needed any more", slot)
@@ -136,7 +136,7 @@ class SlotManager:
 
     def _patience_s(self) -> float:
         pause_s = self._not_before - time.monotonic()
-        return min(TURN_S, pause_s) if pause_s > 0 else TURN_S
+        return min(RESYNC_S, pause_s) if pause_s > 0 else RESYNC_S
 
     # ------------------------------------------------------------------ in a slot's own thread
 

@@ -20,7 +20,7 @@ class _Slot:
     """None while it is busy, or expected."""
 
 
-class Roster:
+class SlotRegistry:
     """The slots of one experiment. Not thread-safe: its owner holds a lock.
 
     Times are seconds of one clock that the caller reads.
@@ -31,39 +31,39 @@ class Roster:
         self.limit = limit
         self._linger_s = linger_s
         self._slots: dict[int, _Slot] = {}
-        self._met = 0
-        self._met_nodes: set[str] = set()
+        self._registered = 0
+        self._registered_nodes: set[str] = set()
         self._gone: set[int] = set()
         self._next = 0
         self._surplus_since: float | None = None
 
     # ------------------------------------------------------------------ what becomes of them
 
-    def expect(self, count: int) -> list[int]:
+    def reserve(self, count: int) -> list[int]:
         """Numbers for slots that are being started."""
         numbers = list(range(self._next, self._next + count))
         self._next += count
         self._slots.update((number, _Slot()) for number in numbers)
         return numbers
 
-    def meet(self, slot: int, node: str) -> None:
+    def register(self, slot: int, node: str) -> None:
         """It said hello. One that is gone stays so."""
-        self._met_nodes.add(node)
+        self._registered_nodes.add(node)
         if slot in self._gone:
             return
         known = self._slots.setdefault(slot, _Slot())
         if known.node is None:
-            self._met += 1
+            self._registered += 1
         known.node = node
         self._next = max(self._next, slot + 1)
 
-    def idle(self, slot: int, now: float) -> None:
+    def mark_idle(self, slot: int, now: float) -> None:
         """It asks for work; it has been idle since it did so first."""
         known = self._slots.get(slot)
         if known is not None and known.idle_since is None:
             known.idle_since = now
 
-    def busy(self, slot: int) -> None:
+    def mark_busy(self, slot: int) -> None:
         """It runs a trial, or checks the code."""
         known = self._slots.get(slot)
         if known is not None:
@@ -73,7 +73,7 @@ class Roster:
         """It was told to leave, or is lost."""
         known = self._slots.pop(slot, None)
         if known is not None and known.node is not None:
-            self._met -= 1
+            self._registered -= 1
         self._gone.add(slot)
 
     # ------------------------------------------------------------------ what there is to do
@@ -112,7 +112,7 @@ class Roster:
             work_waits: whether a trial waits for a slot.
             over: whether there will be no more work.
         """
-        if slot in self._gone or self._met > self.limit:
+        if slot in self._gone or self._registered > self.limit:
             return True
         if work_waits or self._linger_s is None:
             return False
@@ -136,12 +136,12 @@ class Roster:
         """Whether it was told to leave, or is lost."""
         return slot in self._gone
 
-    def has_met(self, node: str) -> bool:
+    def has_registered(self, node: str) -> bool:
         """Whether a slot has ever said hello from there."""
-        return node in self._met_nodes
+        return node in self._registered_nodes
 
     @property
-    def nodes(self) -> Iterator[tuple[int, str]]:
+    def registered(self) -> Iterator[tuple[int, str]]:
         """The slots that have said hello, with where they run."""
         return (
             (number, slot.node) for number, slot in self._slots.items() if slot.node is not None

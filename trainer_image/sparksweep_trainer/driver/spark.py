@@ -129,7 +129,7 @@ class Driver:
         return self._application_id
 
     @property
-    def is_sound(self) -> bool:
+    def is_healthy(self) -> bool:
         """Whether Spark still runs: without it no slot starts again."""
         context = self._context
         if context is None or self._gateway is None or self._gateway.proc.poll() is not None:
@@ -185,11 +185,11 @@ class Driver:
             self._output = self._settings.log_file.open("ab")
             options |= {"stdout": self._output, "stderr": subprocess.STDOUT}
         self._gateway = launch_gateway(conf, options)  # type: ignore[no-untyped-call]
-        heeded = signal.getsignal(signal.SIGINT)
+        previous_handler = signal.getsignal(signal.SIGINT)
         context = SparkContext(conf=conf, gateway=self._gateway)
         if threading.current_thread() is threading.main_thread():
             # In the main thread PySpark puts a handler of its own here, which raises KeyboardInterrupt.
-            signal.signal(signal.SIGINT, heeded)
+            signal.signal(signal.SIGINT, previous_handler)
         return context
 
     def _stop_java(self) -> None:

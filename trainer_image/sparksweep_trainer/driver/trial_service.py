@@ -21,7 +21,7 @@ from sparksweep_core.api.trial_batch import Stop, TrialSpec
 from sparksweep_core.api.trials import Trial
 from sparksweep_core.contract.program import Program
 from sparksweep_trainer.driver.ledger import Ledger
-from sparksweep_trainer.driver.slot_registry import Roster
+from sparksweep_trainer.driver.slot_registry import SlotRegistry
 from sparksweep_trainer.protocol import (
     Heartbeat,
     HeartbeatOrder,
@@ -67,7 +67,7 @@ class TrialService:
         self._record = record
         self._clock = clock
         self._monotonic = monotonic
-        self._roster = Roster(limit=slots, linger_s=linger_s)
+        self._registry = SlotRegistry(limit=slots, linger_s=linger_s)
         self._ledger = Ledger(max_retries=program.trial_template.max_retries)
         lock = threading.RLock()
         self._lock = lock
@@ -97,8 +97,8 @@ class TrialService:
     def allow(self, slots: int) -> None:
         """Have at most so many slots from now on; those too many leave, busy ones after their trial."""
         with self._lock:
-            if slots != self._roster.limit:
-                self._roster.limit = slots
+            if slots != self._registry.limit:
+                self._registry.limit = slots
                 self._announce()
 
     def stop(self, stop: Stop) -> None:
@@ -167,7 +167,7 @@ class TrialService:
     def hello(self, hello: SlotHello) -> Program:
         """Greet a slot, which starts with nothing: what its forerunner of the same id ran is lost."""
         with self._lock:
-            self._roster.meet(hello.slot, hello.node)
+            self._registry.register(hello.slot, hello.node)
             self._lose(hello.slot, "Its slot started anew.")
             self._note_change()
             return self.program
@@ -177,8 +177,8 @@ class TrialService:
         with self._lock:
             # A slot that asks while it is noted as running something never got, or lost, that trial.
             self._lose(slot, "Its slot asked for other work.")
-            self._roster.idle(slot, self._monotonic())
-            left_s = self._roster.linger_left(slot, self._monotonic())
+            self._registry.mark_idle(slot, self._monotonic())
+            left_s = self._registry.linger_left(slot, self._monotonic())
             self._work.wait_for(
                 lambda: self._has_order() or self._may_leave(slot),
                 max(0.0, min(timeout_s, left_s)),
@@ -188,14 +188,14 @@ class TrialService:
             if not self._checked:
                 if self._checker is None and self._ledger.waiting:
                     self._checker = slot
-                    self._roster.busy(slot)
+                    self._registry.mark_busy(slot)
                     return NextOrder(order="check")
                 return NextOrder(order="wait")
-            node = self._roster.node(slot)
+            node = self._registry.node(slot)
             assignment = self._ledger.assign(slot, node=node, now=self._clock())
             if assignment is None:
                 return NextOrder(order="wait")
-            self._roster.busy(slot)
+            self._registry.mark_busy(slot)
             self._commit()
             return NextOrder(order="run", assignment=assignment)
 
@@ -231,7 +231,7 @@ class TrialService:
         """Whether a busy slot goes on; held back until it does not, or for that long."""
         with self._lock:
             stop = self._order_of(beat.slot).wait_for(
-                lambda: not self._ledger.may_go_on(beat.slot, beat.number, beat.attempt), timeout_s
+                lambda: not self._ledger.is_wanted(beat.slot, beat.number, beat.attempt), timeout_s
             )
             return HeartbeatOrder(order="stop" if stop else "continue")
 
@@ -246,27 +246,27 @@ class TrialService:
     def slots_wanted(self) -> int:
         """How many slots there is work for, as many as are allowed."""
         with self._lock:
-            return min(self._roster.limit, self._work_left)
+            return min(self._registry.limit, self._work_left)
 
     @property
     def slots(self) -> int:
         """How many slots have said hello, and neither left nor were lost."""
         with self._lock:
-            return sum(1 for _ in self._roster.nodes)
+            return sum(1 for _ in self._registry.registered)
 
     def slots_to_start(self) -> list[int]:
         """Numbers of slots that are to be started now; from here on they count as expected."""
         with self._lock:
-            return self._roster.expect(self._roster.missing(self._work_left))
+            return self._registry.reserve(self._registry.missing(self._work_left))
 
     def slots_to_cancel(self) -> list[int]:
         """Slots that have not said hello and need not any more; from here on they are gone."""
         with self._lock:
-            unneeded = self._roster.unneeded(
+            unneeded = self._registry.unneeded(
                 self._work_left, self._monotonic(), over=self._ledger.is_over
             )
             for slot in unneeded:
-                self._roster.remove(slot)
+                self._registry.remove(slot)
             return unneeded
 
     def lose(
@@ -283,7 +283,7 @@ class TrialService:
             if reason is not TrialReason.EXECUTOR_LOST:
                 self._blame(slot, reason, message)
             self._lose(slot, message)
-            self._roster.remove(slot)
+            self._registry.remove(slot)
             if slot == self._checker and not self._checked:
                 self._lose_checker(reason, message)
             self._note_change()
@@ -299,22 +299,22 @@ class TrialService:
     def is_gone(self, slot: int) -> bool:
         """Whether a slot has left, or was given up on."""
         with self._lock:
-            return self._roster.is_gone(slot)
+            return self._registry.is_gone(slot)
 
     def node(self, slot: int) -> str:
         """Where a slot runs; nothing before it has said hello."""
         with self._lock:
-            return self._roster.node(slot)
+            return self._registry.node(slot)
 
-    def has_met(self, node: str) -> bool:
+    def has_registered(self, node: str) -> bool:
         """Whether a slot has ever said hello from there."""
         with self._lock:
-            return self._roster.has_met(node)
+            return self._registry.has_registered(node)
 
     def slots_on(self, node: str) -> list[int]:
         """The slots that run there."""
         with self._lock:
-            return [slot for slot, place in self._roster.nodes if place == node]
+            return [slot for slot, place in self._registry.registered if place == node]
 
     # ------------------------------------------------------------------ under the lock
 
@@ -332,7 +332,7 @@ class TrialService:
         return self._ledger.waiting + self._ledger.running
 
     def _may_leave(self, slot: int) -> bool:
-        return self._roster.may_leave(
+        return self._registry.may_leave(
             slot,
             self._monotonic(),
             work_waits=self._ledger.waiting > 0,
@@ -340,7 +340,7 @@ class TrialService:
         )
 
     def _let_leave(self, slot: int) -> NextOrder:
-        self._roster.remove(slot)
+        self._registry.remove(slot)
         # What woke this slot may be work for another one.
         self._work.notify()
         self._note_change()

@@ -32,12 +32,12 @@ def main() -> int:
         # A volume that this user may not write to, as a rule: without it everything that trials print would be lost.
         log.error("the run directory can't be used: %s", error)
         return 2
-    _heed_signals(application)
+    _install_signal_handlers(application)
     log.info("%s of experiment %s starts", settings.driver, settings.experiment)
     return application.run().exit_code
 
 
-def _heed_signals(application: Application) -> None:
+def _install_signal_handlers(application: Application) -> None:
     """End the application when told to.
 
     A handler may interrupt whoever holds the very lock it would need: so it only writes into a pipe, and a thread does
@@ -47,11 +47,11 @@ def _heed_signals(application: Application) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: os.write(write, b"."))
 
-    def heed() -> None:
+    def terminate() -> None:
         os.read(read, 1)
-        application.end(End.TOLD)
+        application.end(End.TERMINATED)
 
-    threading.Thread(target=heed, name="signals", daemon=True).start()
+    threading.Thread(target=terminate, name="signals", daemon=True).start()
 
 
 if __name__ == "__main__":

@@ -70,7 +70,7 @@ class Endpoint:
     """Holds the certificate of who signed the server's; None: the machine's own authorities."""
 
 
-class KubeApi:
+class ApiClient:
     """One connection to the API server. Not thread-safe: each thread has its own. A context manager."""
 
     def __init__(self, endpoint: Endpoint, *, timeout_s: float = TIMEOUT_S) -> None:
@@ -78,7 +78,7 @@ class KubeApi:
         self._timeout_s = timeout_s
         self._connection: http.client.HTTPConnection | None = None
 
-    def __enter__(self) -> KubeApi:
+    def __enter__(self) -> ApiClient:
         return self
 
     def __exit__(self, *exception: object) -> None:

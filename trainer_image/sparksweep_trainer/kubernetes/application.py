@@ -14,8 +14,8 @@ from sparksweep_trainer.driver.spark import Driver, DriverSettings
 from sparksweep_trainer.driver.trial_service import TrialService
 from sparksweep_trainer.kubernetes import prometheus
 from sparksweep_trainer.kubernetes.api_client import (
+    ApiClient,
     ApiError,
-    KubeApi,
     Unavailable,
     batches_path,
     pods_path,
@@ -25,7 +25,7 @@ from sparksweep_trainer.kubernetes.batches import selector as batch_selector
 from sparksweep_trainer.kubernetes.executor_watch import ExecutorWatch
 from sparksweep_trainer.kubernetes.executor_watch import selector as executor_selector
 from sparksweep_trainer.kubernetes.fencing import Fence
-from sparksweep_trainer.kubernetes.informer import Follower, Watching
+from sparksweep_trainer.kubernetes.informer import EventHandler, Informer
 from sparksweep_trainer.kubernetes.run_files import RunFiles
 from sparksweep_trainer.kubernetes.settings import (
     METRICS_PORT,
@@ -49,14 +49,14 @@ FLUSH_S = 2.0
 """Seconds for the last statuses to be written."""
 COPY_S = 300.0
 """Seconds for the last files to be copied when the experiment is over, and nobody waits for the driver."""
-LOOK_S = 0.5
+POLL_S = 0.5
 """Seconds between two looks at whether all is well."""
 
 
 class End(Enum):
     """Why a driver ends."""
 
-    TOLD = "told to"
+    TERMINATED = "a signal told it to"
     REPLACED = "another driver has taken over"
     DELETED = "the experiment is being deleted"
     OVER = "the experiment has ended"
@@ -77,7 +77,7 @@ class Application:
         self._end: End | None = None
         self._fence = Fence(settings.driver, replaced=self._replaced)
         self._writer = StatusWriter(
-            KubeApi(settings.endpoint),
+            ApiClient(settings.endpoint),
             namespace=settings.namespace,
             fence=self._fence,
             on_error=self._failed,
@@ -103,7 +103,7 @@ class Application:
 
     def run(self) -> End:
         """Run until told to end."""
-        with KubeApi(self._settings.endpoint) as api:
+        with ApiClient(self._settings.endpoint) as api:
             self._batches.take_over(
                 api,
                 batches_path(self._settings.namespace),
@@ -111,7 +111,7 @@ class Application:
                 stop=self._stop,
             )
         if self._stop.is_set():
-            return self._end or End.TOLD
+            return self._end or End.TERMINATED
         watches = self._watches()
         for watch in watches:
             watch.start()
@@ -122,8 +122,8 @@ class Application:
         self._start_metrics()
         # In a thread, because Java takes seconds to start, and the order to end may come meanwhile.
         threading.Thread(target=self._start_spark, name="start-spark", daemon=True).start()
-        self._look_on()
-        end = self._end or End.TOLD
+        self._monitor()
+        end = self._end or End.TERMINATED
         log.info("the driver ends: %s", end.value)
         for watch in watches:
             watch.close()
@@ -142,25 +142,25 @@ class Application:
             memory=self._settings.program.trial_template.resources.memory,
             lose=self._lose_executor,
             give_up=self._service.give_up,
-            has_met=self._service.has_met,
+            has_registered=self._service.has_registered,
         )
 
-    def _watches(self) -> list[Watching]:
+    def _watches(self) -> list[Informer]:
         settings = self._settings
-        followed: list[tuple[str, Follower, dict[str, str]]] = [
+        collections: list[tuple[str, EventHandler, dict[str, str]]] = [
             (batches_path(settings.namespace), self._batches, batch_selector(settings.experiment))
         ]
         if self._executors is not None:
             labels = executor_selector(settings.experiment)
-            followed.append((pods_path(settings.namespace), self._executors, labels))
+            collections.append((pods_path(settings.namespace), self._executors, labels))
         return [
-            Watching(settings.endpoint, path, follower, selector=labels, on_error=self._failed)
-            for path, follower, labels in followed
+            Informer(settings.endpoint, path, handler, selector=labels, on_error=self._failed)
+            for path, handler, labels in collections
         ]
 
     def _start_sweeping(self) -> None:
         if self._executors is not None:
-            api = KubeApi(self._settings.endpoint)
+            api = ApiClient(self._settings.endpoint)
             threading.Thread(
                 target=self._executors.run,
                 args=(api, self._settings.namespace),
@@ -170,11 +170,11 @@ class Application:
             ).start()
 
     def _start_metrics(self) -> None:
-        def is_sound() -> bool:
-            return self._driver is not None and self._driver.is_sound
+        def is_healthy() -> bool:
+            return self._driver is not None and self._driver.is_healthy
 
         def look() -> list[prometheus.Family]:
-            return prometheus.families(self._service, self._writer, is_sound=is_sound)
+            return prometheus.families(self._service, self._writer, is_healthy=is_healthy)
 
         # To the process's end. In a pod at every address, so that a port can be forwarded to it, too.
         if self._executors is not None:
@@ -212,14 +212,14 @@ class Application:
             return {}
         return {"spark.dynamicAllocation.initialExecutors": str(self._service.slots_wanted)}
 
-    def _look_on(self) -> None:
+    def _monitor(self) -> None:
         """Wait for the end; what a slot finds wrong with the trial code goes into the status."""
         refused = False
-        while not self._stop.wait(LOOK_S):
+        while not self._stop.wait(POLL_S):
             if self._service.refused is not None and not refused:
                 refused = True
                 self._writer.refuse(self._service.refused)
-            if self._driver is not None and not self._driver.is_sound:
+            if self._driver is not None and not self._driver.is_healthy:
                 # Another driver starts where this one was; by itself it could do no more.
                 log.error("Spark has ended")
                 self.end(End.FAILED)
@@ -272,7 +272,7 @@ class Application:
         if self._executors is None:
             return
         query = {"labelSelector": f"spark-app-selector={application}"}
-        with KubeApi(self._settings.endpoint, timeout_s=FLUSH_S) as api:
+        with ApiClient(self._settings.endpoint, timeout_s=FLUSH_S) as api:
             try:
                 api.request("DELETE", pods_path(self._settings.namespace), query=query)
             except (ApiError, Unavailable) as error:

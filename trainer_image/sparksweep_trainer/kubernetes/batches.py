@@ -1,4 +1,4 @@
-"""The experiment's TrialBatches: taken over from the driver before, then followed, and handed to the trial service."""
+"""The experiment's TrialBatches: taken over from the driver before, then collections, and handed to the trial service."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Callable
 from sparksweep_core.api.metadata import EXPERIMENT_LABEL
 from sparksweep_core.api.trial_batch import TrialBatch
 from sparksweep_trainer.driver.trial_service import TrialService
-from sparksweep_trainer.kubernetes.api_client import ApiError, Json, KubeApi, Unavailable
+from sparksweep_trainer.kubernetes.api_client import ApiClient, ApiError, Json, Unavailable
 from sparksweep_trainer.kubernetes.batch_statuses import is_finished
 from sparksweep_trainer.kubernetes.fencing import Fence
 from sparksweep_trainer.kubernetes.informer import retry_backoff
@@ -50,7 +50,9 @@ class Batches:
         self._closed = closed
         self._newest = -1
 
-    def take_over(self, api: KubeApi, path: str, *, experiment: str, stop: threading.Event) -> None:
+    def take_over(
+        self, api: ApiClient, path: str, *, experiment: str, stop: threading.Event
+    ) -> None:
         """Claim what an earlier driver has left, before anything is started.
 
         From then on that driver can write no batch in which anything may still change. The newest batch is claimed
@@ -89,24 +91,24 @@ class Batches:
             self._hand_over(batch)
         log.info("took over %d batches", len(claimed))
 
-    # ------------------------------------------------------------------ Follower
+    # ------------------------------------------------------------------ EventHandler
 
     def on_list(self, items: list[Json]) -> None:
-        """See `watching`."""
+        """See `EventHandler`."""
         found = {item["metadata"]["name"]: item["metadata"].get("uid") for item in items}
-        for name in self._writer.knows_others(found):
+        for name in self._writer.missing_from(found):
             self._gone(name)
             return
         for batch in _by_index(items):
             self._take_in(batch)
 
     def on_change(self, item: Json) -> None:
-        """See `watching`."""
+        """See `EventHandler`."""
         for batch in _by_index([item]):
             self._take_in(batch)
 
-    def on_gone(self, item: Json) -> None:
-        """See `watching`."""
+    def on_delete(self, item: Json) -> None:
+        """See `EventHandler`."""
         self._gone(item["metadata"]["name"])
 
     def _take_in(self, batch: TrialBatch) -> None:

@@ -15,9 +15,9 @@ from datetime import UTC, datetime
 from sparksweep_core.api.metadata import EXPERIMENT_LABEL, ROLE_LABEL
 from sparksweep_trainer.driver.slot_manager import Loss, SlotFailed
 from sparksweep_trainer.kubernetes.api_client import (
+    ApiClient,
     ApiError,
     Json,
-    KubeApi,
     NotFound,
     Unavailable,
     pods_path,
@@ -35,7 +35,7 @@ KEEP_S = 5.0
 OVERDUE_S = 30.0
 """Seconds after which a pod that should be gone is removed without its kubelet's word: its node is out of reach."""
 SWEEP_S = 2.0
-MAX_STILLBORN = 5
+MAX_FAILED_STARTS = 5
 """Executors in a row that may crash before a slot of theirs has said a word."""
 MAX_DEATHS = 10_000
 """Deaths remembered."""
@@ -49,7 +49,7 @@ def selector(experiment: str) -> dict[str, str]:
 
 
 class ExecutorWatch:
-    """Follows the executors' pods, and removes dead ones. A `Follower`, asked by slots' threads."""
+    """Follows the executors' pods, and removes dead ones. A `EventHandler`, asked by slots' threads."""
 
     def __init__(
         self,
@@ -59,7 +59,7 @@ class ExecutorWatch:
         memory: str,
         lose: Callable[[str, Loss], None],
         give_up: Callable[[str], None],
-        has_met: Callable[[str], bool],
+        has_registered: Callable[[str], bool],
         explain_s: float = EXPLAIN_S,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -70,7 +70,7 @@ class ExecutorWatch:
             memory: an executor's memory limit.
             lose: called with the name of a lost executor.
             give_up: called when no executor can start.
-            has_met: whether a slot has ever said hello from the executor of this name.
+            has_registered: whether a slot has ever said hello from the executor of this name.
             explain_s: how long to wait for the word of a pod's end.
             monotonic: the clock.
         """
@@ -79,7 +79,7 @@ class ExecutorWatch:
         self._memory = memory
         self._lose = lose
         self._give_up = give_up
-        self._has_met = has_met
+        self._has_met = has_registered
         self._explain_s = explain_s
         self._monotonic = monotonic
         self._lock = threading.Lock()
@@ -87,7 +87,7 @@ class ExecutorWatch:
         self._pods: dict[str, Pod] = {}
         self._deaths: dict[str, Death] = {}
         self._remove_at: dict[str, float] = {}
-        self._stillborn = 0
+        self._failed_starts = 0
 
     def explain(self, node: str, failed: SlotFailed) -> Loss:
         """What became of a slot whose job has failed; waits a little for the word of its executor's end."""
@@ -101,10 +101,10 @@ class ExecutorWatch:
             return Loss(f"Its executor {node} does not answer.")
         return Loss(f"Its slot on {node} was lost: {failed}")
 
-    # ------------------------------------------------------------------ Follower
+    # ------------------------------------------------------------------ EventHandler
 
     def on_list(self, items: list[Json]) -> None:
-        """See `watching`."""
+        """See `EventHandler`."""
         names = {item["metadata"]["name"] for item in items}
         for name in [name for name in self._pods if name not in names]:
             self._forget(name, vanished(name))
@@ -112,7 +112,7 @@ class ExecutorWatch:
             self.on_change(item)
 
     def on_change(self, item: Json) -> None:
-        """See `watching`."""
+        """See `EventHandler`."""
         name = item["metadata"]["name"]
         with self._lock:
             self._pods[name] = item
@@ -124,8 +124,8 @@ class ExecutorWatch:
             self._note_death(name, death)
             self._remove_later(name)
 
-    def on_gone(self, item: Json) -> None:
-        """See `watching`."""
+    def on_delete(self, item: Json) -> None:
+        """See `EventHandler`."""
         name = item["metadata"]["name"]
         self._forget(name, death_of(item, memory=self._memory) or vanished(name))
 
@@ -156,16 +156,16 @@ class ExecutorWatch:
             self._news.notify_all()
         log.info("executor %s: %s", name, death.loss.message)
         if self._has_met(name):
-            self._stillborn = 0
+            self._failed_starts = 0
         elif death.crashed:
-            self._stillborn += 1
-            if self._stillborn >= MAX_STILLBORN:
+            self._failed_starts += 1
+            if self._failed_starts >= MAX_FAILED_STARTS:
                 self._give_up(f"No executor can start. {death.loss.message}")
         self._lose(name, death.loss)
 
     # ------------------------------------------------------------------ removing
 
-    def sweep(self, api: KubeApi, namespace: str, *, now: datetime | None = None) -> None:
+    def sweep(self, api: ApiClient, namespace: str, *, now: datetime | None = None) -> None:
         """Remove the pods whose time has come.
 
         Raises:
@@ -182,7 +182,7 @@ class ExecutorWatch:
             with self._lock:
                 self._remove_at.pop(name, None)
 
-    def run(self, api: KubeApi, namespace: str, *, stop: threading.Event) -> None:
+    def run(self, api: ApiClient, namespace: str, *, stop: threading.Event) -> None:
         """Sweep until told to stop."""
         with api:
             while not stop.wait(SWEEP_S):

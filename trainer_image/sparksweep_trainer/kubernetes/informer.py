@@ -1,6 +1,6 @@
 """Follows a collection of objects: lists it, watches it from there, and lists again whenever the watch has lost track.
 
-The follower is told of whole lists and of single changes, in order and in one thread. While the API server is away it
+The handler is told of whole lists and of single changes, in order and in one thread. While the API server is away it
 hears nothing, and nothing else happens.
 """
 
@@ -14,11 +14,11 @@ from typing import Protocol
 
 from sparksweep_core.backoff import Backoff
 from sparksweep_trainer.kubernetes.api_client import (
+    ApiClient,
     ApiError,
     Endpoint,
     Expired,
     Json,
-    KubeApi,
     Unavailable,
 )
 
@@ -35,7 +35,7 @@ REFUSED_RETRY_S = 1.0
 JITTER = 0.2
 
 
-class Follower(Protocol):
+class EventHandler(Protocol):
     """Who wants to know."""
 
     def on_list(self, items: list[Json]) -> None:
@@ -44,7 +44,7 @@ class Follower(Protocol):
     def on_change(self, item: Json) -> None:
         """An object is new, or changed."""
 
-    def on_gone(self, item: Json) -> None:
+    def on_delete(self, item: Json) -> None:
         """An object is gone; its last state."""
 
 
@@ -53,23 +53,23 @@ def retry_backoff() -> Backoff:
     return Backoff(FIRST_RETRY_S, LONGEST_RETRY_S, jitter=JITTER, uniform=random.uniform)
 
 
-class Watching:
+class Informer:
     """Follows one collection, in a thread of its own, until closed."""
 
     def __init__(
         self,
         endpoint: Endpoint,
         path: str,
-        follower: Follower,
+        handler: EventHandler,
         *,
         selector: Mapping[str, str],
         backoff: Backoff | None = None,
         silence_s: float = SILENCE_S,
         on_error: Callable[[BaseException], None] = lambda _: None,
     ) -> None:
-        self._api = KubeApi(endpoint)
+        self._api = ApiClient(endpoint)
         self._path = path
-        self._follower = follower
+        self._handler = handler
         self._query = {
             "labelSelector": ",".join(f"{key}={value}" for key, value in selector.items())
         }
@@ -85,7 +85,7 @@ class Watching:
         self._thread.start()
 
     def close(self) -> None:
-        """Tell the follower nothing more. The thread may sit in a read for a while: it is a daemon."""
+        """Tell the handler nothing more. The thread may sit in a read for a while: it is a daemon."""
         self._closing.set()
 
     def join(self, timeout_s: float) -> None:
@@ -95,15 +95,15 @@ class Watching:
     def _run(self) -> None:
         try:
             while not self._closing.is_set():
-                self._turn()
+                self._sync()
         except Exception as error:
-            # The follower raised: without it the driver would be blind and not know.
+            # The handler raised: without it the driver would be blind and not know.
             log.exception("following %s ended", self._path)
             self._on_error(error)
         finally:
             self._api.close()
 
-    def _turn(self) -> None:
+    def _sync(self) -> None:
         wait_s = 0.0
         try:
             if self._version is None:
@@ -126,7 +126,7 @@ class Watching:
         answer = self._api.request("GET", self._path, query=self._query)
         self._backoff.reset()
         if not self._closing.is_set():
-            self._follower.on_list(answer.get("items") or [])
+            self._handler.on_list(answer.get("items") or [])
         self._version = answer["metadata"]["resourceVersion"]
 
     def _watch(self) -> None:
@@ -144,8 +144,8 @@ class Watching:
             self._backoff.reset()
             self._version = item["metadata"]["resourceVersion"]
             if kind in ("ADDED", "MODIFIED"):
-                self._follower.on_change(item)
+                self._handler.on_change(item)
             elif kind == "DELETED":
-                self._follower.on_gone(item)
+                self._handler.on_delete(item)
         # The server ends each watch after a while; one that it ends at once, without a word, must not be hurried.
         self._closing.wait(0.0 if heard else self._backoff.next_s())

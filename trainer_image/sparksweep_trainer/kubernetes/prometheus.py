@@ -48,7 +48,7 @@ class Family:
 
 
 def families(
-    service: TrialService, writer: StatusWriter, *, is_sound: Callable[[], bool]
+    service: TrialService, writer: StatusWriter, *, is_healthy: Callable[[], bool]
 ) -> list[Family]:
     """The metrics as of now."""
     statuses = service.statuses
@@ -85,7 +85,9 @@ def families(
             "Writes of batches' statuses to the API server.",
             {'{result="written"}': written, '{result="failed"}': failed},
         ),
-        Family("sparksweep_driver_spark_up", "gauge", "Whether Spark runs.", {"": int(is_sound())}),
+        Family(
+            "sparksweep_driver_spark_up", "gauge", "Whether Spark runs.", {"": int(is_healthy())}
+        ),
     ]
 
 

@@ -18,10 +18,10 @@ from sparksweep_core.api.status import TrialStatus
 from sparksweep_core.api.trial_batch import TrialBatch
 from sparksweep_trainer.files.reports import Report
 from sparksweep_trainer.kubernetes.api_client import (
+    ApiClient,
     ApiError,
     Conflict,
     Json,
-    KubeApi,
     NotFound,
     Unavailable,
     batches_path,
@@ -43,7 +43,7 @@ class StatusWriter:
 
     def __init__(
         self,
-        api: KubeApi,
+        api: ApiClient,
         *,
         namespace: str,
         fence: Fence,
@@ -97,7 +97,7 @@ class StatusWriter:
         with self._lock:
             return self._written, self._failed
 
-    def knows_others(self, items: dict[str, str | None]) -> list[str]:
+    def missing_from(self, items: dict[str, str | None]) -> list[str]:
         """Batches known here that are not among these names, or there with another UID."""
         with self._lock:
             known = {name: self._statuses.uid(name) for name in self._statuses.names}
@@ -157,7 +157,7 @@ class StatusWriter:
             self._changed.notify_all()
         self._thread.join(timeout=flush_s)
 
-    def turn(self) -> float | None:
+    def write_due(self) -> float | None:
         """Do a round of writes if one is due; seconds until the next is, None while there is nothing to write."""
         with self._lock:
             names = self._statuses.dirty
@@ -255,7 +255,7 @@ class StatusWriter:
 
     def _keep_written(self) -> None:
         while True:
-            wait_s = self.turn()
+            wait_s = self.write_due()
             with self._lock:
                 if self._closing and (wait_s is None or self._fence.is_down):
                     return

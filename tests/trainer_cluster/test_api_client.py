@@ -12,11 +12,11 @@ from fake_api_server import FakeApiServer, Handler
 from trial_batches import BATCHES, batch, name
 
 from sparksweep_trainer.kubernetes.api_client import (
+    ApiClient,
     ApiError,
     Conflict,
     Endpoint,
     Expired,
-    KubeApi,
     NotFound,
     Unavailable,
     batches_path,
@@ -31,13 +31,13 @@ def server() -> Iterator[FakeApiServer]:
 
 
 @pytest.fixture
-def api(server: FakeApiServer) -> Iterator[KubeApi]:
-    with KubeApi(server.endpoint, timeout_s=5) as api:
+def api(server: FakeApiServer) -> Iterator[ApiClient]:
+    with ApiClient(server.endpoint, timeout_s=5) as api:
         yield api
 
 
 def test_a_status_is_merged_into_the_version_that_was_read(
-    server: FakeApiServer, api: KubeApi
+    server: FakeApiServer, api: ApiClient
 ) -> None:
     server.put(BATCHES, batch(0, range(1, 3), status={"progress": "0/2", "refused": "no"}))
     item = api.request("GET", f"{BATCHES}/{name(0)}")
@@ -54,7 +54,7 @@ def test_a_status_is_merged_into_the_version_that_was_read(
     ("status", "kind"), [(404, NotFound), (409, Conflict), (410, Expired), (403, ApiError)]
 )
 def test_a_refusal_says_what_the_server_said(
-    server: FakeApiServer, api: KubeApi, status: int, kind: type[ApiError]
+    server: FakeApiServer, api: ApiClient, status: int, kind: type[ApiError]
 ) -> None:
     server.faults.append(answering(status, "no, because"))
     with pytest.raises(kind, match=f"{status} no, because") as caught:
@@ -64,7 +64,7 @@ def test_a_refusal_says_what_the_server_said(
 
 @pytest.mark.parametrize("status", [429, 500, 503, 504])
 def test_what_may_go_better_later_is_unavailable(
-    server: FakeApiServer, api: KubeApi, status: int
+    server: FakeApiServer, api: ApiClient, status: int
 ) -> None:
     server.faults.append(answering(status, "busy", Retry_After="7"))
     with pytest.raises(Unavailable, match="busy") as caught:
@@ -74,7 +74,7 @@ def test_what_may_go_better_later_is_unavailable(
 
 @pytest.mark.parametrize("after", ["", "soon", "-3", "100000000"])
 def test_a_senseless_retry_after_does_no_harm(
-    server: FakeApiServer, api: KubeApi, after: str
+    server: FakeApiServer, api: ApiClient, after: str
 ) -> None:
     server.faults.append(answering(429, "busy", Retry_After=after))
     with pytest.raises(Unavailable) as caught:
@@ -82,7 +82,7 @@ def test_a_senseless_retry_after_does_no_harm(
     assert 0 <= caught.value.retry_after_s <= 30
 
 
-def test_an_answer_that_is_not_json_is_unavailable(server: FakeApiServer, api: KubeApi) -> None:
+def test_an_answer_that_is_not_json_is_unavailable(server: FakeApiServer, api: ApiClient) -> None:
     def nonsense(handler: Handler) -> bool:
         handler.send_response(200)
         handler.send_header("Content-Length", "4")
@@ -99,12 +99,14 @@ def test_a_server_that_is_not_there_is_unavailable(server: FakeApiServer) -> Non
     endpoint = server.endpoint
     lonely = FakeApiServer()
     lonely.close()
-    with KubeApi(lonely.endpoint) as api, pytest.raises(Unavailable):
+    with ApiClient(lonely.endpoint) as api, pytest.raises(Unavailable):
         api.request("GET", BATCHES)
     assert endpoint != lonely.endpoint
 
 
-def test_a_connection_that_went_stale_is_opened_again(server: FakeApiServer, api: KubeApi) -> None:
+def test_a_connection_that_went_stale_is_opened_again(
+    server: FakeApiServer, api: ApiClient
+) -> None:
     def answer_and_hang_up(handler: Handler) -> bool:
         server.faults.clear()
         handler.answer_as_usual()
@@ -127,7 +129,7 @@ def test_a_token_is_read_for_each_request_and_sent(server: FakeApiServer, tmp_pa
     server.faults.append(look)
     token = tmp_path / "token"
     token.write_text("first\n")
-    with KubeApi(Endpoint(server=server.endpoint.server, token_file=token)) as api:
+    with ApiClient(Endpoint(server=server.endpoint.server, token_file=token)) as api:
         api.request("GET", BATCHES)
         token.write_text("second\n")
         api.request("GET", BATCHES)
@@ -138,19 +140,19 @@ def test_a_server_that_the_authority_does_not_vouch_for_is_not_talked_to(tmp_pat
     authority = tmp_path / "ca.crt"
     authority.write_text("no certificate")
     with (
-        KubeApi(Endpoint(server="https://127.0.0.1:1", ca_file=authority)) as api,
+        ApiClient(Endpoint(server="https://127.0.0.1:1", ca_file=authority)) as api,
         pytest.raises((ssl.SSLError, Unavailable)),
     ):
         api.request("GET", BATCHES)
 
 
-def watch(api: KubeApi, version: str = "0", *, read_timeout_s: float = 5) -> Iterator[Any]:
+def watch(api: ApiClient, version: str = "0", *, read_timeout_s: float = 5) -> Iterator[Any]:
     query = {"resourceVersion": version, "labelSelector": "sparksweep.dev/experiment=digits"}
     return api.watch(BATCHES, query=query, read_timeout_s=read_timeout_s)
 
 
 def test_a_watch_tells_what_happens_and_breaks_off_whole(
-    server: FakeApiServer, api: KubeApi
+    server: FakeApiServer, api: ApiClient
 ) -> None:
     server.put(BATCHES, batch(0, range(1, 2)))
     stranger = batch(1, range(1, 2))
@@ -166,14 +168,14 @@ def test_a_watch_tells_what_happens_and_breaks_off_whole(
         next(events)
 
 
-def test_a_watch_from_too_long_ago_has_expired(server: FakeApiServer, api: KubeApi) -> None:
+def test_a_watch_from_too_long_ago_has_expired(server: FakeApiServer, api: ApiClient) -> None:
     server.put(BATCHES, batch(0, range(1, 2)))
     server.compact()
     with pytest.raises(Expired):
         next(watch(api))
 
 
-def test_a_watch_that_expires_on_the_way_says_so(server: FakeApiServer, api: KubeApi) -> None:
+def test_a_watch_that_expires_on_the_way_says_so(server: FakeApiServer, api: ApiClient) -> None:
     gone = {"kind": "Status", "code": 410, "message": "too old resource version"}
     with server.lock:
         server.note("ERROR", gone | {"metadata": {"labels": LABELS}}, BATCHES)
@@ -181,7 +183,7 @@ def test_a_watch_that_expires_on_the_way_says_so(server: FakeApiServer, api: Kub
         next(watch(api))
 
 
-def test_a_silent_watch_is_taken_for_broken(server: FakeApiServer, api: KubeApi) -> None:
+def test_a_silent_watch_is_taken_for_broken(server: FakeApiServer, api: ApiClient) -> None:
     with pytest.raises(Unavailable, match="timed out"):
         next(watch(api, read_timeout_s=0.05))
 

@@ -13,13 +13,13 @@ from fake_api_server import FakeApiServer, Handler, eventually
 from trial_batches import BATCHES, batch, name
 
 from sparksweep_core.backoff import Backoff
-from sparksweep_trainer.kubernetes.informer import Watching
+from sparksweep_trainer.kubernetes.informer import Informer
 
 Json = dict[str, Any]
 
 
 class Notes:
-    """A follower that keeps what it is told."""
+    """A handler that keeps what it is told."""
 
     def __init__(self) -> None:
         self.lists = 0
@@ -32,7 +32,7 @@ class Notes:
     def on_change(self, item: Json) -> None:
         self.known[item["metadata"]["name"]] = item
 
-    def on_gone(self, item: Json) -> None:
+    def on_delete(self, item: Json) -> None:
         del self.known[item["metadata"]["name"]]
 
 
@@ -44,28 +44,28 @@ def server() -> Iterator[FakeApiServer]:
 
 
 @pytest.fixture
-def follow(server: FakeApiServer) -> Iterator[Callable[..., Watching]]:
-    started: list[Watching] = []
+def follow(server: FakeApiServer) -> Iterator[Callable[..., Informer]]:
+    started: list[Informer] = []
 
-    def start(follower: Any, **options: Any) -> Watching:
-        watching = Watching(
+    def start(handler: Any, **options: Any) -> Informer:
+        informer = Informer(
             server.endpoint,
             BATCHES,
-            follower,
+            handler,
             selector={"sparksweep.dev/experiment": "digits"},
             backoff=Backoff(0.01, 0.05, jitter=0.2, uniform=random.uniform),
             **options,
         )
-        watching.start()
-        started.append(watching)
-        return watching
+        informer.start()
+        started.append(informer)
+        return informer
 
     yield start
-    for watching in started:
-        watching.close()
+    for informer in started:
+        informer.close()
     server.break_watches()
-    for watching in started:
-        watching.join(5)
+    for informer in started:
+        informer.join(5)
 
 
 def test_what_is_there_and_what_comes_is_told(server: FakeApiServer, follow: Any) -> None:
@@ -160,8 +160,8 @@ def test_a_follower_that_fails_is_told_of() -> None:
 
     server = FakeApiServer()
     errors: list[BaseException] = []
-    watching = Watching(server.endpoint, BATCHES, Broken(), selector={}, on_error=errors.append)
-    watching.start()
+    informer = Informer(server.endpoint, BATCHES, Broken(), selector={}, on_error=errors.append)
+    informer.start()
     eventually(lambda: len(errors) == 1)
-    watching.join(5)
+    informer.join(5)
     server.close()
