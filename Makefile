@@ -63,7 +63,7 @@ docs: setup ## write docs/reference.md from crds/
 docs-check: setup ## fail when it is out of date
 	$(BIN)/python scripts/reference --check
 
-unit: setup ## tests that need no Kubernetes; narrow it with ARGS="tests/search -k grid" MARK="not spark"
+unit: setup ## tests that need no Kubernetes; narrow it with ARGS="tests/core/algorithms -k grid" MARK="not spark"
 	$(BIN)/pytest -m 'not control_plane and not nodes$(if $(MARK), and ($(MARK)))' $(ARGS)
 
 control-plane: setup ## tests on a Kubernetes API server that runs no pods

@@ -1,3 +1,3 @@
-"""Fixtures of all tests. This folder comes onto the path by it, and with it the package ``cluster``."""
+"""Fixtures of all tests."""
 
-pytest_plugins = ["cluster_fixtures"]
+pytest_plugins = ["support.cluster_fixtures"]

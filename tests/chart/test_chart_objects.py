@@ -9,16 +9,16 @@ from typing import Any
 
 import pytest
 import yaml
-from chart_values import DIGEST, IMAGE, REFUSED, switches
 
 from cluster.client import Cluster
 from cluster.helm import CHART, Helm, HelmError, value_flags
-from operator_parts.pod_security import violations
 from sparksweep_core.validation.document import parse_experiment
 from sparksweep_operator.manifests import driver_pod
 from sparksweep_operator.manifests.driver_pod import LOST_AFTER_S
 from sparksweep_operator.settings import PREFIX, Settings
 from sparksweep_trainer.kubernetes.settings import TRIAL_SERVER_PORT
+from support.chart_values import DIGEST, IMAGE, REFUSED, switches
+from support.operator.pod_security import violations
 
 pytestmark = pytest.mark.usefixtures("control_plane")
 

@@ -22,7 +22,7 @@ from cluster.layout import Layout
 from cluster.processes import kill, marked
 from cluster.rig import Rig
 from cluster.shell import run, wait_until
-from cluster_fixtures import PREPARATION
+from support.cluster_fixtures import PREPARATION
 
 pytestmark = pytest.mark.nodes
 

@@ -6,11 +6,11 @@ import secrets
 from collections.abc import Iterator
 
 import pytest
-from lab import Lab
-from operator_processes import OperatorProcess
 
 from cluster.client import Cluster
 from cluster.helm import Helm
+from support.control_plane.lab import Lab
+from support.control_plane.operator_processes import OperatorProcess
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,6 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from lab import Lab
 
 from cluster.client import Cluster
 from sparksweep import Experiment
@@ -22,6 +21,7 @@ from sparksweep.errors import (
     ExperimentRefused,
     Forbidden,
 )
+from support.control_plane.lab import Lab
 
 GRID = {"x": [1, 2, 3]}
 

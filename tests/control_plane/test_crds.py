@@ -7,12 +7,12 @@ import json
 from typing import Any
 
 import pytest
-from experiments_for_checks import FUNCTION, changed
-from invalid_documents import INVALID, Row
-from valid_documents import CHANGED, TEXTS
 
 from cluster.client import Cluster, KubectlError
 from sparksweep_core.validation.document import parse_yaml
+from support.documents.experiments_for_checks import FUNCTION, changed
+from support.documents.invalid_documents import INVALID, Row
+from support.documents.valid_documents import CHANGED, TEXTS
 
 GROUP = "sparksweep.dev/v1alpha1"
 REFUSED = r"is invalid: |Error from server \((BadRequest|Invalid)\)"

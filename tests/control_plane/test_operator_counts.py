@@ -8,8 +8,9 @@ from collections import Counter
 from collections.abc import Iterator
 
 import pytest
-from kube_api import Document
-from lab import EXPERIMENT_LABEL, ROLE, Lab, running, succeeded
+
+from support.control_plane.kube_api import Document
+from support.control_plane.lab import EXPERIMENT_LABEL, ROLE, Lab, running, succeeded
 
 MOST_BYTES = 10_000
 

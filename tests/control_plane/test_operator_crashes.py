@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import Any, Literal
 
 import pytest
-from fault_proxy import Fault, FaultProxy, description
-from lab import FINISHED, Lab
-from operator_processes import OperatorProcess, OperatorThread
 
 from cluster.client import Cluster
 from cluster.helm import Helm
+from support.control_plane.fault_proxy import Fault, FaultProxy, description
+from support.control_plane.lab import FINISHED, Lab
+from support.control_plane.operator_processes import OperatorProcess, OperatorThread
 
 TRIALS = 3
 When = Literal["before", "after"]

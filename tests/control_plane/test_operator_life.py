@@ -6,12 +6,12 @@ import re
 import time
 
 import pytest
-from experiments_for_checks import FUNCTION
-from invalid_documents import INVALID, Row
-from kube_api import Refused
-from lab import Lab, experiment, failed, now, running, succeeded
 
 from cluster.client import KubectlError
+from support.control_plane.kube_api import Refused
+from support.control_plane.lab import Lab, experiment, failed, now, running, succeeded
+from support.documents.experiments_for_checks import FUNCTION
+from support.documents.invalid_documents import INVALID, Row
 
 
 def test_an_applied_experiment_gets_its_batch_its_config_maps_and_its_driver(lab: Lab) -> None:

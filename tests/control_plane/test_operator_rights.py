@@ -6,12 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from kube_api import Refused
-from lab import Lab, now
-from operator_processes import OperatorProcess
 
 from cluster.client import Cluster
 from cluster.helm import Helm
+from support.control_plane.kube_api import Refused
+from support.control_plane.lab import Lab, now
+from support.control_plane.operator_processes import OperatorProcess
 
 OPERATOR = "sparksweep-operator"
 

@@ -6,7 +6,8 @@ import time
 from typing import Any
 
 import pytest
-from lab import EXPERIMENT_LABEL, ROLE, Lab, experiment, running
+
+from support.control_plane.lab import EXPERIMENT_LABEL, ROLE, Lab, experiment, running
 
 USERS = {"apiVersion": "v1", "kind": "ConfigMap", "data": {"mine": "precious"}}
 

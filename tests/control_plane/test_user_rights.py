@@ -6,10 +6,10 @@ from collections.abc import Iterator
 
 import pytest
 import yaml
-from lab import Lab, experiment
 
 from cluster.client import Cluster, KubectlError
 from cluster.helm import Helm
+from support.control_plane.lab import Lab, experiment
 
 USER = "alice@example.org"
 

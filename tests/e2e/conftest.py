@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from e2e_cluster import REPOSITORY, Installed, Namespace
 
 from cluster.__main__ import EXTERNAL
 from cluster.helm import Helm
+from support.e2e.e2e_cluster import REPOSITORY, Installed, Namespace
 
 _numbers = itertools.count(1)
 _figures: list[str] = []

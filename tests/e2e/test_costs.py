@@ -10,12 +10,12 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
-from e2e_cluster import Namespace
-from e2e_experiments import experiment, pausing
 
 from sparksweep_core.api import Experiment
 from sparksweep_operator.manifests import driver_pod
 from sparksweep_operator.settings import Settings
+from support.e2e.e2e_cluster import Namespace
+from support.e2e.e2e_experiments import experiment, pausing
 
 pytestmark = pytest.mark.nodes
 

@@ -14,12 +14,12 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 import yaml
-from browser import page
-from e2e_cluster import Namespace
-from e2e_commands import CommandLine, Followed
 from playwright.sync_api import Page, expect
 
-from object_store import KEYS, ObjectStore, object_store
+from support.e2e.browser import page
+from support.e2e.e2e_cluster import Namespace
+from support.e2e.e2e_commands import CommandLine, Followed
+from support.object_store import KEYS, ObjectStore, object_store
 
 pytestmark = pytest.mark.nodes
 

@@ -6,11 +6,11 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from e2e_cluster import IMAGES, OPERATOR, RELEASE, SYSTEM, Installed, Namespace
-from e2e_experiments import experiment, pausing
 
 from cluster.client import KubectlError
 from cluster.helm import CHART, value_flags
+from support.e2e.e2e_cluster import IMAGES, OPERATOR, RELEASE, SYSTEM, Installed, Namespace
+from support.e2e.e2e_experiments import experiment, pausing
 
 pytestmark = pytest.mark.nodes
 

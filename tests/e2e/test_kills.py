@@ -9,9 +9,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from e2e_cluster import FINISHED, Namespace
-from e2e_experiments import experiment
-from e2e_faults import kill_pod
+
+from support.e2e.e2e_cluster import FINISHED, Namespace
+from support.e2e.e2e_experiments import experiment
+from support.e2e.e2e_faults import kill_pod
 
 pytestmark = pytest.mark.nodes
 

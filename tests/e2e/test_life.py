@@ -6,8 +6,9 @@ import json
 import time
 
 import pytest
-from e2e_cluster import Namespace
-from e2e_experiments import experiment, pausing
+
+from support.e2e.e2e_cluster import Namespace
+from support.e2e.e2e_experiments import experiment, pausing
 
 pytestmark = pytest.mark.nodes
 

@@ -7,10 +7,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from e2e_cluster import Namespace
-from e2e_commands import CommandLine, Followed
-from e2e_experiments import experiment
-from e2e_faults import kill_pod, processes_of
+
+from support.e2e.e2e_cluster import Namespace
+from support.e2e.e2e_commands import CommandLine, Followed
+from support.e2e.e2e_experiments import experiment
+from support.e2e.e2e_faults import kill_pod, processes_of
 
 pytestmark = pytest.mark.nodes
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
-from e2e_cluster import Namespace
-from e2e_experiments import experiment
+
+from support.e2e.e2e_cluster import Namespace
+from support.e2e.e2e_experiments import experiment
 
 pytestmark = pytest.mark.nodes
 

@@ -10,12 +10,12 @@ from typing import Any
 
 import pytest
 import yaml
-from e2e_cluster import SYSTEM, Installed, Namespace
-from e2e_experiments import experiment
 
 from cluster.helm import CHART
 from cluster.layout import Layout
 from cluster.prometheus import Prometheus, programs, running
+from support.e2e.e2e_cluster import SYSTEM, Installed, Namespace
+from support.e2e.e2e_experiments import experiment
 
 pytestmark = pytest.mark.nodes
 

@@ -6,8 +6,9 @@ import json
 from collections.abc import Iterator
 
 import pytest
-from e2e_cluster import Installed, Namespace
-from e2e_experiments import experiment, pausing
+
+from support.e2e.e2e_cluster import Installed, Namespace
+from support.e2e.e2e_experiments import experiment, pausing
 
 pytestmark = pytest.mark.nodes
 

@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from e2e_cluster import Namespace
 
-import algorithm_runs
 from sparksweep import experiment
 from sparksweep._result import Result
+from support.algorithms import algorithm_runs
+from support.e2e.e2e_cluster import Namespace
 
 pytestmark = [pytest.mark.nodes, pytest.mark.filterwarnings("ignore:min was more than max")]
 

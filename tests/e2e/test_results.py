@@ -12,12 +12,12 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 import yaml
-from e2e_cluster import Namespace
-from e2e_commands import CommandLine, Followed
-from e2e_experiments import experiment, pausing
 
 from cluster.client import KubectlError
 from sparksweep._kube.sync_client import BlockingGateway
+from support.e2e.e2e_cluster import Namespace
+from support.e2e.e2e_commands import CommandLine, Followed
+from support.e2e.e2e_experiments import experiment, pausing
 
 pytestmark = pytest.mark.nodes
 

@@ -8,9 +8,10 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from e2e_cluster import RELEASE, Installed, Namespace
-from e2e_experiments import experiment, pausing
-from e2e_faults import kill_pod
+
+from support.e2e.e2e_cluster import RELEASE, Installed, Namespace
+from support.e2e.e2e_experiments import experiment, pausing
+from support.e2e.e2e_faults import kill_pod
 
 pytestmark = [pytest.mark.nodes, pytest.mark.looks_back]
 

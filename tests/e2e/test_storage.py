@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
-from e2e_cluster import Namespace
-from e2e_commands import CommandLine
-from e2e_experiments import experiment
-from e2e_faults import kill_pod
+
+from support.e2e.e2e_cluster import Namespace
+from support.e2e.e2e_commands import CommandLine
+from support.e2e.e2e_experiments import experiment
+from support.e2e.e2e_faults import kill_pod
 
 pytestmark = pytest.mark.nodes
 

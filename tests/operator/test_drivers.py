@@ -9,13 +9,13 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from operator_objects import NOW, UID, batch, beside_a_viewer, ended, pod, waiting
 
 from sparksweep_core.api import TrialBatch
 from sparksweep_core.planner import DriverState
 from sparksweep_operator.driver_selection import PAUSE, DriverSituation, look_at_driver
 from sparksweep_operator.manifests import driver_name, driver_number
 from sparksweep_operator.pod_status import Pod
+from support.operator.operator_objects import NOW, UID, batch, beside_a_viewer, ended, pod, waiting
 
 
 def look(

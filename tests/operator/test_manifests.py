@@ -9,8 +9,6 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from operator_objects import NAME, NAMESPACE, UID, experiment, experiment_body
-from pod_security import violations
 
 from sparksweep_core.api import Experiment, batch_name, limits
 from sparksweep_core.api.metadata import EXPERIMENT_LABEL, ROLE_LABEL
@@ -21,6 +19,8 @@ from sparksweep_operator import manifests
 from sparksweep_operator.manifests.names import executor_prefix
 from sparksweep_operator.manifests.spark_conf import spark_conf
 from sparksweep_operator.settings import Settings
+from support.operator.operator_objects import NAME, NAMESPACE, UID, experiment, experiment_body
+from support.operator.pod_security import violations
 
 SETTINGS = Settings(trainer_image="registry.example/trainer:1")
 SECRET = "the_users_own_secret_line"

@@ -10,7 +10,6 @@ from typing import Any
 from urllib.error import HTTPError
 
 import pytest
-from operator_objects import NAME, NAMESPACE, UID, experiment_body, moment, pod_body
 from prometheus_client import CollectorRegistry
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -21,6 +20,14 @@ from sparksweep_operator.cache import World
 from sparksweep_operator.collector import Census
 from sparksweep_operator.kube.async_client import _resource
 from sparksweep_operator.metrics import OUTCOMES, Metrics, serve
+from support.operator.operator_objects import (
+    NAME,
+    NAMESPACE,
+    UID,
+    experiment_body,
+    moment,
+    pod_body,
+)
 
 
 def value(registry: CollectorRegistry, name: str, **labels: str) -> float | None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from operator_objects import NOW, batch
-
 from sparksweep_core.api import (
     Condition,
     ConditionType,
@@ -14,6 +12,7 @@ from sparksweep_core.api import (
     TrialState,
 )
 from sparksweep_operator.events import MESSAGE, MOST_FAILURES, driver_started, events_between
+from support.operator.operator_objects import NOW, batch
 
 EMPTY = ExperimentStatus()
 

@@ -6,9 +6,9 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from operator_objects import NOW, beside_a_viewer, ended, pod, pod_body, waiting
 
 from sparksweep_operator.pod_status import executors_text, pod_of
+from support.operator.operator_objects import NOW, beside_a_viewer, ended, pod, pod_body, waiting
 
 NO_NODE = "0/3 nodes are available: 3 node(s) didn't match Pod's node affinity/selector."
 

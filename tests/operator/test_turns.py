@@ -7,13 +7,13 @@ import threading
 from typing import Any, cast
 
 import pytest
-from operator_objects import NAME, NAMESPACE, experiment_body
 
 from sparksweep_operator import reconciler as module
 from sparksweep_operator.cache import World
 from sparksweep_operator.kube import Gateway
 from sparksweep_operator.reconciler import Memory, Reconciler
 from sparksweep_operator.settings import Settings
+from support.operator.operator_objects import NAME, NAMESPACE, experiment_body
 
 
 class _PlannedError(Exception):

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from operator_objects import NAME, NAMESPACE, UID, experiment_body, pod_body
 
 from sparksweep_core.api.metadata import API_VERSION
 from sparksweep_operator.cache import World
+from support.operator.operator_objects import NAME, NAMESPACE, UID, experiment_body, pod_body
 
 KEY = (NAMESPACE, NAME)
 

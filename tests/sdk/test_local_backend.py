@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from marked_processes import ENVIRONMENT, marked_processes
 from sparksweep import Experiment
 from sparksweep._backends.base import choose_backend
 from sparksweep.errors import ExperimentRefused, InvalidExperiment, RunDirectoryError
+from support.marked_processes import ENVIRONMENT, marked_processes
 
 
 def sleeping(x: int) -> int:

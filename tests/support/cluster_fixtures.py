@@ -29,7 +29,7 @@ KEEP = "SPARKSWEEP_KEEP_CLUSTER"
 PATIENCE_S = 1800
 """How long one run of the tests waits for another on this machine."""
 
-CRDS = Path(__file__).parents[1] / "crds"
+CRDS = Path(__file__).parents[2] / "crds"
 
 MARKS = {"control_plane": "control_plane", "two_nodes": "nodes"}
 """The mark of a test that asks for a fixture."""

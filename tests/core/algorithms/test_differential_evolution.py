@@ -8,10 +8,8 @@ from collections.abc import Callable, Sequence
 from random import Random
 
 import pytest
-from algorithm_contract import AlgorithmContract, examples
 from hypothesis import given
 from hypothesis import strategies as st
-from search_spaces import any_spaces, double, ended, integer, listed, spec_of
 
 from sparksweep_core.algorithms import UnsupportedAlgorithm, create
 from sparksweep_core.algorithms.differential_evolution.lineage import Lineage, Rates, parse
@@ -27,6 +25,8 @@ from sparksweep_core.api import (
     TrialStatus,
 )
 from sparksweep_core.api.algorithm_settings import EvolutionStrategy
+from support.algorithms.algorithm_contract import AlgorithmContract, examples
+from support.algorithms.search_spaces import any_spaces, double, ended, integer, listed, spec_of
 
 NAME = "differential-evolution"
 Loss = Callable[[dict[str, str]], float | None]

@@ -5,13 +5,21 @@ from __future__ import annotations
 import itertools
 
 import pytest
-from algorithm_contract import AlgorithmContract
 from hypothesis import given, settings
-from search_spaces import discrete, double, finite_spaces, integer, listed, spec_of, trials_with
 
 from sparksweep_core.algorithms import GridSearch, UnsupportedAlgorithm, create
 from sparksweep_core.algorithms.encoding.space import Space
 from sparksweep_core.api import ExperimentSpec, Parameter
+from support.algorithms.algorithm_contract import AlgorithmContract
+from support.algorithms.search_spaces import (
+    discrete,
+    double,
+    finite_spaces,
+    integer,
+    listed,
+    spec_of,
+    trials_with,
+)
 
 
 class TestGrid(AlgorithmContract):

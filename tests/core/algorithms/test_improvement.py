@@ -7,7 +7,6 @@ from random import Random
 
 import numpy as np
 import pytest
-from algorithm_contract import examples
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -18,6 +17,7 @@ from sparksweep_core.algorithms.models.expected_improvement import (
     variations,
 )
 from sparksweep_core.algorithms.models.kriging import Kriging, log_scores
+from support.algorithms.algorithm_contract import examples
 
 GRID = [(x / 10, y / 10) for x in range(11) for y in range(11)]
 

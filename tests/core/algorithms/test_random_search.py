@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections import Counter
 
 import pytest
-from algorithm_contract import AlgorithmContract
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from search_spaces import discrete, double, integer, listed, spec_of, trials_with
-from statistical import chi_square_is_ordinary
 
 from sparksweep_core.algorithms import create
 from sparksweep_core.algorithms.permutation import Permutation, uniforms
 from sparksweep_core.api import Distribution, Parameter, TrialSpec
+from support.algorithms.algorithm_contract import AlgorithmContract
+from support.algorithms.search_spaces import discrete, double, integer, listed, spec_of, trials_with
+from support.algorithms.statistical import chi_square_is_ordinary
 
 
 class TestRandom(AlgorithmContract):

@@ -7,7 +7,6 @@ from collections.abc import Callable, Sequence
 from random import Random
 
 import pytest
-from search_spaces import double, ended, integer, listed, spec_of
 
 from sparksweep_core.algorithms import create
 from sparksweep_core.algorithms.differential_evolution.lineage import parse
@@ -15,6 +14,7 @@ from sparksweep_core.algorithms.differential_evolution.population import ended_b
 from sparksweep_core.algorithms.encoding.unit_cube import Cube
 from sparksweep_core.algorithms.model_assisted.screening import MOST_CHILDREN, Screen
 from sparksweep_core.api import Parameter, Trial, TrialSpec, TrialState, TrialStatus
+from support.algorithms.search_spaces import double, ended, integer, listed, spec_of
 
 NAME = "differential-evolution"
 SPACE = [double("x", "0", "1"), integer("n", 0, 9), listed("kind", "a", "b", "c")]

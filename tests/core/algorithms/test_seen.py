@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from algorithm_contract import examples
 from hypothesis import given
 from hypothesis import strategies as st
-from search_spaces import ended
 
 from sparksweep_core.algorithms.visited import Seen
 from sparksweep_core.api import Trial, TrialSpec, TrialState
+from support.algorithms.algorithm_contract import examples
+from support.algorithms.search_spaces import ended
 
 points = st.integers(0, 30).map(lambda number: {"a": str(number % 5), "b": str(number // 5)})
 

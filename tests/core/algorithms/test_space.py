@@ -8,10 +8,16 @@ from decimal import Decimal
 from fractions import Fraction
 
 import pytest
-from algorithm_contract import check_value
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from search_spaces import (
+
+from sparksweep_core.algorithms import Space, create
+from sparksweep_core.algorithms.encoding.dimensions import Dimension, dimension_of
+from sparksweep_core.algorithms.encoding.distributions import BELOW_ONE, Scale
+from sparksweep_core.algorithms.permutation import uniforms
+from sparksweep_core.api import AlgorithmName, Distribution, FeasibleSpace, Parameter, ParameterType
+from support.algorithms.algorithm_contract import check_value
+from support.algorithms.search_spaces import (
     any_spaces,
     discrete,
     distributed_parameters,
@@ -23,13 +29,7 @@ from search_spaces import (
     positions,
     spec_of,
 )
-from statistical import chi_square_is_ordinary
-
-from sparksweep_core.algorithms import Space, create
-from sparksweep_core.algorithms.encoding.dimensions import Dimension, dimension_of
-from sparksweep_core.algorithms.encoding.distributions import BELOW_ONE, Scale
-from sparksweep_core.algorithms.permutation import uniforms
-from sparksweep_core.api import AlgorithmName, Distribution, FeasibleSpace, Parameter, ParameterType
+from support.algorithms.statistical import chi_square_is_ordinary
 
 BELOW = BELOW_ONE
 

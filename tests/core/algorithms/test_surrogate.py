@@ -5,11 +5,11 @@ from __future__ import annotations
 import math
 
 import pytest
-from algorithm_contract import examples
 from hypothesis import given
 from hypothesis import strategies as st
 
 from sparksweep_core.algorithms.models.kriging import Kriging, normal_scores
+from support.algorithms.algorithm_contract import examples
 
 costs = st.lists(st.none() | st.floats(allow_nan=False), min_size=1, max_size=12)
 

@@ -11,13 +11,13 @@ from typing import Any
 
 import pytest
 import yaml
-from experiments_for_checks import FUNCTION, REMOVED, changed
-from server_rules import broken_rules, with_defaults
 
 from sparksweep_core.api import Experiment, TrialBatch, limits
 from sparksweep_core.api.crd import KINDS, Kind, crd, main, render, structural_schema
+from support.documents.experiments_for_checks import FUNCTION, REMOVED, changed
+from support.documents.server_rules import broken_rules, with_defaults
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 
 FORBIDDEN = {"$ref", "$defs", "title", "anyOf", "oneOf", "allOf", "const", "propertyNames", "patternProperties"}  # fmt: skip
 

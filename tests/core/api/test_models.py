@@ -5,11 +5,11 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 import pytest
-from experiments_for_checks import FUNCTION
 from pydantic import ValidationError
 
 from sparksweep_core.api import Condition, ConditionType, Experiment, ExperimentStatus, TrialState
 from sparksweep_core.api.status import ConditionStatus, TrialStatus
+from support.documents.experiments_for_checks import FUNCTION
 
 MOMENT = datetime(2026, 1, 1, tzinfo=UTC)
 

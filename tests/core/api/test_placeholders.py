@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pytest
-from experiments_for_checks import COMMAND, changed
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -14,6 +13,7 @@ from sparksweep_core.api.placeholders import (
     unfinished,
 )
 from sparksweep_core.validation.document import parse_experiment
+from support.documents.experiments_for_checks import COMMAND, changed
 
 TEMPLATE = parse_experiment(COMMAND).spec.trial_template
 PARAMETERS = {"lr": "0.1", "layers": "3", "width": "8", "activation": "relu"}

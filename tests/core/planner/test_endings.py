@@ -6,10 +6,10 @@ import math
 from typing import Any
 
 import pytest
-from planned_world import MAXIMIZE, MINIMIZE, World, experiment_of
 
 from sparksweep_core.api import AlgorithmName, TrialReason, TrialState
 from sparksweep_core.planner import DriverState
+from support.planner.planned_world import MAXIMIZE, MINIMIZE, World, experiment_of
 
 
 def ended(values: list[float | None], **spec: Any) -> World:

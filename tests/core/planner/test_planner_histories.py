@@ -7,7 +7,6 @@ import math
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
-from planned_world import MAXIMIZE, METRIC, MINIMIZE, World, experiment_of
 
 from sparksweep_core.algorithms import create
 from sparksweep_core.api import (
@@ -21,6 +20,7 @@ from sparksweep_core.api import (
 )
 from sparksweep_core.api.algorithm_settings import EvolutionMode
 from sparksweep_core.planner import DriverState
+from support.planner.planned_world import MAXIMIZE, METRIC, MINIMIZE, World, experiment_of
 
 values = st.none() | st.sampled_from([math.nan, -1e300, -3.0, -1.0, 0.0, 0.5, 0.5, 1.0, 7.25])
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
-from planned_world import METRIC, START, World, experiment_of, world_of
 
 from sparksweep_core.api import AlgorithmName, FeasibleSpace, TrialState, TrialStatus, limits
 from sparksweep_core.planner import DriverState, DriverView, plan
+from support.planner.planned_world import METRIC, START, World, experiment_of, world_of
 
 
 def test_the_first_plan_makes_the_first_batch_and_wants_a_driver() -> None:

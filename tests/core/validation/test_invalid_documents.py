@@ -6,14 +6,14 @@ import re
 from typing import Any
 
 import pytest
-from experiments_for_checks import COMMAND, FUNCTION, REMOVED, changed
-from invalid_documents import INVALID, LR, TEMPLATE, Row
-from server_rules import refusals
 
 from sparksweep.errors import FieldError, InvalidExperiment
 from sparksweep_core.api import Experiment
 from sparksweep_core.api.crd import structural_schema
 from sparksweep_core.validation.document import parse_experiment
+from support.documents.experiments_for_checks import COMMAND, FUNCTION, REMOVED, changed
+from support.documents.invalid_documents import INVALID, LR, TEMPLATE, Row
+from support.documents.server_rules import refusals
 
 SCHEMA = structural_schema(Experiment)
 

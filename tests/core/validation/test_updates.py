@@ -6,11 +6,11 @@ from datetime import UTC, datetime
 from typing import Literal
 
 import pytest
-from experiments_for_checks import COMMAND, FUNCTION, REMOVED, changed
 
 from sparksweep_core.api import Condition, ConditionType, Experiment, ExperimentStatus, TrialCounts
 from sparksweep_core.validation.document import parse_experiment
 from sparksweep_core.validation.immutability import MUTABLE, check_update
+from support.documents.experiments_for_checks import COMMAND, FUNCTION, REMOVED, changed
 
 RUNNING = parse_experiment(FUNCTION)
 

@@ -9,14 +9,14 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from server_rules import refusals
-from valid_documents import CHANGED, TEXTS
 
 from sparksweep.errors import FieldError, InvalidExperiment
 from sparksweep_core.api import Experiment, ExperimentStatus, TrialCounts
 from sparksweep_core.api.crd import structural_schema
 from sparksweep_core.kubernetes_yaml import dump_yaml
 from sparksweep_core.validation.document import parse_experiment, parse_yaml, read_experiment
+from support.documents.server_rules import refusals
+from support.documents.valid_documents import CHANGED, TEXTS
 
 SCHEMA = structural_schema(Experiment)
 VALID = {name: parse_yaml(text) for name, text in TEXTS.items()} | CHANGED

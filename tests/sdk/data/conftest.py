@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from object_store import KEYS, ObjectStore, object_store
+from support.object_store import KEYS, ObjectStore, object_store
 
 
 @pytest.fixture(scope="session")

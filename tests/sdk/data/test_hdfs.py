@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from hadoop import Hdfs, NotToBeHad, hdfs
 
 from sparksweep import experiment
+from support.sdk.hadoop import Hdfs, NotToBeHad, hdfs
 
 
 @pytest.fixture

@@ -8,10 +8,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from seed import BOUNDS, GRID, training
 
 from sparksweep import experiment
 from sparksweep._result import Result
+from support.sdk.seed import BOUNDS, GRID, training
 
 
 @pytest.fixture(scope="session")

@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from seed import BOUNDS, training
 
 from sparksweep import experiment
 from sparksweep._hops_arguments import bounds
 from sparksweep.errors import ExperimentFailed, InvalidExperiment
+from support.sdk.seed import BOUNDS, training
 
 
 @pytest.mark.spark

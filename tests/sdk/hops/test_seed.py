@@ -15,14 +15,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from seed import BOUNDS, GRID, TABLE, accuracy, training
 
 from sparksweep import Experiment, experiment
 from sparksweep._result import Result
 from sparksweep.errors import InvalidExperiment
 from sparksweep_operator.manifests import spark_conf
+from support.sdk.seed import BOUNDS, GRID, TABLE, accuracy, training
 
-EXAMPLES = Path(__file__).parents[2] / "examples"
+EXAMPLES = Path(__file__).parents[3] / "examples"
 
 
 def most_at_once(result: Result) -> int:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-import algorithm_runs
+from support.algorithms import algorithm_runs
 
 pytestmark = pytest.mark.spark
 

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 import yaml
-from commands import EXPERIMENTS, Finished, sparksweep
+
+from support.sdk.commands import EXPERIMENTS, Finished, sparksweep
 
 GOOD = EXPERIMENTS / "negative.yaml"
 

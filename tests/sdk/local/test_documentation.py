@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 import yaml
-from commands import sparksweep
 
 from sparksweep_core.validation.document import parse_experiment
+from support.sdk.commands import sparksweep
 
-ROOT = Path(__file__).parent.parent.parent
+ROOT = Path(__file__).parents[3]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 
 

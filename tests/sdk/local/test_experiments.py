@@ -6,9 +6,9 @@ from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
-from commands import EXPERIMENTS, sparksweep, trials_of
 
-from marked_processes import marked_processes
+from support.marked_processes import marked_processes
+from support.sdk.commands import EXPERIMENTS, sparksweep, trials_of
 
 pytestmark = pytest.mark.spark
 

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from commands import command, sparksweep, trials_of
 
-from marked_processes import ENVIRONMENT, marked_processes
+from support.marked_processes import ENVIRONMENT, marked_processes
+from support.sdk.commands import command, sparksweep, trials_of
 
 pytestmark = pytest.mark.spark
 

@@ -7,7 +7,6 @@ from typing import ClassVar
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from search_spaces import any_spaces, spec_of, trials_with
 
 from sparksweep_core.algorithms import Space, create
 from sparksweep_core.algorithms.base import Algorithm
@@ -19,6 +18,7 @@ from sparksweep_core.api import (
     TrialSpec,
     TrialState,
 )
+from support.algorithms.search_spaces import any_spaces, spec_of, trials_with
 
 STATES = list(TrialState)
 MOST = 40

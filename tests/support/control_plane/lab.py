@@ -9,11 +9,10 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from typing import Any
 
-from kube_api import Document, KubeApi, Refused
-
 from cluster.client import Cluster
 from cluster.helm import Helm
 from sparksweep_core.api import limits
+from support.control_plane.kube_api import Document, KubeApi, Refused
 
 EXPERIMENT_LABEL = "sparksweep.dev/experiment"
 ROLE = "sparksweep.dev/role"

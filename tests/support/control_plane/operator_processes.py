@@ -13,10 +13,9 @@ import urllib.request
 from collections.abc import Sequence
 from pathlib import Path
 
-from lab import wait_for
-
 from sparksweep_operator.handlers import run_operator
 from sparksweep_operator.settings import Settings
+from support.control_plane.lab import wait_for
 
 # No node has so many: the drivers' pods stay where they are, whatever else runs on the cluster.
 SETTINGS = Settings(trainer_image="docker.io/sparksweep/trainer:dev", driver_cpu="1000")

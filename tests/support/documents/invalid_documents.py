@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from experiments_for_checks import COMMAND, FUNCTION, REMOVED, changed
+from support.documents.experiments_for_checks import COMMAND, FUNCTION, REMOVED, changed
 
 
 @dataclass(frozen=True)

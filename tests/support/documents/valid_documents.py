@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from experiments_for_checks import COMMAND, FUNCTION, REMOVED, changed
+from support.documents.experiments_for_checks import COMMAND, FUNCTION, REMOVED, changed
 
 KATIB_GRID = """
 apiVersion: sparksweep.dev/v1alpha1

@@ -32,7 +32,7 @@ SYSTEM = "sparksweep-system"
 OPERATOR = ("-n", SYSTEM)
 RELEASE = "sparksweep"
 IMAGES = {"image.tag": "dev", "trainer.image.tag": "dev"}
-REPOSITORY = Path(__file__).parents[2]
+REPOSITORY = Path(__file__).parents[3]
 
 
 class Installed:

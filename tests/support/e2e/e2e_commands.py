@@ -7,7 +7,7 @@ import subprocess
 import sys
 import threading
 
-from e2e_cluster import Namespace
+from support.e2e.e2e_cluster import Namespace
 
 
 class CommandLine:

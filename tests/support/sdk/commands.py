@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from marked_processes import ENVIRONMENT
+from support.marked_processes import ENVIRONMENT
 
-EXPERIMENTS = Path(__file__).parent.parent / "experiments"
+EXPERIMENTS = Path(__file__).parents[2] / "sdk" / "local" / "experiments"
 
 
 @dataclass(frozen=True)

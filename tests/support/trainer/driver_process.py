@@ -10,12 +10,11 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from trial_batches import EXPERIMENT, NAMESPACE
-
 from sparksweep._local.java import find_java_home
 from sparksweep_core.api import Parameter, TrialTemplate
 from sparksweep_core.api.search_spec import FeasibleSpace, ParameterType
 from sparksweep_core.contract.program import Program
+from support.trainer.trial_batches import EXPERIMENT, NAMESPACE
 
 SOURCE = """
 import time

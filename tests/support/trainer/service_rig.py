@@ -5,8 +5,6 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import UTC, datetime
 from typing import TypeVar
 
-from stage import soon
-
 from sparksweep_core.api import TrialReason, TrialSpec, TrialState, TrialStatus, TrialTemplate
 from sparksweep_core.contract.program import Program
 from sparksweep_trainer.driver.trial_service import TrialService
@@ -18,6 +16,7 @@ from sparksweep_trainer.protocol import (
     Outcome,
     Report,
 )
+from support.trainer.stage import soon
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 LONG_S = 30.0

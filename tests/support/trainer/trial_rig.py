@@ -8,14 +8,13 @@ from pathlib import Path
 from textwrap import dedent
 from typing import Any
 
-from stage import processes_with, soon
-
 from sparksweep_core.api import Objective, ObjectiveType, Parameter, TrialState, TrialTemplate
 from sparksweep_core.api.search_spec import FeasibleSpace, ParameterType
 from sparksweep_core.api.template import Gpu, Resources, Source
 from sparksweep_core.contract.program import Program
 from sparksweep_trainer.protocol import Assignment, Outcome
 from sparksweep_trainer.slot.runner import StopSignal, TrialRunner
+from support.trainer.stage import processes_with, soon
 
 OBJECTIVE = Objective(type=ObjectiveType.MAXIMIZE, objective_metric_name="score")
 SPACES: Mapping[type, FeasibleSpace] = {

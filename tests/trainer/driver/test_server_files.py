@@ -5,12 +5,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from test_server import PROGRAM, Rig, report, run_next
 
 from sparksweep_trainer.driver.trial_server import TrialServer
 from sparksweep_trainer.files.store import FileStore
 from sparksweep_trainer.protocol import MAX_CHUNK_BYTES, MAX_REQUEST_BYTES, Chunk, ChunkTaken
 from sparksweep_trainer.slot.trial_client import DriverGone, TrialClient
+from support.trainer.server_rig import PROGRAM, Rig, report, run_next
 
 
 @pytest.fixture

@@ -5,11 +5,11 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import TimeoutError as NotYet
 
 import pytest
-from service_rig import LONG_S, ServiceRig, assignment_of
-from stage import soon
 
 from sparksweep_core.api import Stop, TrialReason, TrialState, TrialStatus
 from sparksweep_trainer.protocol import Heartbeat, SlotHello
+from support.trainer.service_rig import LONG_S, ServiceRig, assignment_of
+from support.trainer.stage import soon
 
 
 @pytest.fixture

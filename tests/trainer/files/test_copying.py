@@ -4,10 +4,10 @@ import threading
 from pathlib import Path
 
 import pytest
-from fake_api_server import eventually
 
 from sparksweep_trainer.files import copying
 from sparksweep_trainer.files.copying import Copier, Copying
+from support.trainer.fake_api_server import eventually
 
 
 @pytest.fixture

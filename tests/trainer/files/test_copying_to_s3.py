@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from object_store import KEYS, object_store
 from sparksweep_trainer.files.copying import Copier
+from support.object_store import KEYS, object_store
 
 
 def test_the_run_directory_is_in_the_bucket_under_its_name(

@@ -8,8 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fake_api_server import FakeApiServer, Handler
-from trial_batches import BATCHES, batch, name
 
 from sparksweep_trainer.kubernetes.api_client import (
     ApiClient,
@@ -21,6 +19,8 @@ from sparksweep_trainer.kubernetes.api_client import (
     Unavailable,
     batches_path,
 )
+from support.trainer.fake_api_server import FakeApiServer, Handler
+from support.trainer.trial_batches import BATCHES, batch, name
 
 
 @pytest.fixture

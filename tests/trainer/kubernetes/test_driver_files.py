@@ -8,9 +8,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from driver_process import DriverProcess
-from fake_api_server import FakeApiServer, eventually
-from trial_batches import BATCHES, batch, name
+
+from support.trainer.driver_process import DriverProcess
+from support.trainer.fake_api_server import FakeApiServer, eventually
+from support.trainer.trial_batches import BATCHES, batch, name
 
 pytestmark = pytest.mark.spark
 

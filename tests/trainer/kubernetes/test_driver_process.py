@@ -13,9 +13,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from driver_process import DriverProcess
-from fake_api_server import FakeApiServer, Handler, eventually
-from trial_batches import BATCHES, batch, name
+
+from support.trainer.driver_process import DriverProcess
+from support.trainer.fake_api_server import FakeApiServer, Handler, eventually
+from support.trainer.trial_batches import BATCHES, batch, name
 
 pytestmark = pytest.mark.spark
 

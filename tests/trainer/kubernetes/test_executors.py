@@ -8,14 +8,14 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from fake_api_server import FakeApiServer
-from trial_batches import NAMESPACE, PODS
 
 from sparksweep_core.api import TrialReason
 from sparksweep_trainer.driver.slot_manager import Loss, SlotFailed
 from sparksweep_trainer.kubernetes.api_client import ApiClient
 from sparksweep_trainer.kubernetes.executor_watch import KEEP_S, MAX_FAILED_STARTS, ExecutorWatch
 from sparksweep_trainer.kubernetes.executors import death_of
+from support.trainer.fake_api_server import FakeApiServer
+from support.trainer.trial_batches import NAMESPACE, PODS
 
 Json = dict[str, Any]
 NOW = datetime(2026, 1, 1, tzinfo=UTC)

@@ -9,11 +9,11 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
-from fake_api_server import FakeApiServer, Handler, eventually
-from trial_batches import BATCHES, batch, name
 
 from sparksweep_core.backoff import Backoff
 from sparksweep_trainer.kubernetes.informer import Informer
+from support.trainer.fake_api_server import FakeApiServer, Handler, eventually
+from support.trainer.trial_batches import BATCHES, batch, name
 
 Json = dict[str, Any]
 

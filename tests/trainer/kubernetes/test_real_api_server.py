@@ -13,9 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from driver_process import DriverProcess
-from fake_api_server import eventually
-from trial_batches import EXPERIMENT, batch, name
 
 from cluster.client import Cluster
 from cluster.helm import Helm
@@ -30,6 +27,9 @@ from sparksweep_trainer.kubernetes.api_client import (
 )
 from sparksweep_trainer.kubernetes.executor_watch import ExecutorWatch, selector
 from sparksweep_trainer.kubernetes.informer import Informer
+from support.trainer.driver_process import DriverProcess
+from support.trainer.fake_api_server import eventually
+from support.trainer.trial_batches import EXPERIMENT, batch, name
 
 Json = dict[str, Any]
 

@@ -6,13 +6,13 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from fake_api_server import eventually
 
 from sparksweep_core.api import Parameter, Trial, TrialSpec, TrialState, TrialStatus, TrialTemplate
 from sparksweep_core.api.search_spec import FeasibleSpace, ParameterType
 from sparksweep_core.contract.program import Program
 from sparksweep_trainer.files.reports import Report
 from sparksweep_trainer.kubernetes.run_files import RunFiles
+from support.trainer.fake_api_server import eventually
 
 PROGRAM = Program(
     experiment="digits",

@@ -4,9 +4,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from trial_rig import Rig
 
 from sparksweep_core.api import Objective, ObjectiveType, TrialReason, TrialState
+from support.trainer.trial_rig import Rig
 
 
 def rig(directory: Path, *command: str, source: str | None = None, **options: Any) -> Rig:

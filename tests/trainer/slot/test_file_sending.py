@@ -6,12 +6,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from stage import soon
 
 from sparksweep_trainer.files.store import FileStore
 from sparksweep_trainer.protocol import MAX_CHUNK_BYTES, Assignment, Chunk, ChunkTaken
 from sparksweep_trainer.slot.trial_client import DriverGone
 from sparksweep_trainer.slot.uploader import FileSender
+from support.trainer.stage import soon
 
 
 class Driver:

@@ -6,10 +6,10 @@ import signal
 from pathlib import Path
 
 import pytest
-from stage import Stage, soon
-from trial_rig import Rig
 
 from sparksweep_core.api import TrialReason, TrialState
+from support.trainer.stage import Stage, soon
+from support.trainer.trial_rig import Rig
 
 GOOD = "def training(): return 0.5"
 
@@ -130,7 +130,7 @@ from pathlib import Path
 from sparksweep_trainer.protocol import Assignment
 from sparksweep_trainer.slot.runner import StopSignal, TrialRunner
 sys.path.insert(0, {tests!r})
-from trial_rig import program
+from support.trainer.trial_rig import program
 
 source = '''
 import os, signal, subprocess, time
@@ -157,7 +157,7 @@ def test_nothing_is_left_of_a_slot_that_is_killed(tmp_path: Path, preloading: bo
         text = f"import time; open({str(begun)!r}, 'w').close(); time.sleep(60)"
         (tmp_path / "home" / "slow.py").write_text(text)
     scene = SLOT.format(
-        tests=str(Path(__file__).parent), begun=str(begun), directory=str(tmp_path),
+        tests=str(Path(__file__).parents[2]), begun=str(begun), directory=str(tmp_path),
         options=", preload=['slow']" if preloading else "",
     )  # fmt: skip
     with Stage() as stage:

@@ -4,10 +4,10 @@ import json
 from pathlib import Path
 
 import pytest
-from trial_rig import Rig
 
 from sparksweep_core.api import TrialReason
 from sparksweep_core.api.environment import EnvVar
+from support.trainer.trial_rig import Rig
 
 
 def test_arguments_have_their_parameters_types(tmp_path: Path) -> None:

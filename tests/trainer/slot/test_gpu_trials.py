@@ -3,7 +3,7 @@
 They are skipped on a machine without a GPU, and where PyTorch or JAX is missing; neither is among the project's own
 dependencies. With both:
 
-    PYTHONPATH=sdk:operator:trainer_image python -m pytest tests/trainer/test_gpu_trials.py
+    PYTHONPATH=sdk:operator:trainer_image python -m pytest tests/trainer/slot/test_gpu_trials.py
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from stage import soon
-from trial_rig import Rig
 
 from sparksweep_core.api import TrialState
+from support.trainer.stage import soon
+from support.trainer.trial_rig import Rig
 
 pytestmark = pytest.mark.skipif(
     shutil.which("nvidia-smi") is None, reason="no NVIDIA GPU on this machine"

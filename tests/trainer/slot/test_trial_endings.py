@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from trial_rig import Rig
 
 from sparksweep_core.api import TrialReason, TrialState
+from support.trainer.trial_rig import Rig
 
 SOURCE = """
     import ctypes, os, signal, subprocess, sys, threading, time

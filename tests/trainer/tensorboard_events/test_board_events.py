@@ -6,12 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from event_files import plugin_data, read_events
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sparksweep_trainer.tensorboard_events import events, messages
 from sparksweep_trainer.tensorboard_events.records import crc32c, record
+from support.trainer.event_files import plugin_data, read_events
 
 
 @pytest.mark.parametrize(

@@ -6,33 +6,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from event_files import plugin_data, read_events, scalars
 
-from sparksweep_core.api import Objective, ObjectiveType, Parameter, TrialState, TrialStatus
-from sparksweep_core.api.search_spec import FeasibleSpace, ParameterType
+from sparksweep_core.api import Objective, TrialState, TrialStatus
 from sparksweep_trainer.files.reports import ReportLines
 from sparksweep_trainer.tensorboard_events import sessions
 from sparksweep_trainer.tensorboard_events.sessions import Sessions
+from support.trainer.event_files import plugin_data, read_events, scalars
+from support.trainer.session_values import OBJECTIVE, PARAMETERS, VALUES
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
-PARAMETERS = [
-    Parameter(
-        name="lr",
-        parameter_type=ParameterType.DOUBLE,
-        feasible_space=FeasibleSpace(min="0", max="1"),
-    ),
-    Parameter(
-        name="kind",
-        parameter_type=ParameterType.CATEGORICAL,
-        feasible_space=FeasibleSpace(list=["a", "b"]),
-    ),
-]
-OBJECTIVE = Objective(
-    type=ObjectiveType.MAXIMIZE,
-    objective_metric_name="accuracy",
-    additional_metric_names=["loss"],
-)
-VALUES = {"lr": "0.5", "kind": "a"}
 
 
 class Board:

@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from stage import Stage, soon
 
 from sparksweep_trainer.trial.processes import (
     descendants,
@@ -18,6 +17,7 @@ from sparksweep_trainer.trial.processes import (
     send_signal,
     signal_name,
 )
+from support.trainer.stage import Stage, soon
 
 MIB = 2**20
 

@@ -10,9 +10,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from stage import soon
 
 from sparksweep_trainer.viewer.server import ViewerServer
+from support.trainer.stage import soon
 
 
 @pytest.fixture

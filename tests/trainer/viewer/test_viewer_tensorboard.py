@@ -12,13 +12,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from stage import soon
-from test_board_sessions import OBJECTIVE, PARAMETERS, VALUES
-
 from sparksweep_core.api import TrialState, TrialStatus
 from sparksweep_trainer.files.reports import Report
 from sparksweep_trainer.tensorboard_events.sessions import Sessions
 from sparksweep_trainer.viewer.tensorboard import KeptRunning
+from support.trainer.session_values import OBJECTIVE, PARAMETERS, VALUES
+from support.trainer.stage import soon
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 

@@ -1,0 +1,1 @@
+"""What several tests share: fixtures, rigs, fake servers, documents and experiments to try."""
