@@ -1,6 +1,6 @@
-"""What there is, for Prometheus: counted from the world whenever somebody asks, so that nothing is counted twice or kept.
+"""What there is, for Prometheus: counted from the cache whenever somebody asks, so that nothing is counted twice or kept.
 
-Prometheus asks from a thread of its own, and the world belongs to the event loop: the counting is done there. A loop that
+Prometheus asks from a thread of its own, and the cache belongs to the event loop: the counting is done there. A loop that
 does not come to it within seconds makes the scrape fail, which is what it should look like from outside.
 """
 
@@ -18,11 +18,11 @@ from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 from sparksweep_core.api.reasons import ConditionType, ExperimentReason, TrialState
-from sparksweep_operator.cache import World
+from sparksweep_operator.cache import ObjectCache
 from sparksweep_operator.manifests.names import DRIVER, EXECUTOR
 from sparksweep_operator.pod_status import Pod
 
-PATIENCE_S = 5.0
+COLLECT_TIMEOUT_S = 5.0
 """Seconds that the event loop may take to count."""
 
 STATES = (
@@ -39,8 +39,8 @@ PHASES = ("Pending", "Running")
 
 
 @dataclass(slots=True)
-class Count:
-    """The numbers of one look at the world."""
+class Counts:
+    """The numbers of one look at the cache."""
 
     experiments: Counter[str] = field(default_factory=lambda: Counter(dict.fromkeys(STATES, 0)))
     waiting: Counter[str] = field(default_factory=lambda: Counter(dict.fromkeys(WAITS, 0)))
@@ -55,12 +55,12 @@ class Count:
     slots_wanted: int = 0
 
 
-class Census(Collector):
+class ExperimentCollector(Collector):
     """The collector."""
 
-    def __init__(self, world: World, loop: asyncio.AbstractEventLoop) -> None:
-        """Count `world`, in `loop`."""
-        self._world = world
+    def __init__(self, cache: ObjectCache, loop: asyncio.AbstractEventLoop) -> None:
+        """Counts `cache`, in `loop`."""
+        self._cache = cache
         self._loop = loop
 
     def collect(self) -> Iterable[Metric]:
@@ -69,19 +69,19 @@ class Census(Collector):
         Raises:
             TimeoutError: the event loop does nothing else meanwhile either.
         """
-        counted: Future[Count] = Future()
-        self._loop.call_soon_threadsafe(lambda: counted.set_result(count(self._world)))
-        return families(counted.result(PATIENCE_S))
+        counted: Future[Counts] = Future()
+        self._loop.call_soon_threadsafe(lambda: counted.set_result(count(self._cache)))
+        return families(counted.result(COLLECT_TIMEOUT_S))
 
     def describe(self) -> Iterable[Metric]:
         """The gauges without values: nothing is counted when the collector is registered."""
-        return families(Count())
+        return families(Counts())
 
 
-def count(world: World) -> Count:
-    """Look at the world."""
-    found = Count()
-    for body, pods in world.families():
+def count(cache: ObjectCache) -> Counts:
+    """Look at the cache."""
+    found = Counts()
+    for body, pods in cache.families():
         if body is not None:
             _count_experiment(found, body)
         for pod in pods:
@@ -89,7 +89,7 @@ def count(world: World) -> Count:
     return found
 
 
-def _count_experiment(found: Count, body: Mapping[str, Any]) -> None:
+def _count_experiment(found: Counts, body: Mapping[str, Any]) -> None:
     status = body.get("status") or {}
     state = status.get("state")
     found.experiments[state if state in STATES else TrialState.PENDING.value] += 1
@@ -105,12 +105,12 @@ def _count_experiment(found: Count, body: Mapping[str, Any]) -> None:
             found.waiting[condition["reason"]] += 1
 
 
-def _count_pod(found: Count, pod: Pod) -> None:
+def _count_pod(found: Counts, pod: Pod) -> None:
     if pod.is_alive and pod.role in found.pods and pod.phase in PHASES:
         found.pods[pod.role][pod.phase] += 1
 
 
-def families(found: Count) -> list[Metric]:
+def families(found: Counts) -> list[Metric]:
     """The numbers as Prometheus takes them."""
     return [
         _family(

@@ -1,4 +1,4 @@
-"""Which driver an experiment has, and which it is to get next: decided from its pods and batches alone. Pure.
+"""Choose an experiment's driver among its pods, and the number of its next one. Pure.
 
 Each driver's pod has a higher number than every one before it, so that a pod stuck on a lost node does not block its
 successor, and the two can be told apart by what they write: see ``TrialBatch.status.driver``.
@@ -11,45 +11,54 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from sparksweep_core.api import TrialBatch
-from sparksweep_core.planner import DriverState, DriverView
+from sparksweep_core.planner import DriverState, DriverStatus
 from sparksweep_operator.manifests.names import DRIVER, EXECUTOR, driver_number
-from sparksweep_operator.pod_status import Pod, executors_text
+from sparksweep_operator.pod_status import Pod, executors_message
 
 SHORT_LIFE = timedelta(seconds=60)
 """A driver that ended sooner than this may be unable to run at all..."""
-PAUSE = timedelta(seconds=10)
-"""...so the next one waits this long after its end."""
+RESTART_DELAY = timedelta(seconds=10)
+"""...so the next one starts no sooner than this after its end."""
 
 
 @dataclass(frozen=True, slots=True)
-class DriverSituation:
-    """The driver of an experiment, as it is now."""
+class DriverSelection:
+    """An experiment's driver and executors, and what to do about their pods."""
 
-    view: DriverView
-    """For the planner."""
+    status: DriverStatus
+    """State of the driver, for the planner."""
     live: Pod | None
-    """The pod of the driver."""
+    """Pod of the driver."""
     executors: tuple[Pod, ...]
-    """The executors that run, or may yet."""
-    remains: Pod | None
-    """The pod of the last driver, which is dead: it tells why until another one takes its place."""
-    superfluous: tuple[Pod, ...]
-    """Pods to delete whatever the planner says: those of older drivers, and with them their executors."""
+    """The driver's executors that run or still may."""
+    last_ended: Pod | None
+    """Pod of the last driver, if it has ended and has no successor yet: it says why it ended."""
+    obsolete: tuple[Pod, ...]
+    """Pods to delete whatever the plan: those of older drivers, whose executors go with them."""
     next_number: int
-    """The number of the next driver."""
-    pause: timedelta
-    """How long to wait before it is started."""
+    """Number of the next driver."""
+    start_delay: timedelta
+    """Time to wait before the next driver is started."""
+
+    @property
+    def viewer_pod(self) -> str | None:
+        """Name of the driver's pod in which a viewer is running."""
+        for pod in (self.live, self.last_ended):
+            if pod is not None and pod.has_viewer:
+                return pod.name
+        return None
 
 
-def look_at_driver(
+def select_driver(
     pods: Iterable[Pod], batches: Sequence[TrialBatch], *, owner: str, now: datetime
-) -> DriverSituation:
-    """The situation.
+) -> DriverSelection:
+    """Choose the driver among the pods of an experiment.
 
     Args:
         pods: the pods with the experiment's name.
         batches: its batches.
-        owner: the Experiment's UID: pods of an earlier one of that name are being deleted, and are none of ours.
+        owner: UID of the Experiment. Pods of an earlier Experiment of the same name are ignored: they are being
+            deleted. Only their numbers count as taken.
         now: the time.
     """
     pods = list(pods)
@@ -57,37 +66,44 @@ def look_at_driver(
         (pod for pod in pods if pod.role == DRIVER and pod.owner == owner), key=_number
     )
     alive = [pod for pod in drivers if pod.is_alive]
-    dead = [pod for pod in drivers if not pod.is_alive and not pod.deleting]
+    ended = [pod for pod in drivers if not pod.is_alive and not pod.deleting]
     live = alive[-1] if alive else None
     executors = tuple(
         pod
         for pod in pods
         if pod.role == EXECUTOR and live and pod.owner == live.uid and pod.is_alive
     )
-    pause = timedelta(0)
-    if live is None:
-        message = ""
-        if dead:
-            pause = _pause(dead[-1], now)
-            message = f"The driver {dead[-1].name} ended ({dead[-1].end}); another one is started."
-        view = DriverView(DriverState.ABSENT, message)
-    elif _has_taken_over(live, batches):
-        text = executors_text(executors)
-        if not text and not any(pod.phase == "Running" for pod in executors):
-            text = "The executors are being started."
-        view = DriverView(DriverState.RUNNING, text)
-    else:
-        text = f"The driver waits: {live.trouble}" if live.trouble else ""
-        view = DriverView(DriverState.STARTING, text)
-    return DriverSituation(
-        view=view,
+    delay = _restart_delay(ended[-1], now) if ended and live is None else timedelta(0)
+    return DriverSelection(
+        status=_status(live, ended, executors, batches),
         live=live,
         executors=executors,
-        remains=None if live or not dead else dead[-1],
-        superfluous=(*alive[:-1], *(dead if live else dead[:-1])),
+        last_ended=None if live or not ended else ended[-1],
+        obsolete=(*alive[:-1], *(ended if live else ended[:-1])),
         next_number=_next_number(pods, batches),
-        pause=pause,
+        start_delay=delay,
     )
+
+
+def _status(
+    live: Pod | None,
+    ended: Sequence[Pod],
+    executors: Sequence[Pod],
+    batches: Sequence[TrialBatch],
+) -> DriverStatus:
+    if live is None:
+        message = ""
+        if ended:
+            name, termination = ended[-1].name, ended[-1].termination
+            message = f"The driver {name} ended ({termination}); another one is started."
+        return DriverStatus(DriverState.ABSENT, message)
+    if not _has_taken_over(live, batches):
+        message = f"The driver is waiting: {live.problem}" if live.problem else ""
+        return DriverStatus(DriverState.STARTING, message)
+    message = executors_message(executors)
+    if not message and not any(pod.phase == "Running" for pod in executors):
+        message = "The executors are being started."
+    return DriverStatus(DriverState.RUNNING, message)
 
 
 def _number(pod: Pod) -> int:
@@ -95,7 +111,10 @@ def _number(pod: Pod) -> int:
 
 
 def _has_taken_over(live: Pod, batches: Sequence[TrialBatch]) -> bool:
-    """It writes its name into the newest batch that it finds; one made since then it may not have touched."""
+    """Return True if the driver has written its name into a batch.
+
+    It does so in the newest batch that exists when it starts; it may not have touched a later one.
+    """
     return any(batch.status is not None and batch.status.driver == live.name for batch in batches)
 
 
@@ -106,9 +125,9 @@ def _next_number(pods: Iterable[Pod], batches: Sequence[TrialBatch]) -> int:
     return max(numbers) + 1 if numbers else 0
 
 
-def _pause(dead: Pod, now: datetime) -> timedelta:
-    # One that a node refused, or that was evicted, has no container that could say when it ended.
-    ended = dead.ended or dead.created
-    if ended is None or dead.created is None or ended - dead.created > SHORT_LIFE:
+def _restart_delay(ended: Pod, now: datetime) -> timedelta:
+    # A pod that a node refused, or that was evicted, has no container status with the time of its end.
+    moment = ended.ended or ended.created
+    if moment is None or ended.created is None or moment - ended.created > SHORT_LIFE:
         return timedelta(0)
-    return max(timedelta(0), ended + PAUSE - now)
+    return max(timedelta(0), moment + RESTART_DELAY - now)

@@ -11,14 +11,14 @@ from typing import Literal
 
 from sparksweep_core.api import ConditionType, ExperimentStatus, TrialBatch, TrialState
 
-MOST_FAILURES = 10
+MAX_FAILURE_EVENTS = 10
 """Failed trials of an experiment that get an event of their own."""
 FIRST_BATCHES = 5
 """Batches that get an event each; later ones get one for every ten."""
 MESSAGE = 1024
 """Characters of an event's message; the API server takes no more."""
 
-_TOLD = (ConditionType.SUSPENDED, ConditionType.COMPLETE, ConditionType.FAILED)
+_ANNOUNCED = (ConditionType.SUSPENDED, ConditionType.COMPLETE, ConditionType.FAILED)
 """Conditions whose reason is an event's when they become true. Accepted=False comes with Failed."""
 
 
@@ -86,14 +86,14 @@ def _batches(created: Sequence[TrialBatch]) -> Iterator[Event]:
 
 
 def _failures(before: ExperimentStatus, after: ExperimentStatus) -> Iterator[Event]:
-    if before.trials.failed >= MOST_FAILURES:
+    if before.trials.failed >= MAX_FAILURE_EVENTS:
         return
     known = {trial.number for trial in before.recent_trials if trial.state is TrialState.FAILED}
     for trial in after.recent_trials:
         if trial.state is TrialState.FAILED and trial.number not in known:
             text = f"Trial {trial.number} failed: {trial.reason}. {trial.message or ''}".strip()
             yield Event("Warning", "TrialFailed", text[:MESSAGE])
-    if after.trials.failed >= MOST_FAILURES:
+    if after.trials.failed >= MAX_FAILURE_EVENTS:
         message = (
             f"{after.trials.failed} trials have failed; further ones get no event of their own."
         )
@@ -102,7 +102,7 @@ def _failures(before: ExperimentStatus, after: ExperimentStatus) -> Iterator[Eve
 
 def _conditions(before: ExperimentStatus, after: ExperimentStatus) -> Iterator[Event]:
     for item in after.conditions:
-        if item.type in _TOLD and item.is_true and not before.holds(item.type):
+        if item.type in _ANNOUNCED and item.is_true and not before.holds(item.type):
             failed = item.type is ConditionType.FAILED
             text = f"{item.type.value}: {item.message}"
             yield Event("Warning" if failed else "Normal", item.reason, text[:MESSAGE])

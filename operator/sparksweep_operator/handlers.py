@@ -1,7 +1,7 @@
-"""kopf: watches the cluster, keeps the world up to date, wakes the loops. The only importer of `kopf`.
+"""kopf: watches the cluster, keeps the cache up to date, wakes the workers. The only importer of `kopf`.
 
 Two handlers a resource. The index function takes an object in, and returns nothing to be indexed: kopf calls all of
-them for everything that exists before it calls any other handler, so that the first turn sees the whole world. The
+them for everything that exists before it calls any other handler, so that the first turn sees the whole cache. The
 event handler wakes the experiment's loop. Neither leaves a trace on the object: no finalizer, no annotation.
 """
 
@@ -16,13 +16,13 @@ from typing import Any
 import kopf
 
 from sparksweep_core.api.metadata import EXPERIMENT_LABEL, GROUP, VERSION
-from sparksweep_operator.cache import Key, World
-from sparksweep_operator.collector import Census
-from sparksweep_operator.kube import Gateway, KubeError
+from sparksweep_operator.cache import Key, ObjectCache
+from sparksweep_operator.collector import ExperimentCollector
+from sparksweep_operator.kube import KubeError, KubernetesClient
 from sparksweep_operator.metrics import Metrics, serve
 from sparksweep_operator.reconciler import Reconciler
 from sparksweep_operator.settings import Settings
-from sparksweep_operator.workers import Loops
+from sparksweep_operator.workers import ExperimentWorkers
 
 log = logging.getLogger(__name__)
 
@@ -30,8 +30,8 @@ EXPERIMENTS = (GROUP, VERSION, "experiments")
 BATCHES = (GROUP, VERSION, "trialbatches")
 PODS = ("", "v1", "pods")
 
-KINDS = ("experiments", "experiments/status", "trialbatches", "trialbatches/status")
-WAIT_FOR_KINDS_S = 1.0
+SERVED_RESOURCES = ("experiments", "experiments/status", "trialbatches", "trialbatches/status")
+CRD_POLL_S = 1.0
 
 
 async def run_operator(
@@ -52,17 +52,19 @@ async def run_operator(
         stop: ends the operator. Drivers and executors go on without it.
     """
     metrics = Metrics()
-    async with Gateway(metrics) as gateway, AsyncExitStack() as served:
-        world = World(metrics)
-        metrics.registry.register(Census(world, asyncio.get_running_loop()))
+    async with KubernetesClient(metrics) as client, AsyncExitStack() as served:
+        cache = ObjectCache(metrics)
+        metrics.registry.register(ExperimentCollector(cache, asyncio.get_running_loop()))
         if metrics_port is not None:
             _, end = serve(metrics.registry, metrics_port)
             served.callback(end)
-        await _wait_for_kinds(gateway, stop)
-        reconciler = Reconciler(world, gateway, settings, metrics=metrics)
-        loops = Loops(reconciler.turn, lambda key: _is_over(world, key), metrics)
+        await _wait_for_crds(client, stop)
+        reconciler = Reconciler(cache, client, settings, metrics=metrics)
+        workers = ExperimentWorkers(
+            reconciler.reconcile, lambda key: _is_finished(cache, key), metrics
+        )
         await kopf.operator(
-            registry=_registry(world, loops),
+            registry=_registry(cache, workers),
             settings=_kopf_settings(),
             standalone=True,
             clusterwide=not namespaces,
@@ -72,12 +74,12 @@ async def run_operator(
         )
 
 
-async def _wait_for_kinds(gateway: Gateway, stop: asyncio.Event | None) -> None:
+async def _wait_for_crds(client: KubernetesClient, stop: asyncio.Event | None) -> None:
     """Return when our kinds are served: kopf looks for them once, and would wait for what comes later for ever."""
     told = ""
     while stop is None or not stop.is_set():
         try:
-            if await gateway.serves(KINDS):
+            if await client.serves(SERVED_RESOURCES):
                 return
             trouble = f"the CRDs of {GROUP}/{VERSION} are not installed"
         except KubeError as error:
@@ -85,11 +87,11 @@ async def _wait_for_kinds(gateway: Gateway, stop: asyncio.Event | None) -> None:
         if trouble != told:
             log.warning("waiting for the kinds: %s", trouble)
             told = trouble
-        await asyncio.sleep(WAIT_FOR_KINDS_S)
+        await asyncio.sleep(CRD_POLL_S)
 
 
-def _is_over(world: World, key: Key) -> bool:
-    body = world.experiment(key)
+def _is_finished(cache: ObjectCache, key: Key) -> bool:
+    body = cache.experiment(key)
     return body is None or bool((body.get("status") or {}).get("completionTime"))
 
 
@@ -111,7 +113,7 @@ def _kopf_settings() -> kopf.OperatorSettings:
     return settings
 
 
-def _registry(world: World, loops: Loops) -> kopf.OperatorRegistry:
+def _registry(cache: ObjectCache, workers: ExperimentWorkers) -> kopf.OperatorRegistry:
     registry = kopf.OperatorRegistry()
 
     @kopf.on.login(registry=registry)
@@ -120,34 +122,36 @@ def _registry(world: World, loops: Loops) -> kopf.OperatorRegistry:
         return inside or kopf.login_with_kubeconfig(**arguments)
 
     @kopf.index(*EXPERIMENTS, registry=registry)
-    async def take_in_experiment(body: kopf.Body, **_: Any) -> None:
-        world.put_experiment(body)
+    async def index_experiment(body: kopf.Body, **_: Any) -> None:
+        cache.upsert_experiment(body)
 
     @kopf.index(*BATCHES, registry=registry)
-    async def take_in_batch(body: kopf.Body, **_: Any) -> None:
-        world.put_batch(body)
+    async def index_batch(body: kopf.Body, **_: Any) -> None:
+        cache.upsert_batch(body)
 
     @kopf.index(*PODS, registry=registry)
-    async def take_in_pod(body: kopf.Body, **_: Any) -> None:
-        world.put_pod(body)
+    async def index_pod(body: kopf.Body, **_: Any) -> None:
+        cache.upsert_pod(body)
 
     @kopf.on.event(*EXPERIMENTS, registry=registry)
     async def experiment_changed(event: kopf.RawEvent, body: kopf.Body, **_: Any) -> None:
         gone = event["type"] == "DELETED"
-        loops.wake(world.drop_experiment(body) if gone else world.put_experiment(body))
+        workers.enqueue(cache.remove_experiment(body) if gone else cache.upsert_experiment(body))
 
     @kopf.on.event(*BATCHES, registry=registry)
     async def batch_changed(event: kopf.RawEvent, body: kopf.Body, **_: Any) -> None:
-        key = world.drop_batch(body) if event["type"] == "DELETED" else world.put_batch(body)
+        key = cache.remove_batch(body) if event["type"] == "DELETED" else cache.upsert_batch(body)
         if key is not None:
-            loops.wake(key)
+            workers.enqueue(key)
 
     @kopf.on.event(*PODS, registry=registry)
     async def pod_changed(event: kopf.RawEvent, body: kopf.Body, **_: Any) -> None:
-        loops.wake(world.drop_pod(body) if event["type"] == "DELETED" else world.put_pod(body))
+        workers.enqueue(
+            cache.remove_pod(body) if event["type"] == "DELETED" else cache.upsert_pod(body)
+        )
 
     @kopf.on.cleanup(registry=registry)
-    async def end_loops(**_: Any) -> None:
-        await loops.close()
+    async def close_workers(**_: Any) -> None:
+        await workers.close()
 
     return registry

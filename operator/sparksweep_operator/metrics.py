@@ -1,4 +1,4 @@
-"""What the operator counts and measures while it works, for Prometheus. What can be read off the world is the census's.
+"""What the operator counts and measures while it works, for Prometheus. What can be read off the cache is the census's.
 
 No label has values that grow with use: no names, no namespaces. Everything starts at zero, so that an increase is seen
 from the first one on.
@@ -25,7 +25,7 @@ from sparksweep_core.api.reasons import TrialReason
 # When each counter was made: a series more for every one, which nobody asks for.
 disable_created_metrics()  # type: ignore[no-untyped-call]
 
-TURN_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
+RECONCILE_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 TRIAL_S = (0.1, 1, 5, 15, 60, 300, 900, 3600, 14400, 86400)
 START_S = (5, 10, 15, 20, 30, 60, 120, 300, 900, 3600)
 """Upper bounds of the histograms' buckets, in seconds."""
@@ -48,15 +48,15 @@ class Metrics:
             "sparksweep_build_info", "The operator's version.", ["version"], registry=self.registry
         )
         build.labels(version("sparksweep")).set(1)
-        self._turns = Histogram(
+        self._reconciles = Histogram(
             "sparksweep_reconcile_seconds",
             "One look at an experiment, and what was done about it, by how it ended.",
             ["outcome"],
-            buckets=TURN_S,
+            buckets=RECONCILE_S,
             registry=self.registry,
         )
         for outcome in OUTCOMES:
-            self._turns.labels(outcome)
+            self._reconciles.labels(outcome)
         self._requests = Counter(
             "sparksweep_api_requests",
             "Requests to the API server, without watches, by HTTP status; none: no answer.",
@@ -98,23 +98,25 @@ class Metrics:
             registry=self.registry,
         )
 
-    def turn(self, seconds: float, outcome: str) -> None:
+    def observe_reconcile(self, seconds: float, outcome: str) -> None:
         """A turn has ended, in one of `OUTCOMES`."""
-        self._turns.labels(outcome).observe(seconds)
+        self._reconciles.labels(outcome).observe(seconds)
 
-    def request(self, method: str, resource: str, code: int | None) -> None:
+    def count_request(self, method: str, resource: str, code: int | None) -> None:
         """A request was answered with an HTTP status, or not at all: None."""
         self._requests.labels(method, resource, "none" if code is None else str(code)).inc()
 
-    def driver_restarted(self) -> None:
+    def count_driver_restart(self) -> None:
         """A driver was started that is not its experiment's first."""
         self._restarts.inc()
 
-    def watch_queue(self, age_s: Callable[[], float]) -> None:
+    def observe_queue_age(self, age_s: Callable[[], float]) -> None:
         """Ask `age_s` for the age of the queue whenever it is wanted."""
         self._age.set_function(age_s)
 
-    def batch(self, before: TrialBatch, after: TrialBatch, created: datetime | None) -> None:
+    def observe_batch(
+        self, before: TrialBatch, after: TrialBatch, created: datetime | None
+    ) -> None:
         """A batch has changed: what ended since, and whether the experiment's first trial has started.
 
         Args:

@@ -1,4 +1,7 @@
-"""Pods as the operator sees them: a few facts of each, and what keeps one from running, in Kubernetes' own words. Pure."""
+"""Facts about a pod of an experiment: is it alive, what blocks it, how did it end. Pure.
+
+Messages are Kubernetes' own: the scheduler's, the kubelet's, the container runtime's.
+"""
 
 from __future__ import annotations
 
@@ -12,69 +15,77 @@ from sparksweep_core.api.metadata import EXPERIMENT_LABEL, ROLE_LABEL
 from sparksweep_core.contract.viewer import VIEWER_CONTAINER
 
 _STARTING = ("ContainerCreating", "PodInitializing")
-"""Reasons of a waiting container that are no trouble."""
+"""Waiting reasons of a container that is starting normally."""
 
 
 @dataclass(frozen=True, slots=True)
 class Pod:
-    """What matters of a pod of ours."""
+    """The facts about a driver's or an executor's pod that the operator decides by."""
 
     name: str
     experiment: str
     role: str
     owner: str
-    """UID of its owner: the Experiment's for a driver, the driver pod's for an executor."""
+    """UID of the owner: the Experiment's for a driver, the driver pod's for an executor."""
     phase: str
     deleting: bool
-    trouble: str
-    """What keeps it from running; empty when nothing is known to."""
-    end: str
-    """How its container ended, of a driver's the one that drives; empty while it has not."""
+    problem: str
+    """Reason that keeps the pod from running; empty if none is known."""
+    termination: str
+    """How the pod's container ended (in a driver's pod: the driver's container); empty until then."""
     created: datetime | None
     ended: datetime | None
     uid: str = ""
-    shows: bool = False
-    """Whether a viewer runs in it, whatever its driver does."""
+    has_viewer: bool = False
+    """True if the viewer's container is running, whether or not the driver's still is."""
 
     @property
     def is_alive(self) -> bool:
-        """Whether it runs, or may yet. A driver that has ended does not, though its pod goes on with the viewer."""
-        return not self.deleting and not self.end and self.phase not in ("Succeeded", "Failed")
+        """True if the pod runs or still may.
+
+        A driver's pod whose driver has ended is not alive, although its viewer keeps the pod in phase Running.
+        """
+        return (
+            not self.deleting and not self.termination and self.phase not in ("Succeeded", "Failed")
+        )
+
+    @classmethod
+    def from_api(cls, body: Mapping[str, Any]) -> Pod:
+        """Read the facts from a pod as the API server returns it."""
+        metadata, status = body["metadata"], body.get("status") or {}
+        labels = metadata.get("labels") or {}
+        owners = metadata.get("ownerReferences") or [{}]
+        containers = status.get("containerStatuses") or []
+        viewers = [item for item in containers if item.get("name") == VIEWER_CONTAINER]
+        others = [item for item in containers if item.get("name") != VIEWER_CONTAINER]
+        ends = [end for end in map(_terminated, others) if end]
+        end_times = (_timestamp(end.get("finishedAt")) for end in ends)
+        return cls(
+            name=metadata["name"],
+            experiment=labels.get(EXPERIMENT_LABEL, ""),
+            role=labels.get(ROLE_LABEL, ""),
+            owner=owners[0].get("uid", ""),
+            phase=status.get("phase", "Pending"),
+            deleting=metadata.get("deletionTimestamp") is not None,
+            problem=_waiting(containers) or _unschedulable(status),
+            termination=_termination(status, ends),
+            created=_timestamp(metadata.get("creationTimestamp")),
+            ended=max(filter(None, end_times), default=None),
+            uid=metadata.get("uid", ""),
+            has_viewer=any(map(_is_running, viewers)),
+        )
 
 
-def pod_of(body: Mapping[str, Any]) -> Pod:
-    """The facts of a pod as the API server has it."""
-    metadata, status = body["metadata"], body.get("status") or {}
-    labels = metadata.get("labels") or {}
-    owners = metadata.get("ownerReferences") or [{}]
-    everyone = status.get("containerStatuses") or []
-    containers = [container for container in everyone if container.get("name") != VIEWER_CONTAINER]
-    ended = [end for end in map(_terminated, containers) if end]
-    return Pod(
-        name=metadata["name"],
-        experiment=labels.get(EXPERIMENT_LABEL, ""),
-        role=labels.get(ROLE_LABEL, ""),
-        owner=owners[0].get("uid", ""),
-        phase=status.get("phase", "Pending"),
-        deleting=metadata.get("deletionTimestamp") is not None,
-        trouble=_waiting(everyone) or _unschedulable(status),
-        end=_end_text(status, ended),
-        created=_moment(metadata.get("creationTimestamp")),
-        ended=max(filter(None, (_moment(end.get("finishedAt")) for end in ended)), default=None),
-        uid=metadata.get("uid", ""),
-        shows=any(_runs(item) for item in everyone if item.get("name") == VIEWER_CONTAINER),
-    )
-
-
-def executors_text(executors: Iterable[Pod]) -> str:
-    """What keeps executors from running, the most frequent trouble first; empty if nothing does."""
+def executors_message(executors: Iterable[Pod]) -> str:
+    """Return the most frequent problem of executors that are alive; empty if they have none."""
     alive = [pod for pod in executors if pod.is_alive]
-    troubles = Counter(pod.trouble for pod in alive if pod.trouble)
-    if not troubles:
+    problems = Counter(pod.problem for pod in alive if pod.problem)
+    if not problems:
         return ""
-    trouble, count = troubles.most_common(1)[0]
-    who = "The executor waits" if len(alive) == 1 else f"{count} of {len(alive)} executors wait"
-    return f"{who}: {trouble}"
+    problem, count = problems.most_common(1)[0]
+    if len(alive) == 1:
+        return f"The executor is waiting: {problem}"
+    return f"{count} of {len(alive)} executors are waiting: {problem}"
 
 
 def _unschedulable(status: Mapping[str, Any]) -> str:
@@ -93,7 +104,7 @@ def _waiting(containers: Iterable[Mapping[str, Any]]) -> str:
     return ""
 
 
-def _runs(container: Mapping[str, Any]) -> bool:
+def _is_running(container: Mapping[str, Any]) -> bool:
     return "running" in (container.get("state") or {})
 
 
@@ -101,15 +112,14 @@ def _terminated(container: Mapping[str, Any]) -> Mapping[str, Any]:
     return (container.get("state") or {}).get("terminated") or {}
 
 
-def _end_text(status: Mapping[str, Any], ended: list[Mapping[str, Any]]) -> str:
-    if ended:
-        end = ended[0]
-        return f"{end.get('reason') or 'Error'}, exit code {end.get('exitCode')}"
+def _termination(status: Mapping[str, Any], ends: list[Mapping[str, Any]]) -> str:
+    if ends:
+        return f"{ends[0].get('reason') or 'Error'}, exit code {ends[0].get('exitCode')}"
     if status.get("phase") in ("Failed", "Succeeded"):
-        said = (status.get("reason"), status.get("message"))
-        return ": ".join(filter(None, said)) or str(status["phase"])
+        causes = (status.get("reason"), status.get("message"))
+        return ": ".join(filter(None, causes)) or str(status["phase"])
     return ""
 
 
-def _moment(text: str | None) -> datetime | None:
+def _timestamp(text: str | None) -> datetime | None:
     return datetime.fromisoformat(text) if text else None

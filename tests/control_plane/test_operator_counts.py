@@ -74,7 +74,7 @@ def test_an_experiment_to_which_nothing_happens_is_not_written(lab: Lab) -> None
     lab.take_over()
     lab.report(lab.batches()[0], [running(1), running(2)])
     lab.wait_for_condition("Running", reason="TrialsRunning")
-    lab.wait_for_condition("Running", "False", message="The driver waits", name="waiting")
+    lab.wait_for_condition("Running", "False", message="The driver is waiting", name="waiting")
     quiet = lab.cluster.audit_size()
 
     def is_quiet() -> bool:

@@ -30,7 +30,7 @@ def test_an_applied_experiment_gets_its_batch_its_config_maps_and_its_driver(lab
     assert owner["uid"] == lab.api.get("experiments", "digits")["metadata"]["uid"]
     # The scheduler's own words: whatever it says where there are no nodes, or too small ones.
     waits = lab.wait_for_condition("Running", "False", reason="WaitingForDriver", message="available")  # fmt: skip
-    assert waits["message"].startswith("The driver waits: ")
+    assert waits["message"].startswith("The driver is waiting: ")
     status = lab.status()
     assert (status["state"], status["progress"]) == ("Pending", "0/3")
     assert status["trials"]["created"] == status["trials"]["pending"] == 3

@@ -44,7 +44,7 @@ def test_a_quota_that_is_used_up_is_told_in_its_own_words_and_waited_for(lab: La
     assert len(writes) <= 5, [(item["verb"], item["requestURI"]) for item in writes]
     lab.api.delete("resourcequotas", "small")
     lab.wait_for_driver()
-    lab.wait_for_condition("Running", "False", message="The driver waits: ")
+    lab.wait_for_condition("Running", "False", message="The driver is waiting: ")
 
 
 def test_a_missing_service_account_is_told_by_its_name_and_waited_for(lab: Lab) -> None:
@@ -120,10 +120,10 @@ def test_executors_that_no_node_takes_say_so_and_go_with_their_driver(lab: Lab) 
     # By the driver's own rights.
     for number in (1, 2):
         lab.driver_api.create("pods", executor_pod(lab, number))
-    condition = lab.wait_for_condition("Running", "False", reason="WaitingForExecutors", message="2 of 2 executors wait: ")  # fmt: skip
+    condition = lab.wait_for_condition("Running", "False", reason="WaitingForExecutors", message="2 of 2 executors are waiting: ")  # fmt: skip
     assert "available" in condition["message"]
     lab.report(lab.batches()[0], [running(1)])
-    lab.wait_for_condition("Running", "True", message="executors wait")
+    lab.wait_for_condition("Running", "True", message="executors are waiting")
     lab.change(suspend=True)
     lab.wait(lambda: not lab.api.items("pods"), "the executors are gone with the driver")
 

@@ -16,8 +16,8 @@ from prometheus_client.parser import text_string_to_metric_families
 from sparksweep_core.api import TrialReason, TrialState
 from sparksweep_core.api.metadata import API_VERSION
 from sparksweep_operator import collector
-from sparksweep_operator.cache import World
-from sparksweep_operator.collector import Census
+from sparksweep_operator.cache import ObjectCache
+from sparksweep_operator.collector import ExperimentCollector
 from sparksweep_operator.kube.async_client import _resource
 from sparksweep_operator.metrics import OUTCOMES, Metrics, serve
 from support.operator.operator_objects import (
@@ -64,12 +64,12 @@ def batch_body(version: int, *trials: dict[str, Any], index: int = 0) -> dict[st
     }  # fmt: skip
 
 
-def known_world(metrics: Metrics) -> World:
-    world = World(metrics)
+def cache_with_experiment(metrics: Metrics) -> ObjectCache:
+    cache = ObjectCache(metrics)
     body = experiment_body()
     body["metadata"]["creationTimestamp"] = moment(0)
-    world.put_experiment(body)
-    return world
+    cache.upsert_experiment(body)
+    return cache
 
 
 # ---------------------------------------------------------------------- trials
@@ -77,13 +77,13 @@ def known_world(metrics: Metrics) -> World:
 
 def test_a_trial_that_ends_is_counted_once_with_its_reason_and_its_duration() -> None:
     metrics = Metrics()
-    world = known_world(metrics)
+    cache = cache_with_experiment(metrics)
     one = trial(1, "Failed", reason="OOMKilled", seconds=3)
-    world.put_batch(batch_body(1))
-    world.put_batch(batch_body(2, one))
+    cache.upsert_batch(batch_body(1))
+    cache.upsert_batch(batch_body(2, one))
     # The same news again, from our own write and from the watch, and later news of another trial.
-    world.put_batch(batch_body(2, one))
-    world.put_batch(batch_body(3, one, trial(2, "Succeeded", reason="Completed", seconds=7)))
+    cache.upsert_batch(batch_body(2, one))
+    cache.upsert_batch(batch_body(3, one, trial(2, "Succeeded", reason="Completed", seconds=7)))
     registry = metrics.registry
     ended = "sparksweep_trials_finished_total"
     assert value(registry, ended, state="Failed", reason="OOMKilled") == 1
@@ -94,30 +94,30 @@ def test_a_trial_that_ends_is_counted_once_with_its_reason_and_its_duration() ->
 
 def test_what_had_ended_before_the_operator_came_is_not_counted_again() -> None:
     metrics = Metrics()
-    world = known_world(metrics)
-    world.put_batch(batch_body(9, trial(1, "Succeeded", reason="Completed")))
+    cache = cache_with_experiment(metrics)
+    cache.upsert_batch(batch_body(9, trial(1, "Succeeded", reason="Completed")))
     state = {"state": "Succeeded", "reason": "Completed"}
     assert value(metrics.registry, "sparksweep_trials_finished_total", **state) == 0
 
 
 def test_a_reason_of_a_newer_driver_is_counted_under_one_label() -> None:
     metrics = Metrics()
-    world = known_world(metrics)
-    world.put_batch(batch_body(1))
+    cache = cache_with_experiment(metrics)
+    cache.upsert_batch(batch_body(1))
     news = [trial(number, "Failed", reason=f"Novelty{number}") for number in (1, 2)]
-    world.put_batch(batch_body(2, *news))
+    cache.upsert_batch(batch_body(2, *news))
     name, state = "sparksweep_trials_finished_total", {"state": "Failed", "reason": "Other"}
     assert value(metrics.registry, name, **state) == 2
 
 
 def test_the_time_to_the_first_trial_is_measured_once_an_experiment() -> None:
     metrics = Metrics()
-    world = known_world(metrics)
-    world.put_batch(batch_body(1))
-    world.put_batch(batch_body(2, trial(1, "Running")))
-    world.put_batch(batch_body(3, trial(1, "Running"), trial(2, "Running")))
-    world.put_batch(batch_body(4, index=1))
-    world.put_batch(batch_body(5, trial(3, "Running"), index=1))
+    cache = cache_with_experiment(metrics)
+    cache.upsert_batch(batch_body(1))
+    cache.upsert_batch(batch_body(2, trial(1, "Running")))
+    cache.upsert_batch(batch_body(3, trial(1, "Running"), trial(2, "Running")))
+    cache.upsert_batch(batch_body(4, index=1))
+    cache.upsert_batch(batch_body(5, trial(3, "Running"), index=1))
     assert value(metrics.registry, "sparksweep_time_to_first_trial_seconds_count") == 1
     assert value(metrics.registry, "sparksweep_time_to_first_trial_seconds_sum") == 11
 
@@ -129,7 +129,7 @@ def test_the_time_to_the_first_trial_is_measured_once_an_experiment() -> None:
 def test_a_turn_is_counted_by_how_it_ended(outcome: str) -> None:
     metrics = Metrics()
     assert value(metrics.registry, "sparksweep_reconcile_seconds_count", outcome=outcome) == 0
-    metrics.turn(0.2, outcome)
+    metrics.observe_reconcile(0.2, outcome)
     assert value(metrics.registry, "sparksweep_reconcile_seconds_count", outcome=outcome) == 1
 
 
@@ -151,7 +151,7 @@ def test_a_request_is_counted_by_its_resource_and_never_by_a_name(path: str, res
 
 def test_no_label_is_made_of_a_name() -> None:
     metrics = Metrics()
-    known_world(metrics).put_batch(batch_body(1))
+    cache_with_experiment(metrics).upsert_batch(batch_body(1))
     labels = {name for family in metrics.registry.collect() for sample in family.samples for name in sample.labels}  # fmt: skip
     assert labels <= {"state", "reason", "outcome", "method", "resource", "code", "le", "version"}
 
@@ -177,22 +177,22 @@ def status(state: str, reason: str = "", **trials: int) -> dict[str, Any]:
     return {"state": state, "trials": trials, "conditions": conditions}
 
 
-def put(world: World, name: str, found: dict[str, Any] | None) -> None:
+def put(cache: ObjectCache, name: str, found: dict[str, Any] | None) -> None:
     body = experiment_body(name)
     body["metadata"] |= {"uid": f"uid-of-{name}"}
-    world.put_experiment(body | ({} if found is None else {"status": found}))
+    cache.upsert_experiment(body | ({} if found is None else {"status": found}))
 
 
 def test_experiments_trials_and_slots_are_counted_as_they_are() -> None:
-    world = World()
-    put(world, "new", None)
-    put(world, NAME, status("Running", running=2, pending=5, succeeded=3))
-    put(world, "stuck", status("Pending", "WaitingForDriver", pending=1))
-    put(world, "over", status("Complete", succeeded=4, failed=1))
-    world.put_pod(pod_body("digits-driver-0", phase="Running"))
+    cache = ObjectCache()
+    put(cache, "new", None)
+    put(cache, NAME, status("Running", running=2, pending=5, succeeded=3))
+    put(cache, "stuck", status("Pending", "WaitingForDriver", pending=1))
+    put(cache, "over", status("Complete", succeeded=4, failed=1))
+    cache.upsert_pod(pod_body("digits-driver-0", phase="Running"))
     for number, phase in enumerate(("Running", "Pending", "Failed")):
-        world.put_pod(pod_body(f"digits-0-exec-{number}", role="executor", phase=phase))
-    found = collector.count(world)
+        cache.upsert_pod(pod_body(f"digits-0-exec-{number}", role="executor", phase=phase))
+    found = collector.count(cache)
     assert found.experiments == {
         "Pending": 2, "Running": 1, "Suspended": 0, "Stopping": 0, "Complete": 1, "Failed": 0,
     }  # fmt: skip
@@ -205,7 +205,7 @@ def test_experiments_trials_and_slots_are_counted_as_they_are() -> None:
 
 
 def test_every_trial_state_and_nothing_else_is_a_label_of_trials() -> None:
-    (trials,) = [family for family in collector.families(collector.Count()) if family.name == "sparksweep_trials"]  # fmt: skip
+    (trials,) = [family for family in collector.families(collector.Counts()) if family.name == "sparksweep_trials"]  # fmt: skip
     assert {sample.labels["state"] for sample in trials.samples} == {s.value for s in TrialState}
 
 
@@ -219,11 +219,13 @@ def scrape(port: int) -> dict[str, Any]:
 
 
 def serving(check: Callable[[int], None], *, busy: threading.Event | None = None) -> None:
-    """Serve a world in an event loop while `check`, in a thread, asks for it at a port."""
+    """Serve a cache in an event loop while `check`, in a thread, asks for it at a port."""
 
     async def run() -> None:
         metrics = Metrics()
-        metrics.registry.register(Census(known_world(metrics), asyncio.get_running_loop()))
+        metrics.registry.register(
+            ExperimentCollector(cache_with_experiment(metrics), asyncio.get_running_loop())
+        )
         port, end = serve(metrics.registry, 0)
         try:
             if busy is not None:
@@ -253,7 +255,7 @@ def test_all_of_it_is_served_over_http() -> None:
 
 
 def test_a_loop_that_hangs_makes_the_scrape_fail(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(collector, "PATIENCE_S", 0.2)
+    monkeypatch.setattr(collector, "COLLECT_TIMEOUT_S", 0.2)
     over = threading.Event()
     errors: list[int] = []
 

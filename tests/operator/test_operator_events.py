@@ -11,7 +11,7 @@ from sparksweep_core.api import (
     TrialSpec,
     TrialState,
 )
-from sparksweep_operator.events import MESSAGE, MOST_FAILURES, driver_started, events_between
+from sparksweep_operator.events import MAX_FAILURE_EVENTS, MESSAGE, driver_started, events_between
 from support.operator.operator_objects import NOW, batch
 
 EMPTY = ExperimentStatus()
@@ -96,7 +96,7 @@ def test_failures_are_told_up_to_a_bound_and_then_that_there_are_more() -> None:
         events += events_between(before, after, [])
         before = after
     reasons = [item.reason for item in events]
-    assert reasons == ["TrialFailed"] * MOST_FAILURES + ["ManyTrialsFailed"]
+    assert reasons == ["TrialFailed"] * MAX_FAILURE_EVENTS + ["ManyTrialsFailed"]
 
 
 def test_failures_that_come_all_at_once_are_bounded_too() -> None:

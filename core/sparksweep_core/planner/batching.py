@@ -1,4 +1,4 @@
-"""The next trials: enough that no slot has to wait for the planner, in batches of bounded size."""
+"""Create the next trials: enough that no slot waits for the planner, in batches of bounded size."""
 
 from __future__ import annotations
 
@@ -15,71 +15,71 @@ from sparksweep_core.api.metadata import API_VERSION, EXPERIMENT_LABEL, OwnerRef
 from sparksweep_core.planner.snapshot import Snapshot
 
 
-def next_batches(view: Snapshot) -> list[TrialBatch]:
-    """The last batch, if trials were appended to it or the parallelism has changed, and new batches."""
-    batches = list(view.batches)
-    new = _with_new_trials(view, batches)
-    parallel = view.spec.parallel_trial_count
-    # Where nothing is left to run, nobody has to know, and the end must not wait for it.
-    if new or view.unfinished == 0 or batches[-1].spec.parallel_trial_count == parallel:
+def next_batches(snapshot: Snapshot) -> list[TrialBatch]:
+    """Return the batches to write: the last one if its trials or the parallelism change, and new ones."""
+    batches = list(snapshot.batches)
+    new = _with_new_trials(snapshot, batches)
+    parallel = snapshot.spec.parallel_trial_count
+    # With nothing left to run the driver needs no new parallelism, and the end must not wait for the write.
+    if new or snapshot.unfinished == 0 or batches[-1].spec.parallel_trial_count == parallel:
         return new
-    return [_told(batches[-1], parallel)]
+    return [_with_parallelism(batches[-1], parallel)]
 
 
-def _with_new_trials(view: Snapshot, batches: list[TrialBatch]) -> list[TrialBatch]:
-    count = _wanted(view)
+def _with_new_trials(snapshot: Snapshot, batches: list[TrialBatch]) -> list[TrialBatch]:
+    count = _count_to_propose(snapshot)
     if count <= 0:
         return []
-    trials = view.algorithm.propose(view.trials, count)
+    trials = snapshot.algorithm.propose(snapshot.trials, count)
     changed = []
-    room = _room(batches[-1]) if batches else 0
+    room = _free_room(batches[-1]) if batches else 0
     if room and trials:
-        last = _appended(batches[-1], trials[:room])
-        changed.append(_told(last, view.spec.parallel_trial_count))
+        last = _with_appended(batches[-1], trials[:room])
+        changed.append(_with_parallelism(last, snapshot.spec.parallel_trial_count))
     index = batches[-1].spec.index + 1 if batches else 0
     for start in range(room, len(trials), limits.BATCH_TRIALS):
         chunk = trials[start : start + limits.BATCH_TRIALS]
-        changed.append(_new(view.experiment, index, chunk))
+        changed.append(_new_batch(snapshot.experiment, index, chunk))
         index += 1
     return changed
 
 
-def _wanted(view: Snapshot) -> int:
-    """How many trials to make. Where results don't matter, whole batches: that takes the fewest writes."""
-    ahead = view.algorithm.ahead(view.spec.parallel_trial_count)
-    if view.algorithm.ignores_results:
-        # The planner turns once a second at most: that must not limit short trials to a few a second.
+def _count_to_propose(snapshot: Snapshot) -> int:
+    """Return the number of trials to propose. If the search ignores results: whole batches, for the fewest writes."""
+    ahead = snapshot.algorithm.ahead(snapshot.spec.parallel_trial_count)
+    if snapshot.algorithm.ignores_results:
+        # The planner runs at most once a second: that must not limit short trials to a few a second.
         ahead = max(ahead, limits.BATCH_TRIALS)
     else:
-        # Few wait, so those that are about to run come on top.
-        ahead += max(0, view.spec.parallel_trial_count - view.counts.running)
-    missing = ahead - view.counts.pending
-    last = view.trials[-1].number if view.trials else 0
-    if missing <= 0 or last >= view.limit:
+        # Only a few are pending, so add those that are about to run.
+        ahead += max(0, snapshot.spec.parallel_trial_count - snapshot.counts.running)
+    missing = ahead - snapshot.counts.pending
+    last = snapshot.trials[-1].number if snapshot.trials else 0
+    if missing <= 0 or last >= snapshot.limit:
         return 0
-    if view.algorithm.ignores_results:
-        room = _room(view.batches[-1]) if view.batches else 0
+    if snapshot.algorithm.ignores_results:
+        room = _free_room(snapshot.batches[-1]) if snapshot.batches else 0
         beyond = max(0, missing - room)
         missing = room + -(-beyond // limits.BATCH_TRIALS) * limits.BATCH_TRIALS
-    return min(missing, view.limit - last)
+    return min(missing, snapshot.limit - last)
 
 
-def _room(batch: TrialBatch) -> int:
+def _free_room(batch: TrialBatch) -> int:
     return 0 if batch.spec.stop else limits.BATCH_TRIALS - len(batch.spec.trials)
 
 
-def _appended(batch: TrialBatch, trials: list[TrialSpec]) -> TrialBatch:
+def _with_appended(batch: TrialBatch, trials: list[TrialSpec]) -> TrialBatch:
     spec = batch.spec.model_copy(update={"trials": [*batch.spec.trials, *trials]})
     return batch.model_copy(update={"spec": spec})
 
 
-def _told(batch: TrialBatch, parallel: int) -> TrialBatch:
+def _with_parallelism(batch: TrialBatch, parallel: int) -> TrialBatch:
     return batch.model_copy(
         update={"spec": batch.spec.model_copy(update={"parallel_trial_count": parallel})}
     )
 
 
-def _new(experiment: Experiment, index: int, trials: list[TrialSpec]) -> TrialBatch:
+def _new_batch(experiment: Experiment, index: int, trials: list[TrialSpec]) -> TrialBatch:
     metadata = experiment.metadata
     return TrialBatch(
         metadata=ObjectMeta(
@@ -98,7 +98,7 @@ def _new(experiment: Experiment, index: int, trials: list[TrialSpec]) -> TrialBa
 
 
 def _owners(experiment: Experiment) -> list[OwnerReference] | None:
-    """The reference by which Kubernetes deletes the batch with its Experiment; a local run's has no UID."""
+    """Return the owner reference that deletes the batch with its Experiment; None in a local run, which has no UID."""
     if experiment.metadata.uid is None:
         return None
     owner = OwnerReference(

@@ -1,7 +1,7 @@
-"""The Experiment's conditions: what holds, for how long, and why.
+"""The Experiment's conditions.
 
 Their messages are coarse on purpose. Counts and the best trial have fields of their own; a message that named them would
-make every finished trial a change of the conditions.
+turn every finished trial into a change of the conditions.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from sparksweep_core.validation.checks_search import is_reversed
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
-    """One aspect of an experiment, as it is now."""
+class Observation:
+    """Current state of one condition, without its times."""
 
     type: ConditionType
     holds: bool
@@ -28,44 +28,50 @@ class Finding:
     message: str
 
 
-def findings(
-    view: Snapshot, ending: Ending | None, *, finished: bool, known: Sequence[Condition]
-) -> list[Finding]:
-    """Every condition that applies, in the order of their types."""
-    found = [_accepted(view, ending), _running(view, ending, finished=finished)]
-    suspended = _suspended(view, known)
+def observe(
+    snapshot: Snapshot, ending: Ending | None, *, finished: bool, before: Sequence[Condition]
+) -> list[Observation]:
+    """Observe every condition that applies, in the order of their types."""
+    observed = [_accepted(snapshot, ending), _running(snapshot, ending, finished=finished)]
+    suspended = _suspended(snapshot, before)
     if suspended is not None:
-        found.append(suspended)
+        observed.append(suspended)
     if ending is not None and finished:
-        found.append(Finding(ending.condition, True, ending.reason, ending.message))
-    return found
+        observed.append(Observation(ending.condition, True, ending.reason, ending.message))
+    return observed
 
 
-def rejected(message: str) -> list[Finding]:
-    """The conditions of an experiment that can't be run at all."""
+def observe_rejection(message: str) -> list[Observation]:
+    """Return the conditions of an experiment that can't be run at all."""
     reason = ExperimentReason.INVALID_SPEC
     return [
-        Finding(ConditionType.ACCEPTED, False, reason, message),
-        Finding(ConditionType.RUNNING, False, ExperimentReason.FINISHED, "Nothing was started."),
-        Finding(ConditionType.FAILED, True, reason, message),
+        Observation(ConditionType.ACCEPTED, False, reason, message),
+        Observation(
+            ConditionType.RUNNING, False, ExperimentReason.FINISHED, "Nothing was started."
+        ),
+        Observation(ConditionType.FAILED, True, reason, message),
     ]
 
 
-def conditions_of(
-    found: Iterable[Finding], *, known: Sequence[Condition], generation: int | None, now: datetime
+def to_conditions(
+    observed: Iterable[Observation],
+    *,
+    before: Sequence[Condition],
+    generation: int | None,
+    now: datetime,
 ) -> list[Condition]:
-    """The findings as conditions. lastTransitionTime moves only when the status does."""
-    before = {condition.type: condition for condition in known}
+    """Convert observations to conditions. lastTransitionTime changes only when the condition's status does."""
+    previous = {condition.type: condition for condition in before}
     conditions = []
-    for finding in found:
-        status: Literal["True", "False"] = "True" if finding.holds else "False"
-        old = before.get(finding.type)
+    for observation in observed:
+        status: Literal["True", "False"] = "True" if observation.holds else "False"
+        old = previous.get(observation.type)
         conditions.append(
             Condition(
-                type=finding.type,
+                type=observation.type,
                 status=status,
-                reason=finding.reason.value,
-                message=finding.message[:MESSAGE],
+                reason=observation.reason.value,
+                message=observation.message[:MESSAGE],
                 last_transition_time=old.last_transition_time
                 if old is not None and old.status == status
                 else now,
@@ -75,55 +81,55 @@ def conditions_of(
     return conditions
 
 
-def _accepted(view: Snapshot, ending: Ending | None) -> Finding:
+def _accepted(snapshot: Snapshot, ending: Ending | None) -> Observation:
     if ending is not None and ending.reason is ExperimentReason.FUNCTION_REFUSED:
-        return Finding(ConditionType.ACCEPTED, False, ending.reason, ending.message)
-    if view.is_grid and view.is_truncated and view.size is not None:
+        return Observation(ConditionType.ACCEPTED, False, ending.reason, ending.message)
+    if snapshot.is_grid and snapshot.is_truncated and snapshot.size is not None:
         message = (
-            f"The grid has {count_text(view.size)} points, of which the first {view.limit} run "
-            f"({view.limit_text})."
+            f"The grid has {count_text(snapshot.size)} points, of which the first {snapshot.limit} run "
+            f"({snapshot.limit_text})."
         )
-        return Finding(ConditionType.ACCEPTED, True, ExperimentReason.GRID_TRUNCATED, message)
-    exchanged = [item.name for item in view.spec.parameters if is_reversed(item)]
+        return Observation(ConditionType.ACCEPTED, True, ExperimentReason.GRID_TRUNCATED, message)
+    exchanged = [item.name for item in snapshot.spec.parameters if is_reversed(item)]
     if exchanged:
-        message = f"min was more than max, and they were exchanged: {', '.join(exchanged)}."
-        return Finding(ConditionType.ACCEPTED, True, ExperimentReason.BOUNDS_EXCHANGED, message)
+        message = f"min was greater than max, so they were swapped: {', '.join(exchanged)}."
+        return Observation(ConditionType.ACCEPTED, True, ExperimentReason.BOUNDS_EXCHANGED, message)
     message = "The spec is valid."
-    if view.is_grid and view.size is not None:
-        message = f"The spec is valid; the grid has {count_text(view.size)} points."
-    return Finding(ConditionType.ACCEPTED, True, ExperimentReason.VALID, message)
+    if snapshot.is_grid and snapshot.size is not None:
+        message = f"The spec is valid; the grid has {count_text(snapshot.size)} points."
+    return Observation(ConditionType.ACCEPTED, True, ExperimentReason.VALID, message)
 
 
-def _running(view: Snapshot, ending: Ending | None, *, finished: bool) -> Finding:
+def _running(snapshot: Snapshot, ending: Ending | None, *, finished: bool) -> Observation:
     kind = ConditionType.RUNNING
     if finished:
-        return Finding(kind, False, ExperimentReason.FINISHED, "All trials have ended.")
+        return Observation(kind, False, ExperimentReason.FINISHED, "All trials have ended.")
     if ending is not None:
         message = f"Stopping the trials: {ending.message}"
-        return Finding(kind, True, ExperimentReason.STOPPING, message)
-    if view.spec.suspend:
-        message = "No trials are started while spec.suspend is true."
-        return Finding(kind, False, ExperimentReason.SUSPENDED_BY_USER, message)
-    if view.driver.state is DriverState.RUNNING:
-        if view.driver.message and view.counts.running == 0:
+        return Observation(kind, True, ExperimentReason.STOPPING, message)
+    if snapshot.spec.suspend:
+        message = "No trial starts while spec.suspend is true."
+        return Observation(kind, False, ExperimentReason.SUSPENDED_BY_USER, message)
+    if snapshot.driver.state is DriverState.RUNNING:
+        if snapshot.driver.message and snapshot.counts.running == 0:
             reason = ExperimentReason.WAITING_FOR_EXECUTORS
-            return Finding(kind, False, reason, view.driver.message)
-        message = f"Trials run, at most {view.spec.parallel_trial_count} at once."
-        if view.driver.message:
-            message = f"{message} {view.driver.message}"
-        return Finding(kind, True, ExperimentReason.TRIALS_RUNNING, message)
-    message = view.driver.message or "The Spark driver is being started."
-    return Finding(kind, False, ExperimentReason.WAITING_FOR_DRIVER, message)
+            return Observation(kind, False, reason, snapshot.driver.message)
+        message = f"Trials are running, at most {snapshot.spec.parallel_trial_count} at once."
+        if snapshot.driver.message:
+            message = f"{message} {snapshot.driver.message}"
+        return Observation(kind, True, ExperimentReason.TRIALS_RUNNING, message)
+    message = snapshot.driver.message or "The Spark driver is being started."
+    return Observation(kind, False, ExperimentReason.WAITING_FOR_DRIVER, message)
 
 
-def _suspended(view: Snapshot, known: Sequence[Condition]) -> Finding | None:
+def _suspended(snapshot: Snapshot, before: Sequence[Condition]) -> Observation | None:
     kind = ConditionType.SUSPENDED
-    if view.spec.suspend:
+    if snapshot.spec.suspend:
         message = (
-            "Suspended by spec.suspend: running trials are ended and run again later. "
-            "Set it to false to go on."
+            "Suspended by spec.suspend: running trials are ended and will run again. "
+            "Set it to false to resume."
         )
-        return Finding(kind, True, ExperimentReason.SUSPENDED_BY_USER, message)
-    if any(condition.type is kind for condition in known):
-        return Finding(kind, False, ExperimentReason.RESUMED, "Resumed.")
+        return Observation(kind, True, ExperimentReason.SUSPENDED_BY_USER, message)
+    if any(condition.type is kind for condition in before):
+        return Observation(kind, False, ExperimentReason.RESUMED, "Resumed.")
     return None

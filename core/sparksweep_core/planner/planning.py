@@ -1,4 +1,4 @@
-"""The planner: from what is to what there is to do, as one pure function that the operator and local runs share."""
+"""The planner: one pure function from an experiment's state to the actions to take."""
 
 from __future__ import annotations
 
@@ -10,86 +10,95 @@ from sparksweep_core.api import ConditionType, Experiment, ExperimentStatus, Tri
 from sparksweep_core.planner.batching import next_batches
 from sparksweep_core.planner.completion import (
     Ending,
-    ending_after_the_last_trial,
-    ending_before_the_last_trial,
-    stopped,
+    early_ending,
+    regular_ending,
     time_left,
+    with_stop,
 )
-from sparksweep_core.planner.conditions import conditions_of, findings, rejected
-from sparksweep_core.planner.snapshot import Snapshot, look
-from sparksweep_core.planner.status import state_word, summarise
-from sparksweep_core.planner.types import DriverState, DriverView, Plan
+from sparksweep_core.planner.conditions import (
+    observe,
+    observe_rejection,
+    to_conditions,
+)
+from sparksweep_core.planner.snapshot import Snapshot
+from sparksweep_core.planner.status import experiment_status, state_word
+from sparksweep_core.planner.types import DriverState, DriverStatus, Locations, Plan
 
 
 def plan(
-    experiment: Experiment, batches: Sequence[TrialBatch], driver: DriverView, now: datetime
+    experiment: Experiment,
+    batches: Sequence[TrialBatch],
+    *,
+    driver: DriverStatus,
+    now: datetime,
+    locations: Locations | None = None,
 ) -> Plan:
-    """What there is to do for an experiment.
+    """Plan the next actions for an experiment.
 
-    Level-triggered: it asks what is, never what happened, so a call that was missed, or made twice, does no harm. Only
-    two facts of the status are ever read back: that the experiment has ended, which is for good, and when things
-    happened. All else follows from the spec and the batches.
+    Level-triggered: the plan follows from the current state, never from events, so a call that was missed or made twice
+    does no harm. Of the old status only two facts are used: that the experiment has ended, which is final, and times.
+    Everything else follows from the spec and the batches.
 
     Args:
         experiment: the checked document, with its last status if it has one.
         batches: all TrialBatches of the experiment, in any order, with the driver's statuses.
-        driver: the driver as it is now.
+        driver: the driver's current status.
         now: the time, with a time zone.
+        locations: the locations to name in the status; None: those of the last status.
     """
-    # The wire has milliseconds: what is written now must equal what is read later.
-    now = now.replace(microsecond=now.microsecond // 1000 * 1000)
-    before = experiment.status or ExperimentStatus()
+    now = _truncate_to_milliseconds(now)
+    before = _last_status(experiment, locations)
     if before.holds(ConditionType.COMPLETE, ConditionType.FAILED):
-        return _after_the_end(experiment, before, now)
+        return _plan_after_end(experiment, before, now)
     try:
         algorithm = create(experiment.spec)
     except UnsupportedAlgorithm as error:
-        return reject(experiment, str(error), now)
-    view = look(experiment, batches, algorithm=algorithm, driver=driver, now=now)
-    started = _started(view, before)
-    ending = ending_before_the_last_trial(view, started)
-    refill = next_batches(view) if ending is None else []
-    if ending is None and not refill and view.unfinished == 0:
-        ending = ending_after_the_last_trial(view)
+        return reject(experiment, str(error), now=now, locations=locations)
+    snapshot = Snapshot.take(experiment, batches, algorithm=algorithm, driver=driver, now=now)
+    started = _start_time(snapshot, before)
+    ending = early_ending(snapshot, started)
+    changed = next_batches(snapshot) if ending is None else []
+    if ending is None and not changed and snapshot.unfinished == 0:
+        ending = regular_ending(snapshot)
     if ending is not None:
-        return _end(view, ending, before=before, started=started)
-    return _go_on(view, refill, before=before, started=started)
+        return _plan_end(snapshot, ending, before=before, started=started)
+    return _plan_trials(snapshot, changed, before=before, started=started)
 
 
-def _go_on(
-    view: Snapshot,
-    refill: Sequence[TrialBatch],
+def _plan_trials(
+    snapshot: Snapshot,
+    changed: Sequence[TrialBatch],
     *,
     before: ExperimentStatus,
     started: datetime | None,
 ) -> Plan:
-    if view.spec.suspend:
-        refill = ()
-    if started is None and refill:
-        started = view.now
-    status = _status(view, None, refill, before=before, started=started, finished=False)
+    if snapshot.spec.suspend:
+        changed = ()
+    if started is None and changed:
+        started = snapshot.now
+    status = _status(snapshot, None, changed, before=before, started=started, finished=False)
     return Plan(
-        batches=tuple(refill),
-        driver_wanted=not view.spec.suspend,
+        batches=tuple(changed),
+        driver_wanted=not snapshot.spec.suspend,
         status=status,
-        requeue_after=time_left(view, started),
+        requeue_after=time_left(snapshot, started),
         finished=False,
         expired=False,
     )
 
 
-def _end(
-    view: Snapshot, ending: Ending, *, before: ExperimentStatus, started: datetime | None
+def _plan_end(
+    snapshot: Snapshot, ending: Ending, *, before: ExperimentStatus, started: datetime | None
 ) -> Plan:
-    # Without a driver nobody is left who could end a trial, or finish one.
-    finished = view.unfinished == 0 or view.driver.state is DriverState.ABSENT
-    to_stop = [stopped(batch, ending) for batch in view.batches if _needs_stop(batch)]
-    status = _status(view, ending, (), before=before, started=started, finished=finished)
-    left = _ttl_left(view.experiment, status, view.now) if finished else None
+    # Without a driver nothing can end a trial or finish one.
+    finished = snapshot.unfinished == 0 or snapshot.driver.state is DriverState.ABSENT
+    to_stop = [with_stop(batch, ending) for batch in snapshot.batches if _needs_stop(batch)]
+    status = _status(snapshot, ending, (), before=before, started=started, finished=finished)
+    left = _ttl_left(snapshot.experiment, status, snapshot.now) if finished else None
     return Plan(
         batches=tuple(to_stop),
-        # A driver that has not begun has nothing to stop. Once it is gone, its trials count as stopped.
-        driver_wanted=not finished and view.driver.state is DriverState.RUNNING,
+        # A driver that is still starting has nothing to stop. Once it is gone, its trials count as stopped.
+        driver_wanted=not finished and snapshot.driver.state is DriverState.RUNNING,
         status=status,
         requeue_after=left,
         finished=finished,
@@ -97,7 +106,7 @@ def _end(
     )
 
 
-def _after_the_end(experiment: Experiment, status: ExperimentStatus, now: datetime) -> Plan:
+def _plan_after_end(experiment: Experiment, status: ExperimentStatus, now: datetime) -> Plan:
     left = _ttl_left(experiment, status, now)
     expired = left == timedelta(0)
     return Plan(
@@ -110,15 +119,24 @@ def _after_the_end(experiment: Experiment, status: ExperimentStatus, now: dateti
     )
 
 
-def reject(experiment: Experiment, message: str, now: datetime) -> Plan:
-    """What there is to do for an experiment whose spec can't be run, for the reason given: nothing but to say so."""
-    now = now.replace(microsecond=now.microsecond // 1000 * 1000)
-    before = experiment.status or ExperimentStatus()
+def reject(
+    experiment: Experiment, message: str, *, now: datetime, locations: Locations | None = None
+) -> Plan:
+    """Plan for an experiment whose spec can't be run: start nothing, and give the reason in the status.
+
+    Args:
+        experiment: the document, with its last status if it has one.
+        message: the reason.
+        now: the time, with a time zone.
+        locations: the locations to name in the status; None: those of the last status.
+    """
+    now = _truncate_to_milliseconds(now)
+    before = _last_status(experiment, locations)
     if before.holds(ConditionType.COMPLETE, ConditionType.FAILED):
-        return _after_the_end(experiment, before, now)
+        return _plan_after_end(experiment, before, now)
     generation = experiment.metadata.generation
-    conditions = conditions_of(
-        rejected(message), known=before.conditions, generation=generation, now=now
+    conditions = to_conditions(
+        observe_rejection(message), before=before.conditions, generation=generation, now=now
     )
     status = before.model_copy(
         update={
@@ -139,25 +157,44 @@ def reject(experiment: Experiment, message: str, now: datetime) -> Plan:
 
 
 def _status(
-    view: Snapshot,
+    snapshot: Snapshot,
     ending: Ending | None,
-    refill: Sequence[TrialBatch],
+    changed: Sequence[TrialBatch],
     *,
     before: ExperimentStatus,
     started: datetime | None,
     finished: bool,
 ) -> ExperimentStatus:
-    conditions = conditions_of(
-        findings(view, ending, finished=finished, known=before.conditions),
-        known=before.conditions,
-        generation=view.experiment.metadata.generation,
-        now=view.now,
+    conditions = to_conditions(
+        observe(snapshot, ending, finished=finished, before=before.conditions),
+        before=before.conditions,
+        generation=snapshot.experiment.metadata.generation,
+        now=snapshot.now,
     )
-    known = {batch.spec.index: len(batch.spec.trials) for batch in view.batches}
-    created = sum(len(batch.spec.trials) - known.get(batch.spec.index, 0) for batch in refill)
-    return summarise(
-        view, conditions=conditions, finished=finished, started=started, created=created
+    sizes = {batch.spec.index: len(batch.spec.trials) for batch in snapshot.batches}
+    created = sum(len(batch.spec.trials) - sizes.get(batch.spec.index, 0) for batch in changed)
+    return experiment_status(
+        snapshot,
+        before=before,
+        conditions=conditions,
+        finished=finished,
+        started=started,
+        created=created,
     )
+
+
+def _last_status(experiment: Experiment, locations: Locations | None) -> ExperimentStatus:
+    status = experiment.status or ExperimentStatus()
+    if locations is None:
+        return status
+    return status.model_copy(
+        update={"results": locations.results, "tensorboard": locations.tensorboard}
+    )
+
+
+def _truncate_to_milliseconds(now: datetime) -> datetime:
+    """Drop what the wire format lacks: a status that is written must equal the one that is read back."""
+    return now.replace(microsecond=now.microsecond // 1000 * 1000)
 
 
 def _needs_stop(batch: TrialBatch) -> bool:
@@ -167,17 +204,17 @@ def _needs_stop(batch: TrialBatch) -> bool:
     return sum(status.state.is_finished for status in statuses) < len(batch.spec.trials)
 
 
-def _started(view: Snapshot, before: ExperimentStatus) -> datetime | None:
-    """When the first batch was made; from the batches if the status was lost."""
-    if before.start_time is not None or not view.batches:
+def _start_time(snapshot: Snapshot, before: ExperimentStatus) -> datetime | None:
+    """Return the time when the first batch was created; derived from the batches if the status was lost."""
+    if before.start_time is not None or not snapshot.batches:
         return before.start_time
-    made = (batch.metadata.creation_timestamp for batch in view.batches)
-    ran = (trial.status.start_time for trial in view.trials)
-    return min((moment for moment in (*made, *ran) if moment is not None), default=view.now)
+    made = (batch.metadata.creation_timestamp for batch in snapshot.batches)
+    ran = (trial.status.start_time for trial in snapshot.trials)
+    return min((moment for moment in (*made, *ran) if moment is not None), default=snapshot.now)
 
 
 def _ttl_left(experiment: Experiment, status: ExperimentStatus, now: datetime) -> timedelta | None:
-    """Time until the experiment is to be deleted, 0 when it is over; None: it stays."""
+    """Return the time until the experiment is to be deleted; 0 if that is over, None if it is never deleted."""
     ttl = experiment.spec.ttl_seconds_after_finished
     if ttl is None or status.completion_time is None:
         return None

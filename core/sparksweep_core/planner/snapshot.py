@@ -1,4 +1,4 @@
-"""One look at an experiment: its trials, counted, and how far the search can go. Everything else is decided from it."""
+"""Snapshot of an experiment: its trials and their counts, the search and its limit. Every decision is made from it."""
 
 from __future__ import annotations
 
@@ -19,28 +19,28 @@ from sparksweep_core.api import (
     limits,
     trials_of,
 )
-from sparksweep_core.planner.types import DriverState, DriverView
+from sparksweep_core.planner.types import DriverState, DriverStatus
 
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """What is."""
+    """State of an experiment at one moment."""
 
     experiment: Experiment
     batches: tuple[TrialBatch, ...]
-    """By index."""
+    """Sorted by index."""
     trials: tuple[Trial, ...]
-    """By number."""
+    """Sorted by number."""
     counts: TrialCounts
-    """Nothing runs without a driver: there, trials that an earlier driver left running count as pending."""
+    """Trials by state. Without a running driver, trials that an earlier one left Running count as pending."""
     best: Trial | None
     """The best trial so far."""
     algorithm: Algorithm
     size: int | None
-    """How many trials the search would make by itself; None: it would never end."""
+    """Number of trials after which the search ends by itself; None if it never does."""
     limit: int
-    """How many trials there may be."""
-    driver: DriverView
+    """Maximum number of trials."""
+    driver: DriverStatus
     now: datetime
 
     @property
@@ -50,65 +50,66 @@ class Snapshot:
 
     @property
     def unfinished(self) -> int:
-        """How many trials have not ended."""
+        """Number of trials that have not ended."""
         return self.counts.pending + self.counts.running
 
     @property
     def is_bounded(self) -> bool:
-        """Whether it is known how many trials there will be."""
+        """True if the total number of trials is known."""
         return self.size is not None or self.spec.max_trial_count is not None
 
     @property
     def is_truncated(self) -> bool:
-        """Whether the search has more points than may be tried."""
+        """True if the search has more points than the limit allows."""
         return self.size is not None and self.size > self.limit
 
     @property
     def is_grid(self) -> bool:
-        """Whether the search is a grid, whose points users count."""
+        """True for grid search, where messages count grid points."""
         return self.spec.algorithm.algorithm_name is AlgorithmName.GRID
 
     @property
     def limit_text(self) -> str:
-        """What sets the limit, for a message."""
+        """Name of the setting that the limit comes from, for messages."""
         if self.spec.max_trial_count is not None:
             return f"maxTrialCount: {self.spec.max_trial_count}"
         return f"an Experiment has at most {limits.TRIALS} trials"
 
-
-def look(
-    experiment: Experiment,
-    batches: Sequence[TrialBatch],
-    *,
-    algorithm: Algorithm,
-    driver: DriverView,
-    now: datetime,
-) -> Snapshot:
-    """The snapshot of an experiment and its batches."""
-    ordered = tuple(sorted(batches, key=lambda batch: batch.spec.index))
-    trials = tuple(trials_of(ordered))
-    size = algorithm.size()
-    bounds = (size, experiment.spec.max_trial_count, limits.TRIALS)
-    counts = count_states(trials)
-    if driver.state is not DriverState.RUNNING:
-        waiting = counts.pending + counts.running
-        counts = counts.model_copy(update={"pending": waiting, "running": 0})
-    return Snapshot(
-        experiment=experiment,
-        batches=ordered,
-        trials=trials,
-        counts=counts,
-        best=best_of(trials, experiment.spec.objective),
-        algorithm=algorithm,
-        size=size,
-        limit=min(bound for bound in bounds if bound is not None),
-        driver=driver,
-        now=now,
-    )
+    @classmethod
+    def take(
+        cls,
+        experiment: Experiment,
+        batches: Sequence[TrialBatch],
+        *,
+        algorithm: Algorithm,
+        driver: DriverStatus,
+        now: datetime,
+    ) -> Snapshot:
+        """Take a snapshot of an experiment and its batches."""
+        ordered = tuple(sorted(batches, key=lambda batch: batch.spec.index))
+        trials = tuple(trials_of(ordered))
+        size = algorithm.size()
+        bounds = (size, experiment.spec.max_trial_count, limits.TRIALS)
+        counts = count_states(trials)
+        if driver.state is not DriverState.RUNNING:
+            unfinished = counts.pending + counts.running
+            counts = counts.model_copy(update={"pending": unfinished, "running": 0})
+        return cls(
+            experiment=experiment,
+            batches=ordered,
+            trials=trials,
+            counts=counts,
+            best=best_of(trials, experiment.spec.objective),
+            algorithm=algorithm,
+            size=size,
+            limit=min(bound for bound in bounds if bound is not None),
+            driver=driver,
+            now=now,
+        )
 
 
 def count_text(count: int) -> str:
-    """A count for a person; one that is too large to read by its order of magnitude: "10^40", "about 3.2 * 10^45"."""
+    """Format a count for people; one above 15 digits by its order of magnitude: "10^40", "about 3.2 * 10^45"."""
     digits = str(count)
     if len(digits) <= 15:
         return digits

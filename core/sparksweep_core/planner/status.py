@@ -1,4 +1,8 @@
-"""The Experiment's status: as large for a million trials as for ten."""
+"""The Experiment's status, of a size that does not depend on the number of trials.
+
+The planner computes it here; the operator's reconciler writes it to the API server, a local run to ``experiment.yaml``.
+A TrialBatch's status is the driver's: ``sparksweep_trainer.kubernetes.status_writer``.
+"""
 
 from __future__ import annotations
 
@@ -23,49 +27,50 @@ from sparksweep_core.planner.snapshot import Snapshot
 from sparksweep_core.planner.types import DriverState
 
 MESSAGE = 512
-"""Characters of a recent trial's message."""
+"""Maximum length of a recent trial's message."""
 FAILED = 3
-"""Failed trials among the recent ones."""
+"""Maximum number of failed trials among the recent ones."""
 
 
-def summarise(
-    view: Snapshot,
+def experiment_status(
+    snapshot: Snapshot,
     *,
+    before: ExperimentStatus,
     conditions: list[Condition],
     finished: bool,
     started: datetime | None,
     created: int,
 ) -> ExperimentStatus:
-    """The status.
+    """Compute the Experiment's status.
 
     Args:
-        view: what is.
+        snapshot: the experiment.
+        before: the last status, whose locations are kept.
         conditions: the conditions.
-        finished: whether this is the end. Trials that had not ended by then, for want of a driver, count as Stopped:
+        finished: True at the end. Trials that have not ended by then, because there was no driver, count as Stopped:
             no driver will ever write that into their batches, whose ``spec.stop`` says the same.
-        started: when the first batch was made.
-        created: trials that the batches to be written add; they are Pending.
+        started: time when the first batch was created.
+        created: number of trials in the batches that are yet to be written; they count as Pending.
     """
-    before = view.experiment.status or ExperimentStatus()
-    counts = _counts(view, created=created, finished=finished)
+    counts = _counts(snapshot, created=created, finished=finished)
     ended = counts.succeeded + counts.failed + counts.stopped
     return ExperimentStatus(
-        observed_generation=view.experiment.metadata.generation,
+        observed_generation=snapshot.experiment.metadata.generation,
         state=state_word(conditions),
         progress=str(ended) if counts.expected is None else f"{ended}/{counts.expected}",
         conditions=conditions,
         trials=counts,
-        best_trial=_best(view.best, view.spec.objective),
-        recent_trials=_recent(view, finished=finished),
+        best_trial=_best(snapshot.best, snapshot.spec.objective),
+        recent_trials=_recent(snapshot, finished=finished),
         start_time=started,
-        completion_time=max(view.now, started or view.now) if finished else None,
+        completion_time=max(snapshot.now, started or snapshot.now) if finished else None,
         tensorboard=before.tensorboard,
         results=before.results,
     )
 
 
 def state_word(conditions: Sequence[Condition]) -> str:
-    """One word for all conditions."""
+    """Sum the conditions up in one word: ``status.state``."""
     true = {condition.type: condition.reason for condition in conditions if condition.is_true}
     for end in (ConditionType.COMPLETE, ConditionType.FAILED):
         if end in true:
@@ -79,16 +84,16 @@ def state_word(conditions: Sequence[Condition]) -> str:
     return TrialState.PENDING.value
 
 
-def _counts(view: Snapshot, *, created: int, finished: bool) -> TrialCounts:
-    counts = view.counts
+def _counts(snapshot: Snapshot, *, created: int, finished: bool) -> TrialCounts:
+    counts = snapshot.counts
     total = counts.created + created
     pending, running, stopped = counts.pending + created, counts.running, counts.stopped
     if finished:
         pending, running, stopped = 0, 0, stopped + pending + running
     return counts.model_copy(
         update={
-            # A limit that was lowered below what had been made already takes nothing back.
-            "expected": max(view.limit, total) if view.is_bounded else None,
+            # A limit lowered below the number of trials created so far removes none of them.
+            "expected": max(snapshot.limit, total) if snapshot.is_bounded else None,
             "created": total,
             "pending": pending,
             "running": running,
@@ -110,15 +115,15 @@ def _best(best: Trial | None, objective: Objective | None) -> BestTrial | None:
     )
 
 
-def _recent(view: Snapshot, *, finished: bool) -> list[RecentTrial]:
-    """By number: the best trial, the ones that failed last, and running ones as far as there is room."""
-    chosen = [view.best] if view.best else []
-    chosen += last_failed(view.trials, FAILED)
-    if view.driver.state is DriverState.RUNNING and not finished:
-        running = [trial for trial in view.trials if trial.state is TrialState.RUNNING]
+def _recent(snapshot: Snapshot, *, finished: bool) -> list[RecentTrial]:
+    """List the best trial, the last failed ones, and running ones up to the limit, sorted by number."""
+    chosen = [snapshot.best] if snapshot.best else []
+    chosen += last_failed(snapshot.trials, FAILED)
+    if snapshot.driver.state is DriverState.RUNNING and not finished:
+        running = [trial for trial in snapshot.trials if trial.state is TrialState.RUNNING]
         chosen += running[: limits.RECENT_TRIALS - len(chosen)]
     return [
-        _recent_trial(trial, view.spec.objective)
+        _recent_trial(trial, snapshot.spec.objective)
         for trial in sorted(chosen, key=lambda trial: trial.number)
     ]
 

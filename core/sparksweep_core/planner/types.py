@@ -1,4 +1,4 @@
-"""What the planner is told of the driver, and what it answers."""
+"""Inputs and result of the planner: the driver's status, the locations of results, the plan."""
 
 from __future__ import annotations
 
@@ -10,41 +10,51 @@ from sparksweep_core.api import ExperimentStatus, TrialBatch
 
 
 class DriverState(Enum):
-    """Where the Spark driver of an experiment is."""
+    """State of an experiment's Spark driver."""
 
     ABSENT = "absent"
-    """There is none: nothing runs."""
+    """No driver exists: nothing runs."""
     STARTING = "starting"
-    """There is one that has not taken in the trials yet: nothing runs, whatever an earlier driver wrote."""
+    """A driver exists and has not read the trials yet: nothing runs, whatever an earlier driver wrote."""
     RUNNING = "running"
-    """It runs trials and writes what becomes of them."""
+    """The driver runs trials and writes their statuses."""
 
 
 @dataclass(frozen=True, slots=True)
-class DriverView:
-    """The driver as it is seen now."""
+class DriverStatus:
+    """Current status of the driver."""
 
     state: DriverState
     message: str = ""
-    """For a person, when something keeps the driver or its executors from running: "0/3 nodes are available: ..."."""
+    """Reason that keeps the driver or its executors from running, for people: "0/3 nodes are available: ..."."""
+
+
+@dataclass(frozen=True, slots=True)
+class Locations:
+    """Locations that the Experiment's status names; None where there is nothing."""
+
+    results: str | None = None
+    """Location of the run directory."""
+    tensorboard: str | None = None
+    """URL of TensorBoard."""
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What there is to do, in this order: write the batches, write the status, start or end the driver.
+    """Actions to take, in this order: write the batches, write the status, start or end the driver.
 
     Doing any part of it twice, or planning again after any part of it, changes nothing.
     """
 
     batches: tuple[TrialBatch, ...]
-    """The batches to create, and those whose spec has changed. Their statuses are as they came."""
+    """The batches to create, and those whose spec has changed. Their statuses are unchanged."""
     driver_wanted: bool
-    """Whether there should be a driver."""
+    """True if there should be a driver."""
     status: ExperimentStatus
     """The Experiment's status."""
     requeue_after: timedelta | None
-    """When to plan again if nothing else happens first: at the deadline, or when the ttl is over."""
+    """Time after which to plan again if nothing happens first: until the deadline, or until the TTL is over."""
     finished: bool
-    """Whether the experiment is Complete or Failed, which is for good."""
+    """True if the experiment is Complete or Failed, which is final."""
     expired: bool
-    """Whether ttlSecondsAfterFinished is over: delete the Experiment."""
+    """True if ttlSecondsAfterFinished is over: delete the Experiment."""

@@ -8,6 +8,14 @@ from sparksweep_core.api_server.errors import (
     NotFound,
     Unavailable,
 )
-from sparksweep_operator.kube.async_client import Gateway
+from sparksweep_operator.kube.async_client import KubernetesClient
 
-__all__ = ["Conflict", "Forbidden", "Gateway", "Invalid", "KubeError", "NotFound", "Unavailable"]
+__all__ = [
+    "Conflict",
+    "Forbidden",
+    "Invalid",
+    "KubeError",
+    "KubernetesClient",
+    "NotFound",
+    "Unavailable",
+]

@@ -29,15 +29,15 @@ _APPLY = "application/apply-patch+yaml"
 _JSON = "application/json"
 
 
-class Gateway:
+class KubernetesClient:
     """The API server. An asynchronous context manager."""
 
     def __init__(self, metrics: Metrics | None = None) -> None:
-        """Count requests in `metrics`."""
+        """Counts requests in `metrics`."""
         self._metrics = metrics or Metrics()
         self._client: client.ApiClient | None = None
 
-    async def __aenter__(self) -> Gateway:
+    async def __aenter__(self) -> KubernetesClient:
         settings = client.Configuration()
         await config.load_config(client_configuration=settings)
         self._client = client.ApiClient(settings)
@@ -231,7 +231,7 @@ class Gateway:
         content_type: str = _JSON,
     ) -> dict[str, Any]:
         if self._client is None:
-            raise RuntimeError("the gateway is not open")
+            raise RuntimeError("the client is not open")
         try:
             request = await self._client.param_serialize(
                 method,
@@ -244,9 +244,9 @@ class Gateway:
             response = await self._client.call_api(*request, _request_timeout=TIMEOUT_S)
             data = await response.read()
         except (aiohttp.ClientError, client.ApiException, TimeoutError, OSError) as error:
-            self._metrics.request(method, _resource(path), None)
+            self._metrics.count_request(method, _resource(path), None)
             raise Unavailable(f"no answer from the API server: {error!r}") from error
-        self._metrics.request(method, _resource(path), response.status)
+        self._metrics.count_request(method, _resource(path), response.status)
         if response.status >= 300:
             raise error_of(response.status, data, response.getheader("Retry-After"))
         answer: dict[str, Any] = json.loads(data)

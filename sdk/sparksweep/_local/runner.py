@@ -22,7 +22,7 @@ from sparksweep._local.run_directory import RunDirectory
 from sparksweep._local.state import RunState
 from sparksweep_core.api import Experiment, ExperimentReason, Trial, TrialBatch, TrialStatus
 from sparksweep_core.api.environment import PROJECT_PATH_ENV
-from sparksweep_core.planner import DriverState, DriverView, Plan, plan
+from sparksweep_core.planner import DriverState, DriverStatus, Plan, plan
 from sparksweep_trainer.driver.spark import Driver, DriverSettings
 from sparksweep_trainer.driver.trial_service import TrialService
 from sparksweep_trainer.files.results import write_results
@@ -191,7 +191,12 @@ class LocalRun:
             # To the planner an interrupt is what a user does with `suspend`: nothing new, nothing lost.
             spec = experiment.spec.model_copy(update={"suspend": True})
             experiment = experiment.model_copy(update={"spec": spec})
-        turn = plan(experiment, self._state.batches, DriverView(state=driver), self._clock())
+        turn = plan(
+            experiment,
+            self._state.batches,
+            driver=DriverStatus(state=driver),
+            now=self._clock(),
+        )
         return _as_interrupted(turn) if self._interrupted.is_set() else turn
 
     def _apply(self, turn: Plan) -> None:

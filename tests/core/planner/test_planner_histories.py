@@ -20,7 +20,7 @@ from sparksweep_core.api import (
 )
 from sparksweep_core.api.algorithm_settings import EvolutionMode
 from sparksweep_core.planner import DriverState
-from support.planner.planned_world import MAXIMIZE, METRIC, MINIMIZE, World, experiment_of
+from support.planner.planner_simulation import MAXIMIZE, METRIC, MINIMIZE, Simulation, experiment_of
 
 values = st.none() | st.sampled_from([math.nan, -1e300, -3.0, -1.0, 0.0, 0.5, 0.5, 1.0, 7.25])
 
@@ -59,7 +59,7 @@ class Histories(RuleBasedStateMachine):
             objective = objective or MAXIMIZE
         elif algorithm is AlgorithmName.GRID:
             points = points or 77
-        self.world = World(
+        self.simulation = Simulation(
             experiment_of(
                 points=points,
                 algorithm=algorithm,
@@ -73,25 +73,25 @@ class Histories(RuleBasedStateMachine):
                 suspend=suspend,
             )
         )
-        self.turn()
+        self.reconcile()
 
     @rule()
-    def turn(self) -> None:
-        world = self.world
-        turn = world.turn()
-        check_status(world)
+    def reconcile(self) -> None:
+        simulation = self.simulation
+        planned = simulation.reconcile()
+        check_status(simulation)
         if self.end is not None:
-            assert world.status == self.end, "an end is for good"
-            assert (turn.batches, turn.driver_wanted) == ((), False)
-        if turn.finished:
-            self.end = world.status
+            assert simulation.status == self.end, "an end is for good"
+            assert (planned.batches, planned.driver_wanted) == ((), False)
+        if planned.finished:
+            self.end = simulation.status
         self.check_trials()
 
     def check_trials(self) -> None:
-        world = self.world
-        trials = world.trials
+        simulation = self.simulation
+        trials = simulation.trials
         assert [trial.number for trial in trials] == list(range(1, len(trials) + 1))
-        algorithm = create(world.experiment.spec)
+        algorithm = create(simulation.experiment.spec)
         if algorithm.ignores_results:
             assert [trial.spec for trial in trials] == algorithm.propose([], len(trials))
         unfinished = [
@@ -102,15 +102,15 @@ class Histories(RuleBasedStateMachine):
         assert len(set(unfinished)) == len(unfinished), "two trials for one place"
         drawn = [trial.spec.parameters["x"] for trial in trials]
         assert len(set(drawn)) == len(drawn), "a point was tried twice"
-        for batch in world.batches.values():
+        for batch in simulation.batches.values():
             assert 1 <= len(batch.spec.trials) <= limits.BATCH_TRIALS
         for trial in trials:
             if trial.number in self.finished:
                 assert trial.status == self.finished[trial.number], "a finished trial has changed"
             elif trial.state.is_finished:
                 self.finished[trial.number] = trial.status
-        best = best_value(world)
-        reported = world.status.best_trial
+        best = best_value(simulation)
+        reported = simulation.status.best_trial
         if best is None:
             assert reported is None
             assert self.best is None
@@ -119,90 +119,90 @@ class Histories(RuleBasedStateMachine):
             assert (reported.objective, reported.number) == best
             self.best = best[0]
 
-    @precondition(lambda self: self.world.driver is DriverState.ABSENT)
+    @precondition(lambda self: self.simulation.driver is DriverState.ABSENT)
     @rule()
     def driver_is_being_started(self) -> None:
-        self.world.driver = DriverState.STARTING
+        self.simulation.driver = DriverState.STARTING
 
-    @precondition(lambda self: self.world.driver is not DriverState.RUNNING)
+    @precondition(lambda self: self.simulation.driver is not DriverState.RUNNING)
     @rule()
     def driver_starts(self) -> None:
-        if self.world.ask().driver_wanted:
-            self.world.start_driver()
+        if self.simulation.ask().driver_wanted:
+            self.simulation.start_driver()
 
     @rule()
     def driver_dies(self) -> None:
-        self.world.end_driver()
+        self.simulation.end_driver()
 
     @rule()
     def trials_begin(self) -> None:
-        self.world.begin()
+        self.simulation.begin()
 
-    @precondition(lambda self: self.world.busy_slots)
+    @precondition(lambda self: self.simulation.busy_slots)
     @rule(data=st.data())
     def trials_end(self, data: st.DataObject) -> None:
-        slots = data.draw(st.lists(st.sampled_from(self.world.busy_slots), unique=True))
+        slots = data.draw(st.lists(st.sampled_from(self.simulation.busy_slots), unique=True))
         outcome = data.draw(st.lists(values, min_size=1, max_size=4))
         for place, slot in enumerate(slots):
-            self.world.end(slot, outcome[place % len(outcome)])
+            self.simulation.end(slot, outcome[place % len(outcome)])
 
     @rule(rounds=st.integers(1, 30), value=values)
     def many_trials_run(self, rounds: int, value: float | None) -> None:
         for _ in range(rounds):
-            self.world.begin()
-            for slot in self.world.busy_slots:
-                self.world.end(slot, value)
+            self.simulation.begin()
+            for slot in self.simulation.busy_slots:
+                self.simulation.end(slot, value)
 
-    @precondition(lambda self: self.world.busy_slots)
+    @precondition(lambda self: self.simulation.busy_slots)
     @rule(data=st.data())
     def a_slot_is_lost(self, data: st.DataObject) -> None:
-        self.world.lose(data.draw(st.sampled_from(self.world.busy_slots)))
+        self.simulation.lose(data.draw(st.sampled_from(self.simulation.busy_slots)))
 
     @rule(suspend=st.booleans())
     def suspend_or_resume(self, suspend: bool) -> None:
-        self.world.change(suspend=suspend)
+        self.simulation.change(suspend=suspend)
 
     @rule(most=st.integers(1, 400))
     def change_how_many_trials(self, most: int) -> None:
-        self.world.change(max_trial_count=most)
+        self.simulation.change(max_trial_count=most)
 
     @rule(most=st.none() | st.integers(0, 40))
     def change_how_many_may_fail(self, most: int | None) -> None:
-        self.world.change(max_failed_trial_count=most)
+        self.simulation.change(max_failed_trial_count=most)
 
     @rule(parallel=st.integers(1, 80))
     def change_how_many_run_at_once(self, parallel: int) -> None:
-        for slot in self.world.busy_slots:
+        for slot in self.simulation.busy_slots:
             if slot >= parallel:
-                self.world.lose(slot)
-        self.world.change(parallel_trial_count=parallel)
+                self.simulation.lose(slot)
+        self.simulation.change(parallel_trial_count=parallel)
 
     @rule(deadline=st.none() | st.integers(1, 500))
     def change_the_deadline(self, deadline: int | None) -> None:
-        self.world.change(active_deadline_seconds=deadline)
+        self.simulation.change(active_deadline_seconds=deadline)
 
     @rule(seconds=st.floats(-100, 200))
     def time_passes(self, seconds: float) -> None:
-        self.world.wait(seconds)
+        self.simulation.wait(seconds)
 
     @precondition(lambda self: self.end is None)
     @rule()
     def the_status_is_wiped(self) -> None:
-        self.world.wipe_status()
-        self.turn()
+        self.simulation.wipe_status()
+        self.reconcile()
 
-    @precondition(lambda self: self.end is None and self.world.batches)
+    @precondition(lambda self: self.end is None and self.simulation.batches)
     @rule(message=st.text(max_size=50))
     def the_function_is_refused(self, message: str) -> None:
-        self.world.refuse(message)
+        self.simulation.refuse(message)
 
     def teardown(self) -> None:
         """Left alone, it ends, once, and says why."""
-        if not hasattr(self, "world"):
+        if not hasattr(self, "simulation"):
             return
-        self.world.change(suspend=False)
-        self.world.run([-1.0, None, -2.0])
-        self.turn()
+        self.simulation.change(suspend=False)
+        self.simulation.run([-1.0, None, -2.0])
+        self.reconcile()
         assert self.end is not None
         ends = [
             condition
@@ -214,20 +214,20 @@ class Histories(RuleBasedStateMachine):
         assert self.end.completion_time is not None
 
 
-def check_status(world: World) -> None:
-    status = world.status
+def check_status(simulation: Simulation) -> None:
+    status = simulation.status
     counts = status.trials
     states = (counts.pending, counts.running, counts.succeeded, counts.failed, counts.stopped)
-    assert counts.created == sum(states) == len(world.trials)
+    assert counts.created == sum(states) == len(simulation.trials)
     assert counts.expected is None or counts.created <= counts.expected
     ended = dict.fromkeys(TrialState, 0)
-    for trial in world.trials:
+    for trial in simulation.trials:
         ended[trial.state] += 1
     assert counts.succeeded == ended[TrialState.SUCCEEDED]
     assert counts.failed == ended[TrialState.FAILED]
     kinds = [condition.type for condition in status.conditions]
     assert kinds == sorted(set(kinds), key=list(ConditionType).index)
-    assert status.observed_generation == world.experiment.metadata.generation or (
+    assert status.observed_generation == simulation.experiment.metadata.generation or (
         status.completion_time is not None
     )
     numbers = [trial.number for trial in status.recent_trials]
@@ -235,14 +235,14 @@ def check_status(world: World) -> None:
     assert len(status.to_json()) <= 10_000
 
 
-def best_value(world: World) -> tuple[float, int] | None:
-    objective = world.experiment.spec.objective
+def best_value(simulation: Simulation) -> tuple[float, int] | None:
+    objective = simulation.experiment.spec.objective
     if objective is None:
         return None
     sign = 1 if objective.type is ObjectiveType.MINIMIZE else -1
     found = [
         (sign * trial.status.metrics[METRIC], trial.number)
-        for trial in world.trials
+        for trial in simulation.trials
         if trial.state is TrialState.SUCCEEDED
     ]
     return (sign * min(found)[0], min(found)[1]) if found else None

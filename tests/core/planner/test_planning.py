@@ -7,14 +7,20 @@ from datetime import timedelta
 import pytest
 
 from sparksweep_core.api import AlgorithmName, FeasibleSpace, TrialState, TrialStatus, limits
-from sparksweep_core.planner import DriverState, DriverView, plan
-from support.planner.planned_world import METRIC, START, World, experiment_of, world_of
+from sparksweep_core.planner import DriverState, DriverStatus, plan
+from support.planner.planner_simulation import (
+    METRIC,
+    START,
+    Simulation,
+    experiment_of,
+    simulation_of,
+)
 
 
 def test_the_first_plan_makes_the_first_batch_and_wants_a_driver() -> None:
-    world = World(experiment_of(points=10))
-    turn = world.turn()
-    (batch,) = turn.batches
+    simulation = Simulation(experiment_of(points=10))
+    planned = simulation.reconcile()
+    (batch,) = planned.batches
     assert batch.metadata.name == "digits-00000"
     assert batch.metadata.namespace == "lab"
     assert batch.metadata.labels == {"sparksweep.dev/experiment": "digits"}
@@ -23,28 +29,28 @@ def test_the_first_plan_makes_the_first_batch_and_wants_a_driver() -> None:
         "Experiment", "digits", "uid-1", True,
     )  # fmt: skip
     assert [trial.parameters["x"] for trial in batch.spec.trials] == [str(n) for n in range(1, 11)]
-    assert turn.driver_wanted
-    assert world.reason("Accepted") == ("True", "Valid")
-    assert world.reason("Running") == ("False", "WaitingForDriver")
-    assert world.status.start_time == START.replace(microsecond=123000)
-    assert (world.status.state, world.status.progress) == ("Pending", "0/10")
+    assert planned.driver_wanted
+    assert simulation.reason("Accepted") == ("True", "Valid")
+    assert simulation.reason("Running") == ("False", "WaitingForDriver")
+    assert simulation.status.start_time == START.replace(microsecond=123000)
+    assert (simulation.status.state, simulation.status.progress) == ("Pending", "0/10")
 
 
 def test_an_experiment_without_uid_owns_nothing() -> None:
-    (batch,) = World(experiment_of(uid=None)).turn().batches
+    (batch,) = Simulation(experiment_of(uid=None)).reconcile().batches
     assert batch.metadata.owner_references is None
 
 
 def test_a_truncated_grid_says_how_many_of_its_points_run() -> None:
-    world = World(experiment_of(points=45, max_trial_count=12))
-    world.turn()
-    assert world.reason("Accepted") == ("True", "GridTruncated")
+    simulation = Simulation(experiment_of(points=45, max_trial_count=12))
+    simulation.reconcile()
+    assert simulation.reason("Accepted") == ("True", "GridTruncated")
     message = "The grid has 45 points, of which the first 12 run (maxTrialCount: 12)."
-    assert world.condition("Accepted").message == message
-    world.change(max_trial_count=100)
-    world.turn()
-    assert world.reason("Accepted") == ("True", "Valid")
-    assert "45 points" in world.condition("Accepted").message
+    assert simulation.condition("Accepted").message == message
+    simulation.change(max_trial_count=100)
+    simulation.reconcile()
+    assert simulation.reason("Accepted") == ("True", "Valid")
+    assert "45 points" in simulation.condition("Accepted").message
 
 
 @pytest.mark.parametrize(
@@ -53,11 +59,11 @@ def test_a_truncated_grid_says_how_many_of_its_points_run() -> None:
 def test_a_grid_without_bounds_runs_as_many_trials_as_an_experiment_may_have(
     points: int, text: str
 ) -> None:
-    world = World(experiment_of(points=points))
-    world.turn()
-    assert f"The grid has {text} points" in world.condition("Accepted").message
-    assert world.status.trials.expected == limits.TRIALS
-    assert world.status.trials.created == limits.BATCH_TRIALS
+    simulation = Simulation(experiment_of(points=points))
+    simulation.reconcile()
+    assert f"The grid has {text} points" in simulation.condition("Accepted").message
+    assert simulation.status.trials.expected == limits.TRIALS
+    assert simulation.status.trials.created == limits.BATCH_TRIALS
 
 
 def test_bounds_that_were_exchanged_are_named() -> None:
@@ -67,40 +73,40 @@ def test_bounds_that_were_exchanged_are_named() -> None:
         parameter.model_copy(update={"feasible_space": space})
         for parameter in experiment.spec.parameters
     ]
-    world = World(experiment)
-    world.change(parameters=parameters)
-    world.settle()
-    assert world.reason("Accepted") == ("True", "BoundsExchanged")
-    message = "min was more than max, and they were exchanged: x."
-    assert world.condition("Accepted").message == message
-    assert world.begin()
+    simulation = Simulation(experiment)
+    simulation.change(parameters=parameters)
+    simulation.settle()
+    assert simulation.reason("Accepted") == ("True", "BoundsExchanged")
+    message = "min was greater than max, so they were swapped: x."
+    assert simulation.condition("Accepted").message == message
+    assert simulation.begin()
 
 
 def test_an_unbounded_search_counts_without_an_end() -> None:
-    world = World(experiment_of(points=None, algorithm=AlgorithmName.RANDOM))
-    world.settle()
-    world.begin()
-    world.end(0, 1.0)
-    world.turn()
-    assert world.status.trials.expected is None
-    assert world.status.progress == "1"
+    simulation = Simulation(experiment_of(points=None, algorithm=AlgorithmName.RANDOM))
+    simulation.settle()
+    simulation.begin()
+    simulation.end(0, 1.0)
+    simulation.reconcile()
+    assert simulation.status.trials.expected is None
+    assert simulation.status.progress == "1"
 
 
 @pytest.mark.parametrize("parallel", [1, 3, 49, 51, 1000])
 def test_twice_as_many_trials_wait_as_there_are_slots_in_full_batches(parallel: int) -> None:
-    world = World(experiment_of(points=100_000, parallel_trial_count=parallel))
-    world.settle()
+    simulation = Simulation(experiment_of(points=100_000, parallel_trial_count=parallel))
+    simulation.settle()
     for _ in range(5):
-        assert len(world.begin()) == parallel
-        world.turn()
-        assert world.status.trials.pending >= 2 * parallel
-        assert {len(batch.spec.trials) for batch in world.batches.values()} == {100}
-        for slot in world.busy_slots:
-            world.end(slot, 1.0)
+        assert len(simulation.begin()) == parallel
+        simulation.reconcile()
+        assert simulation.status.trials.pending >= 2 * parallel
+        assert {len(batch.spec.trials) for batch in simulation.batches.values()} == {100}
+        for slot in simulation.busy_slots:
+            simulation.end(slot, 1.0)
 
 
 def test_a_generation_is_made_at_once_and_the_next_when_it_has_ended() -> None:
-    world = World(
+    simulation = Simulation(
         experiment_of(
             points=None,
             algorithm=AlgorithmName.DIFFERENTIAL_EVOLUTION,
@@ -108,20 +114,20 @@ def test_a_generation_is_made_at_once_and_the_next_when_it_has_ended() -> None:
             parallel_trial_count=5,
         )
     )
-    world.settle()
+    simulation.settle()
     sizes = []
-    while not world.status.completion_time:
-        sizes.append(len(world.trials))
-        world.begin()
-        for slot in world.busy_slots:
-            world.end(slot, 1.0)
-        world.settle()
+    while not simulation.status.completion_time:
+        sizes.append(len(simulation.trials))
+        simulation.begin()
+        for slot in simulation.busy_slots:
+            simulation.end(slot, 1.0)
+        simulation.settle()
     assert sizes == [12, 12, 12, 24, 24, 24, 36, 36, 36]
-    assert world.reason("Complete") == ("True", "SearchSpaceExhausted")
+    assert simulation.reason("Complete") == ("True", "SearchSpaceExhausted")
 
 
 def test_without_generations_few_trials_wait_so_that_the_next_ones_know_more() -> None:
-    world = World(
+    simulation = Simulation(
         experiment_of(
             points=None,
             algorithm=AlgorithmName.DIFFERENTIAL_EVOLUTION,
@@ -129,205 +135,211 @@ def test_without_generations_few_trials_wait_so_that_the_next_ones_know_more() -
             max_trial_count=100,
         )
     )
-    world.settle()
+    simulation.settle()
     for _ in range(20):
-        world.begin()
-        world.turn()
-        world.begin()
-        world.turn()
-        assert (world.status.trials.running, world.status.trials.pending) == (8, 2)
-        world.end(world.busy_slots[-1], 1.0)
+        simulation.begin()
+        simulation.reconcile()
+        simulation.begin()
+        simulation.reconcile()
+        assert (simulation.status.trials.running, simulation.status.trials.pending) == (8, 2)
+        simulation.end(simulation.busy_slots[-1], 1.0)
 
 
 def test_a_batch_is_filled_before_the_next_one_is_made() -> None:
-    world = World(experiment_of(points=250, max_trial_count=30))
-    world.settle()
-    world.change(max_trial_count=250, parallel_trial_count=60)
-    turn = world.turn()
-    assert [(b.metadata.name, len(b.spec.trials)) for b in turn.batches] == [
+    simulation = Simulation(experiment_of(points=250, max_trial_count=30))
+    simulation.settle()
+    simulation.change(max_trial_count=250, parallel_trial_count=60)
+    planned = simulation.reconcile()
+    assert [(b.metadata.name, len(b.spec.trials)) for b in planned.batches] == [
         ("digits-00000", 100), ("digits-00001", 100),
     ]  # fmt: skip
-    assert [trial.number for trial in world.trials] == list(range(1, 201))
-    assert world.status.trials.pending == world.status.trials.created == 200
+    assert [trial.number for trial in simulation.trials] == list(range(1, 201))
+    assert simulation.status.trials.pending == simulation.status.trials.created == 200
 
 
 def test_lowering_the_most_trials_takes_nothing_back() -> None:
-    world = World(experiment_of(points=50))
-    world.settle()
-    world.change(max_trial_count=5)
-    assert world.settle().batches == ()
-    assert world.status.trials.expected == world.status.trials.created == 50
-    assert world.run([1.0])[-1].finished
-    assert world.reason("Complete") == ("True", "SearchSpaceExhausted")
+    simulation = Simulation(experiment_of(points=50))
+    simulation.settle()
+    simulation.change(max_trial_count=5)
+    assert simulation.settle().batches == ()
+    assert simulation.status.trials.expected == simulation.status.trials.created == 50
+    assert simulation.run([1.0])[-1].finished
+    assert simulation.reason("Complete") == ("True", "SearchSpaceExhausted")
 
 
 def test_raising_the_most_trials_just_before_the_end_goes_on() -> None:
-    world = World(experiment_of(points=50, max_trial_count=2))
-    world.settle()
-    world.begin()
-    world.end(0, 1.0)
-    world.end(1, 1.0)
-    world.change(max_trial_count=4)
-    assert not world.settle().finished
-    assert world.status.progress == "2/4"
-    assert world.condition("Running").observed_generation == 2
+    simulation = Simulation(experiment_of(points=50, max_trial_count=2))
+    simulation.settle()
+    simulation.begin()
+    simulation.end(0, 1.0)
+    simulation.end(1, 1.0)
+    simulation.change(max_trial_count=4)
+    assert not simulation.settle().finished
+    assert simulation.status.progress == "2/4"
+    assert simulation.condition("Running").observed_generation == 2
 
 
 def test_suspending_gives_the_driver_back_and_what_ran_waits_again() -> None:
-    world = World(experiment_of(points=300, parallel_trial_count=3))
-    world.settle()
-    world.begin()
-    world.end(0, 1.0)
-    world.change(suspend=True)
-    turn = world.turn()
-    assert (turn.driver_wanted, turn.batches, turn.finished) == (False, (), False)
-    assert world.reason("Suspended") == ("True", "SuspendedByUser")
-    assert world.reason("Running") == ("False", "SuspendedByUser")
-    assert world.status.trials.running == 2, "the driver was still there"
-    world.turn()
-    counts = world.status.trials
+    simulation = Simulation(experiment_of(points=300, parallel_trial_count=3))
+    simulation.settle()
+    simulation.begin()
+    simulation.end(0, 1.0)
+    simulation.change(suspend=True)
+    planned = simulation.reconcile()
+    assert (planned.driver_wanted, planned.batches, planned.finished) == (False, (), False)
+    assert simulation.reason("Suspended") == ("True", "SuspendedByUser")
+    assert simulation.reason("Running") == ("False", "SuspendedByUser")
+    assert simulation.status.trials.running == 2, "the driver was still there"
+    simulation.reconcile()
+    counts = simulation.status.trials
     assert (counts.pending, counts.running, counts.succeeded) == (99, 0, 1)
-    assert [trial.number for trial in world.status.recent_trials] == [1]
-    assert world.status.state == "Suspended"
+    assert [trial.number for trial in simulation.status.recent_trials] == [1]
+    assert simulation.status.state == "Suspended"
 
-    world.change(suspend=False)
-    world.settle()
-    assert world.reason("Suspended") == ("False", "Resumed")
-    assert world.begin() == [2, 3, 4]
-    assert {trial.number: trial.status.attempt for trial in world.trials[:4]} == {
+    simulation.change(suspend=False)
+    simulation.settle()
+    assert simulation.reason("Suspended") == ("False", "Resumed")
+    assert simulation.begin() == [2, 3, 4]
+    assert {trial.number: trial.status.attempt for trial in simulation.trials[:4]} == {
         1: 1, 2: 2, 3: 2, 4: 1,
     }  # fmt: skip
 
 
 def test_an_experiment_that_was_made_suspended_starts_nothing_and_no_clock() -> None:
-    world = World(experiment_of(suspend=True, active_deadline_seconds=10))
-    turn = world.settle()
-    assert (turn.driver_wanted, turn.batches, turn.requeue_after) == (False, (), None)
-    assert world.reason("Accepted") == ("True", "Valid")
-    assert world.status.start_time is None
-    world.wait(100)
-    world.change(suspend=False)
-    assert world.settle().requeue_after is not None
-    assert world.status.trials.created == 10
+    simulation = Simulation(experiment_of(suspend=True, active_deadline_seconds=10))
+    planned = simulation.settle()
+    assert (planned.driver_wanted, planned.batches, planned.requeue_after) == (False, (), None)
+    assert simulation.reason("Accepted") == ("True", "Valid")
+    assert simulation.status.start_time is None
+    simulation.wait(100)
+    simulation.change(suspend=False)
+    assert simulation.settle().requeue_after is not None
+    assert simulation.status.trials.created == 10
 
 
 def test_conditions_keep_the_time_of_their_last_change() -> None:
-    world = World(experiment_of(points=300))
-    world.turn()
-    waiting = world.condition("Running").last_transition_time
-    world.wait(5)
-    world.driver = DriverState.STARTING
-    world.turn()
-    assert world.condition("Running").last_transition_time == waiting
-    world.wait(5)
-    world.start_driver()
-    world.change(parallel_trial_count=5)
-    world.turn()
-    running = world.condition("Running").last_transition_time
+    simulation = Simulation(experiment_of(points=300))
+    simulation.reconcile()
+    waiting = simulation.condition("Running").last_transition_time
+    simulation.wait(5)
+    simulation.driver = DriverState.STARTING
+    simulation.reconcile()
+    assert simulation.condition("Running").last_transition_time == waiting
+    simulation.wait(5)
+    simulation.start_driver()
+    simulation.change(parallel_trial_count=5)
+    simulation.reconcile()
+    running = simulation.condition("Running").last_transition_time
     assert (running - waiting).total_seconds() == 10
-    assert world.condition("Accepted").last_transition_time == waiting
-    assert {c.observed_generation for c in world.status.conditions} == {2}
-    assert world.status.observed_generation == 2
+    assert simulation.condition("Accepted").last_transition_time == waiting
+    assert {c.observed_generation for c in simulation.status.conditions} == {2}
+    assert simulation.status.observed_generation == 2
 
 
 def test_finished_trials_do_not_touch_the_conditions() -> None:
-    world = World(experiment_of(points=300))
-    world.settle()
-    before = world.status.conditions
-    world.begin()
-    world.end(0, 1.0)
-    world.end(1)
-    world.turn()
-    assert world.status.conditions == before
-    assert world.status.best_trial is not None
+    simulation = Simulation(experiment_of(points=300))
+    simulation.settle()
+    before = simulation.status.conditions
+    simulation.begin()
+    simulation.end(0, 1.0)
+    simulation.end(1)
+    simulation.reconcile()
+    assert simulation.status.conditions == before
+    assert simulation.status.best_trial is not None
 
 
 def test_what_keeps_the_driver_is_said() -> None:
     experiment = experiment_of()
-    view = DriverView(state=DriverState.STARTING, message="0/3 nodes have a free GPU.")
-    turn = plan(experiment, [], view, START)
-    (running,) = [c for c in turn.status.conditions if c.type == "Running"]
+    driver = DriverStatus(state=DriverState.STARTING, message="0/3 nodes have a free GPU.")
+    planned = plan(experiment, [], driver=driver, now=START)
+    (running,) = [c for c in planned.status.conditions if c.type == "Running"]
     assert (running.reason, running.message) == ("WaitingForDriver", "0/3 nodes have a free GPU.")
 
 
 def test_what_keeps_every_executor_is_said() -> None:
-    world = World(experiment_of(points=10))
-    world.settle()
-    view = DriverView(state=DriverState.RUNNING, message="0/2 nodes are available")
-    status = plan(world.experiment, list(world.batches.values()), view, world.now).status
+    simulation = Simulation(experiment_of(points=10))
+    simulation.settle()
+    driver = DriverStatus(state=DriverState.RUNNING, message="0/2 nodes are available")
+    status = plan(
+        simulation.experiment, list(simulation.batches.values()), driver=driver, now=simulation.now
+    ).status
     (running,) = [item for item in status.conditions if item.type == "Running"]
     assert (running.status, running.reason) == ("False", "WaitingForExecutors")
     assert running.message == "0/2 nodes are available"
 
 
 def test_what_keeps_some_executors_is_said_beside_the_trials_that_run() -> None:
-    world = World(experiment_of(points=10, parallel_trial_count=3))
-    world.settle()
-    world.begin()
-    view = DriverView(state=DriverState.RUNNING, message="One of 3 executors waits.")
-    status = plan(world.experiment, list(world.batches.values()), view, world.now).status
+    simulation = Simulation(experiment_of(points=10, parallel_trial_count=3))
+    simulation.settle()
+    simulation.begin()
+    driver = DriverStatus(state=DriverState.RUNNING, message="One of 3 executors is waiting.")
+    status = plan(
+        simulation.experiment, list(simulation.batches.values()), driver=driver, now=simulation.now
+    ).status
     (running,) = [item for item in status.conditions if item.type == "Running"]
     assert (running.status, running.reason) == ("True", "TrialsRunning")
-    assert running.message == "Trials run, at most 3 at once. One of 3 executors waits."
+    assert (
+        running.message == "Trials are running, at most 3 at once. One of 3 executors is waiting."
+    )
 
 
 def test_a_changed_parallelism_is_told_in_the_newest_batch_alone() -> None:
-    world = World(experiment_of(points=150, parallel_trial_count=70))
-    world.settle()
-    assert [batch.spec.parallel_trial_count for batch in world.batches.values()] == [70, 70]
-    world.change(parallel_trial_count=5)
-    (batch,) = world.turn().batches
+    simulation = Simulation(experiment_of(points=150, parallel_trial_count=70))
+    simulation.settle()
+    assert [batch.spec.parallel_trial_count for batch in simulation.batches.values()] == [70, 70]
+    simulation.change(parallel_trial_count=5)
+    (batch,) = simulation.reconcile().batches
     assert (batch.spec.index, batch.spec.parallel_trial_count) == (1, 5)
-    assert [batch.spec.parallel_trial_count for batch in world.batches.values()] == [70, 5]
+    assert [batch.spec.parallel_trial_count for batch in simulation.batches.values()] == [70, 5]
 
 
 def test_a_parallelism_changed_after_the_last_trial_does_not_delay_the_end() -> None:
-    world = World(experiment_of(points=2, parallel_trial_count=2))
-    world.settle()
-    world.begin()
-    world.end(0, 1.0)
-    world.end(1, 2.0)
-    world.change(parallel_trial_count=1)
-    turn = world.turn()
-    assert (turn.batches, turn.finished) == ((), True)
+    simulation = Simulation(experiment_of(points=2, parallel_trial_count=2))
+    simulation.settle()
+    simulation.begin()
+    simulation.end(0, 1.0)
+    simulation.end(1, 2.0)
+    simulation.change(parallel_trial_count=1)
+    planned = simulation.reconcile()
+    assert (planned.batches, planned.finished) == ((), True)
 
 
 def test_a_lost_status_is_made_again_from_the_batches() -> None:
-    world = World(experiment_of(points=300))
-    world.settle()
-    world.begin()
-    world.end(0, 1.0)
-    world.end(1)
-    world.turn()
-    before = world.status
-    world.wipe_status()
-    world.turn()
-    assert world.status.trials == before.trials
-    assert world.status.best_trial == before.best_trial
-    assert world.status.recent_trials == before.recent_trials
+    simulation = Simulation(experiment_of(points=300))
+    simulation.settle()
+    simulation.begin()
+    simulation.end(0, 1.0)
+    simulation.end(1)
+    simulation.reconcile()
+    before = simulation.status
+    simulation.wipe_status()
+    simulation.reconcile()
+    assert simulation.status.trials == before.trials
+    assert simulation.status.best_trial == before.best_trial
+    assert simulation.status.recent_trials == before.recent_trials
 
 
 def test_links_in_the_status_are_kept() -> None:
-    world = World(experiment_of())
-    world.turn()
+    simulation = Simulation(experiment_of())
+    simulation.reconcile()
     links = {"tensorboard": "http://here", "results": "/data/results.parquet"}
-    status = world.status.model_copy(update=links)
-    world.experiment = world.experiment.model_copy(update={"status": status})
-    world.settle()
-    assert (world.status.tensorboard, world.status.results) == tuple(links.values())
+    status = simulation.status.model_copy(update=links)
+    simulation.experiment = simulation.experiment.model_copy(update={"status": status})
+    simulation.settle()
+    assert (simulation.status.tensorboard, simulation.status.results) == tuple(links.values())
 
 
 def test_recent_trials_are_the_best_the_last_failed_and_running_ones() -> None:
-    world = World(experiment_of(points=300, parallel_trial_count=20))
-    world.settle()
-    world.begin()
+    simulation = Simulation(experiment_of(points=300, parallel_trial_count=20))
+    simulation.settle()
+    simulation.begin()
     for slot in range(6):
-        world.wait(1)
-        world.end(slot, message="x" * 3000)
-    world.end(6, 0.5)
-    world.begin()
-    world.turn()
-    recent = world.status.recent_trials
+        simulation.wait(1)
+        simulation.end(slot, message="x" * 3000)
+    simulation.end(6, 0.5)
+    simulation.begin()
+    simulation.reconcile()
+    recent = simulation.status.recent_trials
     assert [trial.number for trial in recent] == [4, 5, 6, 7, 8, 9, 10, 11, 12, 13]
     assert [trial.state for trial in recent[:5]] == [
         TrialState.FAILED, TrialState.FAILED, TrialState.FAILED, TrialState.SUCCEEDED,
@@ -354,13 +366,13 @@ def trial_of(number: int) -> TrialStatus:
 def test_the_status_of_ten_thousand_trials_is_no_larger_than_that_of_twenty() -> None:
     sizes = []
     for count in (20, 10_000):
-        world = world_of(
+        simulation = simulation_of(
             experiment_of(points=count, parallel_trial_count=10),
             [trial_of(number) for number in range(1, count + 1)],
         )
-        world.turn()
-        assert len(world.status.recent_trials) == limits.RECENT_TRIALS
-        assert world.status.trials.created == count
-        sizes.append(len(world.status.to_json()))
+        simulation.reconcile()
+        assert len(simulation.status.recent_trials) == limits.RECENT_TRIALS
+        assert simulation.status.trials.created == count
+        sizes.append(len(simulation.status.to_json()))
     assert abs(sizes[1] - sizes[0]) <= 1000
     assert max(sizes) <= 10_000

@@ -16,7 +16,7 @@ from sparksweep_core.api import (
 )
 from sparksweep_core.api.metadata import API_VERSION, EXPERIMENT_LABEL, ROLE_LABEL
 from sparksweep_core.validation.document import parse_experiment
-from sparksweep_operator.pod_status import Pod, pod_of
+from sparksweep_operator.pod_status import Pod
 
 NAMESPACE = "lab"
 NAME = "digits"
@@ -96,7 +96,7 @@ def pod_body(
 
 def pod(name: str, **arguments: Any) -> Pod:
     """What the operator keeps of it."""
-    return pod_of(pod_body(name, **arguments))
+    return Pod.from_api(pod_body(name, **arguments))
 
 
 def ended(reason: str, code: int, at: float) -> dict[str, Any]:

@@ -10,11 +10,11 @@ from typing import cast
 import pytest
 
 from sparksweep_operator import handlers
-from sparksweep_operator.kube import Gateway, KubeError
+from sparksweep_operator.kube import KubeError, KubernetesClient
 
 
 class Served:
-    """A gateway that answers as it is told."""
+    """A client that answers as it is told."""
 
     def __init__(self, *answers: bool | KubeError) -> None:
         self.answers = list(answers)
@@ -31,14 +31,14 @@ class Served:
 def wait(served: Served, stop: asyncio.Event | None = None) -> None:
     async def within_seconds() -> None:
         async with asyncio.timeout(10):
-            await handlers._wait_for_kinds(cast("Gateway", served), stop)
+            await handlers._wait_for_crds(cast("KubernetesClient", served), stop)
 
     asyncio.run(within_seconds())
 
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(handlers, "WAIT_FOR_KINDS_S", 0.001)
+    monkeypatch.setattr(handlers, "CRD_POLL_S", 0.001)
 
 
 def test_it_goes_on_when_both_kinds_and_their_statuses_are_served() -> None:

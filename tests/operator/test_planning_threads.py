@@ -9,9 +9,9 @@ from typing import Any, cast
 import pytest
 
 from sparksweep_operator import reconciler as module
-from sparksweep_operator.cache import World
-from sparksweep_operator.kube import Gateway
-from sparksweep_operator.reconciler import Memory, Reconciler
+from sparksweep_operator.cache import ObjectCache
+from sparksweep_operator.kube import KubernetesClient
+from sparksweep_operator.reconciler import Memo, Reconciler
 from sparksweep_operator.settings import Settings
 from support.operator.operator_objects import NAME, NAMESPACE, experiment_body
 
@@ -23,7 +23,7 @@ class _PlannedError(Exception):
 def test_while_a_plan_is_made_the_loop_serves_others(monkeypatch: pytest.MonkeyPatch) -> None:
     began, served = threading.Event(), threading.Event()
 
-    def plan(*_: Any) -> None:
+    def plan(*_: Any, **__: Any) -> None:
         began.set()
         assert served.wait(10), "the loop waits for the plan"
         raise _PlannedError
@@ -34,12 +34,12 @@ def test_while_a_plan_is_made_the_loop_serves_others(monkeypatch: pytest.MonkeyP
         served.set()
 
     async def both() -> None:
-        world = World()
-        world.put_experiment(experiment_body())
-        nobody = cast(Gateway, None)
-        turn = Reconciler(world, nobody, Settings()).turn((NAMESPACE, NAME), Memory())
+        cache = ObjectCache()
+        cache.upsert_experiment(experiment_body())
+        no_client = cast(KubernetesClient, None)
+        reconciling = Reconciler(cache, no_client, Settings()).reconcile((NAMESPACE, NAME), Memo())
         with pytest.raises(_PlannedError):
-            await asyncio.gather(turn, other())
+            await asyncio.gather(reconciling, other())
 
     monkeypatch.setattr(module, "plan", plan)
     asyncio.run(both())

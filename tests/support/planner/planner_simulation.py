@@ -1,4 +1,4 @@
-"""A small world for the planner: its plans are carried out, and the trainer's own ledger plays the driver.
+"""A small simulation for the planner: its plans are carried out, and the trainer's own ledger plays the driver.
 
 What is written goes through JSON, as it does on a cluster and in a local run.
 """
@@ -38,7 +38,7 @@ from sparksweep_core.api import (
     limits,
     trials_of,
 )
-from sparksweep_core.planner import DriverState, DriverView, Plan, plan
+from sparksweep_core.planner import DriverState, DriverStatus, Plan, plan
 from sparksweep_trainer.driver.ledger import Ledger
 from sparksweep_trainer.protocol import Outcome
 
@@ -96,7 +96,7 @@ def experiment_of(
     )
 
 
-class World:
+class Simulation:
     """One experiment, its batches, its driver and a clock."""
 
     def __init__(self, experiment: Experiment) -> None:
@@ -112,35 +112,35 @@ class World:
 
     def ask(self) -> Plan:
         """A plan for what is, without carrying it out."""
-        view = DriverView(state=self.driver)
-        return plan(self.experiment, list(self.batches.values()), view, self.now)
+        driver = DriverStatus(state=self.driver)
+        return plan(self.experiment, list(self.batches.values()), driver=driver, now=self.now)
 
-    def turn(self) -> Plan:
+    def reconcile(self) -> Plan:
         """Plan and carry it out, the driver's start excepted."""
-        turn = self.ask()
-        for batch in turn.batches:
+        planned = self.ask()
+        for batch in planned.batches:
             known = self.batches.get(batch.metadata.name)
             assert batch.status == (known.status if known else None), "the status is the driver's"
             self._write_spec(batch)
-        self._write(turn.status)
+        self._write(planned.status)
         again = self.ask()
         assert again.batches == (), "planning again changes nothing"
         assert again.status == self.status
-        assert again.driver_wanted == turn.driver_wanted
-        for batch in turn.batches:
+        assert again.driver_wanted == planned.driver_wanted
+        for batch in planned.batches:
             self._hand_over(self.batches[batch.metadata.name])
-        if not turn.driver_wanted:
+        if not planned.driver_wanted:
             self.end_driver()
-        self.deleted = turn.expired
-        return turn
+        self.deleted = planned.expired
+        return planned
 
     def settle(self) -> Plan:
         """Turn until there is nothing left to do without trials that go on."""
         for _ in range(6):
-            turn = self.turn()
-            if turn.driver_wanted and self.driver is not DriverState.RUNNING:
+            planned = self.reconcile()
+            if planned.driver_wanted and self.driver is not DriverState.RUNNING:
                 self.start_driver()
-        return turn
+        return planned
 
     def change(self, **spec: Any) -> None:
         """What a user does with `kubectl edit`."""
@@ -256,8 +256,8 @@ class World:
 
     def run(self, values: Sequence[float | None]) -> list[Plan]:
         """Plan and run trials until the experiment ends; trial n gets values[n - 1], repeated as often as needed."""
-        turns = [self.settle()]
-        while not turns[-1].finished:
+        plans = [self.settle()]
+        while not plans[-1].finished:
             self.begin()
             busy = self.busy_slots
             if not busy:
@@ -265,8 +265,8 @@ class World:
             for slot in busy:
                 number, _ = self._runs[slot]
                 self.end(slot, values[(number - 1) % len(values)])
-            turns.append(self.settle())
-        return turns
+            plans.append(self.settle())
+        return plans
 
     @property
     def _moment(self) -> datetime:
@@ -322,9 +322,9 @@ def _with_statuses(batch: TrialBatch, statuses: list[TrialStatus]) -> TrialBatch
     return batch.model_copy(update={"status": status})
 
 
-def world_of(experiment: Experiment, statuses: Sequence[TrialStatus]) -> World:
-    """A world in which so many trials were made and became this."""
-    world = World(experiment)
+def simulation_of(experiment: Experiment, statuses: Sequence[TrialStatus]) -> Simulation:
+    """A simulation in which so many trials were made and became this."""
+    simulation = Simulation(experiment)
     made = create(experiment.spec).propose([], len(statuses))
     for index, start in enumerate(range(0, len(statuses), limits.BATCH_TRIALS)):
         part = statuses[start : start + limits.BATCH_TRIALS]
@@ -333,6 +333,6 @@ def world_of(experiment: Experiment, statuses: Sequence[TrialStatus]) -> World:
             metadata=ObjectMeta(name=batch_name("digits", index)),
             spec=TrialBatchSpec(experiment="digits", index=index, trials=trials),
         )
-        world.batches[batch.metadata.name] = _with_statuses(batch, list(part))
-    world.driver = DriverState.RUNNING
-    return world
+        simulation.batches[batch.metadata.name] = _with_statuses(batch, list(part))
+    simulation.driver = DriverState.RUNNING
+    return simulation

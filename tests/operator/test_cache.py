@@ -1,0 +1,177 @@
+"""What the operator knows of the cluster, in whatever order it hears of it."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sparksweep_core.api.metadata import API_VERSION
+from sparksweep_operator.cache import ObjectCache
+from support.operator.operator_objects import NAME, NAMESPACE, UID, experiment_body, pod_body
+
+KEY = (NAMESPACE, NAME)
+
+
+def body_of(version: int, uid: str = UID, **spec: Any) -> dict[str, Any]:
+    body = experiment_body(**spec)
+    body["metadata"] |= {"resourceVersion": str(version), "uid": uid}
+    return body
+
+
+def batch_body(index: int = 0, *, version: int = 1, owner: str = UID) -> dict[str, Any]:
+    name = f"{NAME}-{index:05d}"
+    return {
+        "apiVersion": API_VERSION,
+        "kind": "TrialBatch",
+        "metadata": {
+            "name": name,
+            "namespace": NAMESPACE,
+            "uid": f"uid-of-{name}-of-{owner}",
+            "resourceVersion": str(version),
+            "generation": version,
+            "managedFields": [{"manager": "anybody"}],
+            "ownerReferences": [
+                {"apiVersion": API_VERSION, "kind": "Experiment", "name": NAME, "uid": owner}
+            ],
+        },
+        "spec": {"experiment": NAME, "index": index, "trials": []},
+    }
+
+
+def version_of(cache: ObjectCache) -> str | None:
+    body = cache.experiment(KEY)
+    return None if body is None else body["metadata"]["resourceVersion"]
+
+
+def test_a_newer_version_replaces_an_older_one_and_never_the_other_way() -> None:
+    cache = ObjectCache()
+    for version, known in [(9, "9"), (10, "10"), (9, "10"), (10, "10"), (100, "100"), (11, "100")]:
+        assert cache.upsert_experiment(body_of(version)) == KEY
+        assert version_of(cache) == known, "compared as numbers, not as texts"
+
+
+@given(st.permutations(range(1, 9)))
+def test_in_whatever_order_versions_come_the_newest_stays(versions: list[int]) -> None:
+    cache = ObjectCache()
+    for version in versions:
+        cache.upsert_experiment(body_of(version))
+        cache.upsert_batch(batch_body(version=version))
+        cache.upsert_pod(pod_body("digits-driver-0", version=version, phase=f"Phase{version}"))
+    assert version_of(cache) == "8"
+    assert cache.batches(KEY, UID)[0].metadata.generation == 8
+    assert [pod.phase for pod in cache.pods(KEY)] == ["Phase8"]
+
+
+def test_what_is_not_known_is_nothing() -> None:
+    cache = ObjectCache()
+    assert cache.experiment(KEY) is None
+    assert (cache.batches(KEY, UID), cache.pods(KEY)) == ([], [])
+
+
+def test_the_record_of_who_wrote_what_is_not_kept() -> None:
+    cache = ObjectCache()
+    body = body_of(1)
+    body["metadata"]["managedFields"] = [{"manager": "anybody"}]
+    given_body = copy.deepcopy(body)
+    cache.upsert_experiment(body)
+    kept = cache.experiment(KEY)
+    assert kept is not None
+    assert "managedFields" not in kept["metadata"]
+    assert body == given_body, "the caller's stays as it is"
+
+
+def test_a_deleted_experiment_is_forgotten_but_not_the_next_one_of_its_name() -> None:
+    cache = ObjectCache()
+    cache.upsert_experiment(body_of(1))
+    cache.remove_experiment(body_of(2))
+    assert cache.experiment(KEY) is None
+    cache.upsert_experiment(body_of(3, uid="uid-of-the-next"))
+    cache.remove_experiment(body_of(4))
+    assert version_of(cache) == "3", "the news of the old one's end came late"
+
+
+def test_what_is_gone_does_not_come_back_with_a_late_answer() -> None:
+    cache = ObjectCache()
+    cache.upsert_experiment(body_of(1))
+    cache.upsert_batch(batch_body())
+    cache.upsert_pod(pod_body("digits-driver-0"))
+    cache.remove_experiment(body_of(5))
+    cache.remove_batch(batch_body(version=5))
+    cache.remove_pod(pod_body("digits-driver-0", version=5))
+    cache.upsert_experiment(body_of(2))
+    cache.upsert_batch(batch_body(version=2))
+    cache.upsert_pod(pod_body("digits-driver-0", version=2))
+    assert cache.experiment(KEY) is None
+    assert (cache.batches(KEY, UID), cache.pods(KEY)) == ([], [])
+
+
+def test_a_list_of_pods_tells_of_those_that_are_gone_but_not_of_later_ones() -> None:
+    cache = ObjectCache()
+    cache.upsert_pod(pod_body("digits-driver-0", version=3))
+    cache.upsert_pod(pod_body("digits-driver-1", version=4))
+    cache.upsert_pod(pod_body("digits-driver-2", version=9))
+    listed = [pod_body("digits-driver-1", version=6, phase="Running")]
+    cache.replace_pods(KEY, listed, listed=7)
+    assert {pod.name: pod.phase for pod in cache.pods(KEY)} == {
+        "digits-driver-1": "Running",
+        "digits-driver-2": "Pending",
+    }
+    cache.replace_pods(("lab", "unknown"), [], listed=7)
+    assert cache.size == 1
+
+
+def test_batches_of_an_earlier_experiment_of_that_name_are_not_shown() -> None:
+    cache = ObjectCache()
+    cache.upsert_batch(batch_body(0, owner="uid-of-an-earlier-one"))
+    cache.upsert_batch(batch_body(1))
+    assert [item.spec.index for item in cache.batches(KEY, UID)] == [1]
+
+
+def test_the_batch_of_an_earlier_experiment_gives_way_to_ours() -> None:
+    cache = ObjectCache()
+    cache.upsert_batch(batch_body(0, owner="uid-of-an-earlier-one", version=1))
+    cache.upsert_batch(batch_body(0, version=5))
+    cache.remove_batch(batch_body(0, owner="uid-of-an-earlier-one", version=4))
+    assert len(cache.batches(KEY, UID)) == 1
+
+
+@pytest.mark.parametrize("spec", [None, {}, {"experiment": 3}])
+def test_a_batch_without_an_experiment_is_left_alone(spec: Any) -> None:
+    cache = ObjectCache()
+    body = batch_body() | {"spec": spec}
+    assert cache.upsert_batch(body) is None
+    assert cache.remove_batch(body) is None
+
+
+def test_a_batch_of_another_shape_is_left_alone() -> None:
+    cache = ObjectCache()
+    body = batch_body()
+    body["spec"]["trials"] = "none"
+    assert cache.upsert_batch(body) is None
+    assert cache.batches(KEY, UID) == []
+
+
+def test_experiments_of_one_name_in_two_namespaces_do_not_mix() -> None:
+    cache = ObjectCache()
+    other = pod_body("digits-driver-0")
+    other["metadata"]["namespace"] = "elsewhere"
+    assert cache.upsert_pod(other) == ("elsewhere", NAME)
+    assert cache.pods(KEY) == []
+    assert len(cache.pods(("elsewhere", NAME))) == 1
+
+
+def test_nothing_is_kept_of_what_is_gone() -> None:
+    cache = ObjectCache()
+    for number in range(50):
+        body = body_of(number + 1, uid=f"uid-{number}")
+        body["metadata"]["name"] = f"e{number}"
+        cache.upsert_experiment(body)
+        cache.remove_experiment(body)
+    cache.upsert_pod(pod_body("digits-driver-0"))
+    cache.remove_pod(pod_body("digits-driver-0", version=2))
+    cache.remove_batch(batch_body())
+    assert cache.size == 0
