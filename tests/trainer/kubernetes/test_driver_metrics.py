@@ -1,4 +1,4 @@
-"""What a driver tells Prometheus: its numbers, in the text that Prometheus reads."""
+"""Metrics of a driver, as Prometheus reads them."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from typing import Any, cast
 
 import pytest
+from prometheus_client import CollectorRegistry
 from prometheus_client.parser import text_string_to_metric_families
 
 from sparksweep_core.api import TrialReason, TrialSpec, TrialState, TrialStatus, TrialTemplate
@@ -50,12 +51,44 @@ def service() -> TrialService:
     return made
 
 
+EXPOSITION = """\
+# HELP sparksweep_driver_trials Trials of the experiment.
+# TYPE sparksweep_driver_trials gauge
+sparksweep_driver_trials{state="Pending"} 2
+sparksweep_driver_trials{state="Running"} 0
+sparksweep_driver_trials{state="Succeeded"} 1
+sparksweep_driver_trials{state="Failed"} 0
+sparksweep_driver_trials{state="Stopped"} 0
+# HELP sparksweep_driver_attempts_total Attempts at trials, those of earlier drivers included.
+# TYPE sparksweep_driver_attempts_total counter
+sparksweep_driver_attempts_total 2
+# HELP sparksweep_driver_trial_seconds Duration of the last attempt of each trial that has ended.
+# TYPE sparksweep_driver_trial_seconds summary
+sparksweep_driver_trial_seconds_sum 2.5
+sparksweep_driver_trial_seconds_count 1
+# HELP sparksweep_driver_slots Slots that have work or wait for it.
+# TYPE sparksweep_driver_slots gauge
+sparksweep_driver_slots 1
+# HELP sparksweep_driver_slots_wanted Slots that there is work for, as many as there may be.
+# TYPE sparksweep_driver_slots_wanted gauge
+sparksweep_driver_slots_wanted 2
+# HELP sparksweep_driver_status_writes_total Writes of batches' statuses to the API server.
+# TYPE sparksweep_driver_status_writes_total counter
+sparksweep_driver_status_writes_total{result="written"} 12
+sparksweep_driver_status_writes_total{result="failed"} 3
+# HELP sparksweep_driver_spark_up Whether Spark runs.
+# TYPE sparksweep_driver_spark_up gauge
+sparksweep_driver_spark_up 1
+"""
+"""Written by hand before prometheus-client did it: dashboards and alerts rely on these names, types and labels."""
+
+
 @pytest.fixture
 def port() -> Iterator[int]:
-    known, writer = service(), cast("StatusWriter", Writer())
-    server = prometheus.MetricsServer(
-        "127.0.0.1", 0, lambda: prometheus.families(known, writer, is_healthy=lambda: True)
+    registry = prometheus.driver_registry(
+        service(), cast("StatusWriter", Writer()), is_healthy=lambda: True
     )
+    server = prometheus.MetricsServer("127.0.0.1", 0, registry)
     yield server.port
     server.close()
 
@@ -68,12 +101,12 @@ def get(port: int, path: str = "/metrics") -> tuple[str, str]:
 def test_its_numbers_are_served_as_prometheus_reads_them(port: int) -> None:
     kind, text = get(port)
     assert kind.startswith("text/plain; version=0.0.4")
-    found: dict[Any, float] = {
+    samples: dict[Any, float] = {
         (sample.name.removeprefix("sparksweep_driver_"), *sample.labels.values()): sample.value
         for family in text_string_to_metric_families(text)
         for sample in family.samples
     }
-    assert found == {
+    assert samples == {
         ("trials", "Pending"): 2, ("trials", "Running"): 0, ("trials", "Succeeded"): 1,
         ("trials", "Failed"): 0, ("trials", "Stopped"): 0,
         ("attempts_total",): 2,
@@ -83,6 +116,27 @@ def test_its_numbers_are_served_as_prometheus_reads_them(port: int) -> None:
         ("spark_up",): 1,
     }  # fmt: skip
     assert "digits" not in text
+
+
+def parsed(text: str) -> dict[str, Any]:
+    """Type and samples of each metric, as Prometheus' own parser reads them."""
+    return {
+        family.name: (
+            family.type,
+            {(sample.name, *sample.labels.items()): sample.value for sample in family.samples},
+        )
+        for family in text_string_to_metric_families(text)
+    }
+
+
+def test_names_types_labels_and_values_stay_as_dashboards_know_them(port: int) -> None:
+    assert parsed(get(port)[1]) == parsed(EXPOSITION)
+    assert len(parsed(EXPOSITION)) == 7
+
+
+def test_every_metric_has_a_help_text(port: int) -> None:
+    families = [*text_string_to_metric_families(get(port)[1])]
+    assert all(family.documentation.endswith(".") for family in families)
 
 
 def test_there_is_nothing_else_to_be_had(port: int) -> None:
@@ -96,7 +150,7 @@ def test_a_port_that_is_taken_costs_the_metrics_and_not_the_driver(
 ) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        assert prometheus.serve("127.0.0.1", port, list) is None
+        assert prometheus.serve("127.0.0.1", port, CollectorRegistry()) is None
     assert "no metrics: port" in caplog.text
 
 

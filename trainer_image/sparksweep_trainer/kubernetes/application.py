@@ -173,12 +173,12 @@ class Application:
         def is_healthy() -> bool:
             return self._driver is not None and self._driver.is_healthy
 
-        def look() -> list[prometheus.Family]:
-            return prometheus.families(self._service, self._writer, is_healthy=is_healthy)
-
-        # To the process's end. In a pod at every address, so that a port can be forwarded to it, too.
+        # Until the process ends. At every address of the pod, so that a port can be forwarded to it, too.
         if self._executors is not None:
-            prometheus.serve("", METRICS_PORT, look)
+            registry = prometheus.driver_registry(
+                self._service, self._writer, is_healthy=is_healthy
+            )
+            prometheus.serve("", METRICS_PORT, registry)
 
     def _start_spark(self) -> None:
         settings = self._settings

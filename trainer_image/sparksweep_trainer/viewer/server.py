@@ -6,26 +6,22 @@ It listens on the loopback address alone: who may forward a port to the pod may 
 from __future__ import annotations
 
 import json
-import logging
 import os
-import threading
 from dataclasses import dataclass
 from http import HTTPStatus
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from sparksweep_core.contract.viewer import FILES_PATH, LIST_PATH, MAX_PART_BYTES, SIZE_HEADER
 from sparksweep_trainer.files import openat
-
-log = logging.getLogger(__name__)
+from sparksweep_trainer.http_server import HttpServer, RequestHandler
 
 MAX_LISTED = 10_000
 
 
 @dataclass(frozen=True)
-class Found:
-    """An answer."""
+class Answer:
+    """The response to a request."""
 
     body: bytes
     kind: str = "application/octet-stream"
@@ -34,68 +30,36 @@ class Found:
     status: HTTPStatus = HTTPStatus.OK
 
 
-class ViewerServer:
+class ViewerServer(HttpServer):
     """Serves a directory, and nothing outside it, until closed."""
 
     def __init__(self, directory: Path, *, host: str = "127.0.0.1", port: int = 0) -> None:
-        self._http = _Server((host, port), _handler(directory))
-        self._thread = threading.Thread(
-            target=self._http.serve_forever,
-            kwargs={"poll_interval": 0.2},
-            name="viewer",
-            daemon=True,
-        )
-        self._thread.start()
-
-    @property
-    def port(self) -> int:
-        """The port it listens on."""
-        return int(self._http.server_address[1])
-
-    def close(self) -> None:
-        """Stop listening."""
-        self._http.shutdown()
-        self._http.server_close()
-        self._thread.join()
+        """Serve at once; see `HttpServer`."""
+        super().__init__(_handler(directory), host=host, port=port, name="viewer")
 
 
-class _Server(ThreadingHTTPServer):
-    daemon_threads = True
-
-    def handle_error(self, request: object, client_address: object) -> None:  # noqa: ARG002
-        """Log a broken connection instead of printing it."""
-        log.debug("connection of %s broke", client_address, exc_info=True)
-
-
-def _handler(root: Path) -> type[BaseHTTPRequestHandler]:
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-        wbufsize = -1
+def _handler(root: Path) -> type[RequestHandler]:
+    class Handler(RequestHandler):
         timeout = 300
 
         def do_GET(self) -> None:
             parts = urlsplit(self.path)
             try:
-                found = _find(root, unquote(parts.path), parse_qs(parts.query))
+                answer = _find(root, unquote(parts.path), parse_qs(parts.query))
             except (OSError, ValueError):
-                found = Found(b"there is no such file\n", status=HTTPStatus.NOT_FOUND)
-            self.send_response(found.status)
-            # What trials wrote is data: no browser is to show it as a page of ours.
-            self.send_header("Content-Type", found.kind)
-            self.send_header("X-Content-Type-Options", "nosniff")
-            self.send_header("Content-Length", str(len(found.body)))
-            if found.size is not None:
-                self.send_header(SIZE_HEADER, str(found.size))
-            self.end_headers()
-            self.wfile.write(found.body)
-
-        def log_message(self, format: str, *args: object) -> None:
-            log.debug(format, *args)
+                answer = Answer(b"there is no such file\n", status=HTTPStatus.NOT_FOUND)
+            # Trials wrote this: a browser must not show it as a page of ours.
+            headers = {"X-Content-Type-Options": "nosniff"}
+            if answer.size is not None:
+                headers[SIZE_HEADER] = str(answer.size)
+            self.respond(
+                answer.body, content_type=answer.kind, status=answer.status, headers=headers
+            )
 
     return Handler
 
 
-def _find(root: Path, path: str, query: dict[str, list[str]]) -> Found:
+def _find(root: Path, path: str, query: dict[str, list[str]]) -> Answer:
     """What there is at a path.
 
     Raises:
@@ -103,7 +67,7 @@ def _find(root: Path, path: str, query: dict[str, list[str]]) -> Found:
         ValueError: nothing that may be asked for.
     """
     if path == "/healthz":
-        return Found(b"ok\n")
+        return Answer(b"ok\n")
     if path.startswith(FILES_PATH):
         return _file(root, _segments(path.removeprefix(FILES_PATH)), query)
     if path.startswith(LIST_PATH):
@@ -111,7 +75,7 @@ def _find(root: Path, path: str, query: dict[str, list[str]]) -> Found:
     raise ValueError(path)
 
 
-def _file(root: Path, path: list[str], query: dict[str, list[str]]) -> Found:
+def _file(root: Path, path: list[str], query: dict[str, list[str]]) -> Answer:
     if not path:
         raise ValueError("no file is named")
     offset, limit = _number(query, "offset", 0), _number(query, "limit", MAX_PART_BYTES)
@@ -121,14 +85,14 @@ def _file(root: Path, path: list[str], query: dict[str, list[str]]) -> Found:
     ):
         size = os.fstat(file).st_size
         count = max(0, min(limit, MAX_PART_BYTES, size - offset))
-        return Found(openat.read_at(file, offset, count), size=size)
+        return Answer(openat.read_at(file, offset, count), size=size)
 
 
-def _list(root: Path, path: list[str]) -> Found:
+def _list(root: Path, path: list[str]) -> Answer:
     with openat.directory(root, path) as directory:
         entries = openat.listing(directory, most=MAX_LISTED, depth=20)
     listed = [{"path": entry.path, "size": entry.size} for entry in entries]
-    return Found(json.dumps(listed).encode(), kind="application/json")
+    return Answer(json.dumps(listed).encode(), kind="application/json")
 
 
 def _segments(path: str) -> list[str]:
