@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from sparksweep_trainer.trial.processes import kill_marked
+from sparksweep_trainer.slot.process_table import kill_marked
 
 PRELUDE = """
 import json, os, signal, subprocess, sys, time

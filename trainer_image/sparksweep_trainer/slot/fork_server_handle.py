@@ -15,8 +15,9 @@ from typing import Any
 
 from sparksweep_core.api.template import TrialTemplate
 from sparksweep_trainer.slot.environment import MARKER, server_environment
+from sparksweep_trainer.slot.observation import signal_name
+from sparksweep_trainer.slot.process_table import kill_marked
 from sparksweep_trainer.trial.fork_server import MAX_MESSAGE_BYTES
-from sparksweep_trainer.trial.processes import kill_marked, signal_name
 
 _PROGRAM = "import sys; from sparksweep_trainer.trial.fork_server import main; main(sys.argv[1:])"
 _END_PATIENCE_S = 10.0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from dataclasses import dataclass
 from enum import Enum, auto
 
@@ -46,3 +47,11 @@ class Facts:
     """What the container's other processes held beside it, at most; only where the limit is the container's."""
     detail: str = ""
     """Why it was not started, or how the fork server ended."""
+
+
+def signal_name(number: int) -> str:
+    """Return a signal's name: SIGSEGV for 11, "signal 40" for one without a name."""
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"

@@ -12,8 +12,7 @@ from sparksweep_core.api.quantities import format_bytes
 from sparksweep_core.api.reasons import TrialReason, TrialState
 from sparksweep_core.api.search_spec import Objective
 from sparksweep_trainer.slot.objective_metrics import Measured, from_printed, from_returned
-from sparksweep_trainer.slot.observation import Cause, Facts
-from sparksweep_trainer.trial.processes import signal_name
+from sparksweep_trainer.slot.observation import Cause, Facts, signal_name
 
 _MEMORY_ADVICE = "raise spec.trialTemplate.resources.memory"
 _CRASHES = ("SIGSEGV", "SIGBUS")

@@ -17,13 +17,9 @@ from typing import Any
 from sparksweep_trainer.slot.cgroups import oom_kills
 from sparksweep_trainer.slot.fork_server_handle import ForkServerHandle, ServerLost
 from sparksweep_trainer.slot.observation import Cause, Facts, Limits
+from sparksweep_trainer.slot.process_table import exactly_held_bytes, held_bytes, other_processes
 from sparksweep_trainer.slot.stop_signal import StopSignal
-from sparksweep_trainer.trial.processes import (
-    all_but,
-    descendants,
-    exactly_held_bytes,
-    held_bytes,
-)
+from sparksweep_trainer.trial.processes import descendants
 from sparksweep_trainer.trial.trial_process import MAX_RESULT_BYTES
 
 READ_BYTES = 64 * 1024
@@ -224,7 +220,7 @@ class _Supervision:
         if held > limit:
             held = exactly_held_bytes(processes)
         if of_container and held >= self._facts.peak_bytes:
-            self._facts.beside_bytes = held_bytes(all_but(processes))
+            self._facts.beside_bytes = held_bytes(other_processes(processes))
         self._facts.peak_bytes = max(self._facts.peak_bytes, held)
         now = time.monotonic()
         self._timers.sample = now + max(SAMPLE_S, (now - started) * SAMPLE_SHARE)
