@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from sparksweep_core.api import Objective, ObjectiveType, TrialReason, limits
 from sparksweep_trainer.slot.objective_metrics import (
     DEFAULT_METRIC,
-    Measured,
+    ObjectiveMetrics,
     from_printed,
     from_returned,
 )
@@ -23,19 +23,19 @@ OBJECTIVE = Objective(
 )
 
 
-def returned(value: object, objective: Objective | None = OBJECTIVE) -> Measured:
+def returned(value: object, objective: Objective | None = OBJECTIVE) -> ObjectiveMetrics:
     """What is measured of a function that returned the value."""
     wanted = [objective.objective_metric_name] if objective else []
     return from_returned(describe(value, wanted), objective)
 
 
 def test_a_lone_number_is_the_objective() -> None:
-    assert returned(0.5) == Measured({"accuracy": 0.5})
+    assert returned(0.5) == ObjectiveMetrics({"accuracy": 0.5})
 
 
 def test_of_a_dictionary_every_number_is_kept_and_the_rest_is_passed_over() -> None:
     value = {"loss": 2, "accuracy": 0.5, "epoch": 3, "note": "x", "gap": math.nan, "a b": 1}
-    assert returned(value) == Measured({"accuracy": 0.5, "loss": 2.0, "epoch": 3.0})
+    assert returned(value) == ObjectiveMetrics({"accuracy": 0.5, "loss": 2.0, "epoch": 3.0})
 
 
 def test_the_objective_may_be_at_the_loss_of_an_additional_metric() -> None:
@@ -75,10 +75,12 @@ def test_an_objective_that_can_not_be_compared_is_a_fault(
 
 
 def test_without_an_objective_every_number_is_kept_and_nothing_is_a_fault() -> None:
-    assert returned(None, None) == Measured()
-    assert returned(0.5, None) == Measured({DEFAULT_METRIC: 0.5})
-    assert returned({"a": 1, "b": "x"}, None) == Measured({"a": 1.0}, note="left out: b (str 'x')")
-    assert returned("done", None) == Measured(note="ignored the returned value: str 'done'")
+    assert returned(None, None) == ObjectiveMetrics()
+    assert returned(0.5, None) == ObjectiveMetrics({DEFAULT_METRIC: 0.5})
+    assert returned({"a": 1, "b": "x"}, None) == ObjectiveMetrics(
+        {"a": 1.0}, note="left out: b (str 'x')"
+    )
+    assert returned("done", None) == ObjectiveMetrics(note="ignored the returned value: str 'done'")
 
 
 def test_a_key_that_is_no_name_for_a_metric_is_left_out() -> None:
@@ -88,15 +90,15 @@ def test_a_key_that_is_no_name_for_a_metric_is_left_out() -> None:
 
 
 def test_printed_metrics_are_judged_alike() -> None:
-    assert from_printed({"accuracy": 0.5, "loss": 2.0, "other": 1.0}, OBJECTIVE) == Measured(
-        {"accuracy": 0.5, "loss": 2.0}
-    )
+    assert from_printed(
+        {"accuracy": 0.5, "loss": 2.0, "other": 1.0}, OBJECTIVE
+    ) == ObjectiveMetrics({"accuracy": 0.5, "loss": 2.0})
     missing = from_printed({"loss": 2.0}, OBJECTIVE)
     assert missing.fault is TrialReason.METRIC_MISSING
     assert "accuracy=<number>" in missing.note
     assert from_printed({"accuracy": math.nan}, OBJECTIVE).fault is TrialReason.METRIC_NAN
     assert from_printed({"accuracy": math.inf}, OBJECTIVE).fault is TrialReason.METRIC_INFINITE
-    assert from_printed({"accuracy": 0.5}, None) == Measured()
+    assert from_printed({"accuracy": 0.5}, None) == ObjectiveMetrics()
 
 
 _JSON: st.SearchStrategy[Any] = st.recursive(

@@ -1,8 +1,9 @@
-"""The verdict on a trial: one reason for each way to end, with a message that says what to do."""
+"""Outcome of an attempt: one reason for each way to end, with a message that says what to do."""
 
 import json
 import signal
 from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -11,23 +12,25 @@ from hypothesis import strategies as st
 
 from sparksweep_core.api import Objective, ObjectiveType, TrialReason, TrialState, limits
 from sparksweep_trainer.protocol import Outcome
-from sparksweep_trainer.slot.observation import Cause, Facts, Limits
-from sparksweep_trainer.slot.outcomes import Verdict, judge_command, judge_function, parse_result
+from sparksweep_trainer.slot.observation import Cause, Limits, Observation, Timing
+from sparksweep_trainer.slot.outcomes import command_outcome, function_outcome, parse_result
 
 OBJECTIVE = Objective(type=ObjectiveType.MAXIMIZE, objective_metric_name="accuracy")
 LIMITS = Limits(memory_bytes=300 * 2**20, timeout_s=4, grace_s=1)
 MIB = 2**20
+START = datetime(2026, 1, 1, tzinfo=UTC)
+TIMING = Timing(start_time=START, completion_time=START + timedelta(seconds=1), duration_s=1.0)
 
 
-def seen(
+def observed(
     result: Mapping[str, Any] | bytes = b"",
     *,
     exit_code: int | None = 0,
     cause: Cause | None = None,
     peak_mib: int = 0,
     detail: str = "",
-) -> Facts:
-    return Facts(
+) -> Observation:
+    return Observation(
         limits=LIMITS,
         cause=cause,
         exit_code=exit_code,
@@ -37,12 +40,24 @@ def seen(
     )
 
 
-def function(facts: Facts, stderr: str = "") -> Verdict:
-    return judge_function(facts, objective=OBJECTIVE, stderr=stderr)
+def function(observation: Observation, stderr: str = "") -> Outcome:
+    return function_outcome(observation, TIMING, objective=OBJECTIVE, stderr=stderr)
 
 
-def command(facts: Facts, stderr: str = "", **printed: float) -> Verdict:
-    return judge_command(facts, objective=OBJECTIVE, printed=printed, stderr=stderr)
+def command(observation: Observation, stderr: str = "", **printed: float) -> Outcome:
+    return command_outcome(observation, TIMING, objective=OBJECTIVE, printed=printed, stderr=stderr)
+
+
+def succeeded(metrics: dict[str, float]) -> Outcome:
+    return Outcome(
+        state=TrialState.SUCCEEDED,
+        reason=TrialReason.COMPLETED,
+        message="",
+        metrics=metrics,
+        start_time=START,
+        completion_time=START + timedelta(seconds=1),
+        duration_seconds=1.0,
+    )
 
 
 RETURNED = {"returned": {"number": 0.5}}
@@ -53,93 +68,93 @@ NO_MEMORY = {"exception": {"type": "MemoryError", "text": "MemoryError", "memory
 
 
 def test_a_function_that_returned_its_metric_succeeded() -> None:
-    assert function(seen(RETURNED)) == Verdict(
-        TrialState.SUCCEEDED, TrialReason.COMPLETED, "", {"accuracy": 0.5}
-    )
+    assert function(observed(RETURNED)) == succeeded({"accuracy": 0.5})
 
 
 def test_a_command_that_printed_its_metric_succeeded() -> None:
-    assert command(seen(), accuracy=0.5) == Verdict(
-        TrialState.SUCCEEDED, TrialReason.COMPLETED, "", {"accuracy": 0.5}
-    )
+    assert command(observed(), accuracy=0.5) == succeeded({"accuracy": 0.5})
 
 
 @pytest.mark.parametrize(
-    ("facts", "reason", "texts"),
+    ("observation", "reason", "texts"),
     [
-        (seen(RAISED, exit_code=1), TrialReason.EXCEPTION, ["ValueError: boom"]),
-        (seen(NO_MEMORY, exit_code=1, peak_mib=250), TrialReason.OUT_OF_MEMORY, ["used 250Mi, limit 300Mi", "resources.memory"]),
-        (seen({"exit": 3}, exit_code=3), TrialReason.EXITED, ["sys.exit(3)", "return the metric"]),
-        (seen(exit_code=4), TrialReason.EXITED, ["exit code 4", "os._exit"]),
-        (seen(exit_code=0), TrialReason.EXITED, ["exit code 0"]),
-        (seen(RETURNED, exit_code=1), TrialReason.EXITED, ["exit code 1"]),
-        (seen(exit_code=-signal.SIGSEGV), TrialReason.SEGMENTATION_FAULT, ["SIGSEGV", "native code"]),
-        (seen(exit_code=-signal.SIGBUS), TrialReason.SEGMENTATION_FAULT, ["SIGBUS"]),
-        (seen(exit_code=-signal.SIGKILL), TrialReason.SIGNALLED, ["SIGKILL", "did not send"]),
-        (seen(exit_code=-40), TrialReason.SIGNALLED, ["signal 40"]),
-        (seen(exit_code=-9, cause=Cause.MEMORY, peak_mib=310), TrialReason.OOM_KILLED, ["used 310Mi, limit 300Mi", "raise spec"]),
-        (seen(exit_code=-9, cause=Cause.KERNEL, peak_mib=290), TrialReason.OOM_KILLED, ["the kernel", "limit 300Mi"]),
-        (seen(exit_code=-15, cause=Cause.TIMEOUT), TrialReason.TIMED_OUT, ["longer than 4 s", "timeoutSeconds"]),
-        (seen({"refused": "no such function"}, exit_code=1), TrialReason.START_FAILED, ["no such function"]),
-        (seen({"not_started": "/x: gone"}, exit_code=1), TrialReason.START_FAILED, ["/x: gone"]),
-        (seen(exit_code=None, detail="fork: no memory"), TrialReason.START_FAILED, ["fork: no memory"]),
-        (seen(exit_code=None, cause=Cause.SERVER_LOST, detail="the fork server ended (SIGKILL)"), TrialReason.START_FAILED, ["SIGKILL", "while the trial ran"]),
-        (seen({"returned": {"none": True}}), TrialReason.METRIC_MISSING, ["accuracy"]),
-        (seen({"returned": {"number": float("nan")}}), TrialReason.METRIC_NAN, ["accuracy"]),
+        (observed(RAISED, exit_code=1), TrialReason.EXCEPTION, ["ValueError: boom"]),
+        (observed(NO_MEMORY, exit_code=1, peak_mib=250), TrialReason.OUT_OF_MEMORY, ["used 250Mi, limit 300Mi", "resources.memory"]),
+        (observed({"exit": 3}, exit_code=3), TrialReason.EXITED, ["sys.exit(3)", "return the metric"]),
+        (observed(exit_code=4), TrialReason.EXITED, ["exit code 4", "os._exit"]),
+        (observed(exit_code=0), TrialReason.EXITED, ["exit code 0"]),
+        (observed(RETURNED, exit_code=1), TrialReason.EXITED, ["exit code 1"]),
+        (observed(exit_code=-signal.SIGSEGV), TrialReason.SEGMENTATION_FAULT, ["SIGSEGV", "native code"]),
+        (observed(exit_code=-signal.SIGBUS), TrialReason.SEGMENTATION_FAULT, ["SIGBUS"]),
+        (observed(exit_code=-signal.SIGKILL), TrialReason.SIGNALLED, ["SIGKILL", "did not send"]),
+        (observed(exit_code=-40), TrialReason.SIGNALLED, ["signal 40"]),
+        (observed(exit_code=-9, cause=Cause.MEMORY, peak_mib=310), TrialReason.OOM_KILLED, ["used 310Mi, limit 300Mi", "raise spec"]),
+        (observed(exit_code=-9, cause=Cause.KERNEL, peak_mib=290), TrialReason.OOM_KILLED, ["the kernel", "limit 300Mi"]),
+        (observed(exit_code=-15, cause=Cause.TIMEOUT), TrialReason.TIMED_OUT, ["longer than 4 s", "timeoutSeconds"]),
+        (observed({"refused": "no such function"}, exit_code=1), TrialReason.START_FAILED, ["no such function"]),
+        (observed({"not_started": "/x: gone"}, exit_code=1), TrialReason.START_FAILED, ["/x: gone"]),
+        (observed(exit_code=None, detail="fork: no memory"), TrialReason.START_FAILED, ["fork: no memory"]),
+        (observed(exit_code=None, cause=Cause.SERVER_LOST, detail="the fork server ended (SIGKILL)"), TrialReason.START_FAILED, ["SIGKILL", "while the trial ran"]),
+        (observed({"returned": {"none": True}}), TrialReason.METRIC_MISSING, ["accuracy"]),
+        (observed({"returned": {"number": float("nan")}}), TrialReason.METRIC_NAN, ["accuracy"]),
     ],
 )  # fmt: skip
 def test_each_way_to_fail_has_its_reason(
-    facts: Facts, reason: TrialReason, texts: list[str]
+    observation: Observation, reason: TrialReason, texts: list[str]
 ) -> None:
-    verdict = function(facts)
-    assert (verdict.state, verdict.reason) == (TrialState.FAILED, reason)
+    outcome = function(observation)
+    assert (outcome.state, outcome.reason) == (TrialState.FAILED, reason)
     for text in texts:
-        assert text in verdict.message
-    assert verdict.metrics == {}
+        assert text in outcome.message
+    assert outcome.metrics == {}
 
 
 @pytest.mark.parametrize("result", [b"", json.dumps(RETURNED).encode()])
 def test_a_trial_ended_by_order_is_stopped_even_if_it_returned(result: bytes) -> None:
-    verdict = function(seen(result, cause=Cause.STOP))
-    assert (verdict.state, verdict.reason) == (TrialState.STOPPED, TrialReason.INTERRUPTED)
+    outcome = function(observed(result, cause=Cause.STOP))
+    assert (outcome.state, outcome.reason) == (TrialState.STOPPED, TrialReason.INTERRUPTED)
 
 
 def test_who_ended_a_trial_matters_more_than_how_it_ended() -> None:
-    assert function(seen(RAISED, exit_code=1, cause=Cause.TIMEOUT)).reason is TrialReason.TIMED_OUT
-    assert command(seen(exit_code=1, cause=Cause.TIMEOUT)).reason is TrialReason.TIMED_OUT
+    assert (
+        function(observed(RAISED, exit_code=1, cause=Cause.TIMEOUT)).reason is TrialReason.TIMED_OUT
+    )
+    assert command(observed(exit_code=1, cause=Cause.TIMEOUT)).reason is TrialReason.TIMED_OUT
 
 
 @pytest.mark.parametrize(
-    ("facts", "reason", "text"),
+    ("observation", "reason", "text"),
     [
-        (seen(exit_code=2), TrialReason.EXITED, "exit code 2; standard error ends with:\nno such option"),
-        (seen(exit_code=127), TrialReason.START_FAILED, "a program was not found"),
-        (seen(exit_code=-11), TrialReason.SEGMENTATION_FAULT, "SIGSEGV"),
-        (seen({"not_started": "/x: gone"}, exit_code=127), TrialReason.START_FAILED, "/x: gone"),
-        (seen(exit_code=0), TrialReason.METRIC_MISSING, "accuracy=<number>"),
+        (observed(exit_code=2), TrialReason.EXITED, "exit code 2; standard error ends with:\nno such option"),
+        (observed(exit_code=127), TrialReason.START_FAILED, "a program was not found"),
+        (observed(exit_code=-11), TrialReason.SEGMENTATION_FAULT, "SIGSEGV"),
+        (observed({"not_started": "/x: gone"}, exit_code=127), TrialReason.START_FAILED, "/x: gone"),
+        (observed(exit_code=0), TrialReason.METRIC_MISSING, "accuracy=<number>"),
     ],
 )  # fmt: skip
-def test_a_command_fails_by_its_exit_code(facts: Facts, reason: TrialReason, text: str) -> None:
-    verdict = command(facts, "no such option")
-    assert verdict.reason is reason
-    assert text in verdict.message
+def test_a_command_fails_by_its_exit_code(
+    observation: Observation, reason: TrialReason, text: str
+) -> None:
+    outcome = command(observation, "no such option")
+    assert outcome.reason is reason
+    assert text in outcome.message
 
 
 def test_a_crash_shows_the_end_of_standard_error() -> None:
-    assert "Fatal Python error" in function(seen(exit_code=-11), "Fatal Python error").message
+    assert "Fatal Python error" in function(observed(exit_code=-11), "Fatal Python error").message
 
 
 def test_a_long_message_keeps_its_beginning_and_its_end() -> None:
     text = "Traceback, first line\n" + "frame\n" * 5000 + "ValueError: the end"
-    verdict = function(seen({"exception": {"text": text}}, exit_code=1))
-    assert len(verdict.message) <= limits.MESSAGE
-    assert verdict.message.startswith("Traceback, first line\n...")
-    assert verdict.message.endswith("ValueError: the end")
+    outcome = function(observed({"exception": {"text": text}}, exit_code=1))
+    assert len(outcome.message) <= limits.MESSAGE
+    assert outcome.message.startswith("Traceback, first line\n...")
+    assert outcome.message.endswith("ValueError: the end")
 
 
 def test_a_message_with_half_a_character_can_be_sent() -> None:
     # Python prints a file name that is no UTF-8 so, and JSON carries it.
-    message = function(seen({"exception": {"text": "no file \udcff"}}, exit_code=1)).message
+    message = function(observed({"exception": {"text": "no file \udcff"}}, exit_code=1)).message
     assert message.encode() == b"no file ?"
 
 
@@ -150,7 +165,7 @@ def test_a_message_with_half_a_character_can_be_sent() -> None:
 )  # fmt: skip
 def test_a_result_that_makes_no_sense_is_none(data: bytes) -> None:
     assert parse_result(data) == {}
-    assert function(seen(data, exit_code=1)).reason is TrialReason.EXITED
+    assert function(observed(data, exit_code=1)).reason is TrialReason.EXITED
 
 
 _JSON: st.SearchStrategy[Any] = st.recursive(
@@ -174,22 +189,9 @@ _RESULTS = st.dictionaries(
 def test_any_claim_of_a_trials_process_becomes_an_outcome_that_can_be_sent(
     result: dict[str, Any], exit_code: int | None, cause: Cause | None, stderr: str
 ) -> None:
-    verdict = function(seen(result, exit_code=exit_code, cause=cause), stderr)
-    sent = Outcome.model_validate_json(
-        json.dumps(
-            {
-                "state": verdict.state,
-                "reason": verdict.reason,
-                "message": verdict.message,
-                "metrics": dict(verdict.metrics),
-                "startTime": "2026-01-01T00:00:00Z",
-                "completionTime": "2026-01-01T00:00:01Z",
-                "durationSeconds": 1.0,
-            },
-            allow_nan=False,
-        )
-    )
-    assert sent.state is verdict.state
-    if verdict.state is TrialState.SUCCEEDED:
+    outcome = function(observed(result, exit_code=exit_code, cause=cause), stderr)
+    sent = Outcome.model_validate_json(json.dumps(outcome.to_dict(), allow_nan=False))
+    assert sent == outcome
+    if outcome.state is TrialState.SUCCEEDED:
         assert exit_code == 0
-        assert "accuracy" in verdict.metrics
+        assert "accuracy" in outcome.metrics

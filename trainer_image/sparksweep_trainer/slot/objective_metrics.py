@@ -1,4 +1,4 @@
-"""From what a trial returned or printed to its metrics: those asked for, finite, by name. Pure."""
+"""Metrics of a trial, from what its function returned or its command printed: those asked for, finite, by name. Pure."""
 
 from __future__ import annotations
 
@@ -13,26 +13,30 @@ from sparksweep_core.api.reasons import TrialReason
 from sparksweep_core.api.search_spec import Objective
 
 DEFAULT_METRIC = "metric"
-"""Name of a number returned where no objective names one."""
+"""Name of a number that is returned where no objective names one."""
 
 _NAME = re.compile(r"[A-Za-z0-9_./|@:-]{1,128}")
 
 
 @dataclass(frozen=True)
-class Measured:
-    """A trial's metrics, or what is wrong with its objective."""
+class ObjectiveMetrics:
+    """Metrics of a trial, or what is wrong with its objective."""
 
     metrics: Mapping[str, float] = field(default_factory=dict)
     fault: TrialReason | None = None
     note: str = ""
-    """What is wrong, or what was left out."""
+    """Text about the fault, or about metrics that were left out."""
 
 
-def from_returned(returned: Mapping[str, Any], objective: Objective | None) -> Measured:
-    """Metrics of a function's return value, in the shape that the module `returned` writes.
+def from_returned(returned: Mapping[str, Any], objective: Objective | None) -> ObjectiveMetrics:
+    """Extract the metrics from a function's return value.
 
-    A mapping's numbers are all kept, by their names; of the objective and the additional metrics it is noted when they
-    are none. A lone number is the objective's metric. Without an objective nothing is a fault.
+    All numbers of a mapping are metrics; the note names those of the objective and the additional metrics that are
+    missing or are no numbers. A single number is the objective's metric. Without an objective nothing is a fault.
+
+    Args:
+        returned: the value, in a shape of `trial.return_value`.
+        objective: what is measured, if anything.
     """
     if "metrics" in returned and isinstance(returned["metrics"], dict):
         values = returned["metrics"]
@@ -41,77 +45,81 @@ def from_returned(returned: Mapping[str, Any], objective: Objective | None) -> M
         values = {name: returned["number"]}
     elif objective is None:
         ignored = _other(returned)
-        return Measured(note="" if ignored is None else f"ignored the returned value: {ignored}")
+        note = "" if ignored is None else f"ignored the returned value: {ignored}"
+        return ObjectiveMetrics(note=note)
     else:
         return _nothing_returned(returned, objective)
     if objective is None:
-        return _kept(values, values)
+        return _select(values, values)
     name = objective.objective_metric_name
     if name not in values:
-        return Measured(
+        return ObjectiveMetrics(
             fault=TrialReason.METRIC_MISSING,
             note=f"the function returned no {name!r}; it returned {', '.join(values) or 'an empty dict'}",
         )
-    # A lone number has nothing beside it that could be missing.
+    # A function that returns a single number has no additional metrics to miss.
     additional = [] if "number" in returned else objective.additional_metric_names
     fault = _fault(name, values[name])
-    named = [name, *additional]
-    # Beside what was asked for, a function may return anything.
-    others = [key for key in values if key not in named and _is_kept(key, values[key])]
-    return fault or _kept(values, [*named, *others])
+    requested = [name, *additional]
+    # A function may return anything in addition to what was asked for: values that are no metrics need no note.
+    others = [key for key in values if key not in requested and _is_metric(key, values[key])]
+    return fault or _select(values, [*requested, *others])
 
 
-def from_printed(printed: Mapping[str, float], objective: Objective | None) -> Measured:
-    """Metrics of a command's output; without an objective there are none."""
+def from_printed(printed: Mapping[str, float], objective: Objective | None) -> ObjectiveMetrics:
+    """Select the metrics from a command's output; none without an objective."""
     if objective is None:
-        return Measured()
+        return ObjectiveMetrics()
     name = objective.objective_metric_name
     if name not in printed:
-        return Measured(
+        return ObjectiveMetrics(
             fault=TrialReason.METRIC_MISSING,
             note=f"the command printed no line with {name}=<number> on standard output",
         )
-    return _fault(name, printed[name]) or _kept(printed, [name, *objective.additional_metric_names])
+    names = [name, *objective.additional_metric_names]
+    return _fault(name, printed[name]) or _select(printed, names)
 
 
-def _nothing_returned(returned: Mapping[str, Any], objective: Objective) -> Measured:
+def _nothing_returned(returned: Mapping[str, Any], objective: Objective) -> ObjectiveMetrics:
     name = objective.objective_metric_name
     other = _other(returned)
     if other is None:
-        return Measured(
+        return ObjectiveMetrics(
             fault=TrialReason.METRIC_MISSING,
             note=f"the function returned None: return the number, or {{{name!r}: number}}",
         )
-    return Measured(
+    return ObjectiveMetrics(
         fault=TrialReason.METRIC_NOT_NUMERIC,
         note=f"the function returned {other}: return the number, or {{{name!r}: number}}",
     )
 
 
 def _other(value: Mapping[str, Any]) -> str | None:
-    """The text of what was neither a number nor metrics; None for nothing."""
+    """Return the text of a value that is neither a number nor metrics; None for Python's None."""
     return None if "none" in value else str(value.get("other", "something unknown"))
 
 
-def _fault(name: str, value: object) -> Measured | None:
+def _fault(name: str, value: object) -> ObjectiveMetrics | None:
     number = _number(value)
     if number is None:
-        note = f"{name} is no number but {_shown(value)}"
-        return Measured(fault=TrialReason.METRIC_NOT_NUMERIC, note=note)
+        note = f"{name} is no number but {_text(value)}"
+        return ObjectiveMetrics(fault=TrialReason.METRIC_NOT_NUMERIC, note=note)
     if math.isnan(number):
-        return Measured(fault=TrialReason.METRIC_NAN, note=f"{name} is NaN")
+        return ObjectiveMetrics(fault=TrialReason.METRIC_NAN, note=f"{name} is NaN")
     if math.isinf(number):
-        return Measured(fault=TrialReason.METRIC_INFINITE, note=f"{name} is {_shown(number)}")
+        return ObjectiveMetrics(
+            fault=TrialReason.METRIC_INFINITE, note=f"{name} is {_text(number)}"
+        )
     return None
 
 
-def _is_kept(name: str, value: object) -> bool:
+def _is_metric(name: str, value: object) -> bool:
     number = _number(value)
     return number is not None and math.isfinite(number) and _NAME.fullmatch(name) is not None
 
 
-def _kept(values: Mapping[str, Any], names: Iterable[str]) -> Measured:
-    """The named metrics that can be kept, and a note of those that can't."""
+def _select(values: Mapping[str, Any], names: Iterable[str]) -> ObjectiveMetrics:
+    """Return the named values that are metrics, with a note that lists the others."""
     metrics: dict[str, float] = {}
     left_out = []
     for name in names:
@@ -119,12 +127,12 @@ def _kept(values: Mapping[str, Any], names: Iterable[str]) -> Measured:
         if name not in values:
             left_out.append(f"{name} (missing)")
         elif number is None or not math.isfinite(number):
-            left_out.append(f"{name} ({_shown(values[name])})")
+            left_out.append(f"{name} ({_text(values[name])})")
         elif not _NAME.fullmatch(name):
             left_out.append(f"{name!r} (no name for a metric)")
         elif len(metrics) < limits.METRICS:
             metrics[name] = number
-    return Measured(metrics, note=f"left out: {', '.join(left_out)}" if left_out else "")
+    return ObjectiveMetrics(metrics, note=f"left out: {', '.join(left_out)}" if left_out else "")
 
 
 def _number(value: object) -> float | None:
@@ -136,7 +144,7 @@ def _number(value: object) -> float | None:
         return math.inf if value > 0 else -math.inf
 
 
-def _shown(value: object) -> str:
+def _text(value: object) -> str:
     if isinstance(value, Mapping):
         return _other(value) or "None"
     return str(value)

@@ -1,52 +1,63 @@
-"""What was seen of one trial: what `supervisor` finds out and `outcomes` judges."""
+"""Data that `supervisor` collects about one attempt, and that `outcomes` turns into the attempt's outcome."""
 
 from __future__ import annotations
 
 import signal
 from dataclasses import dataclass
+from datetime import datetime
 from enum import Enum, auto
 
 
 class Cause(Enum):
-    """Who ended a trial that did not end by itself."""
+    """The party that ended a trial which did not end by itself."""
 
     STOP = auto()
     TIMEOUT = auto()
     MEMORY = auto()
-    """We, for memory over the limit."""
+    """The slot: the trial's memory was over the limit."""
     KERNEL = auto()
-    """The kernel, for want of memory."""
+    """The kernel's OOM killer."""
     SERVER_LOST = auto()
 
 
 @dataclass(frozen=True, kw_only=True)
 class Limits:
-    """What a trial may use."""
+    """Resources that a trial may use."""
 
     memory_bytes: int
     timeout_s: float | None
     grace_s: float
     """Seconds between SIGTERM and SIGKILL."""
     of_container: bool = False
-    """Whether the memory limit is the container's: others share it, and the kernel holds it."""
+    """True if the memory limit is the container's: other processes share it, and the kernel enforces it."""
 
 
 @dataclass(kw_only=True)
-class Facts:
-    """What was seen of one trial."""
+class Observation:
+    """Everything the slot has observed of one attempt."""
 
     limits: Limits
     cause: Cause | None = None
     exit_code: int | None = None
-    """Exit code, or minus the signal's number; None when the trial was not started, or its end was not seen."""
+    """Exit code, or minus the signal's number; None if the trial was not started, or its end was not observed."""
     result: bytes = b""
-    """What the trial's process said of itself."""
+    """Result that the trial's process wrote into its pipe; see `trial.trial_process`."""
     peak_bytes: int = 0
-    """Most memory that its processes held together."""
-    beside_bytes: int = 0
-    """What the container's other processes held beside it, at most; only where the limit is the container's."""
+    """Most memory that the trial's processes held together."""
+    other_bytes: int = 0
+    """Most memory that the container's other processes held; 0 unless the limit is the container's."""
     detail: str = ""
-    """Why it was not started, or how the fork server ended."""
+    """Reason why the trial was not started, or how the fork server ended."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Timing:
+    """Start and end of one attempt."""
+
+    start_time: datetime
+    completion_time: datetime
+    duration_s: float
+    """Seconds between them, by the monotonic clock."""
 
 
 def signal_name(number: int) -> str:

@@ -1,214 +1,272 @@
-"""From what was seen of a trial to its state, its reason and a message that says what to do. Pure."""
+"""Outcome of an attempt: its state, its reason, and a message that says what to do. Pure.
+
+An attempt's `Outcome`, the driver's own type, is built here once, from what was observed. The order in which causes are
+tried is the order of certainty: who ended the trial comes before what its process said, and that before its exit code.
+"""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Literal
 
 from sparksweep_core.api import limits
 from sparksweep_core.api.quantities import format_bytes
 from sparksweep_core.api.reasons import TrialReason, TrialState
 from sparksweep_core.api.search_spec import Objective
-from sparksweep_trainer.slot.objective_metrics import Measured, from_printed, from_returned
-from sparksweep_trainer.slot.observation import Cause, Facts, signal_name
+from sparksweep_trainer.protocol import Outcome
+from sparksweep_trainer.slot.objective_metrics import ObjectiveMetrics, from_printed, from_returned
+from sparksweep_trainer.slot.observation import Cause, Observation, Timing, signal_name
+
+_End = Literal[TrialState.SUCCEEDED, TrialState.FAILED, TrialState.STOPPED]
 
 _MEMORY_ADVICE = "raise spec.trialTemplate.resources.memory"
 _CRASHES = ("SIGSEGV", "SIGBUS")
 _NOT_FOUND = 127
 """A shell's exit code for a program that it can't find."""
+_RESULT_TYPES: Mapping[str, type] = {
+    "returned": dict,
+    "exception": dict,
+    "exit": int,
+    "refused": str,
+    "not_started": str,
+    "checked": bool,
+}
+"""Keys of a trial process's result, of which there is exactly one, with the type of each value."""
 
 
-@dataclass(frozen=True)
-class Verdict:
-    """How an attempt ended."""
-
-    state: Literal[TrialState.SUCCEEDED, TrialState.FAILED, TrialState.STOPPED]
-    reason: TrialReason
-    message: str = ""
-    metrics: Mapping[str, float] = field(default_factory=dict)
-
-
-def judge_function(facts: Facts, *, objective: Objective | None, stderr: str) -> Verdict:
-    """The verdict on a trial that is a function.
-
-    Args:
-        facts: what was seen.
-        objective: what is measured, if anything.
-        stderr: the end of what it printed on standard error.
-    """
-    result = parse_result(facts.result)
-    verdict = _ended_by_others(facts) or _not_started(facts, result)
-    if verdict is not None:
-        return verdict
-    if "exception" in result:
-        return _raised(facts, result["exception"])
-    if "exit" in result:
-        return _failed(
-            TrialReason.EXITED,
-            f"the function called sys.exit({result['exit']}): return the metric instead",
-        )
-    verdict = _crashed(facts, stderr)
-    if verdict is not None:
-        return verdict
-    if facts.exit_code != 0 or "returned" not in result:
-        return _failed(
-            TrialReason.EXITED,
-            _with_output(
-                f"its process ended with exit code {facts.exit_code} before the function returned "
-                "(os._exit?): return the metric instead",
-                stderr,
-            ),
-        )
-    return _measured(from_returned(result["returned"], objective))
-
-
-def judge_command(
-    facts: Facts, *, objective: Objective | None, printed: Mapping[str, float], stderr: str
-) -> Verdict:
-    """The verdict on a trial that is a command.
+def function_outcome(
+    observation: Observation, timing: Timing, *, objective: Objective | None, stderr: str
+) -> Outcome:
+    """Return the outcome of an attempt that called a function.
 
     Args:
-        facts: what was seen.
+        observation: what the supervisor has observed.
+        timing: when the attempt ran.
         objective: what is measured, if anything.
-        printed: the metrics found on standard output; may be NaN or infinite.
-        stderr: the end of what it printed on standard error.
+        stderr: the last lines of standard error.
     """
-    verdict = (
-        _ended_by_others(facts)
-        or _not_started(facts, parse_result(facts.result))
-        or _crashed(facts, stderr)
+    attempt = _Attempt(observation, timing, stderr)
+    result = parse_result(observation.result)
+    return (
+        attempt.ended_by_others()
+        or attempt.not_started(result)
+        or attempt.ended_inside_function(result)
+        or attempt.crashed()
+        or attempt.left_function(result)
+        or attempt.measured(from_returned(result["returned"], objective))
     )
-    if verdict is not None:
-        return verdict
-    if facts.exit_code == _NOT_FOUND:
-        return _failed(
-            TrialReason.START_FAILED,
-            _with_output("the command ended with exit code 127: a program was not found", stderr),
-        )
-    if facts.exit_code != 0:
-        return _failed(
-            TrialReason.EXITED,
-            _with_output(f"the command ended with exit code {facts.exit_code}", stderr),
-        )
-    return _measured(from_printed(printed, objective))
 
 
-def stopped() -> Verdict:
-    """The verdict on an attempt that was ended by order; the driver knows whose."""
-    return Verdict(TrialState.STOPPED, TrialReason.INTERRUPTED, "stopped by order")
+def command_outcome(
+    observation: Observation,
+    timing: Timing,
+    *,
+    objective: Objective | None,
+    printed: Mapping[str, float],
+    stderr: str,
+) -> Outcome:
+    """Return the outcome of an attempt that executed a command.
+
+    Args:
+        observation: what the supervisor has observed.
+        timing: when the attempt ran.
+        objective: what is measured, if anything.
+        printed: metrics parsed from standard output; may be NaN or infinite.
+        stderr: the last lines of standard error.
+    """
+    attempt = _Attempt(observation, timing, stderr)
+    return (
+        attempt.ended_by_others()
+        or attempt.not_started(parse_result(observation.result))
+        or attempt.crashed()
+        or attempt.command_failed()
+        or attempt.measured(from_printed(printed, objective))
+    )
 
 
-def not_started(message: str) -> Verdict:
-    """The verdict on an attempt whose program could not be started."""
-    return _failed(TrialReason.START_FAILED, message)
+def stopped(timing: Timing, *, peak_bytes: int = 0) -> Outcome:
+    """Return the outcome of an attempt that was ended by order; the driver knows whose."""
+    return _outcome(
+        TrialState.STOPPED, TrialReason.INTERRUPTED, "stopped by order", timing, peak_bytes
+    )
+
+
+def not_started(message: str, timing: Timing, *, peak_bytes: int = 0) -> Outcome:
+    """Return the outcome of an attempt whose program could not be started."""
+    return _outcome(TrialState.FAILED, TrialReason.START_FAILED, message, timing, peak_bytes)
 
 
 def parse_result(data: bytes) -> dict[str, Any]:
-    """What a trial's process said of itself; nothing if it said nothing that makes sense.
+    """Parse the result that a trial's process wrote; empty if it is none of the shapes in `trial.trial_process`.
 
-    Raises nothing: whatever runs in that process may have written it.
+    Raises nothing: any code in that process may have written it.
     """
     try:
         result = json.loads(data)
     except (ValueError, RecursionError):
         return {}
-    return result if isinstance(result, dict) and _makes_sense(result) else {}
+    if not isinstance(result, dict) or len(result) != 1:
+        return {}
+    ((key, value),) = result.items()
+    return result if isinstance(value, _RESULT_TYPES.get(key, ())) else {}
 
 
-def _makes_sense(result: Mapping[str, Any]) -> bool:
-    shapes: Mapping[str, type] = {
-        "returned": dict,
-        "exception": dict,
-        "exit": int,
-        "refused": str,
-        "not_started": str,
-        "checked": bool,
-    }
-    return len(result) == 1 and all(
-        isinstance(value, shapes.get(key, ())) for key, value in result.items()
-    )
+@dataclass(frozen=True)
+class _Attempt:
+    """One ended attempt. Each method returns the outcome if its cause applies, else None."""
 
+    observation: Observation
+    timing: Timing
+    stderr: str
 
-def _ended_by_others(facts: Facts) -> Verdict | None:
-    if facts.cause is Cause.STOP:
-        return stopped()
-    if facts.cause is Cause.TIMEOUT:
-        return _failed(
-            TrialReason.TIMED_OUT,
-            f"ran longer than {facts.limits.timeout_s:g} s: raise spec.trialTemplate.timeoutSeconds, "
-            "or train for less",
-        )
-    if facts.cause is Cause.MEMORY:
-        return _failed(TrialReason.OOM_KILLED, f"{_memory(facts)}: {_MEMORY_ADVICE}")
-    if facts.cause is Cause.KERNEL:
-        return _failed(
-            TrialReason.OOM_KILLED,
-            f"the kernel killed it for want of memory; {_memory(facts)}: {_MEMORY_ADVICE}",
-        )
-    if facts.cause is Cause.SERVER_LOST:
-        return not_started(f"{facts.detail} while the trial ran, and the trial with it")
-    return None
+    def ended_by_others(self) -> Outcome | None:
+        """Check for a stop, a limit, or a lost fork server."""
+        observation = self.observation
+        match observation.cause:
+            case None:
+                return None
+            case Cause.STOP:
+                return stopped(self.timing, peak_bytes=observation.peak_bytes)
+            case Cause.TIMEOUT:
+                return self._failed(
+                    TrialReason.TIMED_OUT,
+                    f"ran longer than {observation.limits.timeout_s:g} s: raise spec.trialTemplate.timeoutSeconds, "
+                    "or train for less",
+                )
+            case Cause.MEMORY:
+                return self._failed(TrialReason.OOM_KILLED, f"{self._memory()}: {_MEMORY_ADVICE}")
+            case Cause.KERNEL:
+                return self._failed(
+                    TrialReason.OOM_KILLED,
+                    f"the kernel killed it because memory ran out; {self._memory()}: {_MEMORY_ADVICE}",
+                )
+            case Cause.SERVER_LOST:
+                return self._not_started(
+                    f"{observation.detail} while the trial ran, and the trial with it"
+                )
 
-
-def _not_started(facts: Facts, result: Mapping[str, Any]) -> Verdict | None:
-    if facts.exit_code is None:
-        return not_started(facts.detail)
-    for key in ("refused", "not_started"):
-        if key in result:
-            return not_started(result[key])
-    return None
-
-
-def _raised(facts: Facts, exception: Mapping[str, Any]) -> Verdict:
-    text = str(exception.get("text", ""))
-    if exception.get("memory") is True:
-        return _failed(
-            TrialReason.OUT_OF_MEMORY, f"{_memory(facts)}: {_MEMORY_ADVICE}, or hold less\n{text}"
-        )
-    return _failed(TrialReason.EXCEPTION, text)
-
-
-def _crashed(facts: Facts, stderr: str) -> Verdict | None:
-    if facts.exit_code is None or facts.exit_code >= 0:
+    def not_started(self, result: Mapping[str, Any]) -> Outcome | None:
+        """Check for a fork, an exec or a call that did not happen."""
+        if self.observation.exit_code is None:
+            return self._not_started(self.observation.detail)
+        for key in ("refused", "not_started"):
+            if key in result:
+                return self._not_started(result[key])
         return None
-    name = signal_name(-facts.exit_code)
-    if name in _CRASHES:
-        message = f"{name}: native code touched memory it must not"
-        return _failed(TrialReason.SEGMENTATION_FAULT, _with_output(message, stderr))
-    return _failed(
-        TrialReason.SIGNALLED,
-        _with_output(f"ended by {name}, which sparksweep did not send", stderr),
+
+    def ended_inside_function(self, result: Mapping[str, Any]) -> Outcome | None:
+        """Check for an exception and for sys.exit."""
+        if "exit" in result:
+            return self._failed(
+                TrialReason.EXITED,
+                f"the function called sys.exit({result['exit']}): return the metric instead",
+            )
+        if "exception" not in result:
+            return None
+        exception = result["exception"]
+        text = str(exception.get("text", ""))
+        if exception.get("memory") is True:
+            advice = f"{self._memory()}: {_MEMORY_ADVICE}, or hold less"
+            return self._failed(TrialReason.OUT_OF_MEMORY, f"{advice}\n{text}")
+        return self._failed(TrialReason.EXCEPTION, text)
+
+    def crashed(self) -> Outcome | None:
+        """Check for a signal that the slot did not send."""
+        code = self.observation.exit_code
+        if code is None or code >= 0:
+            return None
+        name = signal_name(-code)
+        if name in _CRASHES:
+            message = f"{name}: native code touched memory it must not"
+            return self._failed(TrialReason.SEGMENTATION_FAULT, self._with_stderr(message))
+        return self._failed(
+            TrialReason.SIGNALLED,
+            self._with_stderr(f"ended by {name}, which sparksweep did not send"),
+        )
+
+    def left_function(self, result: Mapping[str, Any]) -> Outcome | None:
+        """Check for a process that ended before its function returned."""
+        code = self.observation.exit_code
+        if code == 0 and "returned" in result:
+            return None
+        message = (
+            f"its process ended with exit code {code} before the function returned "
+            "(os._exit?): return the metric instead"
+        )
+        return self._failed(TrialReason.EXITED, self._with_stderr(message))
+
+    def command_failed(self) -> Outcome | None:
+        """Check for a command's exit code other than 0."""
+        code = self.observation.exit_code
+        if code == 0:
+            return None
+        if code == _NOT_FOUND:
+            message = "the command ended with exit code 127: a program was not found"
+            return self._failed(TrialReason.START_FAILED, self._with_stderr(message))
+        message = f"the command ended with exit code {code}"
+        return self._failed(TrialReason.EXITED, self._with_stderr(message))
+
+    def measured(self, measured: ObjectiveMetrics) -> Outcome:
+        """Return the outcome of an attempt that ran to its end: its metrics decide."""
+        if measured.fault is not None:
+            return self._failed(measured.fault, measured.note)
+        return _outcome(
+            TrialState.SUCCEEDED,
+            TrialReason.COMPLETED,
+            measured.note,
+            self.timing,
+            self.observation.peak_bytes,
+            metrics=measured.metrics,
+        )
+
+    def _failed(self, reason: TrialReason, message: str) -> Outcome:
+        return _outcome(
+            TrialState.FAILED, reason, message, self.timing, self.observation.peak_bytes
+        )
+
+    def _not_started(self, message: str) -> Outcome:
+        return not_started(message, self.timing, peak_bytes=self.observation.peak_bytes)
+
+    def _memory(self) -> str:
+        limit = self.observation.limits.memory_bytes
+        used = format_bytes(self.observation.peak_bytes)
+        if self.observation.other_bytes:
+            # A limit of 1Gi that a trial met with 700Mi would look like a mistake.
+            others = format_bytes(self.observation.other_bytes)
+            used = f"{used} beside the executor's own {others}"
+        return f"used {used}, limit {format_bytes(limit)}"
+
+    def _with_stderr(self, message: str) -> str:
+        if not self.stderr.strip():
+            return message
+        return f"{message}; standard error ends with:\n{self.stderr}"
+
+
+def _outcome(
+    state: _End,
+    reason: TrialReason,
+    message: str,
+    timing: Timing,
+    peak_bytes: int,
+    *,
+    metrics: Mapping[str, float] | None = None,
+) -> Outcome:
+    return Outcome(
+        state=state,
+        reason=reason,
+        message=_presentable(message),
+        metrics=dict(metrics or {}),
+        start_time=timing.start_time,
+        completion_time=timing.completion_time,
+        duration_seconds=timing.duration_s,
+        peak_memory_bytes=peak_bytes or None,
     )
-
-
-def _measured(measured: Measured) -> Verdict:
-    if measured.fault is not None:
-        return _failed(measured.fault, measured.note)
-    return Verdict(
-        TrialState.SUCCEEDED, TrialReason.COMPLETED, _presentable(measured.note), measured.metrics
-    )
-
-
-def _memory(facts: Facts) -> str:
-    used, limit = format_bytes(facts.peak_bytes), format_bytes(facts.limits.memory_bytes)
-    if facts.beside_bytes:
-        # A limit of 1Gi that a trial met with 700Mi would look like a mistake.
-        used = f"{used} beside the executor's own {format_bytes(facts.beside_bytes)}"
-    return f"used {used}, limit {limit}"
-
-
-def _with_output(message: str, stderr: str) -> str:
-    return f"{message}; standard error ends with:\n{stderr}" if stderr.strip() else message
-
-
-def _failed(reason: TrialReason, message: str) -> Verdict:
-    return Verdict(TrialState.FAILED, reason, _presentable(message))
 
 
 def _presentable(message: str) -> str:
-    """A message that any JSON reader takes, within its bound; of a long one the end is kept with its beginning."""
+    """Make a message valid Unicode and at most limits.MESSAGE long; a long one keeps its first line and its end."""
     message = message.encode(errors="replace").decode()
     if len(message) <= limits.MESSAGE:
         return message

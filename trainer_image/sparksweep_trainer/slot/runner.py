@@ -1,6 +1,6 @@
 """Runs a slot's trials, one after the other: ``(Program, Assignment)`` in, ``Outcome`` out. No Spark, no network.
 
-What a trial does can't raise here: every ending becomes an outcome.
+Nothing that a trial does raises an error here: every way to end becomes an outcome.
 """
 
 from __future__ import annotations
@@ -24,8 +24,7 @@ from sparksweep_trainer.slot import outcomes
 from sparksweep_trainer.slot.commands import ProgramNotFound
 from sparksweep_trainer.slot.echo import Echo
 from sparksweep_trainer.slot.fork_server_handle import ForkServerHandle, ServerLost, Setting
-from sparksweep_trainer.slot.observation import Facts, Limits
-from sparksweep_trainer.slot.outcomes import Verdict
+from sparksweep_trainer.slot.observation import Limits, Timing
 from sparksweep_trainer.slot.stop_signal import StopSignal
 from sparksweep_trainer.slot.supervisor import Sink, await_ready, supervise
 from sparksweep_trainer.slot.trial_logs import Tail, TrialLog, keep_earlier_logs
@@ -37,13 +36,13 @@ __all__ = ["StopSignal", "TrialRunner"]
 logger = logging.getLogger(__name__)
 
 CHECK_TIMEOUT_S = 600.0
-"""How long the import of the function's module may take where trials have no timeout."""
+"""Seconds that the import of the function's module may take if trials have no timeout."""
 
 
 class TrialRunner:
     """Runs the trials of one slot. A context manager; not thread-safe, but for the stop signals.
 
-    The fork server starts with the block, and again whenever it is lost: no trial costs the slot.
+    The fork server starts with the block, and is replaced whenever it is lost: no trial costs the slot.
     """
 
     def __init__(self, program: Program, *, slot: int, log: logging.Logger = logger) -> None:
@@ -69,7 +68,7 @@ class TrialRunner:
         self._server: ForkServerHandle | None = None
 
     def __enter__(self) -> TrialRunner:
-        # It imports what is to be preloaded while the slot asks for work.
+        # The fork server preloads modules while the slot asks for work.
         self._current_server()
         return self
 
@@ -82,15 +81,17 @@ class TrialRunner:
         self.close()
 
     def close(self) -> None:
-        """End the fork server and whatever it runs, and remove what was written for it."""
+        """End the fork server and all it runs, and remove the files written for it."""
         if self._server is not None:
             self._server.close()
             self._server = None
         shutil.rmtree(self._scratch, ignore_errors=True)
 
     def check(self) -> str | None:
-        """What keeps every trial from running: a module to preload that can't be imported, a function that can't
-        take the parameters, a program that is not there. None if nothing does.
+        """Check that trials can run: preloads import, the function takes the parameters, the program exists.
+
+        Returns:
+            What is wrong; None if nothing is.
         """
         server = self._current_server()
         try:
@@ -110,7 +111,8 @@ class TrialRunner:
         directory = self._scratch / "check"
         directory.mkdir(exist_ok=True)
         output = Tail()
-        facts = supervise(
+        stopwatch = _Stopwatch()
+        observation = supervise(
             server,
             trials.check_request(directory),
             limits=replace(
@@ -120,21 +122,23 @@ class TrialRunner:
             stdout=output.write,
             stderr=output.write,
         )
-        result = outcomes.parse_result(facts.result)
+        result = outcomes.parse_result(observation.result)
         if "checked" in result:
             return None
-        verdict = outcomes.judge_function(facts, objective=None, stderr=output.text)
-        # A refusal says itself what it is about.
-        about = "" if "refused" in result else f"{self._template.function} can't be imported: "
-        return about + verdict.message
+        outcome = outcomes.function_outcome(
+            observation, stopwatch.read(), objective=None, stderr=output.text
+        )
+        # A refusal names the function itself.
+        prefix = "" if "refused" in result else f"{self._template.function} can't be imported: "
+        return prefix + outcome.message
 
     @property
     def may_retry(self) -> bool:
-        """Whether a failed trial may run again, and find here what it saved."""
+        """True if a failed trial may run again, and find the files that it saved."""
         return self._template.max_retries > 0
 
     def directory(self, number: int) -> Path:
-        """Where a trial's files are."""
+        """Return the directory of a trial's files."""
         return self._trials_directory / trial_directory_name(number)
 
     def run(self, assignment: Assignment, stop: StopSignal) -> Outcome:
@@ -145,24 +149,27 @@ class TrialRunner:
             stop: ends it early, as Stopped.
         """
         server = self._current_server()
-        started = _Clock()
-        facts: Facts | None = None
+        stopwatch = _Stopwatch()
         try:
             if await_ready(server, stop):
-                started = _Clock()
-                facts, verdict = self._attempt(server, assignment, stop)
+                stopwatch = _Stopwatch()
+                outcome = self._attempt(server, assignment, stop, stopwatch)
             else:
-                verdict = outcomes.stopped()
+                outcome = outcomes.stopped(stopwatch.read())
         except (ServerLost, ProgramNotFound, OSError) as error:
-            verdict = outcomes.not_started(str(error))
+            outcome = outcomes.not_started(str(error), stopwatch.read())
         self._log.info(
-            "slot %d: trial %d, attempt %d: %s", self._slot, assignment.number, assignment.attempt, verdict.reason
+            "slot %d: trial %d, attempt %d: %s", self._slot, assignment.number, assignment.attempt, outcome.reason
         )  # fmt: skip
-        return started.outcome(verdict, facts.peak_bytes if facts else 0)
+        return outcome
 
     def _attempt(
-        self, server: ForkServerHandle, assignment: Assignment, stop: StopSignal
-    ) -> tuple[Facts, Verdict]:
+        self,
+        server: ForkServerHandle,
+        assignment: Assignment,
+        stop: StopSignal,
+        stopwatch: _Stopwatch,
+    ) -> Outcome:
         directory = self.directory(assignment.number)
         directory.mkdir(parents=True, exist_ok=True)
         if isinstance(self._trials, CommandTrials):
@@ -176,25 +183,25 @@ class TrialRunner:
                 TrialLog(directory / f"{stream}.log", times=times)
                 for stream in ("stdout", "stderr")
             )
-            with closing(stdout), closing(stderr), self._shown(assignment.number) as show:
-                facts = supervise(
+            with closing(stdout), closing(stderr), self._echoed(assignment.number) as echo:
+                observation = supervise(
                     server,
                     prepared.request,
                     limits=self._limits,
                     stop=stop,
-                    stdout=_all(stdout.write, prepared.heed, *show[:1]),
-                    stderr=_all(stderr.write, *show[1:]),
+                    stdout=_all(stdout.write, prepared.read_stdout, *echo[:1]),
+                    stderr=_all(stderr.write, *echo[1:]),
                 )
         for log in (stdout, stderr):
             if log.error is not None:
                 self._log.warning(
                     "trial %d: its log is not whole: %s", assignment.number, log.error
                 )
-        return facts, prepared.judge(facts, stderr.text)
+        return prepared.outcome(observation, stopwatch.read(), stderr.text)
 
     @contextmanager
-    def _shown(self, number: int) -> Iterator[list[Sink]]:
-        """What else gets standard output and standard error; nothing where the trial's log is at hand."""
+    def _echoed(self, number: int) -> Iterator[list[Sink]]:
+        """Yield sinks that echo standard output and standard error; none in a local run, whose logs are at hand."""
         echoes = [Echo(number), Echo(number)] if self._echoes else []
         yield [echo.write for echo in echoes]
         for echo in echoes:
@@ -219,22 +226,17 @@ def _all(*sinks: Sink) -> Sink:
     return take
 
 
-class _Clock:
-    """The start of an attempt, by both clocks."""
+class _Stopwatch:
+    """Start of an attempt, by both clocks."""
 
     def __init__(self) -> None:
-        self._time = datetime.now(UTC)
-        self._monotonic = time.monotonic()
+        self._start_time = datetime.now(UTC)
+        self._started = time.monotonic()
 
-    def outcome(self, verdict: Verdict, peak_bytes: int) -> Outcome:
-        """The outcome of the attempt, which ends now."""
-        return Outcome(
-            state=verdict.state,
-            reason=verdict.reason,
-            message=verdict.message,
-            metrics=dict(verdict.metrics),
-            start_time=self._time,
+    def read(self) -> Timing:
+        """Return the timing of an attempt that ends now."""
+        return Timing(
+            start_time=self._start_time,
             completion_time=datetime.now(UTC),
-            duration_seconds=time.monotonic() - self._monotonic,
-            peak_memory_bytes=peak_bytes or None,
+            duration_s=time.monotonic() - self._started,
         )

@@ -1,6 +1,6 @@
-"""Watches one running trial: its output, its time, its memory, orders to end it. One selector, no polling but memory.
+"""Supervision of one running trial: its output, time and memory, and orders to end it. One selector; only memory is polled.
 
-What it returns are facts; what they mean is `outcomes`' business.
+It returns an `Observation`, which `outcomes` judges.
 """
 
 from __future__ import annotations
@@ -16,20 +16,20 @@ from typing import Any
 
 from sparksweep_trainer.slot.cgroups import oom_kills
 from sparksweep_trainer.slot.fork_server_handle import ForkServerHandle, ServerLost
-from sparksweep_trainer.slot.observation import Cause, Facts, Limits
+from sparksweep_trainer.slot.observation import Cause, Limits, Observation
 from sparksweep_trainer.slot.process_table import exactly_held_bytes, held_bytes, other_processes
 from sparksweep_trainer.slot.stop_signal import StopSignal
 from sparksweep_trainer.trial.processes import descendants
 from sparksweep_trainer.trial.trial_process import MAX_RESULT_BYTES
 
 READ_BYTES = 64 * 1024
-"""Bytes read from one pipe in one turn: a flood must starve neither the other pipes nor the timers."""
+"""Bytes read from one pipe at once: a flood must starve neither the other pipes nor the timers."""
 SAMPLE_S = 0.05
-"""Seconds between two looks at the trial's memory..."""
+"""Seconds between two samples of the trial's memory..."""
 CONFIRM_S = 0.01
-"""...and before the second look at memory over the limit."""
+"""...and before the second sample of memory over the limit."""
 SAMPLE_SHARE = 20
-"""Looking takes at most one part in this many of the slot's time, on machines with very many processes."""
+"""Sampling takes at most one part in this many of the slot's time, on machines with very many processes."""
 KILL_PATIENCE_S = 30.0
 """Seconds after which a fork server that can't kill its trial is killed itself."""
 
@@ -38,7 +38,7 @@ Sink = Callable[[bytes], None]
 
 @dataclass
 class _Timers:
-    """Moments, by the monotonic clock, when something is to be done."""
+    """Due times, by the monotonic clock."""
 
     timeout: float = math.inf
     kill: float = math.inf
@@ -60,10 +60,10 @@ class _Pipe:
 
 
 def await_ready(server: ForkServerHandle, stop: StopSignal) -> bool:
-    """Wait until the fork server has imported what it is to preload; False when `stop` came first.
+    """Wait until the fork server has preloaded its modules; False if `stop` came first.
 
     Raises:
-        ServerLost: it could not import it, or ended.
+        ServerLost: a module could not be imported, or the fork server ended.
     """
     with selectors.DefaultSelector() as selector:
         selector.register(server, selectors.EVENT_READ, server)
@@ -83,16 +83,16 @@ def supervise(
     stop: StopSignal,
     stdout: Sink,
     stderr: Sink,
-) -> Facts:
-    """Have the fork server start a trial, and watch it until the last of its processes is gone.
+) -> Observation:
+    """Start a trial through the fork server, and watch it until the last of its processes is gone.
 
     Args:
         server: a fork server that is ready.
-        request: what to run; see `trial_process`.
-        limits: what it may use.
-        stop: ends it when set.
-        stdout: gets what it prints, as it comes.
-        stderr: the same for standard error.
+        request: what to run; see `trial.trial_process`.
+        limits: resources that the trial may use.
+        stop: ends the trial when set.
+        stdout: receives the trial's standard output, as it comes.
+        stderr: receives its standard error.
     """
     return _Supervision(server, limits=limits, stop=stop).run(request, stdout, stderr)
 
@@ -101,13 +101,13 @@ class _Supervision:
     def __init__(self, server: ForkServerHandle, *, limits: Limits, stop: StopSignal) -> None:
         self._server = server
         self._stop = stop
-        self._facts = Facts(limits=limits)
+        self._observation = Observation(limits=limits)
         self._timers = _Timers()
         self._over_limit = 0
         self._ended = False
 
-    def run(self, request: Mapping[str, Any], stdout: Sink, stderr: Sink) -> Facts:
-        """See `supervise`."""
+    def run(self, request: Mapping[str, Any], stdout: Sink, stderr: Sink) -> Observation:
+        """Start the trial and watch it to its end; see `supervise`."""
         killed_before = oom_kills()
         with ExitStack() as stack:
             selector = stack.enter_context(selectors.DefaultSelector())
@@ -115,18 +115,18 @@ class _Supervision:
             try:
                 self._start(request, pipes, selector)
                 while not self._ended:
-                    self._turn(selector)
+                    self._process_events(selector)
             except ServerLost as lost:
-                self._facts.detail = str(lost)
-                self._facts.cause = self._facts.cause or Cause.SERVER_LOST
+                self._observation.detail = str(lost)
+                self._observation.cause = self._observation.cause or Cause.SERVER_LOST
             for pipe in pipes:
                 self._drain(pipe)
-        if self._facts.exit_code == -9 and self._facts.cause is None:
+        if self._observation.exit_code == -9 and self._observation.cause is None:
             killed = oom_kills()
             if killed is not None and killed_before is not None and killed > killed_before:
-                self._facts.cause = Cause.KERNEL
-                self._allow_for_the_kernels_view()
-        return self._facts
+                self._observation.cause = Cause.KERNEL
+                self._assume_limit_was_reached()
+        return self._observation
 
     def _open_pipe(self, stack: ExitStack, sink: Sink) -> _Pipe:
         read, write = os.pipe2(os.O_CLOEXEC)
@@ -152,11 +152,11 @@ class _Supervision:
             selector.register(pipe.read, selectors.EVENT_READ, pipe)
         selector.register(self._server, selectors.EVENT_READ, self._server)
         selector.register(self._stop, selectors.EVENT_READ, self._stop)
-        if self._facts.limits.timeout_s is not None:
-            self._timers.timeout = now + self._facts.limits.timeout_s
+        if self._observation.limits.timeout_s is not None:
+            self._timers.timeout = now + self._observation.limits.timeout_s
         self._timers.sample = now + SAMPLE_S
 
-    def _turn(self, selector: selectors.BaseSelector) -> None:
+    def _process_events(self, selector: selectors.BaseSelector) -> None:
         wait_s = self._timers.next() - time.monotonic()
         for key, _ in selector.select(None if wait_s == math.inf else max(0.0, wait_s)):
             if isinstance(key.data, _Pipe):
@@ -164,13 +164,13 @@ class _Supervision:
                 if not key.data.open:
                     selector.unregister(key.fileobj)
             elif key.data is self._server:
-                self._hear()
+                self._receive()
             else:
                 selector.unregister(self._stop)
                 self._terminate(Cause.STOP)
-        self._heed_timers()
+        self._run_due_timers()
 
-    def _heed_timers(self) -> None:
+    def _run_due_timers(self) -> None:
         now = time.monotonic()
         if self._ended or now < self._timers.next():
             return
@@ -188,60 +188,60 @@ class _Supervision:
     # ------------------------------------------------------------------ ends
 
     def _terminate(self, cause: Cause) -> None:
-        if self._facts.cause is not None:
+        if self._observation.cause is not None:
             return
-        self._facts.cause = cause
+        self._observation.cause = cause
         self._server.terminate()
-        self._timers.kill = time.monotonic() + self._facts.limits.grace_s
+        self._timers.kill = time.monotonic() + self._observation.limits.grace_s
 
     def _kill(self) -> None:
         self._server.kill()
         self._timers.kill = self._timers.sample = math.inf
         self._timers.give_up = time.monotonic() + KILL_PATIENCE_S
 
-    def _hear(self) -> None:
+    def _receive(self) -> None:
         message = self._server.receive()
         if message["event"] == "ended":
-            self._facts.exit_code = os.waitstatus_to_exitcode(message["status"])
-            self._facts.peak_bytes = max(self._facts.peak_bytes, message["maxRss"])
+            self._observation.exit_code = os.waitstatus_to_exitcode(message["status"])
+            self._observation.peak_bytes = max(self._observation.peak_bytes, message["maxRss"])
             self._ended = True
         elif message["event"] == "failed":
-            self._facts.detail = message["message"]
+            self._observation.detail = message["message"]
             self._ended = True
 
     # ------------------------------------------------------------------ memory
 
     def _sample(self) -> None:
         started = time.monotonic()
-        limit = self._facts.limits.memory_bytes
-        of_container = self._facts.limits.of_container
+        limit = self._observation.limits.memory_bytes
+        of_container = self._observation.limits.of_container
         processes = descendants(self._server.pid)
         held = held_bytes(processes)
         if held > limit:
             held = exactly_held_bytes(processes)
-        if of_container and held >= self._facts.peak_bytes:
-            self._facts.beside_bytes = held_bytes(other_processes(processes))
-        self._facts.peak_bytes = max(self._facts.peak_bytes, held)
+        if of_container and held >= self._observation.peak_bytes:
+            self._observation.other_bytes = held_bytes(other_processes(processes))
+        self._observation.peak_bytes = max(self._observation.peak_bytes, held)
         now = time.monotonic()
         self._timers.sample = now + max(SAMPLE_S, (now - started) * SAMPLE_SHARE)
         self._over_limit = self._over_limit + 1 if held > limit else 0
         if self._over_limit == 1:
-            # One look may catch a process between vfork and exec, which shows its parent's memory as its own.
+            # A sample may catch a process between vfork and exec, which shows its parent's memory as its own.
             self._timers.sample = now + CONFIRM_S
         elif self._over_limit == 2:
-            self._facts.cause = self._facts.cause or Cause.MEMORY
+            self._observation.cause = self._observation.cause or Cause.MEMORY
             self._kill()
 
-    def _allow_for_the_kernels_view(self) -> None:
-        """The kernel kills at the limit, however much the last look has found."""
-        limits = self._facts.limits
+    def _assume_limit_was_reached(self) -> None:
+        """Set the peak to the container's limit: the kernel kills at the limit, whatever the last sample was."""
+        limits = self._observation.limits
         if limits.of_container:
-            self._facts.peak_bytes = limits.memory_bytes - self._facts.beside_bytes
+            self._observation.peak_bytes = limits.memory_bytes - self._observation.other_bytes
 
     # ------------------------------------------------------------------ pipes
 
     def _take_result(self, data: bytes) -> None:
-        self._facts.result = (self._facts.result + data)[: MAX_RESULT_BYTES + 1]
+        self._observation.result = (self._observation.result + data)[: MAX_RESULT_BYTES + 1]
 
     @staticmethod
     def _read(pipe: _Pipe) -> None:
@@ -255,7 +255,7 @@ class _Supervision:
             pipe.open = False
 
     def _drain(self, pipe: _Pipe) -> None:
-        """Take what is left in a pipe whose writers are gone; no more than a pipe can hold, should one not be."""
+        """Read the rest of a pipe whose writers should be gone; at most what a pipe can hold, in case one is not."""
         left = 1 << 20
         while pipe.open and left > 0:
             try:

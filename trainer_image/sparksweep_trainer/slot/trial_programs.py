@@ -1,4 +1,4 @@
-"""The two kinds of trials, functions and commands: what the trial's process is asked to do, and how it is judged."""
+"""Function trials and command trials: the request to the trial's process, and the outcome of an attempt."""
 
 from __future__ import annotations
 
@@ -9,12 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from sparksweep_core.contract.program import Program
-from sparksweep_trainer.protocol import Assignment
-from sparksweep_trainer.slot import outcomes
+from sparksweep_trainer.protocol import Assignment, Outcome
 from sparksweep_trainer.slot.commands import command_line, find_program
 from sparksweep_trainer.slot.environment import trial_environment, trial_name
-from sparksweep_trainer.slot.observation import Facts
-from sparksweep_trainer.slot.outcomes import Verdict
+from sparksweep_trainer.slot.observation import Observation, Timing
+from sparksweep_trainer.slot.outcomes import command_outcome, function_outcome
 from sparksweep_trainer.slot.printed_metrics import MetricParser, strategies
 from sparksweep_trainer.slot.trial_code import write_source
 from sparksweep_trainer.trial.arguments import Value, decode
@@ -25,11 +24,11 @@ class Prepared:
     """One attempt, ready to start."""
 
     request: dict[str, Any]
-    """What the trial's process is asked; see `trial_process`."""
-    heed: Callable[[bytes], None]
-    """Gets what it prints on standard output."""
-    judge: Callable[[Facts, str], Verdict]
-    """The verdict, from what was seen and the end of standard error."""
+    """Request to the trial's process; see `trial.trial_process`."""
+    read_stdout: Callable[[bytes], None]
+    """Receives the trial's standard output."""
+    outcome: Callable[[Observation, Timing, str], Outcome]
+    """Returns the outcome, given the last lines of standard error."""
 
 
 class _Trials:
@@ -40,7 +39,7 @@ class _Trials:
     def _values(self, parameters: Mapping[str, str]) -> dict[str, Value]:
         return {name: decode(self._types[name], text) for name, text in parameters.items()}
 
-    def _facts_of(self, assignment: Assignment, directory: Path) -> dict[str, str]:
+    def _environment(self, assignment: Assignment, directory: Path) -> dict[str, str]:
         return trial_environment(
             experiment=self._program.experiment,
             number=assignment.number,
@@ -59,27 +58,27 @@ class FunctionTrials(_Trials):
         self._module, _, self._function = (program.trial_template.function or "").partition(":")
         written = write_source(program.trial_template, code)
         self.paths = ([str(code)] if written else []) + program.search_path
-        """Where modules are looked for first."""
+        """Directories in which modules are searched first."""
 
     def prepare(self, assignment: Assignment, directory: Path) -> Prepared:
-        """An attempt in its own directory."""
+        """Prepare an attempt, which starts in the trial's directory."""
         objective = self._program.objective
         request = self._request("call", directory)
         request["arguments"] = self._values(assignment.parameters)
-        request["environment"] = self._facts_of(assignment, directory)
+        request["environment"] = self._environment(assignment, directory)
         if objective is not None:
             names = [objective.objective_metric_name, *objective.additional_metric_names]
             request["wanted"] = names
         return Prepared(
             request,
-            heed=_heed_nothing,
-            judge=lambda facts, stderr: outcomes.judge_function(
-                facts, objective=objective, stderr=stderr
+            read_stdout=_ignore,
+            outcome=lambda observation, timing, stderr: function_outcome(
+                observation, timing, objective=objective, stderr=stderr
             ),
         )
 
     def check_request(self, directory: Path) -> dict[str, Any]:
-        """A request to import the module and to look at the function's arguments, in an empty directory."""
+        """Return a request to import the module and bind the function's arguments, in an empty directory."""
         request = self._request("check", directory)
         request["arguments"] = dict.fromkeys(self._types, 0)
         request["environment"] = trial_environment(
@@ -113,12 +112,17 @@ class CommandTrials(_Trials):
             self._source = Path(program.source_file)
         self._directory = os.path.abspath(program.working_directory or os.curdir)
         self.paths = program.search_path
-        """Where preloaded modules are looked for first."""
+        """Directories in which preloaded modules are searched first."""
 
     def prepare(
         self, assignment: Assignment, directory: Path, environment: Mapping[str, str]
     ) -> Prepared:
-        """An attempt; it starts in the working directory.
+        """Prepare an attempt, which starts in the working directory.
+
+        Args:
+            assignment: what to run.
+            directory: the trial's directory.
+            environment: the fork server's, for its PATH.
 
         Raises:
             ProgramNotFound: there is no such program.
@@ -131,32 +135,31 @@ class CommandTrials(_Trials):
             source=self._source,
         )
         parser = MetricParser({} if objective is None else strategies(objective))
-        facts = self._facts_of(assignment, directory)
+        variables = self._environment(assignment, directory)
         # A command can't ask for the directory to be made.
-        os.makedirs(facts["SPARKSWEEP_LOGDIR"], exist_ok=True)
+        os.makedirs(variables["SPARKSWEEP_LOGDIR"], exist_ok=True)
         request = {
             "do": "exec",
             "program": self._find(argv[0], environment),
             "argv": argv,
             "directory": self._directory,
-            "environment": facts,
+            "environment": variables,
         }
         return Prepared(
             request,
-            heed=parser.feed,
-            judge=lambda facts, stderr: outcomes.judge_command(
-                facts, objective=objective, printed=parser.finish(), stderr=stderr
+            read_stdout=parser.feed,
+            outcome=lambda observation, timing, stderr: command_outcome(
+                observation, timing, objective=objective, printed=parser.finish(), stderr=stderr
             ),
         )
 
     def check(self, environment: Mapping[str, str]) -> None:
-        """Look for the program.
+        """Check that the program exists, unless its name depends on the trial.
 
         Raises:
             ProgramNotFound: there is none.
         """
         word = (self._program.trial_template.command or [""])[0]
-        # What the program is may depend on the trial.
         if "${" not in word:
             self._find(word, environment)
 
@@ -166,5 +169,5 @@ class CommandTrials(_Trials):
         )
 
 
-def _heed_nothing(_: bytes) -> None:
-    """A function returns its metrics: what it prints is for people."""
+def _ignore(_: bytes) -> None:
+    """Ignore output: a function returns its metrics."""
