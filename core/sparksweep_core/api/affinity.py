@@ -1,4 +1,4 @@
-"""Which nodes a trial's pod wants, and beside which pods: ``spec.trialTemplate.affinity``, as in a pod's spec."""
+"""``spec.trialTemplate.affinity``: the nodes and pods that a trial's pod must or should be near, as in a pod's spec."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from sparksweep_core.api.base import Model, cel, cel_rules, list_atomic
 from sparksweep_core.api.names import DnsLabel, LabelKey, LabelValue, ObjectName
 
 INTEGER_PATTERN = r"^[0-9]{1,18}$"
-"""What Gt and Lt compare with: a label's value can't be negative."""
+"""Integers that Gt and Lt compare with: a label's value can't be negative."""
 
 Weight = Annotated[int, Field(ge=1, le=100)]
 
 _VALUES_FIT = cel(
     "(self.operator in ['Exists', 'DoesNotExist']) == (size(self.values) == 0)",
-    "operators Exists and DoesNotExist take no values, the others need some",
+    "Exists and DoesNotExist take no values, the other operators need at least one",
     ".values",
 )
 
@@ -31,33 +31,33 @@ class NodeExpression(Model):
             cel(
                 "!(self.operator in ['Gt', 'Lt'])"
                 f" || (size(self.values) == 1 && self.values[0].matches('{INTEGER_PATTERN}'))",
-                "operators Gt and Lt take one integer, from 0",
+                "Gt and Lt take exactly one value, an integer from 0",
                 ".values",
             ),
         )
     )
 
     key: LabelKey
-    """The label's key."""
+    """Key of the label."""
     operator: Literal["In", "NotIn", "Exists", "DoesNotExist", "Gt", "Lt"]
-    """How the label's value is compared with ``values``."""
+    """Comparison of the label's value with ``values``."""
     values: Annotated[list[LabelValue], list_atomic(max_length=limits.AFFINITY_VALUES)] = []
-    """For In and NotIn: any of these; for Gt and Lt: one integer, from 0; for Exists and DoesNotExist: none."""
+    """Values to compare with: one or more for In and NotIn, one integer from 0 for Gt and Lt, none for the others."""
 
 
 class NodeField(Model):
-    """A condition on a node's own fields, of which Kubernetes knows one: its name."""
+    """A condition on a field of a node. Kubernetes supports only its name."""
 
     key: Literal["metadata.name"]
-    """metadata.name."""
+    """Name of the field: metadata.name."""
     operator: Literal["In", "NotIn"]
-    """Whether it is, or is not, the value."""
+    """In: the node has this name. NotIn: it has another one."""
     values: Annotated[list[ObjectName], list_atomic(min_length=1, max_length=1)]
-    """The name of one node."""
+    """Name of one node."""
 
 
 class NodeSelectorTerm(Model):
-    """Conditions of which a node must meet all. A term without any matches no node."""
+    """Conditions, all of which a node must meet. A term without conditions matches no node."""
 
     match_expressions: Annotated[
         list[NodeExpression], list_atomic(max_length=limits.AFFINITY_EXPRESSIONS)
@@ -70,32 +70,32 @@ class NodeSelectorTerm(Model):
 
 
 class NodeSelector(Model):
-    """Nodes: those that any of the terms matches."""
+    """A set of nodes: all that match at least one of the terms."""
 
     node_selector_terms: Annotated[
         list[NodeSelectorTerm], list_atomic(min_length=1, max_length=limits.AFFINITY_TERMS)
     ]
-    """A node must match one of these."""
+    """Terms, at least one of which the node must match."""
 
 
 class PreferredNodes(Model):
-    """A wish for nodes, and how much it weighs."""
+    """A preference for nodes, with a weight."""
 
     weight: Weight
-    """From 1 to 100; a node's weights are summed."""
+    """Weight of the preference, from 1 to 100. The scheduler sums the weights that a node earns."""
     preference: NodeSelectorTerm
-    """The nodes."""
+    """Conditions on the preferred nodes."""
 
 
 class NodeAffinity(Model):
-    """Which nodes a pod must or should be on."""
+    """Rules about the nodes that a pod must or should run on."""
 
     required_during_scheduling_ignored_during_execution: NodeSelector | None = None
-    """Nodes that the pod must be on: until there is one, it waits."""
+    """Nodes that the pod must run on. It stays Pending until one of them has room."""
     preferred_during_scheduling_ignored_during_execution: Annotated[
         list[PreferredNodes], list_atomic(max_length=limits.AFFINITY_TERMS)
     ] = []
-    """Nodes that the pod should be on, if they have room."""
+    """Nodes that the scheduler prefers when they have room."""
 
 
 class LabelExpression(Model):
@@ -104,15 +104,15 @@ class LabelExpression(Model):
     model_config = ConfigDict(json_schema_extra=cel_rules(_VALUES_FIT))
 
     key: LabelKey
-    """The label's key."""
+    """Key of the label."""
     operator: Literal["In", "NotIn", "Exists", "DoesNotExist"]
-    """How the label's value is compared with ``values``."""
+    """Comparison of the label's value with ``values``."""
     values: Annotated[list[LabelValue], list_atomic(max_length=limits.AFFINITY_VALUES)] = []
-    """For In and NotIn: any of these; for Exists and DoesNotExist: none."""
+    """Values to compare with: one or more for In and NotIn, none for Exists and DoesNotExist."""
 
 
 class LabelSelector(Model):
-    """Conditions on a pod's labels, all of which it must meet. One without any matches every pod."""
+    """Conditions on a pod's labels, all of which it must meet. An empty selector matches every pod."""
 
     match_labels: Annotated[
         dict[LabelKey, LabelValue], Field(max_length=limits.AFFINITY_EXPRESSIONS)
@@ -125,57 +125,57 @@ class LabelSelector(Model):
 
 
 class PodAffinityTerm(Model):
-    """Other pods, and how near is near."""
+    """A set of pods, and the topology domain that counts as near them."""
 
     label_selector: LabelSelector | None = None
-    """The pods. Absent: none. A trial's own pods have the labels sparksweep.dev/experiment and sparksweep.dev/role."""
+    """Selector of the pods. Absent: no pods. A trial's pods carry the labels sparksweep.dev/experiment and sparksweep.dev/role."""
     topology_key: LabelKey
-    """The label whose value nodes that are near each other share: kubernetes.io/hostname, topology.kubernetes.io/zone."""
+    """Node label that defines the domain: nodes with the same value are near, as with topology.kubernetes.io/zone."""
     namespaces: Annotated[list[DnsLabel], list_atomic(max_length=limits.AFFINITY_VALUES)] = []
-    """Where the pods are. Absent: in the Experiment's namespace."""
+    """Namespaces of the pods. Absent: the Experiment's namespace."""
 
 
 class PreferredPods(Model):
-    """A wish to be near other pods, or away from them, and how much it weighs."""
+    """A preference for being near other pods, or away from them, with a weight."""
 
     weight: Weight
-    """From 1 to 100; a node's weights are summed."""
+    """Weight of the preference, from 1 to 100. The scheduler sums the weights that a node earns."""
     pod_affinity_term: PodAffinityTerm
-    """The pods."""
+    """The pods and the topology domain."""
 
 
 class PodAffinity(Model):
-    """Which pods a pod must or should be near."""
+    """Rules about the pods that a pod must or should be near."""
 
     required_during_scheduling_ignored_during_execution: Annotated[
         list[PodAffinityTerm], list_atomic(max_length=limits.AFFINITY_TERMS)
     ] = []
-    """Pods that it must be near, all of them: until there is such a place, it waits."""
+    """Pods that the pod must be near. It stays Pending until a node satisfies every term."""
     preferred_during_scheduling_ignored_during_execution: Annotated[
         list[PreferredPods], list_atomic(max_length=limits.AFFINITY_TERMS)
     ] = []
-    """Pods that it should be near, if there is room."""
+    """Pods that the scheduler prefers to place the pod near."""
 
 
 class PodAntiAffinity(Model):
-    """Which pods a pod must or should be away from."""
+    """Rules about the pods that a pod must or should be away from."""
 
     required_during_scheduling_ignored_during_execution: Annotated[
         list[PodAffinityTerm], list_atomic(max_length=limits.AFFINITY_TERMS)
     ] = []
-    """Pods that it must not be near, none of them: until there is such a place, it waits."""
+    """Pods that the pod must not be near. It stays Pending until a node satisfies every term."""
     preferred_during_scheduling_ignored_during_execution: Annotated[
         list[PreferredPods], list_atomic(max_length=limits.AFFINITY_TERMS)
     ] = []
-    """Pods that it should not be near, if there is room elsewhere."""
+    """Pods that the scheduler prefers to place the pod away from."""
 
 
 class Affinity(Model):
-    """Where a pod must or should be: as ``affinity`` in a pod's spec."""
+    """Scheduling rules of a trial's pod, as ``affinity`` in a pod's spec."""
 
     node_affinity: NodeAffinity | None = None
-    """On which nodes."""
+    """Rules about the nodes to run on."""
     pod_affinity: PodAffinity | None = None
-    """Near which pods."""
+    """Rules about the pods to be near."""
     pod_anti_affinity: PodAntiAffinity | None = None
-    """Away from which pods."""
+    """Rules about the pods to be away from."""

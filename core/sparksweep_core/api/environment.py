@@ -11,11 +11,11 @@ from sparksweep_core.api.base import Model, cel, cel_rules
 from sparksweep_core.api.names import Key, ObjectName
 
 RESERVED_ENV = "SPARKSWEEP_"
-"""Environment variables that sparksweep sets itself begin so."""
+"""Prefix of the environment variables that sparksweep sets itself."""
 PROJECT_PATH_ENV = "SPARKSWEEP_PROJECT_PATH"
-"""Where the project's data is."""
+"""Variable with the path of the project's data."""
 USERS_ENV = (PROJECT_PATH_ENV, "SPARKSWEEP_DATA_CACHE", "SPARKSWEEP_DATA_CACHE_SIZE")
-"""Those of them that are the user's to set."""
+"""Variables with that prefix that users may set."""
 
 
 class SecretKeyRef(Model):
@@ -24,7 +24,7 @@ class SecretKeyRef(Model):
     name: ObjectName
     """Name of the Secret."""
     key: Key
-    """The key."""
+    """Key that holds the value."""
     optional: bool = False
     """True: the variable is left out when there is no such Secret or key. False: the pod waits for it."""
 
@@ -35,13 +35,13 @@ class ConfigMapKeyRef(Model):
     name: ObjectName
     """Name of the ConfigMap."""
     key: Key
-    """The key."""
+    """Key that holds the value."""
     optional: bool = False
     """True: the variable is left out when there is no such ConfigMap or key. False: the pod waits for it."""
 
 
 class EnvVarSource(Model):
-    """Where a variable's value is. Exactly one of the two."""
+    """Source of a variable's value: a key of either a Secret or a ConfigMap."""
 
     model_config = ConfigDict(
         json_schema_extra=cel_rules(
@@ -53,9 +53,9 @@ class EnvVarSource(Model):
     )
 
     secret_key_ref: SecretKeyRef | None = None
-    """A Secret's key."""
+    """Key of a Secret."""
     config_map_key_ref: ConfigMapKeyRef | None = None
-    """A ConfigMap's key."""
+    """Key of a ConfigMap."""
 
 
 class EnvVar(Model):
@@ -65,12 +65,12 @@ class EnvVar(Model):
         json_schema_extra=cel_rules(
             cel(
                 f"!self.name.startsWith('{RESERVED_ENV}') || self.name in {list(USERS_ENV)}",
-                f"names with {RESERVED_ENV} are set by sparksweep, but for {', '.join(USERS_ENV)}",
+                f"names that start with {RESERVED_ENV} are reserved, except {', '.join(USERS_ENV)}",
                 ".name",
             ),
             cel(
                 "!has(self.valueFrom) || self.value == ''",
-                "can't go with a value that is not empty",
+                "can't be combined with a value that is not empty",
                 ".valueFrom",
             ),
         )
@@ -79,8 +79,8 @@ class EnvVar(Model):
     name: Annotated[
         str, StringConstraints(min_length=1, max_length=253, pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")
     ]
-    """Name."""
+    """Name of the variable."""
     value: Annotated[str, StringConstraints(max_length=limits.WORD)] = ""
-    """Value."""
+    """Value of the variable."""
     value_from: EnvVarSource | None = None
-    """Where the value is, instead of ``value``. On a cluster only."""
+    """Source of the value, instead of ``value``. On a cluster only."""

@@ -1,4 +1,4 @@
-"""The Experiment: what a user applies."""
+"""The Experiment: the document that a user applies."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from sparksweep_core.api.tensorboard import TensorBoard
 
 
 class ExperimentSpec(Model):
-    """What to search, how, and what each trial runs.
+    """The search space, the algorithm, and the program of each trial.
 
     While an experiment runs, only parallelTrialCount, maxTrialCount, maxFailedTrialCount, activeDeadlineSeconds,
     ttlSecondsAfterFinished and suspend can be changed.
@@ -45,14 +45,14 @@ class ExperimentSpec(Model):
             cel(
                 "self.algorithm.algorithmName != 'random' || has(self.maxTrialCount)"
                 " || has(self.activeDeadlineSeconds) || (has(self.objective) && has(self.objective.goal))",
-                "random needs maxTrialCount, objective.goal or activeDeadlineSeconds, else it never ends",
+                "random needs maxTrialCount, objective.goal or activeDeadlineSeconds: without one it never ends",
                 ".maxTrialCount",
             ),
             cel(
                 "self.algorithm.algorithmName != 'grid' || self.parameters.all(p,"
                 " (p.parameterType != 'double' || has(p.feasibleSpace.step))"
                 " && p.feasibleSpace.distribution == 'uniform')",
-                "grid needs a step for a double, and no distribution but uniform",
+                "grid needs a step for each double, and supports only the distribution uniform",
                 ".parameters",
             ),
             cel(
@@ -77,31 +77,31 @@ class ExperimentSpec(Model):
     )
 
     objective: Objective | None = None
-    """The metric to optimise. Without one, grid and random run all trials and none is best."""
+    """The metric to optimise. Absent: grid and random run all trials, and no trial is the best."""
     algorithm: Algorithm
-    """How the next trials are chosen."""
+    """The search algorithm and its settings."""
     parameters: Annotated[
         list[Parameter], list_map("name", min_length=1, max_length=limits.PARAMETERS)
     ]
-    """The hyperparameters, in order: the grid varies the last one fastest."""
+    """The hyperparameters. Their order matters to grid, which varies the last one fastest."""
     parallel_trial_count: Annotated[int, Field(ge=1, le=limits.PARALLEL_TRIALS)] = 3
-    """Trials at once: one executor each. Can be changed while the experiment runs."""
+    """Number of trials that run at once, each on its own executor. Can be changed while the experiment runs."""
     max_trial_count: Annotated[int | None, Field(ge=1, le=limits.TRIALS)] = None
-    """Trials at most. Absent: until the search ends."""
+    """Maximum number of trials. Absent: until the search ends."""
     max_failed_trial_count: Annotated[int | None, Field(ge=0, le=limits.TRIALS)] = None
-    """The experiment fails when this many trials have failed; 0 and 1 both mean the first. Absent: never."""
+    """Number of failed trials that fails the experiment; 0 and 1 both mean the first. Absent: no limit."""
     suspend: bool = False
-    """True gives the executors back; running trials start again as the next attempt when it is false again."""
+    """True: release the executors. Running trials are ended, and run again as their next attempt once it is false."""
     active_deadline_seconds: Annotated[int | None, Field(ge=1, le=limits.SECONDS)] = None
-    """The experiment fails when it has not ended this many seconds after its start."""
+    """Seconds after its start when an experiment that has not ended fails. Absent: no limit."""
     ttl_seconds_after_finished: Annotated[int | None, Field(ge=0, le=limits.SECONDS)] = None
-    """The experiment is deleted this many seconds after its end. Absent: never."""
+    """Seconds after its end when the experiment is deleted. Absent: never."""
     tensorboard: TensorBoard = TensorBoard()
-    """Whether there is a TensorBoard of all trials."""
+    """TensorBoard over all trials."""
     storage: Storage = Storage()
-    """Where trials' logs and files are kept on a cluster."""
+    """Storage of the trials' logs and files on a cluster."""
     trial_template: TrialTemplate
-    """What one trial runs, and on what."""
+    """The program of a trial, its resources and its pod."""
 
 
 class Experiment(Model):
@@ -124,11 +124,11 @@ class Experiment(Model):
     kind: Literal["Experiment"] = "Experiment"
     """Experiment."""
     metadata: ExperimentMeta
-    """Standard metadata."""
+    """Standard object metadata."""
     spec: ExperimentSpec
-    """What to run."""
+    """The search, and the trials to run."""
     status: ExperimentStatus | None = None
-    """What became of it so far; written by sparksweep only."""
+    """Progress and results so far; written by sparksweep only."""
 
     def condition(
         self, kind: ConditionType, status: ConditionStatus | None = None

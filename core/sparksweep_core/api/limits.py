@@ -26,7 +26,7 @@ TRIALS = 1_000_000
 BATCH_TRIALS = 100
 """Trials of one TrialBatch, which keeps the object below 100 kB for ordinary parameters."""
 LINEAGE = 128
-"""Characters of what the search notes of a trial."""
+"""Characters of a trial's lineage."""
 COMMAND = 256
 """Words of a command."""
 WORD = 4096

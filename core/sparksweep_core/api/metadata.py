@@ -1,4 +1,4 @@
-"""What Kubernetes keeps about any object, as far as this project reads or writes it."""
+"""Object metadata, as far as this project reads or writes it."""
 
 from __future__ import annotations
 
@@ -34,13 +34,13 @@ class OwnerReference(Model):
     uid: str
     """UID of the owner: a later object of the same name is another one."""
     controller: bool = False
-    """Whether the owner is the one that acts on this object."""
+    """True if the owner is this object's controller."""
     block_owner_deletion: bool = False
-    """Whether a foreground deletion of the owner waits for this object."""
+    """True if a foreground deletion of the owner waits for this object."""
 
 
 class ObjectMeta(Model):
-    """Standard object metadata. Fields that only the API server uses are kept as they came."""
+    """Standard object metadata. Fields that only the API server uses are kept unread."""
 
     # The server adds fields (managedFields, resourceVersion...) that nobody here reads.
     model_config = ConfigDict(extra="allow")
@@ -50,17 +50,17 @@ class ObjectMeta(Model):
     namespace: str | None = None
     """Namespace; absent in a file means the current one."""
     uid: str | None = None
-    """Set by the API server."""
+    """Identity of the object, unlike its name never reused; set by the API server."""
     generation: int | None = None
-    """Counts changes of the spec; set by the API server."""
+    """Number that grows with each change of the spec; set by the API server."""
     labels: dict[str, str] | None = None
     """Labels."""
     annotations: dict[str, str] | None = None
     """Annotations."""
     creation_timestamp: Timestamp | None = None
-    """Set by the API server."""
+    """Time of creation; set by the API server."""
     deletion_timestamp: Timestamp | None = None
-    """Set by the API server when the object is being deleted."""
+    """Time of deletion, set by the API server once it has been requested."""
     owner_references: list[OwnerReference] | None = None
     """Objects whose deletion deletes this one."""
 

@@ -8,9 +8,9 @@ from typing import Annotated
 from pydantic import StringConstraints
 
 OBJECT_NAME_PATTERN = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?([.][a-z0-9]([-a-z0-9]*[a-z0-9])?)*$"
-"""RFC 1123's subdomain: what most objects are named by."""
+"""RFC 1123 subdomain: the form of most objects' names."""
 DNS_LABEL_PATTERN = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"
-"""RFC 1123's label: what namespaces and a pod's volumes are named by."""
+"""RFC 1123 label: the form of names of namespaces and of a pod's volumes."""
 
 ObjectName = Annotated[
     str, StringConstraints(min_length=1, max_length=253, pattern=OBJECT_NAME_PATTERN)
@@ -29,7 +29,7 @@ _SUBDOMAIN = re.compile(OBJECT_NAME_PATTERN)
 
 
 def is_label_key(key: str) -> bool:
-    """Whether Kubernetes takes the text as the key of a label or taint."""
+    """Return True if Kubernetes accepts the text as the key of a label or taint."""
     prefix, slash, name = key.rpartition("/")
     if slash and not (len(prefix) <= 253 and _SUBDOMAIN.fullmatch(prefix)):
         return False

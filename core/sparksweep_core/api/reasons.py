@@ -6,7 +6,7 @@ from enum import StrEnum
 
 
 class TrialState(StrEnum):
-    """Where a trial is. The last three are final: a trial that got there never leaves."""
+    """States of a trial. The last three are final: a trial never leaves them."""
 
     PENDING = "Pending"
     RUNNING = "Running"
@@ -16,12 +16,12 @@ class TrialState(StrEnum):
 
     @property
     def is_finished(self) -> bool:
-        """Whether the state is final."""
+        """True if the state is final."""
         return self in (TrialState.SUCCEEDED, TrialState.FAILED, TrialState.STOPPED)
 
 
 class TrialReason(StrEnum):
-    """Why a trial's attempt ended as it did."""
+    """Reasons for the end of a trial's attempt."""
 
     COMPLETED = "Completed"
     """The function returned, or the command exited with 0, with the metrics asked for."""
@@ -30,7 +30,7 @@ class TrialReason(StrEnum):
     EXITED = "Exited"
     """sys.exit or os._exit in the function; a command's exit code other than 0."""
     SIGNALLED = "Signalled"
-    """Ended by a signal nobody here sent."""
+    """Ended by a signal that sparksweep did not send."""
     SEGMENTATION_FAULT = "SegmentationFault"
     """SIGSEGV or SIGBUS: native code touched memory it must not."""
     OOM_KILLED = "OOMKilled"

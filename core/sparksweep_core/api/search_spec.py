@@ -1,6 +1,6 @@
-"""What to search and how: Katib v1beta1's ``objective``, ``algorithm`` and ``parameters`` blocks, by the same names.
+"""The search: Katib v1beta1's ``objective``, ``algorithm`` and ``parameters`` blocks, by the same names.
 
-Numbers of a feasible space are strings, as in Katib: ``0.1`` stays the decimal it was written as.
+Numbers of a feasible space are strings, as in Katib: ``0.1`` stays the decimal that was written.
 """
 
 from __future__ import annotations
@@ -40,14 +40,14 @@ ValueList = list[Value]
 
 
 class ObjectiveType(StrEnum):
-    """Which way is better."""
+    """Direction in which the objective improves."""
 
     MINIMIZE = "minimize"
     MAXIMIZE = "maximize"
 
 
 class MetricStrategyValue(StrEnum):
-    """Which value of a metric's series counts."""
+    """Value of a metric's series that counts."""
 
     MIN = "min"
     MAX = "max"
@@ -55,12 +55,12 @@ class MetricStrategyValue(StrEnum):
 
 
 class MetricStrategy(Model):
-    """Which value of one metric's series counts, when a command prints it more than once."""
+    """Rule for a metric that a command prints more than once."""
 
     name: MetricName
-    """The metric."""
+    """Name of the metric."""
     value: MetricStrategyValue
-    """min, max or latest."""
+    """Value of the series that counts: min, max or latest."""
 
 
 class Objective(Model):
@@ -70,7 +70,7 @@ class Objective(Model):
         json_schema_extra=cel_rules(
             cel(
                 "!(self.objectiveMetricName in self.additionalMetricNames)",
-                "must not have objectiveMetricName, which is kept anyway",
+                "must not repeat objectiveMetricName, which is recorded anyway",
                 ".additionalMetricNames",
             ),
             cel(
@@ -83,23 +83,23 @@ class Objective(Model):
     )
 
     type: ObjectiveType
-    """minimize or maximize."""
+    """Direction of the optimisation: minimize or maximize."""
     objective_metric_name: MetricName
-    """The metric that is compared."""
+    """Name of the metric by which trials are compared."""
     goal: float | None = None
-    """The experiment ends as soon as a trial is at least this good. Absent: all trials run."""
+    """Value of the metric that completes the experiment as soon as a trial is at least as good. Absent: all trials run."""
     additional_metric_names: Annotated[
         list[MetricName], list_set(max_length=limits.METRICS - 1)
     ] = []
-    """Further metrics to keep for each trial. Of a function's dict every number is kept, these ones first."""
+    """Further metrics to record for each trial. Every number in a function's returned dict is recorded, these first."""
     metric_strategies: Annotated[
         list[MetricStrategy], list_map("name", max_length=limits.METRICS)
     ] = []
-    """Which value of a printed series counts. Default: the best for the objective's type, for every metric."""
+    """Rules for metrics that a command prints more than once. Default: the best value for the objective's type counts."""
 
 
 class AlgorithmName(StrEnum):
-    """The search."""
+    """Search algorithms."""
 
     GRID = "grid"
     RANDOM = "random"
@@ -112,22 +112,22 @@ class AlgorithmSetting(Model):
     name: Annotated[str, StringConstraints(min_length=1, max_length=64)]
     """Name of the setting."""
     value: Annotated[str, StringConstraints(max_length=limits.VALUE)]
-    """Value, as text."""
+    """Value of the setting, as text."""
 
 
 class Algorithm(Model):
-    """How the next trials are chosen."""
+    """The algorithm that chooses the next trials."""
 
     algorithm_name: AlgorithmName
-    """grid, random or differential-evolution."""
+    """Name of the algorithm: grid, random or differential-evolution."""
     algorithm_settings: Annotated[
         list[AlgorithmSetting], list_map("name", max_length=limits.SETTINGS)
     ] = []
-    """Settings; which there are depends on the algorithm."""
+    """Settings of the algorithm; each algorithm has its own."""
 
 
 class ParameterType(StrEnum):
-    """What a parameter's values are."""
+    """Type of a parameter's values."""
 
     DOUBLE = "double"
     INT = "int"
@@ -136,7 +136,7 @@ class ParameterType(StrEnum):
 
 
 class Distribution(StrEnum):
-    """How random values spread between min and max."""
+    """Distribution of random values between min and max."""
 
     UNIFORM = "uniform"
     LOG_UNIFORM = "logUniform"
@@ -145,18 +145,18 @@ class Distribution(StrEnum):
 
 
 class FeasibleSpace(Model):
-    """The values a parameter may take: min, max (and step) for double and int, list for discrete and categorical."""
+    """Values that a parameter may take: min, max (and step) for double and int, list for discrete and categorical."""
 
     min: NumberText | None = None
-    """Smallest value, included. double and int only. differential-evolution puts min and max in order."""
+    """Smallest value, inclusive. For double and int only. differential-evolution exchanges min and max that are reversed."""
     max: NumberText | None = None
-    """Largest value, included when a step leads to it. double and int only."""
+    """Largest value, inclusive if a step leads to it. For double and int only."""
     step: NumberText | None = None
-    """Distance between neighbouring values, counted from min. The grid needs it for a double; for an int it is 1."""
+    """Distance between neighbouring values, counted from min. grid requires it for a double; for an int it defaults to 1."""
     list: Annotated[ValueList | None, list_set(min_length=1, max_length=limits.LIST_VALUES)] = None
-    """The values, as text, each once. discrete (numbers) and categorical (any text) only."""
+    """The distinct values, as text. For discrete (numbers) and categorical (any text) only."""
     distribution: Distribution = Distribution.UNIFORM
-    """uniform, logUniform, normal or logNormal. Other than uniform: double and int only, and not for the grid."""
+    """uniform, logUniform, normal or logNormal. All but uniform are for double and int only, and not for grid."""
 
 
 # In a rule, has() guards what its first half leaves to another rule.
@@ -186,7 +186,7 @@ class Parameter(Model):
                 f"!({_RANGED}) || !({_BOTH}) || (double({_SPACE}.min) != double({_SPACE}.max)"
                 f" && double({_SPACE}.max) - double({_SPACE}.min) <= {sys.float_info.max!r}"
                 f" && double({_SPACE}.min) - double({_SPACE}.max) <= {sys.float_info.max!r})",
-                "min and max must differ, and both and their difference fit into a double",
+                "min and max must differ, and both and their difference must fit into a double",
                 ".feasibleSpace",
             ),
             cel(
@@ -211,8 +211,8 @@ class Parameter(Model):
     )
 
     name: ParameterName
-    """Name of the function's argument, or of the placeholder's reference."""
+    """Name of the parameter: the function's argument, or the reference of a placeholder."""
     parameter_type: ParameterType
-    """double, int, discrete or categorical."""
+    """Type of the values: double, int, discrete or categorical."""
     feasible_space: FeasibleSpace
-    """The values it may take."""
+    """Values that the parameter may take."""

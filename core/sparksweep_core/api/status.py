@@ -1,4 +1,4 @@
-"""What anyone reads: the status of trials and of an Experiment, the same in the CR and from ``--output json``."""
+"""The status of trials and of an Experiment, the same in the CR and from ``--output json``."""
 
 from __future__ import annotations
 
@@ -23,79 +23,79 @@ ConditionStatus = Literal["True", "False", "Unknown"]
 
 
 class ReportedMetrics(Model):
-    """What a trial reports of a step, such as an epoch, while it runs."""
+    """Metrics of one step, such as an epoch, that a trial reported while it ran."""
 
     step: int
-    """The step."""
+    """Number of the step."""
     metrics: Metrics
-    """Its finite metrics."""
+    """Finite metrics of the step."""
 
 
 class TrialStatus(Model):
-    """One trial as the driver saw it last."""
+    """State of one trial, as the driver last recorded it."""
 
     number: TrialNumber
-    """The trial's number, from 1."""
+    """Number of the trial, from 1."""
     state: TrialState = TrialState.PENDING
     """Pending, Running, Succeeded, Failed or Stopped."""
     attempt: Count = 0
-    """How many times it was started; 0: never."""
+    """Number of times that the trial was started; 0: never."""
     retries: Count = 0
-    """How many of the attempts failed by the trial's own doing; compared with maxRetries."""
+    """Number of attempts that failed by the trial's own fault; compared with maxRetries."""
     metrics: Metrics = {}
     """Finite metrics of the last attempt."""
     reported: ReportedMetrics | None = None
-    """What the running attempt has reported last. Absent once it has ended."""
+    """Last report of the running attempt. Absent once it has ended."""
     reason: Reason | None = None
-    """Why the last attempt ended as it did."""
+    """Reason for the end of the last attempt, in one word."""
     message: Message | None = None
-    """The same for a person, with what to do."""
+    """Explanation for people, with advice."""
     node: Annotated[str | None, Field(max_length=253)] = None
-    """Where the last attempt ran."""
+    """Node of the last attempt."""
     start_time: Timestamp | None = None
     """Start of the last attempt."""
     completion_time: Timestamp | None = None
     """End of the last attempt."""
     duration_seconds: Annotated[float | None, Field(ge=0)] = None
-    """Length of the last attempt by the executor's monotonic clock, which clock changes don't bend."""
+    """Duration of the last attempt, measured by the executor's monotonic clock."""
     peak_memory_bytes: Annotated[int | None, Field(ge=0)] = None
-    """Most memory that the last attempt held."""
+    """Peak memory of the last attempt."""
 
 
 class TrialCounts(Model):
-    """How many trials are where. ``created`` is the sum of the five states."""
+    """Numbers of trials by state. ``created`` is the sum of the five states."""
 
     expected: Annotated[int | None, Field(ge=0)] = None
-    """How many there will be, unless the experiment ends early. Absent: no bound is known."""
+    """Trials in total, unless the experiment ends early. Absent: no bound is known."""
     created: Count = 0
-    """How many there are."""
+    """Trials created so far."""
     pending: Count = 0
-    """Waiting for a slot."""
+    """Trials waiting for a slot."""
     running: Count = 0
-    """Running."""
+    """Trials running."""
     succeeded: Count = 0
-    """Ended with their metrics."""
+    """Trials that ended with their metrics."""
     failed: Count = 0
-    """Ended without, all retries used."""
+    """Trials that ended without their metrics, after all retries."""
     stopped: Count = 0
-    """Stopped, or never started, because the experiment ended."""
+    """Trials stopped, or never started, because the experiment ended."""
 
 
 class Condition(Model):
-    """One aspect of an Experiment, as Kubernetes' other objects write it."""
+    """One condition of an Experiment, in Kubernetes' standard form."""
 
     type: ConditionType
-    """Accepted, Running, Suspended, Complete or Failed."""
+    """Type of the condition: Accepted, Running, Suspended, Complete or Failed."""
     status: ConditionStatus
-    """True, False or Unknown."""
+    """Status of the condition: True, False or Unknown."""
     reason: Reason
-    """One word for programs."""
+    """Reason in one word, for programs."""
     message: Message = ""
-    """The same for a person, with what to do."""
+    """Explanation for people, with advice."""
     last_transition_time: Timestamp
-    """When ``status`` changed last."""
+    """Time of the last change of ``status``."""
     observed_generation: Annotated[int | None, Field(ge=0)] = None
-    """Generation of the spec that this speaks of."""
+    """Generation of the spec that the condition refers to."""
 
     @property
     def is_true(self) -> bool:
@@ -107,61 +107,61 @@ class BestTrial(Model):
     """The best of the succeeded trials."""
 
     number: TrialNumber
-    """The trial."""
+    """Number of the trial."""
     attempt: Count
     """The attempt that succeeded."""
     objective: float
     """Value of the objective's metric."""
     parameters: Parameters
-    """Its parameters."""
+    """Parameters of the trial."""
     metrics: Metrics
-    """Its metrics, the objective included."""
+    """Metrics of the trial, the objective included."""
 
 
 class RecentTrial(Model):
-    """A trial worth a look: running, the best, or failed of late."""
+    """Summary of one trial: the best, a running one or a recent failure."""
 
     number: TrialNumber
-    """The trial."""
+    """Number of the trial."""
     state: TrialState
-    """Its state."""
+    """State of the trial."""
     attempt: Count
-    """Its attempt."""
+    """Number of the last attempt."""
     objective: float | None = None
-    """Value of the objective's metric, if it succeeded."""
+    """Value of the objective's metric, if the trial succeeded."""
     reason: Reason | None = None
-    """Why the last attempt ended as it did."""
+    """Reason for the end of the last attempt, in one word."""
     message: Annotated[str | None, Field(max_length=512)] = None
-    """The same for a person, shortened."""
+    """Explanation for people, shortened."""
 
 
 class ExperimentStatus(Model):
-    """What became of an Experiment so far. Its size does not grow with the number of trials."""
+    """Progress and results of an Experiment. Its size does not grow with the number of trials."""
 
     observed_generation: Annotated[int | None, Field(ge=0)] = None
-    """Generation of the spec that this status answers."""
+    """Generation of the spec that this status is based on."""
     state: Annotated[str | None, Field(max_length=32)] = None
-    """One word for ``kubectl get``, derived from the conditions: read those instead."""
+    """Summary of the conditions in one word, for ``kubectl get``. Programs should read the conditions."""
     progress: Annotated[str | None, Field(max_length=32)] = None
     """Finished and expected trials, for ``kubectl get``: "12/40"."""
     conditions: Annotated[list[Condition], list_map("type", max_length=limits.CONDITIONS)] = []
-    """Accepted, Running, Suspended, Complete and Failed, those that apply."""
+    """The conditions that apply, of Accepted, Running, Suspended, Complete and Failed."""
     trials: TrialCounts = TrialCounts()
-    """How many trials are where."""
+    """Numbers of trials by state."""
     best_trial: BestTrial | None = None
     """The best trial so far."""
     recent_trials: Annotated[
         list[RecentTrial], list_map("number", max_length=limits.RECENT_TRIALS)
     ] = []
-    """The best trial, running ones and the last failed ones; at most 10."""
+    """The best trial, running trials and recent failures; at most 10."""
     start_time: Timestamp | None = None
-    """When the first batch was made."""
+    """Time when the first batch was created."""
     completion_time: Timestamp | None = None
-    """When it was Complete or Failed."""
+    """Time when the experiment became Complete or Failed."""
     tensorboard: Annotated[str | None, Field(max_length=2048)] = None
-    """Where TensorBoard shows the trials' events."""
+    """Address of TensorBoard."""
     results: Annotated[str | None, Field(max_length=2048)] = None
-    """Where every trial's row and files are."""
+    """Location of the table of results and of the trials' files."""
 
     def condition(
         self, kind: ConditionType, status: ConditionStatus | None = None

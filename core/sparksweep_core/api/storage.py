@@ -1,4 +1,4 @@
-"""Where an Experiment's run directory is, and where it is copied to: ``spec.storage``."""
+"""``spec.storage``: the volume of an Experiment's run directory, and the destination of its copy."""
 
 from __future__ import annotations
 
@@ -15,32 +15,32 @@ URI_PATTERN = r"^(s3|gs|hdfs|file)://[^\s]+$"
 
 
 class RunVolumeClaim(Model):
-    """A PersistentVolumeClaim in the Experiment's namespace. Each Experiment has a directory of its own in it."""
+    """A PersistentVolumeClaim in the Experiment's namespace, in which each Experiment gets its own directory."""
 
     claim_name: ObjectName
     """Name of the claim."""
 
 
 class Storage(Model):
-    """Where trials' logs and files, and the table of results, are kept on a cluster."""
+    """Storage of the trials' logs and files, and of the table of results, on a cluster."""
 
     model_config = ConfigDict(
         json_schema_extra=cel_rules(
             cel(
                 "has(self.uri) || !has(self.secretName)",
-                "is for uri: without one there is nothing to be let into",
+                "requires uri: the Secret holds its credentials",
                 ".secretName",
             )
         )
     )
 
     persistent_volume_claim: RunVolumeClaim | None = None
-    """The volume of the run directory, which outlives the driver's pod. Absent: one that goes with the pod."""
+    """Volume of the run directory, which outlives the driver's pod. Absent: a volume that is deleted with the pod."""
     size_limit: Annotated[str, StringConstraints(max_length=24, pattern=MEMORY_PATTERN)] = "10Gi"
-    """Size of the run directory, as Kubernetes writes it. Trials' files are kept up to nine tenths of it."""
+    """Size limit of the run directory, as a Kubernetes quantity. Trials' files may take nine tenths of it."""
     uri: Annotated[str, StringConstraints(max_length=limits.PATH, pattern=URI_PATTERN)] | None = (
         None
     )
-    """Where the run directory is copied to as trials end: s3://bucket/path, gs://..., hdfs://... or file://..."""
+    """URI to which the run directory is copied as trials end: s3://bucket/path, gs://..., hdfs://... or file://..."""
     secret_name: ObjectName | None = None
-    """A Secret with the credentials for uri: variables of the driver's environment, and files in /etc/sparksweep/storage."""
+    """Secret with the credentials for uri. The driver gets its keys as environment variables and as files in /etc/sparksweep/storage."""

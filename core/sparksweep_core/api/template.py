@@ -1,4 +1,4 @@
-"""What a trial runs, and on what: ``spec.trialTemplate``."""
+"""``spec.trialTemplate``: the program of a trial, its resources and its pod."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ class ConfigMapKey(Model):
     name: ObjectName
     """Name of the ConfigMap."""
     key: Key
-    """The key."""
+    """Key that holds the text."""
 
 
 class Source(Model):
-    """Where the training code is, when it is not in the image. Exactly one of the two."""
+    """Training code that is not in the image: either inline text or a key of a ConfigMap."""
 
     model_config = ConfigDict(
         json_schema_extra=cel_rules(
@@ -43,27 +43,27 @@ class Source(Model):
     )
 
     inline: Annotated[str | None, Field(min_length=1, max_length=limits.INLINE_SOURCE)] = None
-    """The module's text."""
+    """Text of the module."""
     config_map: ConfigMapKey | None = None
-    """A ConfigMap's key that holds the module's text."""
+    """Key of a ConfigMap with the text of the module."""
 
 
 class TrialParameter(Model):
-    """Katib's indirection from a placeholder of the command to a parameter."""
+    """Mapping from a placeholder of the command to a parameter, as in Katib."""
 
     name: Annotated[str, StringConstraints(min_length=1, max_length=64, pattern=r"^[^{}]+$")]
-    """The placeholder is ``${trialParameters.<name>}``."""
+    """Name of the placeholder ``${trialParameters.<name>}``."""
     description: Annotated[str | None, Field(max_length=1024)] = None
-    """For the reader."""
+    """Description for people."""
     reference: Annotated[str, StringConstraints(min_length=1, max_length=64)]
-    """The parameter whose value takes the placeholder's place."""
+    """Name of the parameter whose value replaces the placeholder."""
 
 
 class Gpu(Model):
     """GPUs of one executor, and so of one trial."""
 
     count: Annotated[int, Field(ge=0, le=limits.GPUS)] = 0
-    """How many; 0 asks for none and hides any there are."""
+    """Number of GPUs. 0: none, and any on the node are hidden from the trial."""
     resource_name: Annotated[
         str,
         StringConstraints(
@@ -72,28 +72,28 @@ class Gpu(Model):
             pattern=r"^[a-z0-9]([-.a-z0-9]*[a-z0-9])?/[-._A-Za-z0-9]+$",
         ),
     ] = "nvidia.com/gpu"
-    """The extended resource that the nodes offer."""
+    """Name of the extended resource by which nodes offer their GPUs."""
 
 
 class Resources(Model):
-    """What one executor has. One trial at a time owns all of it."""
+    """Resources of one executor, all of which one trial at a time gets."""
 
     cpu: Annotated[str, StringConstraints(max_length=16, pattern=CPU_PATTERN)] = "1"
-    """CPUs, as Kubernetes writes them: "2" or "500m". BLAS and TensorFlow get as many threads, at least one."""
+    """CPUs, as a Kubernetes quantity: "2" or "500m". BLAS and TensorFlow get as many threads, at least one."""
     memory: Annotated[str, StringConstraints(max_length=24, pattern=MEMORY_PATTERN)] = "2Gi"
-    """Memory limit, as Kubernetes writes it. A trial that needs more ends OOMKilled."""
+    """Memory limit, as a Kubernetes quantity. A trial that exceeds it ends OOMKilled."""
     gpu: Gpu = Gpu()
-    """GPUs."""
+    """GPUs of the executor."""
 
 
 class Toleration(Model):
-    """A node taint to accept, as in a pod's spec."""
+    """A toleration of a node's taint, as in a pod's spec."""
 
     model_config = ConfigDict(
         json_schema_extra=cel_rules(
             cel(
                 "self.operator != 'Exists' || !has(self.value) || self.value == ''",
-                "operator Exists takes any value: remove it",
+                "must be absent for operator Exists, which matches any value",
                 ".value",
             ),
             cel(
@@ -103,22 +103,22 @@ class Toleration(Model):
             ),
             cel(
                 "!has(self.tolerationSeconds) || (has(self.effect) && self.effect == 'NoExecute')",
-                "is for effect NoExecute only",
+                "requires effect NoExecute",
                 ".tolerationSeconds",
             ),
         )
     )
 
     key: Annotated[str | None, Field(max_length=317)] = None
-    """The taint's key; absent with operator Exists: all taints."""
+    """Key of the taint. Absent, with operator Exists: all taints."""
     operator: Literal["Equal", "Exists"] = "Equal"
-    """Equal or Exists."""
+    """Comparison with the taint: Equal or Exists."""
     value: LabelValue | None = None
-    """The taint's value, for Equal."""
+    """Value of the taint, for Equal."""
     effect: Literal["NoSchedule", "PreferNoSchedule", "NoExecute"] | None = None
-    """The taint's effect; absent: all effects."""
+    """Effect of the taint. Absent: all effects."""
     toleration_seconds: Annotated[int | None, Field(ge=0)] = None
-    """For NoExecute: seconds until the eviction."""
+    """Seconds until the pod is evicted, for NoExecute."""
 
 
 class ImagePullSecret(Model):
@@ -129,7 +129,7 @@ class ImagePullSecret(Model):
 
 
 class TrialTemplate(Model):
-    """What one trial runs, and on what. Exactly one of ``function`` and ``command``."""
+    """The program of a trial, its resources and its pod. Exactly one of ``function`` and ``command`` is given."""
 
     # CEL reserves the word "function", and writes a field of that name so.
     model_config = ConfigDict(
@@ -140,44 +140,44 @@ class TrialTemplate(Model):
             ),
             cel(
                 "has(self.command) || size(self.trialParameters) == 0",
-                "are for command: a function gets each parameter as an argument",
+                "require command: a function gets each parameter as an argument",
                 ".trialParameters",
             ),
             cel(
                 "has(self.__function__) || size(self.preload) == 0",
-                "is for function: a command starts its own process",
+                "requires function: a command starts its own process",
                 ".preload",
             ),
             cel(
                 "self.volumes.all(v, self.volumes.exists_one(w, w.mountPath == v.mountPath))",
-                "each needs a mountPath of its own",
+                "must not share a mountPath",
                 ".volumes",
             ),
         )
     )
 
     image: Annotated[str | None, Field(min_length=1, max_length=512)] = None
-    """Container image; default: the trainer image of the installed chart. Local runs use this machine's Python."""
+    """Container image. Absent: the trainer image of the installed chart. Local runs use this machine's Python instead."""
     image_pull_policy: Literal["Always", "IfNotPresent", "Never"] | None = None
-    """When a node pulls the image. Absent: as Kubernetes does, Always for the tag latest and IfNotPresent for others."""
+    """Pull policy of the image. Absent: Always for the tag latest and IfNotPresent for others, as in any pod."""
     image_pull_secrets: Annotated[
         list[ImagePullSecret], list_map("name", max_length=limits.IMAGE_PULL_SECRETS)
     ] = []
     """Secrets with the credentials to pull the image."""
     function: Annotated[str | None, Field(max_length=253, pattern=FUNCTION_PATTERN)] = None
-    """``module:function``: called with each parameter as the argument of that name; returns the metric or metrics."""
+    """Function to call, as ``module:function``. It gets each parameter as the argument of that name, and returns the metrics."""
     command: Annotated[list[Word] | None, list_atomic(min_length=1, max_length=limits.COMMAND)] = (
         None
     )
-    """Program and arguments, with ``${trialParameters.<name>}`` for values; metrics are ``name=value`` lines on stdout."""
+    """Program and arguments, with ``${trialParameters.<name>}`` for values. It prints metrics as ``name=value`` lines on stdout."""
     trial_parameters: Annotated[
         list[TrialParameter], list_map("name", max_length=limits.PARAMETERS)
     ] = []
-    """Placeholders of ``command`` whose name differs from the parameter's. Absent: each parameter by its own name."""
+    """Placeholders of ``command`` whose name differs from the parameter's. Absent: each placeholder has its parameter's name."""
     source: Source | None = None
-    """The training code, when it is not in the image. For a function: its module; for a command: a file beside it."""
+    """Training code that is not in the image: the module of the function, or a file for the command."""
     preload: Annotated[list[ModuleName], list_set(max_length=limits.PRELOAD)] = []
-    """Modules imported once per executor, before the first trial is forked: those that are slow to import."""
+    """Modules that are slow to import. Each executor imports them once, before it forks the first trial."""
     resources: Resources = Resources()
     """CPU, memory and GPUs of one executor."""
     node_selector: Annotated[
@@ -185,18 +185,18 @@ class TrialTemplate(Model):
     ] = {}
     """Labels that the node must have."""
     tolerations: Annotated[list[Toleration], list_atomic(max_length=limits.TOLERATIONS)] = []
-    """Node taints to accept."""
+    """Node taints that the pods tolerate."""
     affinity: Affinity | None = None
-    """Nodes to be on, and pods to be near or away from."""
+    """Nodes to run on, and pods to be near or away from."""
     priority_class_name: ObjectName | None = None
-    """The PriorityClass of the executors' pods. Absent: the cluster's default."""
+    """PriorityClass of the executors' pods. Absent: the cluster's default."""
     env: Annotated[list[EnvVar], list_map("name", max_length=limits.ENV)] = []
     """Environment variables of the trial."""
     volumes: Annotated[list[Volume], list_map("name", max_length=limits.VOLUMES)] = []
-    """Volumes, each with the path where the trial finds it."""
+    """Volumes of the trial, each with its mount path."""
     timeout_seconds: Annotated[int | None, Field(ge=1, le=limits.SECONDS)] = None
-    """A trial that takes longer gets SIGTERM, then SIGKILL, and fails. Absent: no limit."""
+    """Seconds after which a trial gets SIGTERM, then SIGKILL, and fails. Absent: no limit."""
     termination_grace_period_seconds: Annotated[int, Field(ge=0, le=3600)] = 10
     """Seconds between SIGTERM and SIGKILL, for a timeout and for a trial that is stopped."""
     max_retries: Annotated[int, Field(ge=0, le=limits.RETRIES)] = 0
-    """How often a failed trial runs again. Attempts lost with an executor or a driver are not counted."""
+    """Number of times that a failed trial runs again. Attempts lost with an executor or a driver are not counted."""

@@ -1,4 +1,4 @@
-"""What an Experiment shows of itself while it runs and after: ``spec.tensorboard``."""
+"""``spec.tensorboard``: the TensorBoard of an Experiment, while it runs and after."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from sparksweep_core.api.base import Model
 
 
 class TensorBoard(Model):
-    """TensorBoard over all trials, beside the driver and until the Experiment is deleted. Local runs have none."""
+    """TensorBoard over all trials, in the driver's pod until the Experiment is deleted. Local runs have none."""
 
     enabled: bool = True
-    """False: there is none, and no Service for it."""
+    """False: neither TensorBoard nor its Service is started."""

@@ -1,7 +1,7 @@
-"""The TrialBatch: what the planner and the Spark driver exchange.
+"""The TrialBatch: the object through which the planner and the Spark driver communicate.
 
-The planner writes ``spec`` (which trials there are, and whether to stop), the driver writes ``status`` (what became of
-each). Neither writes the other's half.
+The planner writes ``spec`` (the trials, and whether to stop), the driver writes ``status`` (the state of each trial).
+Neither writes the other's half.
 """
 
 from __future__ import annotations
@@ -29,16 +29,16 @@ class TrialSpec(Model):
     parameters: Parameters
     """Value of each parameter, as text."""
     lineage: Annotated[str | None, Field(max_length=limits.LINEAGE)] = None
-    """What the search has to know of the trial later, in its own words: how differential evolution came to it."""
+    """Opaque note of the search algorithm about how this trial was generated."""
 
 
 class Stop(Model):
     """An order to end the batch: running trials are stopped, waiting ones never start."""
 
     reason: TrialReason
-    """What the stopped trials' reason will be."""
+    """Reason that the stopped trials get."""
     message: Message = ""
-    """What the stopped trials' message will be."""
+    """Message that the stopped trials get."""
 
 
 class TrialBatchSpec(Model):
@@ -59,32 +59,32 @@ class TrialBatchSpec(Model):
     experiment: Annotated[str, Field(min_length=1, max_length=limits.NAME)]
     """Name of the Experiment, in the same namespace."""
     index: Annotated[int, Field(ge=0, le=limits.TRIALS)]
-    """The batch's place among its Experiment's, from 0."""
+    """Index of the batch in its Experiment, from 0."""
     trials: Annotated[list[TrialSpec], list_map("number", max_length=limits.BATCH_TRIALS)] = []
-    """The trials."""
+    """Trials of the batch."""
     parallel_trial_count: Annotated[int | None, Field(ge=1, le=limits.PARALLEL_TRIALS)] = None
-    """Trials at once, of the whole Experiment. Of its batches, the newest says what counts."""
+    """Number of the Experiment's trials that run at once. The newest batch's value counts."""
     stop: Stop | None = None
-    """Set when the experiment ends before its trials do."""
+    """Order to stop, given when the experiment ends before its trials do."""
     closed: bool | None = None
-    """True: the experiment has ended, and no batch follows this one. The driver ends when it reads that."""
+    """True: the experiment has ended, and no batch follows this one. The driver exits when it reads that."""
 
 
 class TrialBatchStatus(Model):
-    """What became of the batch's trials; one that is not listed is Pending."""
+    """States of the batch's trials; a trial that is not listed is Pending."""
 
     observed_generation: Annotated[int | None, Field(ge=0)] = None
-    """Generation of the spec that the driver saw last."""
+    """Generation of the spec that the driver last read."""
     driver: Annotated[str | None, Field(max_length=253)] = None
-    """The driver that wrote this last. One that finds a later driver's name here has been replaced, and ends."""
+    """Name of the driver that last wrote this status. A driver that reads a later driver's name has been replaced, and exits."""
     progress: Annotated[str | None, Field(max_length=32)] = None
     """Finished and listed trials, for ``kubectl get``: "12/100"."""
     counts: TrialCounts = TrialCounts()
-    """How many trials are where."""
+    """Numbers of trials by state."""
     refused: Annotated[str | None, Field(max_length=limits.MESSAGE)] = None
-    """Why the trial code can't take these trials at all; nothing was started."""
+    """Reason why the training code can't run these trials; none was started."""
     trials: Annotated[list[TrialStatus], list_map("number", max_length=limits.BATCH_TRIALS)] = []
-    """The trials that were started or stopped, by number."""
+    """Trials that were started or stopped, by number."""
 
 
 class TrialBatch(Model):
@@ -95,13 +95,13 @@ class TrialBatch(Model):
     kind: Literal["TrialBatch"] = "TrialBatch"
     """TrialBatch."""
     metadata: ObjectMeta
-    """Standard metadata; owned by the Experiment."""
+    """Standard object metadata. The Experiment owns the batch."""
     spec: TrialBatchSpec
-    """Which trials there are."""
+    """Trials to run."""
     status: TrialBatchStatus | None = None
-    """What became of them; written by the driver only."""
+    """States of the trials; written by the driver only."""
 
 
 def batch_name(experiment: str, index: int) -> str:
-    """Name of an Experiment's batch: deterministic, so that making it twice makes it once."""
+    """Return the name of an Experiment's batch: deterministic, so that creating it twice creates it once."""
     return f"{experiment}-{index:05d}"

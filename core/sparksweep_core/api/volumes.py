@@ -1,7 +1,7 @@
-"""The volumes of a trial, each with the place where it is mounted: ``spec.trialTemplate.volumes``.
+"""``spec.trialTemplate.volumes``: the volumes of a trial, each with its mount path.
 
 A pod's spec says this twice, as ``volumes`` and as ``volumeMounts``; a trial has one container, so once is enough. There
-is no hostPath by design: a trial gets no rights on its node.
+is no hostPath by design: a trial has no rights on its node.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ MOUNT_PATH_PATTERN = rf"^(/{_SEGMENT})+$"
 SUB_PATH_PATTERN = rf"^{_SEGMENT}(/{_SEGMENT})*$"
 
 RESERVED_VOLUMES = ("sparksweep-", "spark-local-dir")
-"""Volumes that sparksweep and Spark add to the pod begin so."""
+"""Prefixes of the volumes that sparksweep and Spark add to the pod."""
 
 RESERVED_PATHS = (
     "/opt/sparksweep", "/etc/sparksweep", "/var/lib/sparksweep", "/tmp", "/opt/venv", "/var/data",
@@ -30,43 +30,43 @@ RESERVED_PATHS = (
 
 
 class PersistentVolumeClaimVolume(Model):
-    """A PersistentVolumeClaim in the Experiment's namespace. All executors mount it: across nodes, it must allow that."""
+    """A PersistentVolumeClaim in the Experiment's namespace. All executors mount it, which its access mode must allow."""
 
     claim_name: ObjectName
     """Name of the claim."""
 
 
 class ConfigMapVolume(Model):
-    """A ConfigMap in the Experiment's namespace: a file for each key."""
+    """A ConfigMap in the Experiment's namespace, with a file for each key."""
 
     name: ObjectName
     """Name of the ConfigMap."""
     optional: bool = False
-    """True: empty when there is no such ConfigMap. False: the pod waits for it."""
+    """True: the volume is empty if there is no such ConfigMap. False: the pod waits for it."""
 
 
 class SecretVolume(Model):
-    """A Secret in the Experiment's namespace: a file for each key."""
+    """A Secret in the Experiment's namespace, with a file for each key."""
 
     secret_name: ObjectName
     """Name of the Secret."""
     optional: bool = False
-    """True: empty when there is no such Secret. False: the pod waits for it."""
+    """True: the volume is empty if there is no such Secret. False: the pod waits for it."""
 
 
 class EmptyDirVolume(Model):
-    """A directory that is empty when the executor starts, and gone when it ends. Its trials share it."""
+    """A directory that is empty when the executor starts and deleted when it ends. The executor's trials share it."""
 
     size_limit: Annotated[str, StringConstraints(max_length=24, pattern=MEMORY_PATTERN)] | None = (
         None
     )
-    """The pod is evicted when there is more in it, as Kubernetes writes it: "10Gi". Absent: as much as the node has."""
+    """Size above which the pod is evicted, as a Kubernetes quantity: "10Gi". Absent: no limit but the node's."""
     medium: Literal["Memory"] | None = None
-    """Memory: kept in memory, and counted in ``resources.memory``. Absent: on the node's disk."""
+    """Memory: held in memory, and counted against ``resources.memory``. Absent: on the node's disk."""
 
 
 class Volume(Model):
-    """A volume, and where the trial finds it. Exactly one of its four sources."""
+    """A volume and its mount path. Exactly one of the four sources is given."""
 
     model_config = ConfigDict(
         json_schema_extra=cel_rules(
@@ -77,13 +77,13 @@ class Volume(Model):
             ),
             cel(
                 f"![{', '.join(repr(name) for name in RESERVED_VOLUMES)}].exists(own, self.name.startsWith(own))",
-                f"names with {' or '.join(RESERVED_VOLUMES)} are those of sparksweep's own volumes",
+                f"names that start with {' or '.join(RESERVED_VOLUMES)} are reserved",
                 ".name",
             ),
             cel(
                 f"![{', '.join(repr(path + '/') for path in RESERVED_PATHS)}].exists(own,"
                 " (self.mountPath + '/').startsWith(own) || own.startsWith(self.mountPath + '/'))",
-                f"must not be at, below or above a path of sparksweep's own: {', '.join(RESERVED_PATHS)}",
+                f"must not be at, below or above a reserved path: {', '.join(RESERVED_PATHS)}",
                 ".mountPath",
             ),
         )
@@ -94,13 +94,13 @@ class Volume(Model):
     mount_path: Annotated[
         str, StringConstraints(max_length=limits.PATH, pattern=MOUNT_PATH_PATTERN)
     ]
-    """Where the trial finds it: an absolute path."""
+    """Absolute path of the volume in the trial's container."""
     sub_path: (
         Annotated[str, StringConstraints(max_length=limits.PATH, pattern=SUB_PATH_PATTERN)] | None
     ) = None
-    """The directory or file of the volume that is mounted, from its root. Absent: the root."""
+    """Directory or file of the volume to mount, relative to its root. Absent: the root."""
     read_only: bool = False
-    """True: the trial can't write to it. Nobody can write to a ConfigMap's or a Secret's files."""
+    """True: the trial can't write to the volume. A ConfigMap or a Secret is always read-only."""
     persistent_volume_claim: PersistentVolumeClaimVolume | None = None
     """A PersistentVolumeClaim."""
     config_map: ConfigMapVolume | None = None
@@ -108,4 +108,4 @@ class Volume(Model):
     secret: SecretVolume | None = None
     """A Secret."""
     empty_dir: EmptyDirVolume | None = None
-    """A directory of the executor's own."""
+    """A directory that belongs to the executor."""
