@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 from collections.abc import Iterator
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
@@ -21,7 +22,7 @@ from sparksweep_core.api import Experiment, Trial, TrialBatch, trials_of
 from sparksweep_core.api.metadata import EXPERIMENT_LABEL
 
 if TYPE_CHECKING:
-    from sparksweep._kube.sync_client import BlockingGateway
+    from sparksweep._kube.sync_client import SyncClient
 
 __all__ = ["Client"]
 
@@ -40,8 +41,8 @@ class Client:
             MissingDependency: the Kubernetes client is not installed.
         """
         with _translated():
-            self._gateway = _gateway()
-        self.namespace = namespace or self._gateway.namespace
+            self._kubernetes = _sync_client()
+        self.namespace = namespace or self._kubernetes.namespace
 
     def __enter__(self) -> Client:
         return self
@@ -56,7 +57,7 @@ class Client:
 
     def close(self) -> None:
         """Give up the connections."""
-        self._gateway.close()
+        self._kubernetes.close()
 
     def submit(self, built: Built) -> Experiment:
         """Create an experiment, and the ConfigMap with its code if it needs one.
@@ -70,18 +71,20 @@ class Client:
         code = built.code_map
         with _translated(f"Experiment {name}"):
             if code is not None:
-                self._gateway.create(self.namespace, code)
+                self._kubernetes.create(self.namespace, code)
             try:
-                created = self._gateway.create(self.namespace, built.on_a_cluster.to_dict())
+                created = self._kubernetes.create(self.namespace, built.on_a_cluster.to_dict())
             except BaseException:
                 if code is not None:
                     with contextlib.suppress(Exception):
-                        self._gateway.delete("ConfigMap", self.namespace, code["metadata"]["name"])
+                        self._kubernetes.delete(
+                            "ConfigMap", self.namespace, code["metadata"]["name"]
+                        )
                 raise
             if code is not None:
                 # It goes with its Experiment, whose identity is known only now.
                 self._own(code["metadata"]["name"], created)
-        return Experiment.from_api(created)
+        return _experiment(created)
 
     def get(self, name: str) -> Experiment:
         """An experiment as it is now.
@@ -90,21 +93,21 @@ class Client:
             ExperimentNotFound: there is none of that name.
         """
         with _translated(f"Experiment {name}"):
-            return Experiment.from_api(self._gateway.get("Experiment", self.namespace, name))
+            return _experiment(self._kubernetes.get("Experiment", self.namespace, name))
 
     def experiments(self) -> list[Experiment]:
         """All experiments of the namespace, by name."""
         with _translated("the Experiments"):
-            found = self._gateway.find("Experiment", self.namespace)
-        return sorted(map(Experiment.from_api, found), key=lambda item: item.metadata.name)
+            found = self._kubernetes.find("Experiment", self.namespace)
+        return sorted(map(_experiment, found), key=lambda item: item.metadata.name)
 
     def trials(self, name: str) -> list[Trial]:
         """Every trial of an experiment, by number."""
         with _translated(f"the TrialBatches of {name}"):
-            found = self._gateway.find(
+            found = self._kubernetes.find(
                 "TrialBatch", self.namespace, labels=f"{EXPERIMENT_LABEL}={name}"
             )
-        return trials_of([TrialBatch.from_api(item) for item in found])
+        return trials_of([TrialBatch.model_validate_json(json.dumps(item)) for item in found])
 
     def change(self, name: str, **spec: object) -> Experiment:
         """Change fields of a spec that may change while it runs: ``change("digits", suspend=True)``.
@@ -114,8 +117,8 @@ class Client:
             ExperimentRefused: the field may not change, or not to that.
         """
         with _translated(f"Experiment {name}"):
-            return Experiment.from_api(
-                self._gateway.merge("Experiment", self.namespace, name, {"spec": spec})
+            return _experiment(
+                self._kubernetes.merge("Experiment", self.namespace, name, {"spec": spec})
             )
 
     def delete(self, name: str) -> None:
@@ -125,7 +128,7 @@ class Client:
             ExperimentNotFound: there is none of that name.
         """
         with _translated(f"Experiment {name}"):
-            self._gateway.delete("Experiment", self.namespace, name)
+            self._kubernetes.delete("Experiment", self.namespace, name)
 
     def _own(self, config_map: str, experiment: dict[str, Any]) -> None:
         owner = {
@@ -135,24 +138,24 @@ class Client:
             "uid": experiment["metadata"]["uid"],
         }
         change = {"metadata": {"ownerReferences": [owner]}}
-        self._gateway.merge("ConfigMap", self.namespace, config_map, change)
+        self._kubernetes.merge("ConfigMap", self.namespace, config_map, change)
 
 
-def _gateway() -> BlockingGateway:
+def _sync_client() -> SyncClient:
     try:
-        from sparksweep._kube.sync_client import BlockingGateway
+        from sparksweep._kube.sync_client import SyncClient
     except ModuleNotFoundError as error:
         if error.name is None or error.name.partition(".")[0].startswith("sparksweep"):
             raise
         raise MissingDependency(
             f"{error.name} is not installed. A cluster needs it: pip install 'sparksweep[client]'"
         ) from error
-    return BlockingGateway()
+    return SyncClient()
 
 
 @contextlib.contextmanager
 def _translated(what: str = "the cluster") -> Iterator[None]:
-    """Raise the SDK's errors for the gateway's, with the API server's words."""
+    """Raise the SDK's errors for the API server's, with the API server's words."""
     from sparksweep_core.api_server import errors as kube
 
     kinds: dict[type[kube.KubeError], type[ClusterError | ExperimentRefused]] = {
@@ -166,3 +169,7 @@ def _translated(what: str = "the cluster") -> Iterator[None]:
         yield
     except kube.KubeError as error:
         raise kinds.get(type(error), ClusterError)(f"{what}: {error}") from error
+
+
+def _experiment(document: dict[str, Any]) -> Experiment:
+    return Experiment.model_validate_json(json.dumps(document))

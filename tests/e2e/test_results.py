@@ -14,7 +14,7 @@ import pytest
 import yaml
 
 from cluster.client import KubectlError
-from sparksweep._kube.sync_client import BlockingGateway
+from sparksweep._kube.sync_client import SyncClient
 from support.e2e.e2e_cluster import Namespace
 from support.e2e.e2e_commands import CommandLine, Followed
 from support.e2e.e2e_experiments import experiment, pausing
@@ -49,9 +49,9 @@ def test_trials_and_the_best_of_them_are_read_by_the_experiments_name(
     pod, _, directory = namespace.status("tables")["results"].partition(":")
     assert (pod, directory[:26]) == ("pod/tables-driver-0", "/var/lib/sparksweep/tables")
     monkeypatch.setenv("KUBECONFIG", str(namespace.cluster.cluster.kubeconfig))
-    from sparksweep._runs.cluster_run import ClusterRunView
+    from sparksweep._runs.cluster_run import ClusterRunReader
 
-    run = ClusterRunView(BlockingGateway(), "tables", namespace.name)
+    run = ClusterRunReader(SyncClient(), "tables", namespace.name)
     namespace.wait_for(
         lambda: not namespace.running("tables", "driver"), "the driver's container ends"
     )

@@ -34,7 +34,7 @@ def is_inside_a_cluster() -> bool:
     return has_address and (_SERVICE_ACCOUNT / "token").exists()
 
 
-class BlockingGateway:
+class SyncClient:
     """The API server, by the kubeconfig's current context or, inside a cluster, by the pod's service account."""
 
     def __init__(self) -> None:

@@ -28,7 +28,7 @@ from sparksweep_trainer.driver.trial_service import TrialService
 from sparksweep_trainer.files.results import write_results
 
 TURN_S = 0.25
-"""Longest turn of the loop: an interrupt is seen, and a view redrawn, this often."""
+"""Longest turn of the loop: an interrupt is seen, and a display redrawn, this often."""
 PAUSE_S = 0.02
 """Shortest: reports that come in quick succession are planned for together."""
 STATUS_INTERVAL_S = 1.0

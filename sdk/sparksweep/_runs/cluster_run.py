@@ -1,8 +1,9 @@
-"""An Experiment on a cluster, as a `RunView`: trials from the API server, files from the viewer in the driver's pod."""
+"""An Experiment on a cluster, as a `RunReader`: trials from the API server, files from the viewer in the driver's pod."""
 
 from __future__ import annotations
 
 import http.client
+import json
 import re
 import socket
 from collections.abc import Callable, Iterator
@@ -10,7 +11,7 @@ from contextlib import contextmanager
 from typing import Any
 from urllib.parse import quote
 
-from sparksweep._kube.sync_client import BlockingGateway
+from sparksweep._kube.sync_client import SyncClient
 from sparksweep._runs.reader import trial_file
 from sparksweep.errors import ClusterError, ClusterUnavailable, ExperimentNotFound, Forbidden
 from sparksweep_core.api import Experiment, Trial, TrialBatch, trials_of
@@ -28,37 +29,37 @@ _ERRORS: dict[type[kube.KubeError], type[ClusterError]] = {
 }
 
 
-class ClusterRunView:
+class ClusterRunReader:
     """An Experiment, by its name."""
 
-    def __init__(self, gateway: BlockingGateway, name: str, namespace: str | None = None) -> None:
+    def __init__(self, kubernetes: SyncClient, name: str, namespace: str | None = None) -> None:
         """Look for it in a namespace, by default the current one; nothing is asked yet."""
-        self._gateway = gateway
+        self._kubernetes = kubernetes
         self._name = name
-        self._namespace = namespace or gateway.namespace
+        self._namespace = namespace or kubernetes.namespace
         self._home: dict[int, str] = {}
         self._pod: dict[str, Any] | None = None
         self._connection: _Forwarded | None = None
         self.title = f"Experiment {name} in namespace {self._namespace}"
 
     def experiment(self) -> Experiment:
-        """See `RunView`."""
+        """See `RunReader`."""
         with self._translated():
-            found = self._gateway.get("Experiment", self._namespace, self._name)
-        return Experiment.from_api(found)
+            found = self._kubernetes.get("Experiment", self._namespace, self._name)
+        return Experiment.model_validate_json(json.dumps(found))
 
     def trials(self) -> list[Trial]:
-        """See `RunView`."""
+        """See `RunReader`."""
         return trials_of(self._batches())
 
     def trial(self, number: int) -> Trial | None:
-        """See `RunView`. Only its batch is read again."""
+        """See `RunReader`. Only its batch is read again."""
         home = self._home.get(number)
         if home is None:
             batches = self._batches()
         else:
             with self._translated():
-                batches = [_batch(self._gateway.get("TrialBatch", self._namespace, home))]
+                batches = [_batch(self._kubernetes.get("TrialBatch", self._namespace, home))]
         found = [batch for batch in batches if any(t.number == number for t in batch.spec.trials)]
         if not found:
             return None
@@ -66,12 +67,12 @@ class ClusterRunView:
         return next(trial for trial in trials_of(found) if trial.number == number)
 
     def is_live(self) -> bool:
-        """See `RunView`."""
+        """See `RunReader`."""
         status = self.experiment().status
         return status is None or status.completion_time is None
 
     def read(self, path: str, offset: int) -> bytes | None:
-        """See `RunView`."""
+        """See `RunReader`."""
         target = f"{FILES_PATH}{quote(path)}?offset={offset}"
         for again in (True, False):
             connection = self._connected()
@@ -91,13 +92,13 @@ class ClusterRunView:
         raise AssertionError("unreachable")
 
     def location(self, number: int) -> str:
-        """See `RunView`."""
+        """See `RunReader`."""
         status = self.experiment().status
         where = status.results if status is not None else None
         return f"{where}/{trial_file(number, '')}".rstrip("/") if where else "none are kept"
 
     def absence(self, trial: Trial) -> str:
-        """See `RunView`."""
+        """See `RunReader`."""
         pod = self._viewer()
         if pod is None:
             return "its files went with the driver's pod, or there is none yet"
@@ -122,7 +123,7 @@ class ClusterRunView:
         if pod is None:
             raise ClusterError(f"{self.title} has no driver's pod with a viewer that runs")
         with self._translated():
-            return self._gateway.connect(self._namespace, _pod_name(pod), port)
+            return self._kubernetes.connect(self._namespace, _pod_name(pod), port)
 
     def answers(self, port: int) -> bool:
         """Whether something speaks HTTP at a port of the driver's pod."""
@@ -145,7 +146,7 @@ class ClusterRunView:
     def _batches(self) -> list[TrialBatch]:
         labels = f"{EXPERIMENT_LABEL}={self._name}"
         with self._translated():
-            found = self._gateway.find("TrialBatch", self._namespace, labels=labels)
+            found = self._kubernetes.find("TrialBatch", self._namespace, labels=labels)
         if not found:
             # There may be no such Experiment at all.
             self.experiment()
@@ -158,7 +159,7 @@ class ClusterRunView:
                 return None
             name = _pod_name(pod)
             self._connection = _Forwarded(
-                lambda: self._gateway.connect(self._namespace, name, VIEWER_PORT)
+                lambda: self._kubernetes.connect(self._namespace, name, VIEWER_PORT)
             )
         return self._connection
 
@@ -167,7 +168,7 @@ class ClusterRunView:
         if self._pod is None:
             labels = f"{EXPERIMENT_LABEL}={self._name},{ROLE_LABEL}=driver"
             with self._translated():
-                pods = self._gateway.find("Pod", self._namespace, labels=labels)
+                pods = self._kubernetes.find("Pod", self._namespace, labels=labels)
             shown = [pod for pod in pods if _shows(pod)]
             shown.sort(key=lambda pod: _number(_DRIVER, _pod_name(pod)) or 0)
             self._pod = shown[-1] if shown else None
@@ -213,4 +214,4 @@ def _number(pattern: re.Pattern[str], name: str) -> int | None:
 
 
 def _batch(body: dict[str, Any]) -> TrialBatch:
-    return TrialBatch.from_api(body)
+    return TrialBatch.model_validate_json(json.dumps(body))

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 from sparksweep._runs.log_lines import STREAMS, Line, LogLines
-from sparksweep._runs.reader import RunView, read_from, trial_file
+from sparksweep._runs.reader import RunReader, read_from, trial_file
 from sparksweep.errors import TrialNotFound
 from sparksweep_core.api import Trial
 from sparksweep_core.contract.run_layout import NOTES_FILE, TIMES_FILE, earlier_name
@@ -27,7 +27,7 @@ class Begun:
 class _Attempt:
     """One attempt's files, as far as they were read."""
 
-    run: RunView
+    run: RunReader
     number: int
     attempt: int
     is_last: bool
@@ -54,7 +54,7 @@ class _Attempt:
             yield data
 
 
-def read_log(run: RunView, number: int, *, attempt: int | None = None) -> Iterator[Line]:
+def read_log(run: RunReader, number: int, *, attempt: int | None = None) -> Iterator[Line]:
     """The log of a trial's last attempt as far as there is one, or of an earlier attempt.
 
     Raises:
@@ -70,7 +70,7 @@ def read_log(run: RunView, number: int, *, attempt: int | None = None) -> Iterat
 
 
 def follow_log(
-    run: RunView, number: int, *, pause: Callable[[float], None] = time.sleep
+    run: RunReader, number: int, *, pause: Callable[[float], None] = time.sleep
 ) -> Iterator[Line | Begun]:
     """The log of a trial as it comes, from the beginning of the attempt that runs, until nothing more can come.
 
@@ -96,7 +96,7 @@ def follow_log(
         pause(POLL_S)
 
 
-def _trial(run: RunView, number: int) -> Trial:
+def _trial(run: RunReader, number: int) -> Trial:
     trial = run.trial(number)
     if trial is None:
         raise TrialNotFound(f"there is no trial {number} in {run.title}")

@@ -1,4 +1,4 @@
-"""A run directory on this machine, as a `RunView`."""
+"""A run directory on this machine, as a `RunReader`."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from sparksweep_trainer.files import openat
 PART_BYTES = 2**20
 
 
-class LocalRunView:
+class LocalRunReader:
     """A run directory, of a finished or a running run."""
 
     def __init__(self, path: Path) -> None:
@@ -27,15 +27,15 @@ class LocalRunView:
         self.title = str(path)
 
     def experiment(self) -> Experiment:
-        """See `RunView`."""
+        """See `RunReader`."""
         return self._directory.read_experiment()
 
     def trials(self) -> list[Trial]:
-        """See `RunView`."""
+        """See `RunReader`."""
         return self._directory.read_trials()
 
     def trial(self, number: int) -> Trial | None:
-        """See `RunView`. An attempt counts from when it has put the logs of the one before aside."""
+        """See `RunReader`. An attempt counts from when it has put the logs of the one before aside."""
         trial = next((trial for trial in self.trials() if trial.number == number), None)
         if trial is None or trial.status.attempt < 2:
             return trial
@@ -45,7 +45,7 @@ class LocalRunView:
         return Trial(trial.spec, trial.status.model_copy(update={"attempt": before}))
 
     def is_live(self) -> bool:
-        """See `RunView`: whoever runs it holds the directory's lock."""
+        """See `RunReader`: whoever runs it holds the directory's lock."""
         try:
             with (self._directory.path / ".lock").open() as lock:
                 fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
@@ -56,7 +56,7 @@ class LocalRunView:
         return False
 
     def read(self, path: str, offset: int) -> bytes | None:
-        """See `RunView`."""
+        """See `RunReader`."""
         *parts, name = path.split("/")
         try:
             with (
@@ -68,9 +68,9 @@ class LocalRunView:
             return None
 
     def location(self, number: int) -> str:
-        """See `RunView`."""
+        """See `RunReader`."""
         return str(self._directory.trial(number))
 
     def absence(self, _: Trial) -> str:
-        """See `RunView`."""
+        """See `RunReader`."""
         return ""

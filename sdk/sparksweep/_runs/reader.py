@@ -9,7 +9,7 @@ from sparksweep_core.api import Experiment, Trial
 from sparksweep_core.contract.run_layout import trial_directory_name
 
 
-class RunView(Protocol):
+class RunReader(Protocol):
     """A run, for reading; it may be under way.
 
     Every method raises `SparksweepError` when it can't be read.
@@ -46,7 +46,7 @@ def trial_file(number: int, name: str) -> str:
     return f"trials/{trial_directory_name(number)}/{name}"
 
 
-def read_from(run: RunView, path: str, offset: int) -> Iterator[bytes]:
+def read_from(run: RunReader, path: str, offset: int) -> Iterator[bytes]:
     """All that there is of a file from an offset on."""
     while data := run.read(path, offset):
         yield data

@@ -16,9 +16,9 @@ from rich.console import Console
 
 from sparksweep._local.program import check_local, ignored_locally
 from sparksweep._local.run_directory import RunDirectory
+from sparksweep.cli.displays import Display, LiveDisplay, PlainDisplay
 from sparksweep.cli.documents import read_file
 from sparksweep.cli.tables import outcome_text, trials_table
-from sparksweep.cli.views import LiveView, PlainView, View
 from sparksweep.errors import InvalidExperiment, MissingDependency, RunDirectoryError
 from sparksweep_core.api import ConditionType, Experiment, ExperimentReason, Trial
 from sparksweep_core.validation.immutability import check_update
@@ -72,13 +72,15 @@ def run(file: Path, directory: Path | None, resume: Path | None, output: str, qu
     else:
         experiment = experiment.model_copy(update={"status": None})
         run_directory = RunDirectory.create(directory or _default_directory(experiment))
-    view: View = (
-        LiveView(console) if console.is_terminal and not quiet else PlainView(console, quiet=quiet)
+    display: Display = (
+        LiveDisplay(console)
+        if console.is_terminal and not quiet
+        else PlainDisplay(console, quiet=quiet)
     )
     for field in ignored_locally(experiment):
-        view.note(f"{field} is for a cluster: a local run does not heed it")
-    local = run_class(experiment, run_directory, home=file.absolute().parent, observer=view)
-    with view, _signals(local.interrupt) as received:
+        display.note(f"{field} is for a cluster: a local run does not heed it")
+    local = run_class(experiment, run_directory, home=file.absolute().parent, observer=display)
+    with display, _signals(local.interrupt) as received:
         ended = local.run()
     run_directory.unlock()
     code = _exit_code(ended)

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 
 import click
 
-from sparksweep._runs.local_run import LocalRunView
-from sparksweep._runs.reader import RunView
+from sparksweep._runs.local_run import LocalRunReader
+from sparksweep._runs.reader import RunReader
 from sparksweep.errors import ClusterUnavailable, MissingDependency
 
 if TYPE_CHECKING:
-    from sparksweep._runs.cluster_run import ClusterRunView
+    from sparksweep._runs.cluster_run import ClusterRunReader
 
 TARGET = click.argument("target", metavar="NAME|DIR")
 NAMESPACE = click.option(
@@ -23,7 +23,7 @@ NAMESPACE = click.option(
 )
 
 
-def open_run(target: str, namespace: str | None) -> RunView:
+def open_run(target: str, namespace: str | None) -> RunReader:
     """The run that is meant: a directory if there is one of that name, unless a namespace is given.
 
     Raises:
@@ -33,11 +33,11 @@ def open_run(target: str, namespace: str | None) -> RunView:
     """
     path = Path(target)
     if namespace is None and (os.sep in target or path.is_dir()):
-        return LocalRunView(path)
+        return LocalRunReader(path)
     return open_cluster_run(target, namespace)
 
 
-def open_cluster_run(name: str, namespace: str | None) -> ClusterRunView:
+def open_cluster_run(name: str, namespace: str | None) -> ClusterRunReader:
     """The Experiment of that name; nothing is asked yet.
 
     Raises:
@@ -45,8 +45,8 @@ def open_cluster_run(name: str, namespace: str | None) -> ClusterRunView:
         MissingDependency: the Kubernetes client is not installed.
     """
     try:
-        from sparksweep._kube.sync_client import BlockingGateway
-        from sparksweep._runs.cluster_run import ClusterRunView
+        from sparksweep._kube.sync_client import SyncClient
+        from sparksweep._runs.cluster_run import ClusterRunReader
         from sparksweep_core.api_server.errors import Unavailable
     except ModuleNotFoundError as error:
         if error.name is None or error.name.partition(".")[0].startswith("sparksweep"):
@@ -56,6 +56,6 @@ def open_cluster_run(name: str, namespace: str | None) -> ClusterRunView:
             f"{error.name} is needed: pip install 'sparksweep[client]'"
         ) from error
     try:
-        return ClusterRunView(BlockingGateway(), name, namespace)
+        return ClusterRunReader(SyncClient(), name, namespace)
     except Unavailable as error:
         raise ClusterUnavailable(f"there is no directory {name} here, and {error}") from error

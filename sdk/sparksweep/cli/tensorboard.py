@@ -16,7 +16,7 @@ from sparksweep.errors import ClusterError
 from sparksweep_core.contract.viewer import TENSORBOARD_PORT
 
 if TYPE_CHECKING:
-    from sparksweep._runs.cluster_run import ClusterRunView
+    from sparksweep._runs.cluster_run import ClusterRunReader
 
 START_S = 120.0
 """Seconds that TensorBoard may take to start, on a node that does much else."""
@@ -52,7 +52,7 @@ def tensorboard(name: str, port: int, namespace: str | None) -> None:
         threading.Event().wait()
 
 
-def _wait_for(run: ClusterRunView) -> None:
+def _wait_for(run: ClusterRunReader) -> None:
     """Wait until TensorBoard answers, so that the address works when it is shown."""
     deadline = time.monotonic() + START_S
     told = False

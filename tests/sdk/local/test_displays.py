@@ -1,4 +1,4 @@
-"""What a person sees of a run: the live view, plain lines, and the table at the end."""
+"""What a person sees of a run: the live display, plain lines, and the table at the end."""
 
 import io
 from collections.abc import Mapping
@@ -7,8 +7,8 @@ from dataclasses import replace
 import pytest
 from rich.console import Console
 
+from sparksweep.cli.displays import MOST_RUNNING, LiveDisplay, PlainDisplay
 from sparksweep.cli.tables import MOST_ROWS, trials_table
-from sparksweep.cli.views import MOST_RUNNING, LiveView, PlainView
 from sparksweep_core.api import (
     BestTrial,
     Experiment,
@@ -136,13 +136,13 @@ def test_a_random_doubles_first_digits_are_enough_for_a_table() -> None:
 
 def test_plain_lines_tell_every_change() -> None:
     shown = console()
-    with PlainView(shown) as view:
-        view.status_changed(experiment())
-        view.phase("Starting Spark")
-        view.trial_changed(trial(9, TrialState.PENDING, attempt=0))
-        view.trial_changed(trial(1, TrialState.RUNNING, attempt=2))
+    with PlainDisplay(shown) as display:
+        display.status_changed(experiment())
+        display.phase("Starting Spark")
+        display.trial_changed(trial(9, TrialState.PENDING, attempt=0))
+        display.trial_changed(trial(1, TrialState.RUNNING, attempt=2))
         for changed in (SUCCEEDED, FAILED, STOPPED):
-            view.trial_changed(changed)
+            display.trial_changed(changed)
     assert text_of(shown).splitlines() == [
         "Starting Spark ...",
         "trial 1 (attempt 2) Running: rate=1",
@@ -154,14 +154,14 @@ def test_plain_lines_tell_every_change() -> None:
 
 def test_a_quiet_run_prints_nothing() -> None:
     shown = console()
-    with PlainView(shown, quiet=True) as view:
-        view.phase("Starting Spark")
-        view.trial_changed(SUCCEEDED)
-        view.note("resources.gpu is for a cluster")
+    with PlainDisplay(shown, quiet=True) as display:
+        display.phase("Starting Spark")
+        display.trial_changed(SUCCEEDED)
+        display.note("resources.gpu is for a cluster")
     assert text_of(shown) == ""
 
 
-def test_the_live_view_shows_progress_counts_running_trials_and_the_best() -> None:
+def test_the_live_display_shows_progress_counts_running_trials_and_the_best() -> None:
     status = ExperimentStatus(
         trials=TrialCounts(expected=40, created=20, pending=3, running=14, succeeded=1, failed=2),
         best_trial=BestTrial(
@@ -169,21 +169,21 @@ def test_the_live_view_shows_progress_counts_running_trials_and_the_best() -> No
         ),
     )
     shown = console(terminal=True)
-    with LiveView(shown) as view:
-        view.phase("Starting Spark")
-        view.status_changed(experiment())
-        assert "Starting Spark" in rendered(view)
+    with LiveDisplay(shown) as display:
+        display.phase("Starting Spark")
+        display.status_changed(experiment())
+        assert "Starting Spark" in rendered(display)
         for number in range(5, 5 + MOST_RUNNING + 2):
-            view.trial_changed(trial(number, TrialState.RUNNING))
-        view.trial_changed(FAILED)
-        view.status_changed(experiment(status))
-        text = rendered(view)
-        view.trial_changed(trial(5, TrialState.SUCCEEDED))
-        assert "trial 5 " not in rendered(view)
-        assert "Starting Spark" not in rendered(view)
-        view.phase("Interrupted: stopping the running trials")
-        assert "Interrupted" in rendered(view)
-    assert "Interrupted" not in rendered(view)
+            display.trial_changed(trial(number, TrialState.RUNNING))
+        display.trial_changed(FAILED)
+        display.status_changed(experiment(status))
+        text = rendered(display)
+        display.trial_changed(trial(5, TrialState.SUCCEEDED))
+        assert "trial 5 " not in rendered(display)
+        assert "Starting Spark" not in rendered(display)
+        display.phase("Interrupted: stopping the running trials")
+        assert "Interrupted" in rendered(display)
+    assert "Interrupted" not in rendered(display)
     assert "3/40" in text
     assert "succeeded 1  failed 2  running 14  pending 3" in text
     assert "best 0.5 (trial 1: rate=1)" in text
@@ -194,8 +194,8 @@ def test_the_live_view_shows_progress_counts_running_trials_and_the_best() -> No
     assert "trial 2 Failed: rate=2 -> Exception: ValueError: boom" in text_of(shown)
 
 
-def rendered(view: LiveView) -> str:
-    """What the view would draw now."""
+def rendered(display: LiveDisplay) -> str:
+    """What the display would draw now."""
     shown = console()
-    shown.print(view._render())
+    shown.print(display._render())
     return text_of(shown)

@@ -1,4 +1,4 @@
-"""How a run is shown while it goes on: a live view on a terminal, plain lines elsewhere. Both write to standard error."""
+"""Shows a run while it goes on: a live display on a terminal, plain lines elsewhere. Both write to standard error."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from sparksweep.cli.tables import STATE_STYLES, headline
 from sparksweep_core.api import Experiment, Objective, Trial, TrialState
 
 MOST_RUNNING = 12
-"""Running trials that the live view lists."""
+"""Running trials that the live display lists."""
 
 
-class View(Protocol):
+class Display(Protocol):
     """Shows a run while the context lasts."""
 
-    def __enter__(self) -> View: ...
+    def __enter__(self) -> Display: ...
 
     def __exit__(
         self,
@@ -45,7 +45,7 @@ class View(Protocol):
         """There is a newer status."""
 
 
-class PlainView:
+class PlainDisplay:
     """A line for everything that happens, for logs and pipes."""
 
     def __init__(self, console: Console, *, quiet: bool = False) -> None:
@@ -54,7 +54,7 @@ class PlainView:
         self._objective: Objective | None = None
         self._progress = ""
 
-    def __enter__(self) -> PlainView:
+    def __enter__(self) -> PlainDisplay:
         return self
 
     def __exit__(
@@ -84,7 +84,7 @@ class PlainView:
         self._objective = experiment.spec.objective
 
 
-class LiveView:
+class LiveDisplay:
     """A bar, counts, the running trials and the best so far, redrawn in place."""
 
     def __init__(self, console: Console) -> None:
@@ -103,7 +103,7 @@ class LiveView:
         self._phase: Spinner | None = Spinner("dots", "Starting")
         self._live = Live(console=console, get_renderable=self._render, refresh_per_second=8)
 
-    def __enter__(self) -> LiveView:
+    def __enter__(self) -> LiveDisplay:
         self._live.start()
         return self
 
