@@ -203,7 +203,7 @@ class Experiment:
                         raise TimeoutError(f"{self.name} goes on after {timeout:g} s: {run.where}")
                     run.pause(TURN_S)
             except KeyboardInterrupt:
-                if isinstance(run.logdir, str) and run.where == run.logdir:
+                if run.is_local:
                     run.cancel()
                 raise
 
@@ -235,7 +235,7 @@ class Experiment:
         return self._run
 
     def _result(self, experiment: api.Experiment, run: Run) -> Result:
-        return Result(experiment, run.trials(), logdir=run.logdir, values=self._built.values)
+        return Result(experiment, run.reader.trials(), logdir=run.logdir, values=self._built.values)
 
     def _ended(self, experiment: api.Experiment, run: Run) -> Result:
         failed = experiment.condition(api.ConditionType.FAILED, "True") or experiment.condition(
@@ -245,7 +245,7 @@ class Experiment:
             raise ExperimentRefused(failed.message)
         result = self._result(experiment, run)
         if failed is not None:
-            first = next((t for t in run.trials() if t.state is api.TrialState.FAILED), None)
+            first = next((t for t in run.reader.trials() if t.state is api.TrialState.FAILED), None)
             why = f"\nTrial {first.number}: {first.status.message}" if first is not None else ""
             raise ExperimentFailed(f"{self.name}: {failed.reason}: {failed.message}{why}", result)
         return result

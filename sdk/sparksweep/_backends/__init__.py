@@ -1,1 +1,1 @@
-"""Where an experiment built in Python runs: on this machine, or on a cluster. Both are used through `Backend` and `Run`."""
+"""Backends of `sparksweep.Experiment`: this machine, or a cluster. Both are used through `Backend` and `Run`."""

@@ -1,14 +1,14 @@
-"""What the SDK asks of a place where experiments run, and how it chooses one."""
+"""The protocols of a backend and of a submitted experiment, and the choice of a backend."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
 from typing import Protocol
 
 from sparksweep._builder import Built
+from sparksweep._runs.reader import RunReader
 from sparksweep.errors import FieldError, InvalidExperiment
-from sparksweep_core.api import Experiment, Trial
+from sparksweep_core.api import Experiment
 
 VARIABLE = "SPARKSWEEP_BACKEND"
 """The environment variable that names the backend where the program names none."""
@@ -16,35 +16,40 @@ BACKENDS = ("kubernetes", "local")
 
 
 class Run(Protocol):
-    """An experiment that was submitted."""
+    """A submitted experiment: its progress, and its end. Trials, logs and files are read through `reader`."""
 
     @property
     def where(self) -> str:
-        """Where it is, for people."""
+        """The run directory, or namespace and name."""
 
     @property
     def logdir(self) -> str | None:
-        """Where its files are; None while nobody knows."""
+        """The run directory; None while it is unknown."""
 
     @property
     def phase(self) -> str:
-        """What takes time before the first trial, for people; empty when nothing is known."""
+        """The work before the first trial, as text for the user; empty if unknown."""
+
+    @property
+    def is_local(self) -> bool:
+        """True if it ends with this program."""
+
+    @property
+    def reader(self) -> RunReader:
+        """The reader of its trials, logs and files."""
 
     def experiment(self) -> Experiment:
-        """The Experiment with its newest status."""
-
-    def trials(self) -> Sequence[Trial]:
-        """Every trial, by number."""
+        """Return the Experiment with its newest status."""
 
     def pause(self, seconds: float) -> None:
-        """Return when there may be news, or after so many seconds."""
+        """Return when there may be a newer status, or after so many seconds."""
 
     def cancel(self) -> None:
-        """End it: nothing runs any more when this returns. What has finished stays."""
+        """End it: no trial runs any more when this returns. Finished trials stay."""
 
 
 class Backend(Protocol):
-    """A place where experiments run."""
+    """A machine or a cluster that runs experiments."""
 
     def submit(self, built: Built) -> Run:
         """Start an experiment, and return at once."""
@@ -56,16 +61,16 @@ def choose_backend(
     directory: str | os.PathLike[str] | None = None,
     namespace: str | None = None,
 ) -> Backend:
-    """The backend of that name; by default the cluster that this process is in, and outside one this machine.
+    """Return the backend of that name; by default the cluster that this process is in, and outside one this machine.
 
     Args:
-        name: ``local`` or ``kubernetes``; None: what the environment variable SPARKSWEEP_BACKEND says, if anything.
-        directory: a local run's directory.
-        namespace: a cluster's namespace; naming one chooses the cluster.
+        name: ``local`` or ``kubernetes``; None: the value of the environment variable SPARKSWEEP_BACKEND, if set.
+        directory: A local run's directory.
+        namespace: A cluster's namespace; naming one chooses the cluster.
 
     Raises:
-        InvalidExperiment: there is no such backend, or what is given does not go with it.
-        MissingDependency: what it needs is not installed.
+        InvalidExperiment: There is no such backend, or it does not take the directory or the namespace.
+        MissingDependency: A library that it needs is not installed.
     """
     chosen = name or os.environ.get(VARIABLE) or _default(directory, namespace)
     if chosen not in BACKENDS:

@@ -5,40 +5,52 @@ from __future__ import annotations
 import time
 
 from sparksweep._builder import Built
+from sparksweep._kube import connect
+from sparksweep._runs.cluster_run import ClusterRunReader
 from sparksweep.client import Client
 from sparksweep.errors import ClusterUnavailable
-from sparksweep_core.api import ConditionType, Experiment, Trial
+from sparksweep_core.api import ConditionType, Experiment
 
 INTERVAL_S = 1.0
-"""How often the API server is asked: statuses change no faster."""
+"""Seconds between two requests: statuses change no faster."""
 PATIENCE_S = 120.0
-"""How long the API server may not answer while somebody waits."""
+"""Seconds without an answer of the API server after which a wait gives up."""
 
 
 class ClusterBackend:
     """A namespace of a cluster."""
 
     def __init__(self, namespace: str | None = None) -> None:
-        self._client = Client(namespace)
+        self._kubernetes = connect()
+        self._client = Client._over(self._kubernetes, namespace)
 
     def submit(self, built: Built) -> ClusterRun:
         """Create the Experiment."""
-        return ClusterRun(self._client, self._client.submit(built))
+        return self._run(self._client.submit(built))
 
     def attach(self, name: str) -> ClusterRun:
-        """An Experiment that exists.
+        """Return the run of an Experiment that exists.
 
         Raises:
-            ExperimentNotFound: there is none of that name.
+            ExperimentNotFound: There is none of that name.
         """
-        return ClusterRun(self._client, self._client.get(name))
+        return self._run(self._client.get(name))
+
+    def _run(self, experiment: Experiment) -> ClusterRun:
+        reader = ClusterRunReader(
+            self._kubernetes, experiment.metadata.name, self._client.namespace
+        )
+        return ClusterRun(self._client, reader, experiment)
 
 
 class ClusterRun:
     """An Experiment on a cluster."""
 
-    def __init__(self, client: Client, experiment: Experiment) -> None:
+    is_local = False
+
+    def __init__(self, client: Client, reader: ClusterRunReader, experiment: Experiment) -> None:
         self._client = client
+        self.reader = reader
         self._last = experiment
         self._asked = time.monotonic()
         self._answered = time.monotonic()
@@ -50,26 +62,26 @@ class ClusterRun:
 
     @property
     def logdir(self) -> str | None:
-        """What the status says of it."""
+        """The run directory that the status names."""
         return self._last.status.results if self._last.status else None
 
     @property
     def phase(self) -> str:
-        """What the condition Running says."""
+        """The message of the condition Running while it is not true."""
         running = self._last.condition(ConditionType.RUNNING)
         return "" if running is None or running.is_true else running.message
 
     def experiment(self) -> Experiment:
-        """The Experiment as it is now, or as it was a second ago.
+        """Return the Experiment as it is now, or as it was a second ago.
 
         Raises:
-            ClusterUnavailable: the API server has not answered for two minutes.
+            ClusterUnavailable: The API server has not answered for two minutes.
         """
         now = time.monotonic()
         if now - self._asked >= INTERVAL_S:
             self._asked = now
             try:
-                self._last = self._client.get(self._last.metadata.name)
+                self._last = self.reader.experiment()
             except ClusterUnavailable:
                 if now - self._answered > PATIENCE_S:
                     raise
@@ -77,14 +89,10 @@ class ClusterRun:
                 self._answered = time.monotonic()
         return self._last
 
-    def trials(self) -> list[Trial]:
-        """Every trial, from the batches."""
-        return self._client.trials(self._last.metadata.name)
-
     def pause(self, seconds: float) -> None:
-        """Wait until the API server may be asked again."""
+        """Wait until the next request is due."""
         time.sleep(min(seconds, INTERVAL_S))
 
     def cancel(self) -> None:
-        """Suspend it: the executors are given back, and trials that ran start again if it is resumed."""
+        """Suspend it: its executors end, and trials that ran start again if it is resumed."""
         self._last = self._client.change(self._last.metadata.name, suspend=True)

@@ -1,4 +1,4 @@
-"""Experiments on this machine, each in a process of its own; see `sparksweep._local.process`, the other end."""
+"""Experiments on this machine, each in a process of its own: `sparksweep._local.process` is its program."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from typing import Any
 
 from sparksweep import errors
 from sparksweep._builder import Built
-from sparksweep._local.run_directory import RunDirectory
+from sparksweep._runs.local_run import LocalRunReader
 from sparksweep._shipping import MODULE
 from sparksweep.errors import SparksweepError
-from sparksweep_core.api import Experiment, ExperimentStatus, Trial
+from sparksweep_core.api import Experiment, ExperimentStatus
 
 END_PATIENCE_S = 30.0
-"""How long a run may take to stop its trials and Spark."""
+"""Seconds that a run may take to stop its trials and Spark."""
 RUNS = "runs"
-"""Directory of the runs for which none is named."""
+"""The default directory of run directories."""
 
 
 class LocalBackend:
@@ -40,7 +40,9 @@ class LocalBackend:
 
 
 class LocalProcess:
-    """A local run."""
+    """A local run in a process of its own."""
+
+    is_local = True
 
     def __init__(self, experiment: Experiment, directory: Path, modules: dict[str, str]) -> None:
         self._experiment = experiment
@@ -49,7 +51,7 @@ class LocalProcess:
         self._phase = ""
         self._error: SparksweepError | None = None
         self._ended = False
-        # It has what libraries print, and a traceback should there be one; nobody reads a pipe meanwhile.
+        # A file, not a pipe: libraries print to it, and nothing reads it before the process has ended.
         self._stderr = tempfile.TemporaryFile()  # noqa: SIM115 - closed when the process has ended
         self._process = subprocess.Popen(
             [sys.executable, "-m", "sparksweep._local.process"],
@@ -57,7 +59,7 @@ class LocalProcess:
             stdout=subprocess.PIPE,
             stderr=self._stderr,
             text=True,
-            # An interrupt from the keyboard is for us: we tell it to stop.
+            # Ctrl-C reaches this program alone, which then interrupts the run.
             start_new_session=True,
         )
         request = {
@@ -84,24 +86,29 @@ class LocalProcess:
 
     @property
     def phase(self) -> str:
-        """What the process does before the first trial."""
+        """The work before the first trial, as the process reports it."""
         with self._condition:
             return self._phase
 
     def experiment(self) -> Experiment:
-        """The Experiment with its newest status.
+        """Return the Experiment with its newest status.
 
         Raises:
-            SparksweepError: the run could not start, or broke off.
+            SparksweepError: The run could not start, or broke off.
         """
         with self._condition:
             if self._error is not None:
                 raise self._error
             return self._experiment
 
-    def trials(self) -> list[Trial]:
-        """Every trial, from the run's journal."""
-        return RunDirectory.open(self._directory).read_trials()
+    @property
+    def reader(self) -> LocalRunReader:
+        """The reader of the run directory.
+
+        Raises:
+            RunDirectoryError: The process has not made the run directory yet.
+        """
+        return LocalRunReader(self._directory)
 
     def pause(self, seconds: float) -> None:
         """Wait for the next message."""
@@ -152,10 +159,10 @@ class LocalProcess:
 
 
 def _error(kind: str, text: str) -> SparksweepError:
-    """The error of that name, as far as a text is all that it holds."""
-    known = getattr(errors, kind, None)
+    """Return an error of that class with the text, or the nearest one that a text alone can make."""
+    error_class = getattr(errors, kind, None)
     if kind == "InvalidExperiment":
         return errors.ExperimentRefused(text)
-    if isinstance(known, type) and issubclass(known, SparksweepError):
-        return known(text)
+    if isinstance(error_class, type) and issubclass(error_class, SparksweepError):
+        return error_class(text)
     return SparksweepError(text)

@@ -1,4 +1,4 @@
-"""The API server for programs that are not asynchronous: the SDK, in a script or a notebook, with a user's own rights."""
+"""A synchronous client of the API server, for scripts and notebooks."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import os
 import re
 import socket
 from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -14,7 +15,11 @@ import urllib3
 from kubernetes import client, config
 from kubernetes.stream import portforward
 
-from sparksweep_core.api_server.errors import KubeError, Unavailable, error_of
+from sparksweep._kube.errors import sdk_error
+from sparksweep.errors import ClusterUnavailable
+from sparksweep_core.api import Experiment, TrialBatch
+from sparksweep_core.api.metadata import EXPERIMENT_LABEL
+from sparksweep_core.api_server.errors import KubeError, error_of
 from sparksweep_core.api_server.paths import collection
 
 MANAGER = "sparksweep-sdk"
@@ -22,6 +27,7 @@ MANAGER = "sparksweep-sdk"
 TIMEOUT_S = 30.0
 FORWARDED_TIMEOUT_S = 60.0
 """Seconds that a forwarded port may be silent."""
+NO_ANSWER = "no answer from the API server"
 
 _JSON = "application/json"
 _MERGE = "application/merge-patch+json"
@@ -29,26 +35,29 @@ _SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 
 
 def is_inside_a_cluster() -> bool:
-    """Whether this process is in a pod that has a token for the API server."""
+    """Return whether this process is in a pod that has a token for the API server."""
     has_address = bool(os.environ.get("KUBERNETES_SERVICE_HOST"))
     return has_address and (_SERVICE_ACCOUNT / "token").exists()
 
 
 class SyncClient:
-    """The API server, by the kubeconfig's current context or, inside a cluster, by the pod's service account."""
+    """A client of the API server, by the kubeconfig's current context or, inside a cluster, by the pod's service account.
+
+    Every request raises the SDK's errors: see `sparksweep._kube.errors`.
+    """
 
     def __init__(self) -> None:
-        """Find out where the API server is; nothing is asked yet.
+        """Find the API server's address; sends no request.
 
         Raises:
-            Unavailable: there is neither a kubeconfig nor a service account.
+            ClusterUnavailable: There is neither a kubeconfig nor a service account.
         """
         settings = client.Configuration()
         try:
             self.namespace = _configure(settings)
         except config.ConfigException as error:
-            raise Unavailable(f"no cluster is configured: {error}") from error
-        # What was not even looked at is asked again; any other trouble a user sees at once.
+            raise ClusterUnavailable(f"no cluster is configured: {error}") from error
+        # A request that was rejected with 429 is sent again; a user sees any other trouble at once.
         settings.retries = urllib3.Retry(
             total=5, connect=0, read=0, redirect=0, other=0, status_forcelist=[429], allowed_methods=None,
             backoff_factor=0.2, raise_on_status=False,
@@ -57,66 +66,91 @@ class SyncClient:
         self._client.user_agent = MANAGER
 
     def close(self) -> None:
-        """Give up its connections."""
+        """Close the connections."""
         self._client.rest_client.pool_manager.clear()
 
+    # ------------------------------------------------------------------ Experiments and their batches
+
+    def experiment(self, namespace: str, name: str) -> Experiment:
+        """Return an Experiment as it is now.
+
+        Raises:
+            ExperimentNotFound: There is none of that name.
+        """
+        return Experiment.from_api(self._request("GET", _Target("Experiment", namespace, name)))
+
+    def experiments(self, namespace: str) -> list[Experiment]:
+        """Return all Experiments of a namespace."""
+        return [Experiment.from_api(body) for body in self.list_objects("Experiment", namespace)]
+
+    def batches(self, namespace: str, experiment: str) -> list[TrialBatch]:
+        """Return the TrialBatches of an Experiment."""
+        labels = f"{EXPERIMENT_LABEL}={experiment}"
+        return [
+            TrialBatch.from_api(body)
+            for body in self.list_objects("TrialBatch", namespace, labels=labels)
+        ]
+
+    def batch(self, namespace: str, name: str) -> TrialBatch:
+        """Return one TrialBatch."""
+        return TrialBatch.from_api(self._request("GET", _Target("TrialBatch", namespace, name)))
+
+    # ------------------------------------------------------------------ objects of any kind
+
     def create(self, namespace: str, body: Mapping[str, Any]) -> dict[str, Any]:
-        """Create an object.
+        """Create an object, and return it as the API server stored it.
 
         Raises:
-            Conflict: there is one of that name.
+            ExperimentExists: There is one of that kind and name.
+            ExperimentRefused: The API server does not accept it.
         """
-        query = {"fieldManager": MANAGER}
-        return self._request("POST", collection(body["kind"], namespace), body, query=query)
+        target = _Target(body["kind"], namespace, body["metadata"]["name"])
+        return self._request("POST", target, body, query={"fieldManager": MANAGER})
 
-    def get(self, kind: str, namespace: str, name: str) -> dict[str, Any]:
-        """An object as it is now.
-
-        Raises:
-            NotFound: there is none.
-        """
-        return self._request("GET", f"{collection(kind, namespace)}/{name}")
-
-    def find(self, kind: str, namespace: str, *, labels: str = "") -> list[dict[str, Any]]:
-        """Objects with those labels."""
+    def list_objects(self, kind: str, namespace: str, *, labels: str = "") -> list[dict[str, Any]]:
+        """Return the objects of a kind that match a label selector; without one all of the namespace."""
         query = {"labelSelector": labels} if labels else {}
-        found = self._request("GET", collection(kind, namespace), query=query)
-        items: list[dict[str, Any]] = found["items"]
+        items: list[dict[str, Any]] = self._request("GET", _Target(kind, namespace), query=query)["items"]  # fmt: skip
         return items
 
     def merge(
         self, kind: str, namespace: str, name: str, change: Mapping[str, Any]
     ) -> dict[str, Any]:
-        """Change some fields of an object; the object as it is now."""
-        path = f"{collection(kind, namespace)}/{name}"
+        """Apply a JSON merge patch to an object, and return the object as it is now.
+
+        Raises:
+            ExperimentRefused: The API server does not accept the change.
+        """
+        target = _Target(kind, namespace, name)
         query = {"fieldManager": MANAGER}
-        return self._request("PATCH", path, change, query=query, content_type=_MERGE)
+        return self._request("PATCH", target, change, query=query, content_type=_MERGE)
 
     def delete(self, kind: str, namespace: str, name: str) -> None:
-        """Delete an object, and what belongs to it.
+        """Delete an object, and what it owns.
 
         Raises:
-            NotFound: there is none.
+            ExperimentNotFound: There is none of that kind and name.
         """
         options = {"propagationPolicy": "Background"}
-        self._request("DELETE", f"{collection(kind, namespace)}/{name}", options)
+        self._request("DELETE", _Target(kind, namespace, name), options)
 
     def connect(self, namespace: str, pod: str, port: int) -> socket.socket:
-        """A connection to a port inside a pod, its loopback address included.
+        """Open a connection to a port inside a pod, its loopback address included.
 
         Raises:
-            KubeError: the API server does not allow it, or there is no such pod.
+            ClusterError: The API server does not allow it, or there is no such pod.
         """
         # portforward replaces a method of its client while it connects: it gets one of its own.
         core = client.CoreV1Api(client.ApiClient(self._client.configuration))
+        subject = str(_Target("Pod", namespace, pod))
         try:
             forwarded = portforward(
                 core.connect_get_namespaced_pod_portforward, pod, namespace, ports=str(port)
             )
         except client.ApiException as error:
-            raise _refusal(error) from error
+            raise sdk_error(_handshake_error(error), subject) from error
         except OSError as error:
-            raise Unavailable(f"no answer from the API server: {error}") from error
+            raise ClusterUnavailable(f"{subject}: {NO_ANSWER}: {error}") from error
         opened = cast(socket.socket, forwarded.socket(port))
         opened.settimeout(FORWARDED_TIMEOUT_S)
         return opened
@@ -124,16 +158,18 @@ class SyncClient:
     def _request(
         self,
         method: str,
-        path: str,
+        target: _Target,
         body: Mapping[str, Any] | None = None,
         *,
         query: Mapping[str, str] | None = None,
         content_type: str = _JSON,
     ) -> dict[str, Any]:
+        writes = method in ("POST", "PATCH")
         try:
             request = self._client.param_serialize(
                 method,
-                path,
+                # An object is created by a request to its collection.
+                replace(target, name=None).path if method == "POST" else target.path,
                 query_params=list((query or {}).items()),
                 header_params={"Accept": _JSON, "Content-Type": content_type},
                 body=dict(body) if body is not None else None,
@@ -142,23 +178,43 @@ class SyncClient:
             response = self._client.call_api(*request, _request_timeout=TIMEOUT_S)
             data = response.read()
         except (urllib3.exceptions.HTTPError, client.ApiException, OSError) as error:
-            raise Unavailable(f"no answer from the API server: {error}") from error
+            raise ClusterUnavailable(f"{target}: {NO_ANSWER}: {error}") from error
         if response.status >= 300:
-            raise error_of(response.status, data, response.getheader("Retry-After"))
+            refusal = error_of(response.status, data, response.getheader("Retry-After"))
+            raise sdk_error(refusal, str(target), writes=writes)
         answer: dict[str, Any] = json.loads(data)
         return answer
 
 
-def _refusal(error: client.ApiException) -> KubeError:
-    """What a websocket that was refused says; its status is in the text alone."""
+@dataclass(frozen=True)
+class _Target:
+    """The object, or the objects of a kind, that a request is about."""
+
+    kind: str
+    namespace: str
+    name: str | None = None
+
+    @property
+    def path(self) -> str:
+        """The path of its URL."""
+        root = collection(self.kind, self.namespace)
+        return root if self.name is None else f"{root}/{self.name}"
+
+    def __str__(self) -> str:
+        what = f"{self.kind} {self.name}" if self.name is not None else f"{self.kind} list"
+        return f"{what} in namespace {self.namespace}"
+
+
+def _handshake_error(error: client.ApiException) -> KubeError:
+    """Return the error of a refused websocket, whose HTTP status is in the text alone."""
     text = str(error.reason)
-    found = re.search(r"Handshake status (\d+)", text)
-    status = int(found[1]) if found else error.status or 500
+    match = re.search(r"Handshake status (\d+)", text)
+    status = int(match[1]) if match else error.status or 500
     return error_of(status, text.rpartition("-+-+- ")[2].encode())
 
 
 def _configure(settings: client.Configuration) -> str:
-    """Fill the settings in; the namespace that is meant where none is named."""
+    """Fill the settings in, and return the default namespace."""
     if is_inside_a_cluster() and not os.environ.get("KUBECONFIG"):
         config.load_incluster_config(client_configuration=settings)
         return (_SERVICE_ACCOUNT / "namespace").read_text().strip()

@@ -1,70 +1,61 @@
-"""An Experiment on a cluster, as a `RunReader`: trials from the API server, files from the viewer in the driver's pod."""
+"""The `RunReader` of an Experiment on a cluster: trials from the API server, files from the viewer in the driver's pod."""
 
 from __future__ import annotations
 
 import http.client
-import json
 import re
 import socket
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from typing import Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from sparksweep._kube.sync_client import SyncClient
 from sparksweep._runs.reader import trial_file
-from sparksweep.errors import ClusterError, ClusterUnavailable, ExperimentNotFound, Forbidden
+from sparksweep.errors import ClusterError, Forbidden
 from sparksweep_core.api import Experiment, Trial, TrialBatch, trials_of
 from sparksweep_core.api.metadata import EXPERIMENT_LABEL, ROLE_LABEL
-from sparksweep_core.api_server import errors as kube
 from sparksweep_core.contract.viewer import FILES_PATH, VIEWER_CONTAINER, VIEWER_PORT
+
+if TYPE_CHECKING:
+    from sparksweep._kube.sync_client import SyncClient
 
 _DRIVER = re.compile(r"-driver-(\d+)$")
 _EXECUTOR = re.compile(r"-(\d+)-exec-\d+$")
 
-_ERRORS: dict[type[kube.KubeError], type[ClusterError]] = {
-    kube.NotFound: ExperimentNotFound,
-    kube.Forbidden: Forbidden,
-    kube.Unavailable: ClusterUnavailable,
-}
-
 
 class ClusterRunReader:
-    """An Experiment, by its name."""
+    """Reads an Experiment by its name."""
 
     def __init__(self, kubernetes: SyncClient, name: str, namespace: str | None = None) -> None:
-        """Look for it in a namespace, by default the current one; nothing is asked yet."""
+        """Read from a namespace, by default the client's; sends no request."""
         self._kubernetes = kubernetes
         self._name = name
         self._namespace = namespace or kubernetes.namespace
-        self._home: dict[int, str] = {}
+        self._batch_names: dict[int, str] = {}
+        """By trial number the TrialBatch that holds the trial, as far as it was needed."""
         self._pod: dict[str, Any] | None = None
         self._connection: _Forwarded | None = None
         self.title = f"Experiment {name} in namespace {self._namespace}"
 
     def experiment(self) -> Experiment:
         """See `RunReader`."""
-        with self._translated():
-            found = self._kubernetes.get("Experiment", self._namespace, self._name)
-        return Experiment.model_validate_json(json.dumps(found))
+        return self._kubernetes.experiment(self._namespace, self._name)
 
     def trials(self) -> list[Trial]:
         """See `RunReader`."""
         return trials_of(self._batches())
 
     def trial(self, number: int) -> Trial | None:
-        """See `RunReader`. Only its batch is read again."""
-        home = self._home.get(number)
-        if home is None:
+        """See `RunReader`. A second call for a trial reads its TrialBatch alone."""
+        name = self._batch_names.get(number)
+        if name is None:
             batches = self._batches()
         else:
-            with self._translated():
-                batches = [_batch(self._kubernetes.get("TrialBatch", self._namespace, home))]
-        found = [batch for batch in batches if any(t.number == number for t in batch.spec.trials)]
-        if not found:
-            return None
-        self._home[number] = found[0].metadata.name
-        return next(trial for trial in trials_of(found) if trial.number == number)
+            batches = [self._kubernetes.batch(self._namespace, name)]
+        for batch in batches:
+            if any(trial.number == number for trial in batch.spec.trials):
+                self._batch_names[number] = batch.metadata.name
+                return next(trial for trial in trials_of([batch]) if trial.number == number)
+        return None
 
     def is_live(self) -> bool:
         """See `RunReader`."""
@@ -83,11 +74,11 @@ class ClusterRunReader:
                 answer = connection.getresponse()
                 data = answer.read()
                 return data if answer.status == http.client.OK else None
-            except (OSError, http.client.HTTPException, kube.KubeError) as error:
+            except (OSError, http.client.HTTPException, ClusterError) as error:
                 # The pod may have been replaced meanwhile.
                 self.close()
-                if not again or isinstance(error, kube.Forbidden):
-                    kind = _ERRORS.get(type(error), ClusterError)  # type: ignore[arg-type]
+                if not again or isinstance(error, Forbidden):
+                    kind = type(error) if isinstance(error, ClusterError) else ClusterError
                     raise kind(f"the files of {self.title} can't be read: {error}") from error
         raise AssertionError("unreachable")
 
@@ -104,29 +95,29 @@ class ClusterRunReader:
             return "its files went with the driver's pod, or there is none yet"
         if self.experiment().spec.storage.persistent_volume_claim is not None:
             return ""
-        ran, shows = _number(_EXECUTOR, trial.status.node or ""), _number(_DRIVER, _pod_name(pod))
-        if ran is not None and shows is not None and ran < shows:
+        ran_for = _number(_EXECUTOR, trial.status.node or "")
+        readable = _number(_DRIVER, _pod_name(pod))
+        if ran_for is not None and readable is not None and ran_for < readable:
             return (
                 f"it ran for an earlier driver than {_pod_name(pod)}, with whose pod its files went"
             )
         return ""
 
     def connect(self, port: int) -> socket.socket:
-        """A connection to a port of the driver's pod.
+        """Open a connection to a port of the driver's pod.
 
         Raises:
-            ClusterError: there is none that has a viewer, or the API server refuses.
+            ClusterError: No driver's pod has a running viewer, or the API server refuses.
         """
-        # The pod may have been replaced since it was looked for.
+        # The pod may have been replaced since the last request.
         self._pod = None
         pod = self._viewer()
         if pod is None:
             raise ClusterError(f"{self.title} has no driver's pod with a viewer that runs")
-        with self._translated():
-            return self._kubernetes.connect(self._namespace, _pod_name(pod), port)
+        return self._kubernetes.connect(self._namespace, _pod_name(pod), port)
 
     def answers(self, port: int) -> bool:
-        """Whether something speaks HTTP at a port of the driver's pod."""
+        """Return whether an HTTP server answers at a port of the driver's pod."""
         connection = _Forwarded(lambda: self.connect(port))
         try:
             connection.request("GET", "/")
@@ -144,13 +135,11 @@ class ClusterRunReader:
         self._connection = self._pod = None
 
     def _batches(self) -> list[TrialBatch]:
-        labels = f"{EXPERIMENT_LABEL}={self._name}"
-        with self._translated():
-            found = self._kubernetes.find("TrialBatch", self._namespace, labels=labels)
-        if not found:
-            # There may be no such Experiment at all.
+        batches = self._kubernetes.batches(self._namespace, self._name)
+        if not batches:
+            # Raises if the Experiment itself does not exist.
             self.experiment()
-        return [_batch(body) for body in found]
+        return batches
 
     def _connected(self) -> _Forwarded | None:
         if self._connection is None:
@@ -164,22 +153,14 @@ class ClusterRunReader:
         return self._connection
 
     def _viewer(self) -> dict[str, Any] | None:
-        """The newest driver's pod with a viewer that runs."""
+        """Return the newest driver's pod with a running viewer."""
         if self._pod is None:
             labels = f"{EXPERIMENT_LABEL}={self._name},{ROLE_LABEL}=driver"
-            with self._translated():
-                pods = self._kubernetes.find("Pod", self._namespace, labels=labels)
-            shown = [pod for pod in pods if _shows(pod)]
-            shown.sort(key=lambda pod: _number(_DRIVER, _pod_name(pod)) or 0)
-            self._pod = shown[-1] if shown else None
+            pods = self._kubernetes.list_objects("Pod", self._namespace, labels=labels)
+            readable = [pod for pod in pods if _has_running_viewer(pod)]
+            readable.sort(key=lambda pod: _number(_DRIVER, _pod_name(pod)) or 0)
+            self._pod = readable[-1] if readable else None
         return self._pod
-
-    @contextmanager
-    def _translated(self) -> Iterator[None]:
-        try:
-            yield
-        except kube.KubeError as error:
-            raise _ERRORS.get(type(error), ClusterError)(f"{self.title}: {error}") from error
 
 
 class _Forwarded(http.client.HTTPConnection):
@@ -194,7 +175,7 @@ class _Forwarded(http.client.HTTPConnection):
         self.sock = self._connect_to()
 
 
-def _shows(pod: dict[str, Any]) -> bool:
+def _has_running_viewer(pod: dict[str, Any]) -> bool:
     if "deletionTimestamp" in pod["metadata"]:
         return False
     statuses = (pod.get("status") or {}).get("containerStatuses") or []
@@ -211,7 +192,3 @@ def _pod_name(pod: dict[str, Any]) -> str:
 def _number(pattern: re.Pattern[str], name: str) -> int | None:
     match = pattern.search(name)
     return int(match[1]) if match else None
-
-
-def _batch(body: dict[str, Any]) -> TrialBatch:
-    return TrialBatch.model_validate_json(json.dumps(body))

@@ -6,17 +6,14 @@ import os
 import threading
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
+from sparksweep._runs.cluster_run import ClusterRunReader
 from sparksweep._runs.forwarding import ForwardedPort
 from sparksweep.cli.targets import NAMESPACE, open_cluster_run
 from sparksweep.errors import ClusterError
 from sparksweep_core.contract.viewer import TENSORBOARD_PORT
-
-if TYPE_CHECKING:
-    from sparksweep._runs.cluster_run import ClusterRunReader
 
 START_S = 120.0
 """Seconds that TensorBoard may take to start, on a node that does much else."""
