@@ -12,10 +12,12 @@ from collections.abc import Sequence
 
 from pythonjsonlogger.json import JsonFormatter
 
+from sparksweep_core.contract.environment import PREFIX
+from sparksweep_core.contract.ports import OPERATOR_HEALTH_PATH, OPERATOR_HEALTH_PORT
 from sparksweep_operator.handlers import run_operator
-from sparksweep_operator.settings import PREFIX, Settings
+from sparksweep_operator.settings import Settings
 
-LIVENESS = "http://0.0.0.0:8080/healthz"
+LIVENESS = f"http://0.0.0.0:{OPERATOR_HEALTH_PORT}{OPERATOR_HEALTH_PATH}"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

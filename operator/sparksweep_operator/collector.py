@@ -18,8 +18,8 @@ from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 from sparksweep_core.api.reasons import ConditionType, ExperimentReason, TrialState
+from sparksweep_core.contract.labels import DRIVER, EXECUTOR
 from sparksweep_operator.cache import ObjectCache
-from sparksweep_operator.manifests.names import DRIVER, EXECUTOR
 from sparksweep_operator.pod_status import Pod
 
 COLLECT_TIMEOUT_S = 5.0

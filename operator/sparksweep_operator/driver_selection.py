@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from sparksweep_core.api import TrialBatch
+from sparksweep_core.contract.labels import DRIVER, EXECUTOR
+from sparksweep_core.contract.names import driver_number
 from sparksweep_core.planner import DriverState, DriverStatus
-from sparksweep_operator.manifests.names import DRIVER, EXECUTOR, driver_number
 from sparksweep_operator.pod_status import Pod, executors_message
 
 SHORT_LIFE = timedelta(seconds=60)

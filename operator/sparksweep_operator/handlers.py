@@ -15,7 +15,8 @@ from typing import Any
 
 import kopf
 
-from sparksweep_core.api.metadata import EXPERIMENT_LABEL, GROUP, VERSION
+from sparksweep_core.api.metadata import GROUP, VERSION
+from sparksweep_core.contract.labels import EXPERIMENT_LABEL
 from sparksweep_operator.cache import Key, ObjectCache
 from sparksweep_operator.collector import ExperimentCollector
 from sparksweep_operator.kube import KubeError, KubernetesClient

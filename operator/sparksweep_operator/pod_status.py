@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sparksweep_core.api.metadata import EXPERIMENT_LABEL, ROLE_LABEL
-from sparksweep_core.contract.viewer import VIEWER_CONTAINER
+from sparksweep_core.contract.labels import EXPERIMENT_LABEL, ROLE_LABEL
+from sparksweep_core.contract.names import VIEWER_CONTAINER
 
 _STARTING = ("ContainerCreating", "PodInitializing")
 """Waiting reasons of a container that is starting normally."""

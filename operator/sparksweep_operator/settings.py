@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 
-PREFIX = "SPARKSWEEP_"
+from sparksweep_core.contract.environment import PREFIX
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,11 +12,12 @@ import yaml
 
 from cluster.client import Cluster
 from cluster.helm import CHART, Helm, HelmError, value_flags
+from sparksweep_core.contract.environment import PREFIX
+from sparksweep_core.contract.ports import TRIAL_SERVER_PORT
 from sparksweep_core.validation.document import parse_experiment
 from sparksweep_operator.manifests import driver_pod
 from sparksweep_operator.manifests.driver_pod import LOST_AFTER_S
-from sparksweep_operator.settings import PREFIX, Settings
-from sparksweep_trainer.kubernetes.settings import TRIAL_SERVER_PORT
+from sparksweep_operator.settings import Settings
 from support.chart_values import DIGEST, IMAGE, REFUSED, switches
 from support.operator.pod_security import violations
 

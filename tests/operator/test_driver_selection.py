@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sparksweep_core.api import TrialBatch
+from sparksweep_core.contract.names import driver_name, driver_number
 from sparksweep_core.planner import DriverState
 from sparksweep_operator.driver_selection import RESTART_DELAY, DriverSelection, select_driver
-from sparksweep_operator.manifests import driver_name, driver_number
 from sparksweep_operator.pod_status import Pod
 from support.operator.operator_objects import NOW, UID, batch, beside_a_viewer, ended, pod, waiting
 

@@ -11,12 +11,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sparksweep_core.api import Experiment, batch_name, limits
-from sparksweep_core.api.metadata import EXPERIMENT_LABEL, ROLE_LABEL
 from sparksweep_core.api.quantities import memory_bytes
+from sparksweep_core.contract.labels import EXPERIMENT_LABEL, ROLE_LABEL
+from sparksweep_core.contract.names import driver_number, executor_prefix
 from sparksweep_core.contract.program import Program
 from sparksweep_core.validation.document import parse_experiment
 from sparksweep_operator import manifests
-from sparksweep_operator.manifests.names import executor_prefix
 from sparksweep_operator.manifests.spark_conf import spark_conf
 from sparksweep_operator.settings import Settings
 from support.operator.operator_objects import NAME, NAMESPACE, UID, experiment, experiment_body
@@ -546,7 +546,7 @@ def test_names_are_never_too_long(name: str, number: int) -> None:
     assert all(re.fullmatch(r"[a-z]([-a-z0-9]*[a-z0-9])?", item) for item in names)
     assert len(set(names)) == 4
     assert max(len(item) for item in [*names, batch_name(name, 9999)]) <= 63
-    assert manifests.driver_number(names[0]) == number
+    assert driver_number(names[0]) == number
     # Spark's own limit, so that "-exec-1000000" and a service's suffix fit.
     assert len(executor_prefix(name, number)) <= 47
 
@@ -561,7 +561,7 @@ def test_the_longest_name_with_the_highest_number_fits() -> None:
     "name", ["other", "digits", "digits-code-driver-x", "a-driver", "driver-3"]
 )
 def test_a_name_that_is_no_drivers_has_no_number(name: str) -> None:
-    assert manifests.driver_number(name) is None
+    assert driver_number(name) is None
 
 
 def test_everything_is_labelled_and_owned_by_its_experiment() -> None:

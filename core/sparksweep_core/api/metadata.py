@@ -13,11 +13,6 @@ GROUP = "sparksweep.dev"
 VERSION = "v1alpha1"
 API_VERSION = f"{GROUP}/{VERSION}"
 
-EXPERIMENT_LABEL = f"{GROUP}/experiment"
-"""On everything made for an Experiment: its name."""
-ROLE_LABEL = f"{GROUP}/role"
-"""On a pod made for an Experiment: driver or executor."""
-
 EXPERIMENT_NAME_PATTERN = r"^[a-z]([-a-z0-9]*[a-z0-9])?$"
 """RFC 1035, because the name becomes part of pod and service names."""
 

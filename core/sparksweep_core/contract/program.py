@@ -13,25 +13,26 @@ from sparksweep_core.api.template import TrialTemplate
 
 
 class Program(Model):
-    """What every trial of the experiment runs: a slot asks for it once."""
+    """The code, parameters and limits of every trial. The order of the fields is that of the ConfigMap's text."""
 
     experiment: Annotated[str, Field(min_length=1, max_length=limits.NAME)]
     """Name of the Experiment."""
     parameters: Annotated[list[Parameter], Field(max_length=limits.PARAMETERS)]
     """The hyperparameters, for their types."""
-    objective: Objective | None = None
-    """The metric to optimise, if there is one."""
     trial_template: TrialTemplate
-    """What a trial runs, and on what. ``source.config_map`` has been resolved to ``source.inline``."""
+    """The code and resources of a trial. ``source.config_map`` has been resolved to ``source.inline``."""
     trials_directory: str
     """Directory of the trials' directories, which the slot's machine can write to."""
     search_path: list[str] = []
-    """Directories where a function's module is looked for first."""
-    source_file: str | None = None
-    """Where a command's source is on the slot's machine, when the template has none."""
-    limit_is_container: bool = False
-    """Whether the memory limit is the slot's container's: the kernel holds it, and Spark's own processes share it."""
-    working_directory: str | None = None
-    """Where a command starts; None: where the slot's process is. A function starts in its trial's directory."""
+    """Directories that Python searches first for a function's module."""
     sends_files: bool = False
-    """Whether slots send the trials' files to the driver, and show what trials print in their own log, too."""
+    """True: slots send the trials' files to the driver, and copy the trials' output into their own log."""
+    objective: Objective | None = None
+    """The metric to optimise. Absent: the experiment has no objective."""
+    source_file: str | None = None
+    """Path of a command's source on the slot's machine. Absent: the template holds the source, or there is none."""
+    limit_is_container: bool = False
+    """True: the memory limit is the container's, enforced by the kernel and shared with Spark's processes. Set by the
+    driver."""
+    working_directory: str | None = None
+    """Directory in which a command starts. Absent: that of the slot's process. A function starts in its trial's."""

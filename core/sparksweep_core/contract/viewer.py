@@ -1,18 +1,12 @@
-"""Where a run on a cluster is looked at: what the operator, the driver's pod and the command line agree on."""
+"""HTTP requests that a viewer answers: the command line reads the run directory with them. Imports nothing."""
 
 from __future__ import annotations
 
-VIEWER_CONTAINER = "viewer"
-"""The driver pod's second container, which shows the run directory and stays when the driver has ended."""
-VIEWER_PORT = 7781
-"""Where it is read, from inside the pod only: a forwarded port leads there."""
-TENSORBOARD_PORT = 6006
-"""Where TensorBoard is, behind a Service."""
 FILES_PATH = "/v1/files/"
-"""A file below the run directory, or with ``offset`` and ``limit`` a part of it."""
+"""Before the path of a file below the run directory: its bytes, or with ``offset`` and ``limit`` a part of them."""
 LIST_PATH = "/v1/list/"
-"""The files below a directory, as JSON."""
+"""Before the path of a directory: the files below it, as JSON."""
 SIZE_HEADER = "X-File-Size"
-"""Size of the whole file."""
+"""Size of the whole file, in bytes."""
 MAX_PART_BYTES = 4 * 2**20
-"""Bytes of one answer; whoever wants more asks for the next part."""
+"""Bytes of one response, at most; a client asks for the next part."""

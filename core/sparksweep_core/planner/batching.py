@@ -11,7 +11,8 @@ from sparksweep_core.api import (
     batch_name,
     limits,
 )
-from sparksweep_core.api.metadata import API_VERSION, EXPERIMENT_LABEL, OwnerReference
+from sparksweep_core.api.metadata import API_VERSION, OwnerReference
+from sparksweep_core.contract.labels import experiment_selector
 from sparksweep_core.planner.snapshot import Snapshot
 
 
@@ -85,7 +86,7 @@ def _new_batch(experiment: Experiment, index: int, trials: list[TrialSpec]) -> T
         metadata=ObjectMeta(
             name=batch_name(metadata.name, index),
             namespace=metadata.namespace,
-            labels={EXPERIMENT_LABEL: metadata.name},
+            labels=experiment_selector(metadata.name),
             owner_references=_owners(experiment),
         ),
         spec=TrialBatchSpec(

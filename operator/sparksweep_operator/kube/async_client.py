@@ -15,13 +15,13 @@ import aiohttp
 from kubernetes.aio import client, config
 
 from sparksweep_core.api import API_VERSION, Experiment, ExperimentStatus, TrialBatch
-from sparksweep_core.api.metadata import EXPERIMENT_LABEL
 from sparksweep_core.api_server.errors import Conflict, NotFound, Unavailable, error_of
 from sparksweep_core.api_server.paths import collection
+from sparksweep_core.contract.labels import experiment_selector, selector_text
+from sparksweep_core.contract.names import OPERATOR_MANAGER
 from sparksweep_operator.events import Event
 from sparksweep_operator.metrics import Metrics
 
-MANAGER = "sparksweep-operator"
 """Our name as the manager of fields, and in events."""
 TIMEOUT_S = 30.0
 
@@ -41,7 +41,7 @@ class KubernetesClient:
         settings = client.Configuration()
         await config.load_config(client_configuration=settings)
         self._client = client.ApiClient(settings)
-        self._client.user_agent = MANAGER
+        self._client.user_agent = OPERATOR_MANAGER
         return self
 
     async def __aexit__(
@@ -133,7 +133,7 @@ class KubernetesClient:
             Conflict: there is one of that name.
             Forbidden: a right is missing, or a quota is used up.
         """
-        query = {"fieldManager": MANAGER} | ({"dryRun": "All"} if dry_run else {})
+        query = {"fieldManager": OPERATOR_MANAGER} | ({"dryRun": "All"} if dry_run else {})
         path = collection(body["kind"], body["metadata"]["namespace"])
         return await self._request("POST", path, body, query=query)
 
@@ -159,7 +159,7 @@ class KubernetesClient:
 
     async def list_pods(self, namespace: str, experiment: str) -> dict[str, Any]:
         """The PodList of an Experiment."""
-        query = {"labelSelector": f"{EXPERIMENT_LABEL}={experiment}"}
+        query = {"labelSelector": selector_text(experiment_selector(experiment))}
         return await self._request("GET", collection("Pod", namespace), query=query)
 
     async def delete_pod(self, namespace: str, name: str, uid: str) -> None:
@@ -184,7 +184,7 @@ class KubernetesClient:
             "metadata": {
                 "name": name,
                 "namespace": metadata.namespace,
-                "labels": {EXPERIMENT_LABEL: metadata.name},
+                "labels": experiment_selector(metadata.name),
             },
             "involvedObject": {
                 "apiVersion": API_VERSION,
@@ -199,8 +199,8 @@ class KubernetesClient:
             "firstTimestamp": moment,
             "lastTimestamp": moment,
             "count": 1,
-            "source": {"component": MANAGER},
-            "reportingComponent": MANAGER,
+            "source": {"component": OPERATOR_MANAGER},
+            "reportingComponent": OPERATOR_MANAGER,
         }
         await self.create(body)
 
@@ -209,7 +209,7 @@ class KubernetesClient:
     async def _apply(self, body: Mapping[str, Any], subresource: str = "") -> dict[str, Any]:
         metadata = body["metadata"]
         path = f"{collection(body['kind'], metadata['namespace'])}/{metadata['name']}"
-        query = {"fieldManager": MANAGER, "force": "true"}
+        query = {"fieldManager": OPERATOR_MANAGER, "force": "true"}
         return await self._request(
             "PATCH", f"{path}/{subresource}".rstrip("/"), body, query=query, content_type=_APPLY
         )

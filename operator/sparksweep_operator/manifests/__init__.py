@@ -4,23 +4,13 @@ from sparksweep_operator.manifests.config_maps import code_config_map, driver_co
 from sparksweep_operator.manifests.driver_pod import driver_pod
 from sparksweep_operator.manifests.executor_pod import executor_pod, executor_probe
 from sparksweep_operator.manifests.locations import results_location, tensorboard_address
-from sparksweep_operator.manifests.names import (
-    code_name,
-    driver_config_name,
-    driver_name,
-    driver_number,
-)
 from sparksweep_operator.manifests.service import tensorboard_service
 from sparksweep_operator.manifests.spark_conf import check_cluster
 
 __all__ = [
     "check_cluster",
     "code_config_map",
-    "code_name",
     "driver_config_map",
-    "driver_config_name",
-    "driver_name",
-    "driver_number",
     "driver_pod",
     "executor_pod",
     "executor_probe",

@@ -1,4 +1,4 @@
-"""The ConfigMaps of an Experiment: what its driver reads, and the inline source, which only executors see."""
+"""The ConfigMaps of an Experiment: the configuration of its drivers, and the inline source, which executors alone mount."""
 
 from __future__ import annotations
 
@@ -6,46 +6,42 @@ import json
 from typing import Any
 
 from sparksweep_core.api import Experiment
+from sparksweep_core.api.base import Model
 from sparksweep_core.api.quantities import memory_bytes
-from sparksweep_operator.manifests.executor_pod import executor_pod
-from sparksweep_operator.manifests.names import (
-    CODE_DIRECTORY,
-    COMMAND_SOURCE,
-    TRIALS_DIRECTORY,
-    code_name,
-    driver_config_name,
-    owned_metadata,
+from sparksweep_core.contract.directories import CODE_DIRECTORY, COMMAND_SOURCE, TRIALS_DIRECTORY
+from sparksweep_core.contract.driver_config import (
+    DRIVER_FILE,
+    EXECUTOR_POD_FILE,
+    PROGRAM_FILE,
+    DriverConfig,
 )
-from sparksweep_operator.manifests.spark_conf import EXECUTOR_POD_FILE, MASTER, spark_conf
+from sparksweep_core.contract.names import code_name, driver_config_name
+from sparksweep_core.contract.program import Program
+from sparksweep_operator.manifests.executor_pod import executor_pod
+from sparksweep_operator.manifests.names import owned_metadata
+from sparksweep_operator.manifests.spark_conf import MASTER, spark_conf
 from sparksweep_operator.settings import Settings
 
 
 def driver_config_map(experiment: Experiment, settings: Settings) -> dict[str, Any]:
-    """What the driver reads: the program (without the trial code), Spark's settings, the executors' pod template."""
-    storage = experiment.spec.storage
-    driver: dict[str, Any] = {
-        "experiment": experiment.metadata.name,
-        "master": MASTER,
-        "spark": spark_conf(experiment, settings),
-        "tensorboard": experiment.spec.tensorboard.enabled,
-        "runBytes": memory_bytes(storage.size_limit) * 9 // 10,
-    }
-    if storage.uri is not None:
-        driver["storageUri"] = storage.uri
+    """Return the ConfigMap that drivers read: their configuration, the program without the trial code, and the pod
+    template of executors.
+    """
     return {
         "apiVersion": "v1",
         "kind": "ConfigMap",
         "metadata": owned_metadata(experiment, driver_config_name(experiment.metadata.name)),
         "data": {
-            "program.json": json.dumps(_program(experiment)),
-            "driver.json": json.dumps(driver),
+            # `limit_is_container` is the driver's to set.
+            PROGRAM_FILE: _json(_program(experiment), exclude={"limit_is_container"}),
+            DRIVER_FILE: _json(_driver_config(experiment, settings)),
             EXECUTOR_POD_FILE: json.dumps(executor_pod(experiment)),
         },
     }
 
 
 def code_config_map(experiment: Experiment) -> dict[str, Any] | None:
-    """The inline source; None without one."""
+    """Return the ConfigMap with the inline source; None if there is no inline source."""
     source = experiment.spec.trial_template.source
     if source is None or source.inline is None:
         return None
@@ -57,23 +53,35 @@ def code_config_map(experiment: Experiment) -> dict[str, Any] | None:
     }
 
 
-def _program(experiment: Experiment) -> dict[str, Any]:
-    """The program of ``sparksweep_trainer.protocol``, which is the trainer's: the two meet in JSON only."""
+def _driver_config(experiment: Experiment, settings: Settings) -> DriverConfig:
+    storage = experiment.spec.storage
+    return DriverConfig(
+        experiment=experiment.metadata.name,
+        master=MASTER,
+        spark=spark_conf(experiment, settings),
+        tensorboard=experiment.spec.tensorboard.enabled,
+        run_bytes=memory_bytes(storage.size_limit) * 9 // 10,
+        storage_uri=storage.uri,
+    )
+
+
+def _program(experiment: Experiment) -> Program:
     spec = experiment.spec
-    template = spec.trial_template.model_copy(update={"source": None})
-    program: dict[str, Any] = {
-        "experiment": experiment.metadata.name,
-        "parameters": [parameter.to_dict() for parameter in spec.parameters],
-        "trialTemplate": template.to_dict(),
-        "trialsDirectory": TRIALS_DIRECTORY,
-        "searchPath": [],
-        "sendsFiles": True,
-    }
-    if spec.objective is not None:
-        program["objective"] = spec.objective.to_dict()
-    if spec.trial_template.source is not None:
-        if template.function is not None:
-            program["searchPath"] = [CODE_DIRECTORY]
-        else:
-            program["sourceFile"] = f"{CODE_DIRECTORY}/{COMMAND_SOURCE}"
-    return program
+    template = spec.trial_template
+    mounted = template.source is not None
+    return Program(
+        experiment=experiment.metadata.name,
+        parameters=spec.parameters,
+        objective=spec.objective,
+        trial_template=template.model_copy(update={"source": None}),
+        trials_directory=TRIALS_DIRECTORY,
+        search_path=[CODE_DIRECTORY] if mounted and template.function is not None else [],
+        source_file=f"{CODE_DIRECTORY}/{COMMAND_SOURCE}"
+        if mounted and template.function is None
+        else None,
+        sends_files=True,
+    )
+
+
+def _json(model: Model, *, exclude: set[str] | None = None) -> str:
+    return json.dumps(model.model_dump(mode="json", exclude_none=True, exclude=exclude))

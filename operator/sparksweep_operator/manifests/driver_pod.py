@@ -5,35 +5,44 @@ from __future__ import annotations
 from typing import Any
 
 from sparksweep_core.api import Experiment
-from sparksweep_core.contract.viewer import TENSORBOARD_PORT, VIEWER_CONTAINER
-from sparksweep_operator.manifests.names import (
+from sparksweep_core.contract.directories import (
+    ACCOUNT_DIRECTORY,
+    CA_FILE,
     CONFIG_DIRECTORY,
     DATA_DIRECTORY,
-    DRIVER,
+    STORAGE_DIRECTORY,
+    TOKEN_FILE,
+)
+from sparksweep_core.contract.environment import (
+    EXECUTOR_PREFIX_ENV,
+    POD_IP_ENV,
+    POD_NAME_ENV,
+    POD_NAMESPACE_ENV,
+    RUN_DIRECTORY_ENV,
+    TENSORBOARD_ENV,
+)
+from sparksweep_core.contract.labels import DRIVER
+from sparksweep_core.contract.names import (
+    DRIVER_COMMAND,
+    DRIVER_CONTAINER,
+    VIEWER_COMMAND,
+    VIEWER_CONTAINER,
     driver_config_name,
     driver_name,
     executor_prefix,
-    owned_metadata,
-    run_directory,
 )
+from sparksweep_core.contract.ports import METRICS_PORT, METRICS_PORT_NAME, TENSORBOARD_PORT
+from sparksweep_operator.manifests.names import owned_metadata, run_directory
 from sparksweep_operator.manifests.security import (
     CONTAINER_SECURITY,
     common_pod_spec,
 )
 from sparksweep_operator.settings import Settings
 
-ACCOUNT_DIRECTORY = "/var/run/secrets/kubernetes.io/serviceaccount"
 DEFAULT_CONTAINER = "kubectl.kubernetes.io/default-container"
-RUN_VARIABLE = "SPARKSWEEP_RUN_DIRECTORY"
-STORAGE_DIRECTORY = "/etc/sparksweep/storage"
-"""Where the credentials for the store are, a file for each key of the Secret."""
-TENSORBOARD_VARIABLE = "SPARKSWEEP_TENSORBOARD"
-"""Set to the title of the pages where there is to be a TensorBoard."""
 TENSORBOARD_REQUEST = "256Mi"
-"""What a TensorBoard without TensorFlow holds for a few trials."""
+"""Memory that a TensorBoard without TensorFlow holds for a few trials."""
 
-METRICS_PORT = 7782
-"""Where a driver serves its metrics: the trainer's constant, which the operator can't import."""
 GRACE_S = 15
 """Seconds that a driver has to stop Spark, and with it to give its executors back."""
 LOST_AFTER_S = 30
@@ -78,24 +87,24 @@ def driver_pod(experiment: Experiment, number: int, settings: Settings) -> dict[
     return {
         "apiVersion": "v1",
         "kind": "Pod",
-        "metadata": {**metadata, "annotations": {DEFAULT_CONTAINER: DRIVER}},
+        "metadata": {**metadata, "annotations": {DEFAULT_CONTAINER: DRIVER_CONTAINER}},
         "spec": spec,
     }
 
 
 def _driver(name: str, number: int, directory: str, settings: Settings) -> dict[str, Any]:
     return {
-        "name": DRIVER,
+        "name": DRIVER_CONTAINER,
         "image": settings.trainer_image,
         "imagePullPolicy": settings.image_pull_policy,
-        "args": ["driver"],
-        "ports": [{"name": "metrics", "containerPort": METRICS_PORT}],
+        "args": [DRIVER_COMMAND],
+        "ports": [{"name": METRICS_PORT_NAME, "containerPort": METRICS_PORT}],
         "env": [
-            _from_field("POD_NAME", "metadata.name"),
-            _from_field("POD_NAMESPACE", "metadata.namespace"),
-            _from_field("POD_IP", "status.podIP"),
-            {"name": "EXECUTOR_PREFIX", "value": executor_prefix(name, number)},
-            {"name": RUN_VARIABLE, "value": directory},
+            _from_field(POD_NAME_ENV, "metadata.name"),
+            _from_field(POD_NAMESPACE_ENV, "metadata.namespace"),
+            _from_field(POD_IP_ENV, "status.podIP"),
+            {"name": EXECUTOR_PREFIX_ENV, "value": executor_prefix(name, number)},
+            {"name": RUN_DIRECTORY_ENV, "value": directory},
         ],
         "resources": {
             "requests": {"cpu": settings.driver_cpu, "memory": settings.driver_memory},
@@ -113,12 +122,12 @@ def _driver(name: str, number: int, directory: str, settings: Settings) -> dict[
 
 def _viewer(experiment: Experiment, settings: Settings) -> dict[str, Any]:
     """It reads what user code wrote, so it may do nothing else: no token, and nothing to write to but its own /tmp."""
-    env = [{"name": RUN_VARIABLE, "value": run_directory(experiment)}]
+    env = [{"name": RUN_DIRECTORY_ENV, "value": run_directory(experiment)}]
     container: dict[str, Any] = {
         "name": VIEWER_CONTAINER,
         "image": settings.trainer_image,
         "imagePullPolicy": settings.image_pull_policy,
-        "args": ["viewer"],
+        "args": [VIEWER_COMMAND],
         "env": env,
         "resources": {"requests": {"cpu": "10m", "memory": "64Mi"}, "limits": {"memory": "128Mi"}},
         "securityContext": CONTAINER_SECURITY,
@@ -128,7 +137,7 @@ def _viewer(experiment: Experiment, settings: Settings) -> dict[str, Any]:
         ],
     }
     if experiment.spec.tensorboard.enabled:
-        env.append({"name": TENSORBOARD_VARIABLE, "value": experiment.metadata.name})
+        env.append({"name": TENSORBOARD_ENV, "value": experiment.metadata.name})
         container["ports"] = [{"name": "tensorboard", "containerPort": TENSORBOARD_PORT}]
         memory = settings.tensorboard_memory
         container["resources"] = {
@@ -149,11 +158,11 @@ def _run_volume(experiment: Experiment) -> dict[str, Any]:
 def _token_sources() -> list[dict[str, Any]]:
     """What Kubernetes itself would mount for an account."""
     return [
-        {"serviceAccountToken": {"path": "token", "expirationSeconds": 3607}},
+        {"serviceAccountToken": {"path": TOKEN_FILE, "expirationSeconds": 3607}},
         {
             "configMap": {
                 "name": "kube-root-ca.crt",
-                "items": [{"key": "ca.crt", "path": "ca.crt"}],
+                "items": [{"key": "ca.crt", "path": CA_FILE}],
             }
         },
     ]

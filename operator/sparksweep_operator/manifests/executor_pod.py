@@ -7,19 +7,14 @@ from typing import Any
 from sparksweep_core.api import Experiment
 from sparksweep_core.api.quantities import memory_bytes
 from sparksweep_core.api.template import TrialTemplate
-from sparksweep_operator.manifests.names import (
-    CODE_DIRECTORY,
-    COMMAND_SOURCE,
-    DATA_DIRECTORY,
-    EXECUTOR,
-    code_name,
-    labels,
-)
+from sparksweep_core.contract.directories import CODE_DIRECTORY, COMMAND_SOURCE, DATA_DIRECTORY
+from sparksweep_core.contract.labels import EXECUTOR
+from sparksweep_core.contract.names import EXECUTOR_CONTAINER, code_name
+from sparksweep_operator.manifests.names import labels
 from sparksweep_operator.manifests.security import (
     CONTAINER_SECURITY,
     common_pod_spec,
 )
-from sparksweep_operator.manifests.spark_conf import EXECUTOR_CONTAINER
 from sparksweep_operator.settings import Settings
 
 LOST_AFTER_S = 60

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from sparksweep_core.api import Experiment
-from sparksweep_core.contract.viewer import TENSORBOARD_PORT
-from sparksweep_operator.manifests.names import run_directory, run_name, tensorboard_name
+from sparksweep_core.contract.names import tensorboard_name
+from sparksweep_core.contract.ports import TENSORBOARD_PORT
+from sparksweep_operator.manifests.names import run_directory, run_name
 
 
 def results_location(experiment: Experiment, pod: str | None) -> str | None:

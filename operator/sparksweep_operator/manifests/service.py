@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from sparksweep_core.api import Experiment
-from sparksweep_core.api.metadata import EXPERIMENT_LABEL, ROLE_LABEL
-from sparksweep_core.contract.viewer import TENSORBOARD_PORT
-from sparksweep_operator.manifests.names import DRIVER, owned_metadata, tensorboard_name
+from sparksweep_core.contract.labels import DRIVER, experiment_selector
+from sparksweep_core.contract.names import tensorboard_name
+from sparksweep_core.contract.ports import TENSORBOARD_PORT
+from sparksweep_operator.manifests.names import owned_metadata
 
 
 def tensorboard_service(experiment: Experiment) -> dict[str, Any] | None:
@@ -20,7 +21,7 @@ def tensorboard_service(experiment: Experiment) -> dict[str, Any] | None:
         "kind": "Service",
         "metadata": owned_metadata(experiment, tensorboard_name(name)),
         "spec": {
-            "selector": {EXPERIMENT_LABEL: name, ROLE_LABEL: DRIVER},
+            "selector": experiment_selector(name, DRIVER),
             "ports": [{"name": "http", "port": TENSORBOARD_PORT}],
             # When the driver has ended its pod is not ready any more, and TensorBoard is still there.
             "publishNotReadyAddresses": True,

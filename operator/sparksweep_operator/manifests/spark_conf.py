@@ -8,13 +8,20 @@ from __future__ import annotations
 
 from sparksweep_core.api import Experiment
 from sparksweep_core.api.quantities import format_bytes, memory_bytes
+from sparksweep_core.contract.directories import (
+    ACCOUNT_DIRECTORY,
+    CA_FILE,
+    CONFIG_DIRECTORY,
+    TOKEN_FILE,
+)
+from sparksweep_core.contract.driver_config import EXECUTOR_POD_FILE, KUBERNETES_MASTER
+from sparksweep_core.contract.environment import EXECUTOR_PREFIX_ENV, POD_IP_ENV, POD_NAME_ENV
+from sparksweep_core.contract.names import EXECUTOR_CONTAINER
+from sparksweep_core.contract.ports import SPARK_BLOCK_MANAGER_PORT, SPARK_DRIVER_PORT
 from sparksweep_core.errors import FieldError
-from sparksweep_operator.manifests.names import CONFIG_DIRECTORY
 from sparksweep_operator.settings import Settings
 
-MASTER = "k8s://https://kubernetes.default.svc"
-EXECUTOR_POD_FILE = "executor-pod.json"
-EXECUTOR_CONTAINER = "executor"
+MASTER = f"{KUBERNETES_MASTER}https://kubernetes.default.svc"
 
 HEAP_MIB = 480
 """Java's heap on an executor, of which Spark wants 450 MiB beside what this collector keeps free. It only hands out
@@ -46,19 +53,19 @@ def spark_conf(experiment: Experiment, settings: Settings) -> dict[str, str]:
     limit_mib = memory_bytes(template.resources.memory) // 2**20
     return {
         "spark.kubernetes.namespace": experiment.metadata.namespace or "default",
-        "spark.kubernetes.driver.pod.name": "$(POD_NAME)",
-        "spark.kubernetes.executor.podNamePrefix": "$(EXECUTOR_PREFIX)",
+        "spark.kubernetes.driver.pod.name": _value_of(POD_NAME_ENV),
+        "spark.kubernetes.executor.podNamePrefix": _value_of(EXECUTOR_PREFIX_ENV),
         "spark.kubernetes.container.image": template.image or settings.trainer_image,
         "spark.kubernetes.container.image.pullPolicy": template.image_pull_policy
         or settings.image_pull_policy,
         "spark.kubernetes.executor.podTemplateFile": f"{CONFIG_DIRECTORY}/{EXECUTOR_POD_FILE}",
         "spark.kubernetes.executor.podTemplateContainerName": EXECUTOR_CONTAINER,
-        "spark.kubernetes.authenticate.caCertFile": "/var/run/secrets/kubernetes.io/serviceaccount/ca.crt",
-        "spark.kubernetes.authenticate.oauthTokenFile": "/var/run/secrets/kubernetes.io/serviceaccount/token",
-        "spark.driver.host": "$(POD_IP)",
-        "spark.driver.bindAddress": "$(POD_IP)",
-        "spark.driver.port": "7078",
-        "spark.driver.blockManager.port": "7079",
+        "spark.kubernetes.authenticate.caCertFile": f"{ACCOUNT_DIRECTORY}/{CA_FILE}",
+        "spark.kubernetes.authenticate.oauthTokenFile": f"{ACCOUNT_DIRECTORY}/{TOKEN_FILE}",
+        "spark.driver.host": _value_of(POD_IP_ENV),
+        "spark.driver.bindAddress": _value_of(POD_IP_ENV),
+        "spark.driver.port": str(SPARK_DRIVER_PORT),
+        "spark.driver.blockManager.port": str(SPARK_BLOCK_MANAGER_PORT),
         "spark.driver.memory": DRIVER_HEAP,
         "spark.driver.extraJavaOptions": _JAVA_OPTIONS,
         # One task, and so one trial, an executor; what the container may use is said in Kubernetes' terms.
@@ -93,3 +100,7 @@ def spark_conf(experiment: Experiment, settings: Settings) -> dict[str, str]:
         "spark.network.crypto.cipher": "AES/GCM/NoPadding",
         "spark.eventLog.enabled": "false",
     }
+
+
+def _value_of(variable: str) -> str:
+    return f"$({variable})"

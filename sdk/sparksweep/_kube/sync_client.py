@@ -18,11 +18,11 @@ from kubernetes.stream import portforward
 from sparksweep._kube.errors import sdk_error
 from sparksweep.errors import ClusterUnavailable
 from sparksweep_core.api import Experiment, TrialBatch
-from sparksweep_core.api.metadata import EXPERIMENT_LABEL
 from sparksweep_core.api_server.errors import KubeError, error_of
 from sparksweep_core.api_server.paths import collection
+from sparksweep_core.contract.labels import experiment_selector, selector_text
+from sparksweep_core.contract.names import SDK_MANAGER
 
-MANAGER = "sparksweep-sdk"
 """The SDK's name as the manager of fields."""
 TIMEOUT_S = 30.0
 FORWARDED_TIMEOUT_S = 60.0
@@ -63,7 +63,7 @@ class SyncClient:
             backoff_factor=0.2, raise_on_status=False,
         )  # fmt: skip
         self._client = client.ApiClient(settings)
-        self._client.user_agent = MANAGER
+        self._client.user_agent = SDK_MANAGER
 
     def close(self) -> None:
         """Close the connections."""
@@ -85,7 +85,7 @@ class SyncClient:
 
     def batches(self, namespace: str, experiment: str) -> list[TrialBatch]:
         """Return the TrialBatches of an Experiment."""
-        labels = f"{EXPERIMENT_LABEL}={experiment}"
+        labels = selector_text(experiment_selector(experiment))
         return [
             TrialBatch.from_api(body)
             for body in self.list_objects("TrialBatch", namespace, labels=labels)
@@ -105,7 +105,7 @@ class SyncClient:
             ExperimentRefused: The API server does not accept it.
         """
         target = _Target(body["kind"], namespace, body["metadata"]["name"])
-        return self._request("POST", target, body, query={"fieldManager": MANAGER})
+        return self._request("POST", target, body, query={"fieldManager": SDK_MANAGER})
 
     def list_objects(self, kind: str, namespace: str, *, labels: str = "") -> list[dict[str, Any]]:
         """Return the objects of a kind that match a label selector; without one all of the namespace."""
@@ -122,7 +122,7 @@ class SyncClient:
             ExperimentRefused: The API server does not accept the change.
         """
         target = _Target(kind, namespace, name)
-        query = {"fieldManager": MANAGER}
+        query = {"fieldManager": SDK_MANAGER}
         return self._request("PATCH", target, change, query=query, content_type=_MERGE)
 
     def delete(self, kind: str, namespace: str, name: str) -> None:

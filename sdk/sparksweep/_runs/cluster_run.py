@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import http.client
-import re
 import socket
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -12,14 +11,13 @@ from urllib.parse import quote
 from sparksweep._runs.reader import trial_file
 from sparksweep.errors import ClusterError, Forbidden
 from sparksweep_core.api import Experiment, Trial, TrialBatch, trials_of
-from sparksweep_core.api.metadata import EXPERIMENT_LABEL, ROLE_LABEL
-from sparksweep_core.contract.viewer import FILES_PATH, VIEWER_CONTAINER, VIEWER_PORT
+from sparksweep_core.contract.labels import DRIVER, experiment_selector, selector_text
+from sparksweep_core.contract.names import VIEWER_CONTAINER, driver_number, executor_driver_number
+from sparksweep_core.contract.ports import VIEWER_PORT
+from sparksweep_core.contract.viewer import FILES_PATH
 
 if TYPE_CHECKING:
     from sparksweep._kube.sync_client import SyncClient
-
-_DRIVER = re.compile(r"-driver-(\d+)$")
-_EXECUTOR = re.compile(r"-(\d+)-exec-\d+$")
 
 
 class ClusterRunReader:
@@ -95,8 +93,8 @@ class ClusterRunReader:
             return "its files went with the driver's pod, or there is none yet"
         if self.experiment().spec.storage.persistent_volume_claim is not None:
             return ""
-        ran_for = _number(_EXECUTOR, trial.status.node or "")
-        readable = _number(_DRIVER, _pod_name(pod))
+        ran_for = executor_driver_number(trial.status.node or "")
+        readable = driver_number(_pod_name(pod))
         if ran_for is not None and readable is not None and ran_for < readable:
             return (
                 f"it ran for an earlier driver than {_pod_name(pod)}, with whose pod its files went"
@@ -155,10 +153,10 @@ class ClusterRunReader:
     def _viewer(self) -> dict[str, Any] | None:
         """Return the newest driver's pod with a running viewer."""
         if self._pod is None:
-            labels = f"{EXPERIMENT_LABEL}={self._name},{ROLE_LABEL}=driver"
+            labels = selector_text(experiment_selector(self._name, DRIVER))
             pods = self._kubernetes.list_objects("Pod", self._namespace, labels=labels)
             readable = [pod for pod in pods if _has_running_viewer(pod)]
-            readable.sort(key=lambda pod: _number(_DRIVER, _pod_name(pod)) or 0)
+            readable.sort(key=lambda pod: driver_number(_pod_name(pod)) or 0)
             self._pod = readable[-1] if readable else None
         return self._pod
 
@@ -167,7 +165,7 @@ class _Forwarded(http.client.HTTPConnection):
     """HTTP over a forwarded port."""
 
     def __init__(self, connect: Callable[[], socket.socket]) -> None:
-        super().__init__("viewer")
+        super().__init__(VIEWER_CONTAINER)
         self._connect_to = connect
 
     def connect(self) -> None:
@@ -187,8 +185,3 @@ def _has_running_viewer(pod: dict[str, Any]) -> bool:
 
 def _pod_name(pod: dict[str, Any]) -> str:
     return str(pod["metadata"]["name"])
-
-
-def _number(pattern: re.Pattern[str], name: str) -> int | None:
-    match = pattern.search(name)
-    return int(match[1]) if match else None

@@ -13,7 +13,7 @@ from sparksweep._runs.cluster_run import ClusterRunReader
 from sparksweep._runs.forwarding import ForwardedPort
 from sparksweep.cli.targets import NAMESPACE, open_cluster_run
 from sparksweep.errors import ClusterError
-from sparksweep_core.contract.viewer import TENSORBOARD_PORT
+from sparksweep_core.contract.ports import TENSORBOARD_PORT
 
 START_S = 120.0
 """Seconds that TensorBoard may take to start, on a node that does much else."""

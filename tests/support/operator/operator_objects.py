@@ -14,7 +14,8 @@ from sparksweep_core.api import (
     TrialBatchStatus,
     batch_name,
 )
-from sparksweep_core.api.metadata import API_VERSION, EXPERIMENT_LABEL, ROLE_LABEL
+from sparksweep_core.api.metadata import API_VERSION
+from sparksweep_core.contract.labels import EXPERIMENT_LABEL, ROLE_LABEL
 from sparksweep_core.validation.document import parse_experiment
 from sparksweep_operator.pod_status import Pod
 

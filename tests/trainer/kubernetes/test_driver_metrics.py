@@ -15,9 +15,11 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from sparksweep_core.api import TrialReason, TrialSpec, TrialState, TrialStatus, TrialTemplate
 from sparksweep_core.contract.program import Program
-from sparksweep_operator.manifests.driver_pod import METRICS_PORT
+from sparksweep_core.validation.document import parse_experiment
+from sparksweep_operator.manifests import driver_pod
+from sparksweep_operator.settings import Settings
 from sparksweep_trainer.driver.trial_service import TrialService
-from sparksweep_trainer.kubernetes import prometheus, settings
+from sparksweep_trainer.kubernetes import application, prometheus
 from sparksweep_trainer.kubernetes.status_writer import StatusWriter
 from sparksweep_trainer.protocol import SlotHello
 
@@ -155,4 +157,19 @@ def test_a_port_that_is_taken_costs_the_metrics_and_not_the_driver(
 
 
 def test_the_pod_says_the_port_that_the_driver_listens_on() -> None:
-    assert settings.METRICS_PORT == METRICS_PORT
+    experiment = parse_experiment(
+        {
+            "apiVersion": "sparksweep.dev/v1alpha1",
+            "kind": "Experiment",
+            "metadata": {"name": "digits", "namespace": "lab", "uid": "u"},
+            "spec": {
+                "algorithm": {"algorithmName": "grid"},
+                "parameters": [
+                    {"name": "x", "parameterType": "int", "feasibleSpace": {"min": "1", "max": "2"}}
+                ],
+                "trialTemplate": {"function": "train:training"},
+            },
+        }
+    )
+    container, _ = driver_pod(experiment, 0, Settings())["spec"]["containers"]
+    assert container["ports"] == [{"name": "metrics", "containerPort": application.METRICS_PORT}]

@@ -10,9 +10,10 @@ from typing import Any
 import pytest
 
 from sparksweep_core.api import TrialReason, TrialState, TrialStatus
+from sparksweep_core.contract.names import driver_number
 from sparksweep_trainer.files.reports import Report
 from sparksweep_trainer.kubernetes.api_client import ApiError, Conflict, NotFound, Unavailable
-from sparksweep_trainer.kubernetes.fencing import Fence, driver_number
+from sparksweep_trainer.kubernetes.fencing import Fence
 from sparksweep_trainer.kubernetes.status_writer import INTERVAL_S, StatusWriter, parse_batch
 from support.trainer.fake_api_server import merged
 from support.trainer.trial_batches import NAMESPACE, batch, name

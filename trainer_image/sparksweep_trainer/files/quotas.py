@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from sparksweep_core.api.quantities import format_bytes
+from sparksweep_core.contract.driver_config import RUN_BYTES
 from sparksweep_core.contract.run_layout import OF_ATTEMPT
 
 HEAD_BYTES = 8 * 2**20
@@ -19,7 +20,7 @@ SPARE = 64 * 1024
 class Bounds:
     """Bytes and files that are kept."""
 
-    run_bytes: int = 9 * 2**30
+    run_bytes: int = RUN_BYTES
     """Of all trials together."""
     trial_bytes: int = 256 * 2**20
     """Of one trial's files, without its logs."""

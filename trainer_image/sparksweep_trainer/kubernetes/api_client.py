@@ -16,7 +16,9 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlencode, urlsplit
 
-GROUP_PATH = "/apis/sparksweep.dev/v1alpha1"
+from sparksweep_core.api.metadata import API_VERSION
+
+GROUP_PATH = f"/apis/{API_VERSION}"
 
 TIMEOUT_S = 20.0
 """Seconds to wait for an answer."""

@@ -9,6 +9,8 @@ from collections.abc import Sequence
 from enum import Enum
 
 from sparksweep_core.api.status import TrialStatus
+from sparksweep_core.contract.labels import experiment_selector
+from sparksweep_core.contract.ports import METRICS_PORT, TRIAL_SERVER_PORT
 from sparksweep_trainer.driver.slot_manager import Explain, Loss, without_explanation
 from sparksweep_trainer.driver.spark import Driver, DriverSettings
 from sparksweep_trainer.driver.trial_service import TrialService
@@ -21,17 +23,12 @@ from sparksweep_trainer.kubernetes.api_client import (
     pods_path,
 )
 from sparksweep_trainer.kubernetes.batches import Batches
-from sparksweep_trainer.kubernetes.batches import selector as batch_selector
 from sparksweep_trainer.kubernetes.executor_watch import ExecutorWatch
 from sparksweep_trainer.kubernetes.executor_watch import selector as executor_selector
 from sparksweep_trainer.kubernetes.fencing import Fence
 from sparksweep_trainer.kubernetes.informer import EventHandler, Informer
 from sparksweep_trainer.kubernetes.run_files import RunFiles
-from sparksweep_trainer.kubernetes.settings import (
-    METRICS_PORT,
-    TRIAL_SERVER_PORT,
-    ClusterSettings,
-)
+from sparksweep_trainer.kubernetes.settings import ClusterSettings
 from sparksweep_trainer.kubernetes.status_writer import StatusWriter
 
 log = logging.getLogger(__name__)
@@ -148,7 +145,11 @@ class Application:
     def _watches(self) -> list[Informer]:
         settings = self._settings
         collections: list[tuple[str, EventHandler, dict[str, str]]] = [
-            (batches_path(settings.namespace), self._batches, batch_selector(settings.experiment))
+            (
+                batches_path(settings.namespace),
+                self._batches,
+                experiment_selector(settings.experiment),
+            )
         ]
         if self._executors is not None:
             labels = executor_selector(settings.experiment)

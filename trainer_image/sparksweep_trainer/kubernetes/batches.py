@@ -6,8 +6,8 @@ import logging
 import threading
 from collections.abc import Callable
 
-from sparksweep_core.api.metadata import EXPERIMENT_LABEL
 from sparksweep_core.api.trial_batch import TrialBatch
+from sparksweep_core.contract.labels import experiment_selector, selector_text
 from sparksweep_trainer.driver.trial_service import TrialService
 from sparksweep_trainer.kubernetes.api_client import ApiClient, ApiError, Json, Unavailable
 from sparksweep_trainer.kubernetes.batch_statuses import is_finished
@@ -16,11 +16,6 @@ from sparksweep_trainer.kubernetes.informer import retry_backoff
 from sparksweep_trainer.kubernetes.status_writer import StatusWriter, parse_batch
 
 log = logging.getLogger(__name__)
-
-
-def selector(experiment: str) -> dict[str, str]:
-    """Labels of an experiment's batches."""
-    return {EXPERIMENT_LABEL: experiment}
 
 
 class Batches:
@@ -61,9 +56,7 @@ class Batches:
         backoff = retry_backoff()
         while not stop.is_set():
             try:
-                query = {
-                    "labelSelector": ",".join(f"{k}={v}" for k, v in selector(experiment).items())
-                }
+                query = {"labelSelector": selector_text(experiment_selector(experiment))}
                 answer = api.request("GET", path, query=query)
                 self._claim_all(_by_index(answer.get("items") or []))
                 return

@@ -6,13 +6,13 @@ Spark is told to leave dead executors' pods alone, or nobody could tell any more
 from __future__ import annotations
 
 import logging
-import re
 import threading
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 
-from sparksweep_core.api.metadata import EXPERIMENT_LABEL, ROLE_LABEL
+from sparksweep_core.contract.labels import EXECUTOR, experiment_selector
+from sparksweep_core.contract.names import executor_driver_number
 from sparksweep_trainer.driver.slot_manager import Loss, SlotFailed
 from sparksweep_trainer.kubernetes.api_client import (
     ApiClient,
@@ -26,8 +26,6 @@ from sparksweep_trainer.kubernetes.executors import Death, Pod, death_of, vanish
 
 log = logging.getLogger(__name__)
 
-EXECUTOR = "executor"
-"""Value of the role label."""
 EXPLAIN_S = 5.0
 """Seconds for which the kubelet may take to tell that a container has ended."""
 KEEP_S = 5.0
@@ -40,12 +38,10 @@ MAX_FAILED_STARTS = 5
 MAX_DEATHS = 10_000
 """Deaths remembered."""
 
-_NUMBER = re.compile(r"-(\d+)-exec-\d+$")
-
 
 def selector(experiment: str) -> dict[str, str]:
-    """Labels of an experiment's executors, of whichever driver."""
-    return {EXPERIMENT_LABEL: experiment, ROLE_LABEL: EXECUTOR}
+    """Return the labels of an experiment's executors, those of earlier drivers included."""
+    return experiment_selector(experiment, EXECUTOR)
 
 
 class ExecutorWatch:
@@ -137,8 +133,8 @@ class ExecutorWatch:
             self._note_death(name, death)
 
     def _note_stranger(self, name: str) -> None:
-        number = _NUMBER.search(name)
-        if number is not None and int(number[1]) < self._driver_number:
+        number = executor_driver_number(name)
+        if number is not None and number < self._driver_number:
             with self._lock:
                 self._remove_at.setdefault(name, self._monotonic())
 

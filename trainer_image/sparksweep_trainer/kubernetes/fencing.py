@@ -7,17 +7,10 @@ anything without having read that name, and ends.
 
 from __future__ import annotations
 
-import re
 import threading
 from collections.abc import Callable
 
-_NAME = re.compile(r"-driver-(\d+)$")
-
-
-def driver_number(name: str) -> int | None:
-    """The number in a driver's name, ``<experiment>-driver-<number>``; None if there is none."""
-    match = _NAME.search(name)
-    return int(match[1]) if match else None
+from sparksweep_core.contract.names import driver_number
 
 
 class Fence:

@@ -1,32 +1,45 @@
-"""What a driver pod is told: two files from the operator, the downward API, and where the API server is."""
+"""Settings of a driver's process: the operator's ConfigMap, the downward API and the address of the API server."""
 
 from __future__ import annotations
 
-import json
 import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
+from sparksweep_core.contract.directories import (
+    ACCOUNT_DIRECTORY,
+    CA_FILE,
+    CONFIG_DIRECTORY,
+    TOKEN_FILE,
+)
+from sparksweep_core.contract.driver_config import (
+    DRIVER_FILE,
+    KUBERNETES_MASTER,
+    PROGRAM_FILE,
+    RUN_BYTES,
+    DriverConfig,
+)
+from sparksweep_core.contract.environment import (
+    API_CA_FILE_ENV,
+    API_SERVER_ENV,
+    API_TOKEN_FILE_ENV,
+    DRIVER_CONFIG_ENV,
+    POD_IP_ENV,
+    POD_NAME_ENV,
+    POD_NAMESPACE_ENV,
+    RUN_DIRECTORY_ENV,
+)
+from sparksweep_core.contract.names import executor_names_start
 from sparksweep_core.contract.program import Program
-from sparksweep_trainer.files.quotas import Bounds
 from sparksweep_trainer.kubernetes.api_client import Endpoint
-
-CONFIG_DIRECTORY = Path("/etc/sparksweep/driver")
-ACCOUNT_DIRECTORY = Path("/var/run/secrets/kubernetes.io/serviceaccount")
-
-TRIAL_SERVER_PORT = 7780
-"""Where slots ask for trials. Fixed, so that a network policy can name it."""
-METRICS_PORT = 7782
-"""Where Prometheus asks for metrics."""
 
 _VARIABLE = re.compile(r"\$\(([A-Za-z_][A-Za-z0-9_]*)\)")
 
 
 class SettingsError(Exception):
-    """The pod was not told what it needs; the message says what is missing."""
+    """A setting is missing or wrong; the message names it."""
 
 
 @dataclass(frozen=True)
@@ -46,25 +59,25 @@ class ClusterSettings:
     conf: Mapping[str, str]
     """Spark's settings."""
     program: Program
-    """What every trial runs."""
+    """The program that every trial runs."""
     endpoint: Endpoint
     """The API server."""
     run_directory: Path | None = None
-    """Where trials' files go; None: they stay with the executors."""
-    run_bytes: int = Bounds.run_bytes
-    """Bytes of all files in it."""
+    """The run directory; None: trials' files stay with the executors."""
+    run_bytes: int = RUN_BYTES
+    """Bytes of all files in it, at most."""
     tensorboard: bool = True
-    """Whether to write what TensorBoard shows of each trial."""
+    """True: write each trial's event files for TensorBoard."""
     storage_uri: str | None = None
-    """Where the run directory is copied to."""
+    """URI that the run directory is copied to; None: it is copied nowhere."""
 
     @property
     def executor_prefix(self) -> str | None:
-        """What the names of this driver's executor pods begin with; None where executors are no pods."""
-        if not self.master.startswith("k8s://"):
+        """Start of the names of this driver's executor pods; None if executors are no pods."""
+        if not self.master.startswith(KUBERNETES_MASTER):
             return None
         prefix = self.conf.get("spark.kubernetes.executor.podNamePrefix")
-        return None if prefix is None else f"{prefix}-exec-"
+        return None if prefix is None else executor_names_start(prefix)
 
 
 def load(environment: Mapping[str, str] = os.environ) -> ClusterSettings:
@@ -73,57 +86,55 @@ def load(environment: Mapping[str, str] = os.environ) -> ClusterSettings:
     Raises:
         SettingsError: something is missing, or makes no sense.
     """
-    directory = Path(environment.get("SPARKSWEEP_DRIVER_CONFIG") or CONFIG_DIRECTORY)
+    directory = Path(environment.get(DRIVER_CONFIG_ENV) or CONFIG_DIRECTORY)
     try:
-        driver = json.loads((directory / "driver.json").read_bytes())
-        program = Program.model_validate_json((directory / "program.json").read_bytes())
-        conf = {key: _expand(value, environment) for key, value in driver["spark"].items()}
-        master = driver["master"]
-        if master.startswith("k8s://"):
-            program = program.model_copy(update={"limit_is_container": True})
-        return ClusterSettings(
-            experiment=driver["experiment"],
-            namespace=_needed(environment, "POD_NAMESPACE"),
-            driver=_needed(environment, "POD_NAME"),
-            host=_needed(environment, "POD_IP"),
-            master=master,
-            conf=conf,
-            program=program,
-            endpoint=_endpoint(environment),
-            run_directory=_path(environment, "SPARKSWEEP_RUN_DIRECTORY"),
-            run_bytes=int(driver.get("runBytes", Bounds.run_bytes)),
-            tensorboard=bool(driver.get("tensorboard", True)),
-            storage_uri=driver.get("storageUri"),
-        )
-    except (OSError, ValueError, KeyError, AttributeError, TypeError) as error:
+        config = DriverConfig.model_validate_json((directory / DRIVER_FILE).read_bytes())
+        program = Program.model_validate_json((directory / PROGRAM_FILE).read_bytes())
+    except (OSError, ValueError) as error:
         raise SettingsError(f"{directory}: {type(error).__name__}: {error}") from error
-
-
-def _endpoint(environment: Mapping[str, str]) -> Endpoint:
-    """The API server of the cluster that the pod is in, unless the environment names another one."""
-    server = environment.get("SPARKSWEEP_API_SERVER")
-    if not server:
-        host = _needed(environment, "KUBERNETES_SERVICE_HOST")
-        port = _needed(environment, "KUBERNETES_SERVICE_PORT")
-        server = f"https://[{host}]:{port}" if ":" in host else f"https://{host}:{port}"
-        return Endpoint(
-            server=server,
-            token_file=ACCOUNT_DIRECTORY / "token",
-            ca_file=ACCOUNT_DIRECTORY / "ca.crt",
-        )
-    return Endpoint(
-        server=server,
-        token_file=_path(environment, "SPARKSWEEP_API_TOKEN_FILE"),
-        ca_file=_path(environment, "SPARKSWEEP_API_CA_FILE"),
+    if config.master.startswith(KUBERNETES_MASTER):
+        program = program.model_copy(update={"limit_is_container": True})
+    return ClusterSettings(
+        experiment=config.experiment,
+        namespace=_required(environment, POD_NAMESPACE_ENV),
+        driver=_required(environment, POD_NAME_ENV),
+        host=_required(environment, POD_IP_ENV),
+        master=config.master,
+        conf={key: _expand(value, environment) for key, value in config.spark.items()},
+        program=program,
+        endpoint=_endpoint(environment),
+        run_directory=_path(environment, RUN_DIRECTORY_ENV),
+        run_bytes=config.run_bytes,
+        tensorboard=config.tensorboard,
+        storage_uri=config.storage_uri,
     )
 
 
-def _expand(value: Any, environment: Mapping[str, str]) -> str:
-    """A Spark setting with ``$(NAME)`` replaced, as Kubernetes does in a pod's command."""
-    return _VARIABLE.sub(lambda match: environment.get(match[1], match[0]), str(value))
+def _endpoint(environment: Mapping[str, str]) -> Endpoint:
+    """Return the API server that the environment names, or else that of the pod's cluster."""
+    server = environment.get(API_SERVER_ENV)
+    if not server:
+        host = _required(environment, "KUBERNETES_SERVICE_HOST")
+        port = _required(environment, "KUBERNETES_SERVICE_PORT")
+        server = f"https://[{host}]:{port}" if ":" in host else f"https://{host}:{port}"
+        return Endpoint(
+            server=server,
+            token_file=Path(ACCOUNT_DIRECTORY, TOKEN_FILE),
+            ca_file=Path(ACCOUNT_DIRECTORY, CA_FILE),
+        )
+    return Endpoint(
+        server=server,
+        token_file=_path(environment, API_TOKEN_FILE_ENV),
+        ca_file=_path(environment, API_CA_FILE_ENV),
+    )
 
 
-def _needed(environment: Mapping[str, str], name: str) -> str:
+def _expand(value: str, environment: Mapping[str, str]) -> str:
+    """Replace each ``$(NAME)`` by the environment variable, as Kubernetes does in a pod's command."""
+    return _VARIABLE.sub(lambda match: environment.get(match[1], match[0]), value)
+
+
+def _required(environment: Mapping[str, str], name: str) -> str:
     value = environment.get(name)
     if not value:
         raise SettingsError(f"the environment variable {name} is missing")

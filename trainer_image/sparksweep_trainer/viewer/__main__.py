@@ -8,8 +8,14 @@ import signal
 import sys
 from pathlib import Path
 
+from sparksweep_core.contract.environment import (
+    RUN_DIRECTORY_ENV,
+    TENSORBOARD_ENV,
+    TENSORBOARD_PORT_ENV,
+    VIEWER_PORT_ENV,
+)
+from sparksweep_core.contract.ports import TENSORBOARD_PORT, VIEWER_PORT
 from sparksweep_core.contract.run_layout import TRIALS
-from sparksweep_core.contract.viewer import TENSORBOARD_PORT, VIEWER_PORT
 from sparksweep_trainer.viewer.server import ViewerServer
 from sparksweep_trainer.viewer.tensorboard import KeptRunning, command
 
@@ -23,15 +29,13 @@ def main() -> int:
     logging.basicConfig(
         stream=sys.stdout, level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s"
     )
-    directory = os.environ.get("SPARKSWEEP_RUN_DIRECTORY")
+    directory = os.environ.get(RUN_DIRECTORY_ENV)
     if not directory:
-        log.error("the environment variable SPARKSWEEP_RUN_DIRECTORY is missing")
+        log.error("the environment variable %s is missing", RUN_DIRECTORY_ENV)
         return 2
     # Before any thread is there, so that none gets them.
     signal.pthread_sigmask(signal.SIG_BLOCK, ENDS)
-    server = ViewerServer(
-        Path(directory), port=int(os.environ.get("SPARKSWEEP_VIEWER_PORT", VIEWER_PORT))
-    )
+    server = ViewerServer(Path(directory), port=int(os.environ.get(VIEWER_PORT_ENV, VIEWER_PORT)))
     log.info("%s is shown at 127.0.0.1:%d", directory, server.port)
     board = _tensorboard(Path(directory))
     signal.sigwait(ENDS)
@@ -43,10 +47,10 @@ def main() -> int:
 
 def _tensorboard(directory: Path) -> KeptRunning | None:
     """TensorBoard, if the pod was told to have one."""
-    title = os.environ.get("SPARKSWEEP_TENSORBOARD")
+    title = os.environ.get(TENSORBOARD_ENV)
     if not title:
         return None
-    port = int(os.environ.get("SPARKSWEEP_TENSORBOARD_PORT", TENSORBOARD_PORT))
+    port = int(os.environ.get(TENSORBOARD_PORT_ENV, TENSORBOARD_PORT))
     return KeptRunning(command(directory / TRIALS, port, title=title))
 
 

@@ -1,0 +1,70 @@
+"""Names of the objects and containers of an Experiment, and how to read them back.
+
+Deterministic, so that creating an object twice creates it once. Imports nothing of the project.
+"""
+
+from __future__ import annotations
+
+import re
+
+DRIVER_CONTAINER = "driver"
+"""Container of a driver's pod that drives the experiment."""
+VIEWER_CONTAINER = "viewer"
+"""Second container of a driver's pod: serves the run directory, and outlives the driver."""
+EXECUTOR_CONTAINER = "executor"
+"""Container of an executor's pod."""
+
+DRIVER_COMMAND = "driver"
+"""Argument of the trainer image's entry point that starts a driver."""
+VIEWER_COMMAND = "viewer"
+"""Argument of the trainer image's entry point that starts a viewer."""
+
+OPERATOR_MANAGER = "sparksweep-operator"
+"""Field manager, user agent and event source of the operator."""
+SDK_MANAGER = "sparksweep-sdk"
+"""Field manager and user agent of the SDK."""
+
+_DRIVER_NAME = re.compile(r"-driver-(\d+)$")
+_EXECUTOR_NAME = re.compile(r"-(\d+)-exec-\d+$")
+
+
+def driver_name(experiment: str, number: int) -> str:
+    """Return the name of a driver's pod. Each driver of an Experiment has a higher number than all before it."""
+    return f"{experiment}-driver-{number}"
+
+
+def driver_number(name: str) -> int | None:
+    """Return the number in the name of a driver's pod; None if it is no driver's name."""
+    match = _DRIVER_NAME.search(name)
+    return int(match[1]) if match else None
+
+
+def executor_prefix(experiment: str, number: int) -> str:
+    """Return Spark's prefix for the names of a driver's executors. Spark allows 47 characters."""
+    return f"{experiment}-{number}"
+
+
+def executor_names_start(prefix: str) -> str:
+    """Return the start of the names that Spark makes of `executor_prefix`: ``<prefix>-exec-<id>``."""
+    return f"{prefix}-exec-"
+
+
+def executor_driver_number(name: str) -> int | None:
+    """Return the number of the driver that an executor's pod belongs to; None if it is no executor's name."""
+    match = _EXECUTOR_NAME.search(name)
+    return int(match[1]) if match else None
+
+
+def driver_config_name(experiment: str) -> str:
+    """Return the name of the ConfigMap that drivers read."""
+    return f"{experiment}-driver"
+
+
+def code_name(experiment: str) -> str:
+    """Return the name of the ConfigMap with the inline source, which executors alone mount."""
+    return f"{experiment}-code"
+
+
+def tensorboard_name(experiment: str) -> str:
+    """Return the name of the Service in front of TensorBoard."""
+    return f"{experiment}-tensorboard"
