@@ -37,7 +37,7 @@ lint: setup ## ruff: rules and format
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 
-types: setup ## mypy, strict
+types: setup ## mypy, strict: the packages, tests, benchmarks and scripts
 	$(BIN)/mypy
 
 layers: setup ## import-linter: which package may import which

@@ -74,7 +74,8 @@ def run(*, work: str, trials: int, slots: int, preload: Sequence[str] = ()) -> l
         file = Path(scratch) / "experiment.yaml"
         file.write_text(yaml.safe_dump(document))
         directory = Path(scratch) / "run"
-        command = [sys.executable, "-m", "sparksweep", "run", file, "--dir", directory, "--quiet"]
+        arguments: list[str | Path] = ["run", file, "--dir", directory, "--quiet"]
+        command = [sys.executable, "-m", "sparksweep", *arguments]
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
         notes = [
             Note(**json.loads(path.read_text())) for path in directory.glob("trials/*/note.json")

@@ -32,12 +32,9 @@ def programs(layout: Layout) -> Path:
     Raises:
         Unavailable: There is none, and none can be had.
     """
-    for name in ("prometheus", "promtool"):
-        found = shutil.which(name)
-        if found is None:
-            break
-    else:
-        return Path(found).parent
+    prometheus, promtool = shutil.which("prometheus"), shutil.which("promtool")
+    if prometheus is not None and promtool is not None:
+        return Path(promtool).parent
     folder = layout.cache / "prometheus"
     if not (folder / "usr" / "bin" / "promtool").exists():
         _unpack(folder)
@@ -145,7 +142,7 @@ def running(
     (home / "prometheus.yaml").write_text(yaml.safe_dump(configuration))
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
-    command = [
+    command: list[str | Path] = [
         folder / "prometheus", f"--config.file={home / 'prometheus.yaml'}",
         f"--storage.tsdb.path={home / 'data'}", f"--web.listen-address=127.0.0.1:{port}",
     ]  # fmt: skip

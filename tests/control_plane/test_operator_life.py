@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import time
+from typing import Any
 
 import pytest
 
@@ -191,7 +192,7 @@ def test_another_parallelism_is_written_into_the_newest_batch_alone(lab: Lab) ->
     ],
 )
 def test_what_can_not_change_is_refused_with_a_clear_text(
-    bare_lab: Lab, change: dict[str, object], words: str
+    bare_lab: Lab, change: dict[str, Any], words: str
 ) -> None:
     bare_lab.create()
     with pytest.raises(Refused, match=rf"spec\.?{words}.*must not change|{words}.*can.*change"):

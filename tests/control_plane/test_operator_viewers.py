@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from support.control_plane.lab import Document, Lab, experiment
+from support.control_plane.kube_api import Document
+from support.control_plane.lab import Lab, experiment
 
 RUNNING: Document = {"running": {"startedAt": "2026-01-01T00:00:00Z"}}
 COMPLETED: Document = {"terminated": {"exitCode": 0, "reason": "Completed"}}

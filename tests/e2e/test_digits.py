@@ -128,7 +128,15 @@ def test_the_digits_grid_ends_with_the_same_best_as_a_local_run(
         lambda: not namespace.pods("digits-grid", "executor"), "the executors are given back"
     )
 
-    command = [sys.executable, "-m", "sparksweep", "run", EXAMPLE, "--dir", tmp_path / "run"]
+    command: list[str | Path] = [
+        sys.executable,
+        "-m",
+        "sparksweep",
+        "run",
+        EXAMPLE,
+        "--dir",
+        tmp_path / "run",
+    ]
     local = json.loads(subprocess.check_output([*command, "--output", "json"], text=True))
     assert local["status"]["bestTrial"]["parameters"] == best["parameters"]
     assert local["status"]["bestTrial"]["objective"] == pytest.approx(best["objective"], abs=0.02)

@@ -49,7 +49,7 @@ def training(learning_rate: float, dropout: float) -> dict[str, float]:
     return {"accuracy": accuracy, "size": len(TABLE)}
 
 
-def flagged(size: int, flag: bool | None, name: str) -> float:
+def flagged(size: object, flag: object, name: str) -> float:
     if not isinstance(size, int) or not (flag is True or flag is None):
         raise RuntimeError(f"{size!r} {flag!r}")
     return size + len(name)

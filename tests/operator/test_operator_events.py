@@ -18,8 +18,14 @@ EMPTY = ExperimentStatus()
 
 
 def condition(kind: ConditionType, status: str, reason: str, message: str = "") -> Condition:
-    return Condition(
-        type=kind, status=status, reason=reason, message=message, last_transition_time=NOW
+    return Condition.model_validate(
+        {
+            "type": kind,
+            "status": status,
+            "reason": reason,
+            "message": message,
+            "last_transition_time": NOW,
+        }
     )
 
 

@@ -6,7 +6,9 @@ The event loop's time is not the cache's: where every task waits, it jumps to th
 from __future__ import annotations
 
 import asyncio
+import random
 import selectors
+import time
 from collections.abc import Awaitable, Callable, Coroutine
 from datetime import timedelta
 from typing import Any
@@ -77,7 +79,7 @@ def result(*, wrote: bool = False, again: float | None = None) -> Result:
 
 @pytest.fixture(autouse=True)
 def _no_jitter(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module.random, "uniform", lambda low, high: 1.0)
+    monkeypatch.setattr(random, "uniform", lambda low, high: 1.0)
 
 
 def test_many_wakes_before_a_turn_make_one_turn() -> None:
@@ -332,7 +334,7 @@ def test_what_waits_for_a_turn_has_an_age_until_it_has_had_one_that_went_well(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     now = 100.0
-    monkeypatch.setattr(module.time, "monotonic", lambda: now)
+    monkeypatch.setattr(time, "monotonic", lambda: now)
     ages: list[float] = []
 
     class Watched(Runs):

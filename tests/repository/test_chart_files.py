@@ -41,7 +41,7 @@ def objects(part: dict[str, Any], path: str = "") -> Iterator[tuple[str, dict[st
 
 
 def test_what_is_generated_is_current() -> None:
-    command = [sys.executable, ROOT / "scripts" / "chart", "--check"]
+    command: list[str | Path] = [sys.executable, ROOT / "scripts" / "chart", "--check"]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
     assert done.returncode == 0, done.stderr
 

@@ -20,7 +20,7 @@ HARMLESS = {"Valid", "Finished", "Resumed", "Interrupted"}
 
 
 def test_the_reference_of_the_kinds_is_what_the_crds_say() -> None:
-    command = [sys.executable, ROOT / "scripts" / "reference", "--check"]
+    command: list[str | Path] = [sys.executable, ROOT / "scripts" / "reference", "--check"]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
     assert done.returncode == 0, done.stderr
 

@@ -77,7 +77,11 @@ def test_values_that_text_can_not_hold_come_back_before_the_function_sees_them(
     def training(x: Any, /, *, flag: Any, **rest: Any) -> list[Any]:
         return [x, flag, rest["optimizer"]]
 
-    values = {"x": {"(1, 2)": (1, 2)}, "flag": {"True": True}, "optimizer": {"None": None}}
+    values: dict[str, dict[str, object]] = {
+        "x": {"(1, 2)": (1, 2)},
+        "flag": {"True": True},
+        "optimizer": {"None": None},
+    }
     wrapped = with_values(training, values)
     assert wrapped("(1, 2)", flag="True", optimizer="None") == [(1, 2), True, None]
     (tmp_path / f"{MODULE}.py").write_text(ship(wrapped).source)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -150,7 +151,7 @@ def crds(control_plane: Cluster) -> None:
     control_plane.kubectl("wait", "--for=condition=Established", "--timeout=30s", "-f", str(CRDS))
     # An established kind is served at once, and described somewhat later.
     for kind in ("experiment", "trialbatch"):
-        wait_until(lambda kind=kind: _is_described(control_plane, kind), f"{kind} is described", 60)
+        wait_until(partial(_is_described, control_plane, kind), f"{kind} is described", 60)
 
 
 def _is_described(cluster: Cluster, kind: str) -> bool:

@@ -230,7 +230,7 @@ def test_a_parameter_without_values_is_named(parameter: Parameter) -> None:
 
 def test_dimensions_are_abstract() -> None:
     with pytest.raises(TypeError):
-        Dimension()
+        Dimension()  # type: ignore[abstract]
 
 
 @pytest.mark.parametrize("name", AlgorithmName)

@@ -13,6 +13,7 @@ from sparksweep_core.api import (
     AlgorithmName,
     ConditionType,
     ExperimentStatus,
+    Objective,
     ObjectiveType,
     TrialState,
     TrialStatus,
@@ -50,9 +51,10 @@ class Histories(RuleBasedStateMachine):
         suspend=st.booleans(),
     )
     def create(
-        self, points, most, is_bounded, algorithm, mode, population, objective, goal, most_failed, deadline,
-        parallel, retries, suspend,
-    ):  # fmt: skip
+        self, points: int, most: int, is_bounded: bool, algorithm: AlgorithmName, mode: EvolutionMode,
+        population: int, objective: Objective | None, goal: float | None, most_failed: int | None,
+        deadline: int | None, parallel: int, retries: int, suspend: bool,
+    ) -> None:  # fmt: skip
         settings = None
         if algorithm is AlgorithmName.DIFFERENTIAL_EVOLUTION:
             settings = {"mode": mode.value, "population": f"{population}", "generations": "9"}

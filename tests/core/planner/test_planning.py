@@ -345,7 +345,7 @@ def test_recent_trials_are_the_best_the_last_failed_and_running_ones() -> None:
         TrialState.FAILED, TrialState.FAILED, TrialState.FAILED, TrialState.SUCCEEDED,
         TrialState.RUNNING,
     ]  # fmt: skip
-    assert len(recent[0].message) == 512
+    assert len(recent[0].message or "") == 512
 
 
 def trial_of(number: int) -> TrialStatus:

@@ -35,9 +35,14 @@ def test_a_local_path_is_itself_and_a_relative_one_is_the_projects(
 def test_a_remote_file_is_fetched_once_and_again_when_it_has_changed(
     bucket: Any, cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    fetched = []
-    download = Remote.download
-    monkeypatch.setattr(Remote, "download", lambda self, file, target: (fetched.append(file), download(self, file, target)))  # fmt: skip
+    fetched: list[Any] = []
+    original = Remote.download
+
+    def download(self: Remote, file: Any, target: Any) -> None:
+        fetched.append(file)
+        original(self, file, target)
+
+    monkeypatch.setattr(Remote, "download", download)
     uri = bucket.put("train.csv", b"a,b\n1,2\n")
     first = data.path(uri)
     assert Path(first).name == "train.csv"

@@ -50,7 +50,12 @@ def test_the_bundled_java_starts_with_the_flag_that_spark_gives_it(
 ) -> None:
     monkeypatch.delenv("JAVA_HOME", raising=False)
     java = find_java_home(tmp_path) / "bin" / "java"
-    asked = [java, "--add-modules=jdk.incubator.vector", "-Dtext=two words", "-version"]
+    asked: list[str | Path] = [
+        java,
+        "--add-modules=jdk.incubator.vector",
+        "-Dtext=two words",
+        "-version",
+    ]
     shown = subprocess.run(asked, capture_output=True, text=True, check=False)
     assert shown.returncode == 0, shown.stderr
     assert (java_version(java) or 0) >= 17

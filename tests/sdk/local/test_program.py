@@ -27,7 +27,7 @@ def experiment(**template: Any) -> Experiment:
                         "feasibleSpace": {"list": ["a"]},
                     }
                 ],
-                "trialTemplate": {"function": "m:f", **template},
+                "trialTemplate": dict[str, Any](function="m:f") | template,
             },
         }
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -99,15 +100,25 @@ def test_a_trial_that_has_not_started_has_no_log(run: Run) -> None:
     assert list(read_log(run, 7)) == []
 
 
+def pauses(steps: list[Callable[[], object]]) -> Callable[[float], None]:
+    """Take one step in each pause."""
+    ahead = iter(steps)
+
+    def pause(_: float) -> None:
+        next(ahead)()
+
+    return pause
+
+
 def test_a_log_is_followed_from_before_its_trial_starts_until_it_has_ended(run: Run) -> None:
-    steps = iter([
+    pause = pauses([
         run.begin,
         lambda: run.out.write(b"one\ntw"),
         lambda: run.out.write(b"o\n"),
         lambda: run.err.write(b"and more"),
         lambda: setattr(run, "state", TrialState.SUCCEEDED),
     ])  # fmt: skip
-    found = list(follow_log(run, 7, pause=lambda _: next(steps)()))
+    found = list(follow_log(run, 7, pause=pause))
     assert texts(found) == [b"one\n", b"two\n", b"and more"]
 
 
@@ -119,8 +130,8 @@ def test_following_goes_on_with_the_next_attempt(run: Run) -> None:
 
     run.begin()
     run.out.write(b"one\n")
-    steps = iter([fail, lambda: setattr(run, "state", TrialState.FAILED)])
-    found = list(follow_log(run, 7, pause=lambda _: next(steps)()))
+    pause = pauses([fail, lambda: setattr(run, "state", TrialState.FAILED)])
+    found = list(follow_log(run, 7, pause=pause))
     assert texts(found) == [b"one\n", b"last words\n", Begun(2), b"again\n"]
 
 

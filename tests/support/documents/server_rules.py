@@ -8,7 +8,7 @@ from __future__ import annotations
 import copy
 import json
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, cast
 
 import cel
 import jsonschema
@@ -105,4 +105,6 @@ def _list_type(_: Any, kind: str, instance: Any, schema: Any) -> Any:
 
 
 _BASE = jsonschema.Draft202012Validator
-_Validator = extend(_BASE, {"properties": _strict_properties, "x-kubernetes-list-type": _list_type})
+_Validator = cast(Any, extend)(
+    _BASE, {"properties": _strict_properties, "x-kubernetes-list-type": _list_type}
+)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, Literal
 
 from sparksweep_core.algorithms import create
 from sparksweep_core.api import (
@@ -219,6 +219,7 @@ class Simulation:
         assert self._ledger is not None
         number, attempt = self._runs.pop(slot)
         failed = value is None or value != value
+        state: Literal[TrialState.SUCCEEDED, TrialState.FAILED, TrialState.STOPPED]
         if not self._ledger.is_wanted(slot, number, attempt):
             state, reason = TrialState.STOPPED, TrialReason.INTERRUPTED
         elif failed:
@@ -303,13 +304,19 @@ class Simulation:
         """All trials by number."""
         return trials_of(list(self.batches.values()))
 
-    def condition(self, kind: str) -> Condition | None:
-        """A condition by its type."""
+    def find_condition(self, kind: str) -> Condition | None:
+        """The condition of this type; None where the status has none."""
         return next((c for c in self.status.conditions if c.type == kind), None)
+
+    def condition(self, kind: str) -> Condition:
+        """The condition of this type, which the status must have."""
+        condition = self.find_condition(kind)
+        assert condition is not None, f"{kind} is not among the status's conditions"
+        return condition
 
     def reason(self, kind: str) -> tuple[str, str] | None:
         """Status and reason of a condition."""
-        found = self.condition(kind)
+        found = self.find_condition(kind)
         return (found.status, found.reason) if found else None
 
 

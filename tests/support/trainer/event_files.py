@@ -15,7 +15,7 @@ def read_events(file: Path) -> list[Any]:
     """The events after the file's version."""
     from tensorboard.backend.event_processing.event_file_loader import EventFileLoader
 
-    version, *found = EventFileLoader(str(file)).Load()
+    version, *found = list[Any](EventFileLoader(str(file)).Load())
     assert version.file_version == "brain.Event:2"
     return found
 

@@ -1,6 +1,7 @@
 """The ledger's rules, by example and under random histories."""
 
 from datetime import UTC, datetime, timedelta
+from typing import Literal, get_args
 
 import pytest
 from hypothesis import settings
@@ -18,7 +19,10 @@ def specs(*numbers: int) -> list[TrialSpec]:
     return [TrialSpec(number=number, parameters={"x": str(number)}) for number in numbers]
 
 
-def outcome(state: TrialState = TrialState.SUCCEEDED) -> Outcome:
+FinalState = Literal[TrialState.SUCCEEDED, TrialState.FAILED, TrialState.STOPPED]
+
+
+def outcome(state: FinalState = TrialState.SUCCEEDED) -> Outcome:
     reasons = {
         TrialState.SUCCEEDED: TrialReason.COMPLETED,
         TrialState.FAILED: TrialReason.EXCEPTION,
@@ -185,8 +189,8 @@ class Histories(RuleBasedStateMachine):
             self.given.append((slot, assignment))
 
     @precondition(lambda self: self.given)
-    @rule(data=st.data(), state=st.sampled_from([s for s in TrialState if s.is_finished]))
-    def report(self, data: st.DataObject, state: TrialState) -> None:
+    @rule(data=st.data(), state=st.sampled_from(get_args(FinalState)))
+    def report(self, data: st.DataObject, state: FinalState) -> None:
         slot, assignment = data.draw(st.sampled_from(self.given))
         self.ledger.finish(slot, assignment.number, assignment.attempt, outcome(state))
 

@@ -14,12 +14,13 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.parser import text_string_to_metric_families
 
 from sparksweep_core.api import TrialReason, TrialSpec, TrialState, TrialStatus, TrialTemplate
+from sparksweep_core.contract.ports import METRICS_PORT
 from sparksweep_core.contract.program import Program
 from sparksweep_core.validation.document import parse_experiment
 from sparksweep_operator.manifests import driver_pod
 from sparksweep_operator.settings import Settings
 from sparksweep_trainer.driver.trial_service import TrialService
-from sparksweep_trainer.kubernetes import application, prometheus
+from sparksweep_trainer.kubernetes import prometheus
 from sparksweep_trainer.kubernetes.status_writer import StatusWriter
 from sparksweep_trainer.protocol import SlotHello
 
@@ -172,4 +173,4 @@ def test_the_pod_says_the_port_that_the_driver_listens_on() -> None:
         }
     )
     container, _ = driver_pod(experiment, 0, Settings())["spec"]["containers"]
-    assert container["ports"] == [{"name": "metrics", "containerPort": application.METRICS_PORT}]
+    assert container["ports"] == [{"name": "metrics", "containerPort": METRICS_PORT}]

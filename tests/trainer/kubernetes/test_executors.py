@@ -205,7 +205,7 @@ def test_a_slot_that_fails_on_a_sound_executor_tells_its_own_story(rig: Rig) -> 
 
 
 def test_executors_that_never_come_to_life_are_given_up_on(rig: Rig) -> None:
-    dead = {"phase": "Failed", "ended": {"reason": "StartError", "exitCode": 128}}
+    dead: Json = {"phase": "Failed", "ended": {"reason": "StartError", "exitCode": 128}}
     for number in range(1, MAX_FAILED_STARTS):
         rig.watch.on_change(pod(f"digits-3-exec-{number}", **dead))
     rig.met.add("digits-3-exec-20")

@@ -1,6 +1,7 @@
 """The run directory as the driver keeps it: the table of trials, and what is to be said of their ends."""
 
 import json
+from functools import partial
 from pathlib import Path
 
 import pyarrow as pa
@@ -62,8 +63,13 @@ def test_the_table_is_written_while_trials_run_and_at_the_end(tmp_path: Path) ->
 
 def test_nothing_is_written_when_nothing_has_changed(tmp_path: Path) -> None:
     run = RunFiles(tmp_path, PROGRAM, results_s=0.01)
-    asked = []
-    run.start(lambda: asked.append(1) or [])  # type: ignore[func-returns-value]
+    asked: list[int] = []
+
+    def trials() -> list[Trial]:
+        asked.append(1)
+        return []
+
+    run.start(trials)
     eventually(lambda: (tmp_path / "results.parquet").exists())
     before = (tmp_path / "results.parquet").stat().st_mtime_ns
     run.close(flush_s=5, copy_s=5)
@@ -95,10 +101,13 @@ def test_the_newest_report_is_told_with_and_without_tensorboard(tmp_path: Path) 
         directory = tmp_path / str(tensorboard)
         directory.mkdir()
         run = RunFiles(
-            directory, PROGRAM, tensorboard=tensorboard, tell=lambda *news, to=told: to.append(news)
+            directory,
+            PROGRAM,
+            tensorboard=tensorboard,
+            tell=partial(lambda to, *news: to.append(news), told),
         )
         running = trial(1, TrialState.RUNNING)
-        run.start(lambda running=running: [running])
+        run.start(partial(list, [running]))
         run.record([running.status])
         run._hear(1, report(1, loss=0.5) + report(2, loss=0.25)[:10])
         run._hear(1, report(2, loss=0.25)[10:] + b"no report\n")
