@@ -139,7 +139,9 @@ def _only_document(loader: _Loader) -> yaml.Node:
         raise _invalid("is empty")
     if len(found) > 1:
         line = found[1].start_mark.line + 1
-        raise _invalid(f"line {line}: a second document; give one Experiment a file")
+        raise _invalid(
+            f"line {line}: a second document; put each Experiment into a file of its own"
+        )
     return found[0]
 
 

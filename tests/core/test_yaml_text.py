@@ -77,7 +77,7 @@ def test_an_empty_document_beside_the_one_does_not_count(text: str) -> None:
     [
         ("", "is empty"),
         ("# nothing\n", "is empty"),
-        ("a: 1\n---\nb: 2\n", "line 3: a second document; give one Experiment a file"),
+        ("a: 1\n---\nb: 2\n", "line 3: a second document; put each Experiment into a file of its own"),
         ("- a\n", "is a list: an Experiment is a mapping"),
         ("text", "is a str: "),
         ("a: [1\nb: 2\n", "line 2, column 2: "),

@@ -148,8 +148,10 @@ def _read(algorithm: Algorithm) -> tuple[dict[str, Value], list[FieldError]]:
         if name is None:
             errors.append(FieldError(f"{path}.name", _unknown(algorithm.algorithm_name, item)))
         elif name in given:
-            twice = "twice" if given[name] == item.name else f"as {given[name]} already"
-            errors.append(FieldError(f"{path}.name", f'"{item.name}" is given {twice}: keep one'))
+            repetition = "twice" if given[name] == item.name else f"as {given[name]} already"
+            errors.append(
+                FieldError(f"{path}.name", f'"{item.name}" is given {repetition}: keep one')
+            )
         else:
             given[name] = item.name
             value = settings[name].read(item.value)
@@ -162,11 +164,9 @@ def _read(algorithm: Algorithm) -> tuple[dict[str, Value], list[FieldError]]:
 
 
 def _unknown(algorithm: AlgorithmName, item: AlgorithmSetting) -> str:
-    known = SETTINGS[algorithm]
-    if not known:
-        return (
-            f'"{item.name}": {algorithm} has no settings, as it leaves nothing to chance; remove it'
-        )
-    close = difflib.get_close_matches(item.name, known, n=1)
-    hint = f"did you mean {close[0]}? " if close else ""
-    return f'"{item.name}" is no setting of {algorithm}: {hint}It has {", ".join(known)}'
+    settings = SETTINGS[algorithm]
+    if not settings:
+        return f'"{item.name}": {algorithm} has no settings; remove it'
+    close = difflib.get_close_matches(item.name, settings, n=1)
+    hint = f"did you mean {close[0]}? There are" if close else "there are"
+    return f'"{item.name}" is not a setting of {algorithm}: {hint} {", ".join(settings)}'

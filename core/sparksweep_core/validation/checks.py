@@ -96,7 +96,7 @@ def check_storage(storage: Storage) -> list[FieldError]:
         message = f'"{storage.size_limit}" is not above 0'
         errors.append(FieldError("spec.storage.sizeLimit", message))
     if storage.secret_name is not None and storage.uri is None:
-        message = f'"{storage.secret_name}" is for uri: without one there is nothing to be let into'
+        message = f'"{storage.secret_name}" requires uri: the Secret holds its credentials'
         errors.append(FieldError("spec.storage.secretName", message))
     return errors
 
@@ -141,7 +141,7 @@ def _counts(parts: Parts) -> Iterator[FieldError]:
     if failed is not None and failed > trials:
         yield FieldError(
             "spec.maxFailedTrialCount",
-            f"{failed} is more than maxTrialCount {trials}: it could never be reached",
+            f"{failed} is more than maxTrialCount {trials}: the limit could never be reached",
         )
 
 
@@ -162,7 +162,7 @@ def _algorithm(parts: Parts, algorithm: Algorithm) -> Iterator[FieldError]:
             ):
                 yield FieldError(
                     "spec.maxTrialCount",
-                    "is missing: a random search has no end of its own; "
+                    "is missing: a random search never ends by itself; "
                     "give maxTrialCount, objective.goal or activeDeadlineSeconds",
                 )
         case AlgorithmName.DIFFERENTIAL_EVOLUTION:
@@ -179,7 +179,7 @@ def _grid_parameter(parameter: Parameter, path: str) -> Iterator[FieldError]:
     if parameter.parameter_type is ParameterType.DOUBLE and space.step is None:
         yield FieldError(
             f"{path}.step",
-            "is missing: a grid needs the step of a double, or a discrete parameter with a list",
+            "is missing: a grid needs a step for a double; for other points use a discrete parameter with a list",
         )
     numeric = parameter.parameter_type in (ParameterType.DOUBLE, ParameterType.INT)
     if numeric and space.distribution is not Distribution.UNIFORM:
@@ -197,15 +197,15 @@ def _size(parts: Parts, algorithm: Algorithm) -> Iterator[FieldError]:
     match algorithm.algorithm_name:
         case AlgorithmName.GRID:
             size = grid_points(parts.known_parameters or ())
-            what = "the grid has {} points"
+            message = "the grid has {} points"
         case AlgorithmName.DIFFERENTIAL_EVOLUTION:
             size = evolution_settings(algorithm, None).trials
-            what = "population times generations is {} trials"
+            message = "population times generations is {} trials"
         case AlgorithmName.RANDOM:
             return
     if size is not None and size > limits.TRIALS:
         yield FieldError(
             "spec.maxTrialCount",
-            f"is missing: {what.format(readable(size))}, and an experiment has at most {limits.TRIALS:,}; "
+            f"is missing: {message.format(readable(size))}, and an experiment has at most {limits.TRIALS:,}; "
             "set maxTrialCount to run the first ones",
         )

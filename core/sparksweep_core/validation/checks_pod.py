@@ -41,7 +41,7 @@ def check_pod(template: TrialTemplate) -> list[FieldError]:
     for index, toleration in enumerate(template.tolerations):
         errors += _toleration(toleration, f"{PATH}.tolerations[{index}]")
     for index, first in repeated(template.tolerations):
-        message = f"is the same as tolerations[{first}]: remove one"
+        message = f"repeats tolerations[{first}]: remove one of them"
         errors.append(FieldError(f"{PATH}.tolerations[{index}]", message))
     if template.affinity is not None:
         errors += _affinity(template.affinity, f"{PATH}.affinity")
@@ -62,7 +62,7 @@ def check_pod(template: TrialTemplate) -> list[FieldError]:
         errors.append(
             FieldError(
                 f"{PATH}.volumes[{index}].mountPath",
-                f'"{volume.mount_path}" is the mountPath of "{volume.name}" too: choose another one',
+                f'"{volume.mount_path}" is the mountPath of "{volume.name}" already: choose another one',
             )
         )
     return errors
@@ -70,25 +70,27 @@ def check_pod(template: TrialTemplate) -> list[FieldError]:
 
 def _label_key(key: str, path: str) -> Iterator[FieldError]:
     if not is_label_key(key):
-        message = f'"{key}" is not the key of a label, such as accelerator or example.org/pool'
+        message = f'"{key}" is not a label key, such as accelerator or example.org/pool'
         yield FieldError(path, message)
 
 
 def _toleration(toleration: Toleration, path: str) -> Iterator[FieldError]:
     if toleration.operator == "Exists":
         if toleration.value:
-            message = f'"{toleration.value}": Exists takes any value; remove it, or use Equal'
+            message = f'"{toleration.value}": Exists matches any value; remove it, or use Equal'
             yield FieldError(f"{path}.value", message)
     elif not toleration.key:
         yield FieldError(
-            f"{path}.key", "is missing: Equal compares one taint; for all taints use Exists"
+            f"{path}.key", "is missing: Equal matches one taint; for all taints use Exists"
         )
     if toleration.key and not is_label_key(toleration.key):
-        yield FieldError(f"{path}.key", f'"{toleration.key}" is not a taint\'s key')
+        yield FieldError(
+            f"{path}.key", f'"{toleration.key}" is not a taint key, such as nvidia.com/gpu'
+        )
     if toleration.toleration_seconds is not None and toleration.effect != "NoExecute":
         yield FieldError(
             f"{path}.tolerationSeconds",
-            f"{toleration.toleration_seconds} is for effect NoExecute only: set the effect, or remove it",
+            f"{toleration.toleration_seconds} requires effect NoExecute: set the effect, or remove it",
         )
 
 
@@ -137,9 +139,7 @@ def _expression(expression: NodeExpression | LabelExpression, path: str) -> Iter
     match operator:
         case "Exists" | "DoesNotExist" if values:
             other = "In" if operator == "Exists" else "NotIn"
-            message = (
-                f"are not for {operator}, which looks at the key alone: remove them, or use {other}"
-            )
+            message = f"can't be combined with {operator}, which compares only the key: remove them, or use {other}"
         case "Gt" | "Lt" if len(values) != 1 or not _INTEGER.fullmatch(values[0]):
             message = f'must be one integer from 0 for {operator}, such as ["8"]'
         case "In" | "NotIn" if not values:
@@ -152,7 +152,7 @@ def _variable(variable: EnvVar, path: str) -> Iterator[FieldError]:
     if variable.name.startswith(RESERVED_ENV) and variable.name not in USERS_ENV:
         yield FieldError(
             f"{path}.name",
-            f'"{variable.name}": names with {RESERVED_ENV} are set by sparksweep; choose another one',
+            f'"{variable.name}": names that start with {RESERVED_ENV} are reserved; choose another one',
         )
     source = variable.value_from
     if source is None:
@@ -160,7 +160,7 @@ def _variable(variable: EnvVar, path: str) -> Iterator[FieldError]:
     if variable.value:
         yield FieldError(
             f"{path}.valueFrom",
-            "can't go with value: the variable has one of them; remove the other",
+            "can't be combined with value: a variable has one of them; remove the other",
         )
     if source.secret_key_ref is None and source.config_map_key_ref is None:
         yield FieldError(
@@ -169,16 +169,16 @@ def _variable(variable: EnvVar, path: str) -> Iterator[FieldError]:
     elif source.secret_key_ref is not None and source.config_map_key_ref is not None:
         yield FieldError(
             f"{path}.valueFrom.configMapKeyRef",
-            "can't go with secretKeyRef: the value is in one of them; remove the other",
+            "can't be combined with secretKeyRef: the value is in one of them; remove the other",
         )
 
 
 def _volume(volume: Volume, path: str) -> Iterator[FieldError]:
-    for beginning in RESERVED_VOLUMES:
-        if volume.name.startswith(beginning):
+    for prefix in RESERVED_VOLUMES:
+        if volume.name.startswith(prefix):
             yield FieldError(
                 f"{path}.name",
-                f'"{volume.name}": names with {beginning} are those of the pod\'s own volumes; choose another one',
+                f'"{volume.name}": names that start with {prefix} are reserved; choose another one',
             )
     yield from _mount_path(volume.mount_path, f"{path}.mountPath")
     sources = {
@@ -194,7 +194,8 @@ def _volume(volume: Volume, path: str) -> Iterator[FieldError]:
         )
     for name in given[1:]:
         yield FieldError(
-            f"{path}.{name}", f"can't go with {given[0]}: a volume has one source; remove the other"
+            f"{path}.{name}",
+            f"can't be combined with {given[0]}: a volume has one source; remove the other",
         )
     limit = volume.empty_dir.size_limit if volume.empty_dir is not None else None
     if limit is not None and memory_bytes(limit) <= 0:
@@ -206,12 +207,12 @@ def _mount_path(mount_path: str, path: str) -> Iterator[FieldError]:
         if f"{mount_path}/".startswith(f"{own}/"):
             yield FieldError(
                 path,
-                f'"{mount_path}": {own} is sparksweep\'s own; choose another path, such as /mnt/data',
+                f'"{mount_path}": {own} is reserved; choose another path, such as /mnt/data',
             )
         elif own.startswith(f"{mount_path}/"):
             yield FieldError(
                 path,
-                f'"{mount_path}" would hide {own}, which is sparksweep\'s own; '
+                f'"{mount_path}" would hide {own}, which is reserved; '
                 "choose another path, such as /mnt/data",
             )
             return

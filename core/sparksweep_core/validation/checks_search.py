@@ -43,7 +43,7 @@ def check_objective(objective: Objective) -> list[FieldError]:
     errors = [
         FieldError(
             f"{path}.additionalMetricNames[{index}]",
-            f'"{name}" is the objectiveMetricName, which is kept anyway: remove it here',
+            f'"{name}" is the objectiveMetricName, which is recorded anyway: remove it here',
         )
         for index, name in enumerate(additional)
         if name == objective.objective_metric_name
@@ -59,7 +59,7 @@ def check_objective(objective: Objective) -> list[FieldError]:
     errors += [
         FieldError(
             f"{path}.metricStrategies[{index}].name",
-            f'"{name}" is no metric of this experiment: {", ".join(metrics)}',
+            f'"{name}" is not a metric of this experiment: there are {", ".join(metrics)}',
         )
         for index, name in enumerate(strategies)
         if name not in metrics
@@ -92,7 +92,7 @@ def check_parameters(
     errors += [
         FieldError(
             f"spec.parameters[{index}].name",
-            f'"{names[index]}" is the name of spec.parameters[{first}] too: each has its own',
+            f'"{names[index]}" is the name of spec.parameters[{first}] already: choose another one',
         )
         for index, first in repeated(names)
     ]
@@ -172,7 +172,7 @@ def _range(kind: ParameterType, space: FeasibleSpace, path: str) -> Iterator[Fie
     if space.step is not None and space.distribution is not Distribution.UNIFORM:
         yield FieldError(
             f"{path}.step",
-            f"{space.step} can't go with distribution {space.distribution}: remove one of them",
+            f"{space.step} can't be combined with distribution {space.distribution}: remove one of them",
         )
     if not wrong and space.min is not None and space.max is not None:
         yield from _bounds(kind, space, path, low=space.min, high=space.max)
@@ -187,13 +187,18 @@ def _bounds(
     elif width == 0:
         yield FieldError(
             f"{path}.min",
-            f"{low} is max too, which leaves one value: use a discrete parameter with a list of one, "
+            f"{low} equals max, which leaves one value: use a discrete parameter with a list of one, "
             "or remove the parameter",
         )
     elif kind is ParameterType.DOUBLE and float(low) == float(high):
-        yield FieldError(f"{path}.min", f"{low} and max {high} are the same as doubles")
+        yield FieldError(
+            f"{path}.min", f"{low} and max {high} are equal as doubles: choose bounds farther apart"
+        )
     elif kind is ParameterType.DOUBLE and math.isinf(float(high) - float(low)):
-        yield FieldError(f"{path}.max", f"{high} is too far from min {low} for doubles")
+        yield FieldError(
+            f"{path}.max",
+            f"{high} is too far from min {low}: their difference must fit into a double",
+        )
     if space.distribution in _LOGARITHMIC and float(low) <= 0:
         yield FieldError(
             f"{path}.min", f"{low} has no logarithm: {space.distribution} needs min above 0"
@@ -220,7 +225,7 @@ def _not_a_value(kind: ParameterType, text: str) -> str | None:
     if math.isinf(float(text)):
         return f"{text} is too large for a double"
     if float(text) == 0 and Decimal(text) != 0:
-        return f"{text} is too small for a double, which would be 0"
+        return f"{text} is too small for a double, and would become 0"
     return None
 
 

@@ -39,7 +39,7 @@ def check_template(
     if template.function is None and template.command is None:
         errors.append(FieldError(PATH, "has nothing to run: give function or command"))
     elif template.function is not None and template.command is not None:
-        message = "can't go with function: a trial runs one of them; remove the other"
+        message = "can't be combined with function: a trial runs one of them; remove the other"
         errors.append(FieldError(f"{PATH}.command", message))
     elif template.function is not None:
         errors += _function(template, template.function, parameters, names)
@@ -64,11 +64,13 @@ def _function(
     module, _, name = function.partition(":")
     reserved = [part for part in [*module.split("."), name] if keyword.iskeyword(part)]
     if reserved:
-        yield FieldError(f"{PATH}.function", f'"{reserved[0]}" is a keyword of Python')
+        yield FieldError(
+            f"{PATH}.function", f'"{reserved[0]}" is a Python keyword: choose another name'
+        )
     if template.trial_parameters:
         yield FieldError(
             f"{PATH}.trialParameters",
-            "are for command: a function gets each parameter as the argument of that name; remove them",
+            "require command: a function gets each parameter as the argument of that name; remove them",
         )
     for index, parameter in enumerate(parameters):
         if parameter is None:
@@ -85,7 +87,7 @@ def _function(
     if "." in module:
         yield FieldError(
             f"{PATH}.function",
-            f'"{module}" is in a package, and source is one module: name it without dots',
+            f'"{module}" is in a package, but source is a single module: write its name without dots',
         )
     if template.source.inline is not None and not reserved:
         yield from check_source(template.source.inline, function=name, parameter_names=names)
@@ -99,7 +101,7 @@ def _command(
     if template.preload:
         yield FieldError(
             f"{PATH}.preload",
-            "is for function: a command starts its own process, which imports for itself; remove it",
+            "requires function: a command starts its own process, which does its own imports; remove it",
         )
     if names is not None:
         yield from _trial_parameters(template, names)
@@ -138,7 +140,7 @@ def _trial_parameters(template: TrialTemplate, names: Sequence[str]) -> Iterator
     for index, first in repeated(item.reference for item in items):
         yield FieldError(
             f"{path}[{index}].reference",
-            f'"{items[first].reference}" is the reference of "{items[first].name}" too: use that one twice',
+            f'"{items[first].reference}" is the reference of "{items[first].name}" already: use that placeholder twice',
         )
     for index, item in enumerate(items):
         if item.reference.startswith("${"):
@@ -159,7 +161,7 @@ def _unknown_placeholder(key: str, known: Sequence[str], *, has_source: bool) ->
     if key == ph.TRIAL_SOURCE:
         return None if has_source else "${trialSource} needs source: give the file's text there"
     if key.startswith("trialSpec"):
-        return f"${{{key}}} has no value here: of a trial's metadata there is ${{trialSpec.Name}}"
+        return f"${{{key}}} has no value here: the only metadata of a trial is ${{trialSpec.Name}}"
     if key.startswith(ph.TRIAL_SOURCE):
         return f"${{{key}}} has no value: write ${{trialSource}}"
     choices = ", ".join(f"${{{ph.parameter_key(name)}}}" for name in known)
@@ -170,7 +172,7 @@ def _source(source: Source) -> Iterator[FieldError]:
     if source.inline is None and source.config_map is None:
         yield FieldError(f"{PATH}.source", "is empty: give inline or configMap, or remove it")
     elif source.inline is not None and source.config_map is not None:
-        message = "can't go with inline: the source is in one of them; remove the other"
+        message = "can't be combined with inline: the source is in one of them; remove the other"
         yield FieldError(f"{PATH}.source.configMap", message)
 
 
@@ -184,5 +186,5 @@ def _resources(resources: Resources, *, is_function: bool) -> Iterator[FieldErro
     elif is_function and size < MIN_FUNCTION_MEMORY:
         yield FieldError(
             f"{path}.memory",
-            f'"{resources.memory}" is too little for a function: Python itself takes 64Mi',
+            f'"{resources.memory}" is too little for a function: Python itself needs 64Mi',
         )

@@ -1,4 +1,4 @@
-"""What to say about the fields of Katib's Experiment that this one does not have: one sentence on what to do instead."""
+"""Hints for the fields of Katib's Experiment that this one lacks: one sentence each on what to do instead."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ _A_PROCESS = "a trial is a process of an executor, not a pod of its own; remove 
 _SUCCESS = "a trial succeeds when its function returns or its command exits with 0; remove it"
 
 KATIB_FIELDS = {
-    "spec.resumePolicy": "every experiment can go on, as the search keeps no state of its own; remove it",
+    "spec.resumePolicy": "every experiment can be resumed; remove it",
     "spec.metricsCollectorSpec": "a function returns its metrics, a command prints them as name=value lines; remove it",
     "spec.earlyStopping": "trials are not stopped early; remove it (objective.goal ends the experiment early)",
     "spec.nasConfig": "there is no architecture search; write the choices as categorical parameters",
@@ -25,9 +25,9 @@ KATIB_FIELDS = {
     "spec.trialTemplate.resources.limits": "write cpu, memory and gpu directly under resources",
     "spec.trialTemplate.resources.requests": "write cpu, memory and gpu directly under resources",
 }
-"""By path without indices."""
+"""Hints by path, without indices."""
 
-# A tuple: what a user wrote in the name's place is looked up, and may be a list.
+# A tuple: the value that a user wrote as the name may be a list, which no set can be asked for.
 KATIB_ALGORITHMS = (
     "bayesianoptimization",
     "cmaes",

@@ -37,11 +37,11 @@ _PATTERNS = {
 }
 
 _POD_FIELDS = {
-    "spec.trialTemplate.volumes.hostPath": "a trial gets no directory of its node; use a persistentVolumeClaim, "
-    "or an emptyDir for what need not last",
-    "spec.trialTemplate.volumeMounts": "give each of volumes its mountPath",
+    "spec.trialTemplate.volumes.hostPath": "a trial has no access to its node's directories; use a persistentVolumeClaim, "
+    "or an emptyDir for temporary files",
+    "spec.trialTemplate.volumeMounts": "give each entry of volumes a mountPath",
 }
-"""What to say about fields of a pod's spec that a trial's has not, by path without indices."""
+"""Hints for fields of a pod's spec that a trial's pod does not have, by path without indices."""
 
 _PATH_PART = re.compile(r"\[([^\]]*)\]|([^.\[\]]+)")
 
@@ -143,16 +143,16 @@ def _message(error: ErrorDetails, path: str, owner: type[Model] | None) -> str:
 def _unknown_field(name: str, path: str, owner: type[Model] | None) -> str:
     plain_path = re.sub(r"\[\d+\]", "", path)
     if plain_path in KATIB_FIELDS:
-        return f"is a field of Katib's: {KATIB_FIELDS[plain_path]}"
+        return f"is a field of Katib: {KATIB_FIELDS[plain_path]}"
     if plain_path in _POD_FIELDS:
-        return f"is not for trials: {_POD_FIELDS[plain_path]}"
-    known = list(_fields(owner)) if owner else []
-    lowered = {field.lower(): field for field in known}
+        return f"is not supported: {_POD_FIELDS[plain_path]}"
+    fields = list(_fields(owner)) if owner else []
+    lowered = {field.lower(): field for field in fields}
     plain = name.replace("_", "").replace("-", "").lower()
     close = difflib.get_close_matches(plain, lowered, n=1) or [f for f in lowered if plain in f]
     if len(close) == 1:
         return f"is unknown: did you mean {lowered[close[0]]}?"
-    return f"is unknown: there are {', '.join(known)}"
+    return f"is unknown: the fields are {', '.join(fields)}"
 
 
 def _not_a_choice(value: object, path: str, expected: str) -> str:
@@ -160,11 +160,11 @@ def _not_a_choice(value: object, path: str, expected: str) -> str:
     choices = re.findall(r"'([^']*)'", expected)
     if path == "apiVersion" and value == KATIB_API_VERSION:
         return (
-            f"{shown(value)} is Katib's: write {API_VERSION}; objective, algorithm and parameters stay as they are, "
+            f"{shown(value)} is the version of Katib: write {API_VERSION}; objective, algorithm and parameters stay as they are, "
             "and trialTemplate.trialSpec becomes trialTemplate.command"
         )
     if path == "spec.algorithm.algorithmName" and value in KATIB_ALGORITHMS:
-        return f"{shown(value)} is an algorithm of Katib's: there are {', '.join(choices)}"
+        return f"{shown(value)} is an algorithm of Katib: there are {', '.join(choices)}"
     if len(choices) == 1:
         return f"{shown(value)} is not {choices[0]}"
     close = difflib.get_close_matches(str(value).lower(), [c.lower() for c in choices], n=1)
@@ -175,7 +175,7 @@ def _not_a_choice(value: object, path: str, expected: str) -> str:
 
 def _not_text(value: object, _: Mapping[str, Any]) -> str:
     if isinstance(value, bool):
-        return f"{shown(value)} is not text: put what you wrote in quotes"
+        return f"{shown(value)} is not text: put the word that you wrote in quotes"
     if isinstance(value, int | float):
         return f'{shown(value)} is a number: write "{shown(value)}" in quotes'
     return f"{shown(value)} is not text"

@@ -131,11 +131,11 @@ def _mismatches(definition: ast.FunctionDef, parameter_names: list[str]) -> Iter
     signature = f"{definition.name}({ast.unparse(arguments)})"
     for item in arguments.posonlyargs:
         if item.arg not in defaulted:
-            yield f"{signature} takes {item.arg} by position only, and is called by name: remove the /"
+            yield f"{signature} takes {item.arg} by position only, but gets it by name: remove the /"
     for name in by_name:
         if name not in defaulted and name not in parameter_names:
-            yield f"{signature} needs {name}, which is no parameter: add it to spec.parameters or give it a default"
+            yield f"{signature} needs {name}, which is not a parameter: add it to spec.parameters or give it a default"
     if arguments.kwarg is None:
         for name in parameter_names:
             if name not in by_name:
-                yield f"{signature} takes no {name}: add the argument, or remove the parameter"
+                yield f"{signature} has no argument {name}: add it, or remove the parameter"

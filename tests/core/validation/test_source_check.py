@@ -71,13 +71,13 @@ def test_nothing_is_said_of_what_only_running_it_could_tell(source: str) -> None
          ["function: training is not defined at the top level of source.inline: it defines no function"]),
         ("async def training(lr): pass", ["function: training is an async def (line 1): write it as a plain def"]),
         ("def training(): pass",
-         ["function: training() takes no lr: add the argument, or remove the parameter"]),
+         ["function: training() has no argument lr: add it, or remove the parameter"]),
         ("def training(lr, *, b): pass",
-         ["function: training(lr, *, b) needs b, which is no parameter: "
+         ["function: training(lr, *, b) needs b, which is not a parameter: "
           "add it to spec.parameters or give it a default"]),
         ("def training(lr, /): pass",
-         ["function: training(lr, /) takes lr by position only, and is called by name: remove the /",
-          "function: training(lr, /) takes no lr: add the argument, or remove the parameter"]),
+         ["function: training(lr, /) takes lr by position only, but gets it by name: remove the /",
+          "function: training(lr, /) has no argument lr: add it, or remove the parameter"]),
         ("def training(lr):\nreturn 1", ["inline: line 2 is not Python, expected an indented block after "
                                          "function definition on line 1: return 1"]),
         ("x = 1 +", ["inline: line 1 is not Python, invalid syntax: x = 1 +"]),
