@@ -85,7 +85,7 @@ bench: setup ## run every benchmark
 	@scripts/bench
 
 lock: setup ## write requirements.lock from pyproject.toml; UPGRADE=1 takes the newest versions
-	$(BIN)/uv pip compile pyproject.toml --all-extras --universal --generate-hashes --python-version 3.11 \
+	$(BIN)/uv pip compile pyproject.toml --all-extras --group dev --universal --generate-hashes --python-version 3.11 \
 		--custom-compile-command 'make lock' --quiet $(if $(UPGRADE),--upgrade) --output-file requirements.lock
 
 format: setup ## let ruff format and mend what it can
