@@ -185,6 +185,14 @@ class Driver:
             self._output = self._settings.log_file.open("ab")
             options |= {"stdout": self._output, "stderr": subprocess.STDOUT}
         self._gateway = launch_gateway(conf, options)  # type: ignore[no-untyped-call]
+        # PySpark registers converters of SQL's types for the whole process. Asking the one for NumPy arrays imports
+        # pyspark.testing, and that imports pandas, which takes 0.9 s; nothing here goes to Java as an array.
+        client = self._gateway._gateway_client
+        client.converters = [
+            converter
+            for converter in client.converters
+            if not type(converter).__module__.startswith("pyspark.sql.")
+        ]
         previous_handler = signal.getsignal(signal.SIGINT)
         context = SparkContext(conf=conf, gateway=self._gateway)
         if threading.current_thread() is threading.main_thread():
