@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
+from importlib.metadata import version
 
 from sparksweep_core.contract.environment import PREFIX
 
@@ -12,7 +13,7 @@ from sparksweep_core.contract.environment import PREFIX
 class Settings:
     """The operator's settings. Each is the environment variable of its name, in capitals, with `PREFIX`."""
 
-    trainer_image: str = "docker.io/sparksweep/trainer:0.1.0"
+    trainer_image: str = f"docker.io/sparksweep/trainer:{version('sparksweep')}"
     """Image of the driver, and of executors whose Experiment names no other."""
     image_pull_policy: str = "IfNotPresent"
     """For the trainer image, and for executors whose Experiment says nothing."""
