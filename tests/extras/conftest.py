@@ -1,0 +1,70 @@
+"""One environment for each extra: the wheel, and what that extra names, in the versions of requirements.lock."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from environments import ROOT, Environment
+
+UV = Path(sys.executable).with_name("uv")
+
+
+@pytest.fixture(scope="session")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    directory = tmp_path_factory.mktemp("wheel")
+    build = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(directory)]
+    subprocess.run(build, cwd=ROOT, check=True, capture_output=True, timeout=120)
+    (path,) = directory.glob("*.whl")
+    return path
+
+
+@pytest.fixture(scope="session")
+def install(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Environment]:
+    """Install the wheel with one extra, or with none when its name is empty."""
+    pins = tmp_path_factory.mktemp("pins") / "pins.txt"
+    locked = [sys.executable, ROOT / "scripts" / "locked-packages", "--pins"]
+    with pins.open("w") as output:
+        subprocess.run(locked, stdout=output, check=True, timeout=60)
+
+    def install(extra: str) -> Environment:
+        directory = tmp_path_factory.mktemp(extra or "none")
+        venv = directory / "venv"
+        uv("venv", "--quiet", "--python", sys.executable, str(venv))
+        # PySpark is published as source only; what builds it is pinned, too.
+        uv(
+            "pip", "install", "--quiet", "--python", str(venv / "bin" / "python"), "--constraint", str(pins),
+            "--build-constraints", str(pins), f"sparksweep{f'[{extra}]' if extra else ''} @ {wheel.as_uri()}",
+        )  # fmt: skip
+        home = directory / "home"
+        home.mkdir()
+        return Environment(venv, home)
+
+    return install
+
+
+def uv(*arguments: str) -> None:
+    environment = dict(os.environ)
+    index = environment.get("PIP_INDEX_URL") or configured_index()
+    if index and not {"UV_DEFAULT_INDEX", "UV_INDEX_URL"} & set(environment):
+        environment["UV_DEFAULT_INDEX"] = index
+    done = subprocess.run(
+        [UV, *arguments], env=environment, capture_output=True, text=True, check=False, timeout=280
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def configured_index() -> str:
+    """Return the index that pip is configured to use, which uv does not read."""
+    done = subprocess.run(
+        [sys.executable, "-m", "pip", "config", "get", "global.index-url"],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    return done.stdout.strip()
