@@ -9,7 +9,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from environments import ROOT, Environment
+
+from support.environments import ROOT, Environment
 
 UV = Path(sys.executable).with_name("uv")
 

@@ -6,9 +6,9 @@ import tomllib
 from collections.abc import Callable
 
 import pytest
-from environments import ROOT, Environment
 
 from cluster.client import Cluster
+from support.environments import ROOT, Environment
 
 pytestmark = pytest.mark.extras
 
