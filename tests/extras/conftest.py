@@ -28,7 +28,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def install(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Environment]:
     """Install the wheel with one extra, or with none when its name is empty."""
     pins = tmp_path_factory.mktemp("pins") / "pins.txt"
-    locked = [sys.executable, ROOT / "scripts" / "locked-packages", "--pins"]
+    locked = [sys.executable, str(ROOT / "scripts" / "locked-packages"), "--pins"]
     with pins.open("w") as output:
         subprocess.run(locked, stdout=output, check=True, timeout=60)
 
