@@ -1,0 +1,186 @@
+"""The SDK's client and reader of a cluster, with a local HTTP server in place of the API server."""
+
+from __future__ import annotations
+
+import json
+import sys
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from sparksweep import Experiment
+from sparksweep._kube import connect
+from sparksweep._runs.cluster_run import ClusterRunReader
+from sparksweep.cli.targets import open_run
+from sparksweep.client import Client
+from sparksweep.errors import (
+    ClusterError,
+    ClusterUnavailable,
+    ExperimentExists,
+    ExperimentNotFound,
+    ExperimentRefused,
+    Forbidden,
+    MissingDependency,
+)
+
+ROOT = "/apis/sparksweep.dev/v1alpha1/namespaces/lab"
+
+
+class ApiServer:
+    """Answers by method and path; anything else is 404."""
+
+    def __init__(self) -> None:
+        self.answers: dict[tuple[str, str], tuple[int, Any]] = {}
+        self.requests: list[tuple[str, str]] = []
+
+    def refuse(self, method: str, path: str, status: int, message: str) -> None:
+        self.answers[method, path] = status, {"kind": "Status", "message": message}
+
+
+@pytest.fixture
+def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ApiServer]:
+    answers = ApiServer()
+
+    class Handler(BaseHTTPRequestHandler):
+        def answer(self) -> None:
+            length = int(self.headers.get("Content-Length") or 0)
+            self.rfile.read(length)
+            request = self.command, self.path.partition("?")[0]
+            answers.requests.append(request)
+            status, body = answers.answers.get(request, (404, {"message": "no such object"}))
+            data = json.dumps(body).encode()
+            self.send_response(status)
+            self.send_header("Content-Length", str(len(data)))
+            self.end_headers()
+            self.wfile.write(data)
+
+        do_GET = do_POST = do_PATCH = do_DELETE = answer
+
+        def log_message(self, *_: object) -> None:
+            return
+
+    http = HTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=http.serve_forever, args=(0.02,))
+    thread.start()
+    config = {
+        "apiVersion": "v1",
+        "kind": "Config",
+        "current-context": "here",
+        "clusters": [
+            {"name": "here", "cluster": {"server": f"http://127.0.0.1:{http.server_port}"}}
+        ],
+        "users": [{"name": "me", "user": {}}],
+        "contexts": [
+            {"name": "here", "context": {"cluster": "here", "user": "me", "namespace": "lab"}}
+        ],
+    }
+    (tmp_path / "kubeconfig").write_text(yaml.safe_dump(config))
+    monkeypatch.setenv("KUBECONFIG", str(tmp_path / "kubeconfig"))
+    yield answers
+    http.shutdown()
+    http.server_close()
+    thread.join()
+
+
+def document() -> dict[str, Any]:
+    return Experiment("train:training", {"x": [1, 2]}, name="digits").to_dict()
+
+
+def batch(index: int, *numbers: int) -> dict[str, Any]:
+    return {
+        "apiVersion": "sparksweep.dev/v1alpha1",
+        "kind": "TrialBatch",
+        "metadata": {"name": f"digits-{index}", "namespace": "lab"},
+        "spec": {
+            "experiment": "digits",
+            "index": index,
+            "trials": [{"number": n, "parameters": {"x": str(n)}} for n in numbers],
+        },
+    }
+
+
+def test_an_experiment_and_its_trials_are_read(server: ApiServer) -> None:
+    server.answers["GET", f"{ROOT}/experiments/digits"] = 200, document()
+    server.answers["GET", f"{ROOT}/experiments"] = 200, {"items": [document()]}
+    batches = [batch(0, 1), batch(1, 2)]
+    server.answers["GET", f"{ROOT}/trialbatches"] = 200, {"items": batches}
+    server.answers["GET", f"{ROOT}/trialbatches/digits-1"] = 200, batches[1]
+    with Client() as client:
+        assert client.get("digits").metadata.name == "digits"
+        assert [item.metadata.name for item in client.experiments()] == ["digits"]
+        assert [trial.number for trial in client.trials("digits")] == [1, 2]
+    reader = ClusterRunReader(connect(), "digits")
+    assert reader.title == "Experiment digits in namespace lab"
+    assert reader.experiment().metadata.name == "digits"
+    assert [trial.number for trial in reader.trials()] == [1, 2]
+    assert reader.trial(3) is None
+    for _ in range(2):
+        trial = reader.trial(2)
+        assert trial is not None
+        assert trial.number == 2
+    # The second time its batch alone is read.
+    assert server.requests[-1] == ("GET", f"{ROOT}/trialbatches/digits-1")
+
+
+def test_a_reader_names_an_experiment_that_does_not_exist(server: ApiServer) -> None:
+    server.answers["GET", f"{ROOT}/trialbatches"] = 200, {"items": []}
+    message = "Experiment digits in namespace lab: no such object"
+    with pytest.raises(ExperimentNotFound, match=message):
+        ClusterRunReader(connect(), "digits").trials()
+    with Client() as client:
+        assert client.trials("digits") == []
+        with pytest.raises(ExperimentNotFound, match=message):
+            client.delete("digits")
+
+
+@pytest.mark.parametrize(
+    ("status", "when_read", "when_written"),
+    [
+        (403, Forbidden, Forbidden),
+        (404, ExperimentNotFound, ExperimentNotFound),
+        (409, ClusterError, ExperimentExists),
+        (422, ClusterError, ExperimentRefused),
+        (500, ClusterUnavailable, ClusterUnavailable),
+        (418, ClusterError, ClusterError),
+    ],
+)
+def test_each_status_is_one_error_with_the_servers_own_words(
+    server: ApiServer, status: int, when_read: type[Exception], when_written: type[Exception]
+) -> None:
+    path = f"{ROOT}/experiments/digits"
+    server.refuse("GET", path, status, "because")
+    server.refuse("PATCH", path, status, "because")
+    with Client() as client:
+        with pytest.raises(ClusterError) as read:
+            client.get("digits")
+        with pytest.raises((ClusterError, ExperimentRefused)) as written:
+            client.change("digits", suspend=True)
+    assert (type(read.value), type(written.value)) == (when_read, when_written)
+    assert str(read.value) == str(written.value) == "Experiment digits in namespace lab: because"
+
+
+def test_without_a_configuration_the_command_names_both_that_are_missing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("KUBECONFIG", str(tmp_path / "none"))
+    with pytest.raises(ClusterUnavailable, match=r"^no cluster is configured"):
+        Client()
+    message = "there is no directory digits here, and no cluster is configured"
+    with pytest.raises(ClusterUnavailable, match=message):
+        open_run("digits", None)
+    with pytest.raises(ClusterUnavailable, match=r"^no cluster is configured"):
+        open_run("digits", "lab")
+
+
+def test_without_the_extra_the_message_names_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(sys.modules, "sparksweep._kube.sync_client", raising=False)
+    monkeypatch.setitem(sys.modules, "kubernetes", None)
+    with pytest.raises(MissingDependency, match=r"pip install 'sparksweep\[client\]'"):
+        Client()
+    with pytest.raises(MissingDependency, match="there is no directory digits here, and kubernetes"):  # fmt: skip
+        open_run("digits", None)
