@@ -12,7 +12,7 @@ _MOST = 1000
 """Trials whose results are kept; beyond that all are forgotten, so that memory does not grow with a search."""
 
 
-class Kept(Generic[Result]):
+class Memo(Generic[Result]):
     """Results by the number of the trial. A trial of the same number with another point is another trial."""
 
     def __init__(self, compute: Callable[[int, Values], Result]) -> None:

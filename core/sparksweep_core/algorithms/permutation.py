@@ -1,47 +1,14 @@
-"""Random numbers and random orders as functions of a key: nothing is drawn from a state that would have to be kept."""
+"""Random orders as functions of a seed, of which any element is computed by itself."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
-from hashlib import blake2b
-from random import Random
-from statistics import NormalDist
 
-from sparksweep_core.algorithms.encoding.distributions import BELOW_ONE
+from sparksweep_core.algorithms.keyed_random import key_hash
 
-_NORMAL = NormalDist()
 _ROUNDS = 24
 """Rounds of the Feistel network. Four make a pseudorandom permutation of a large domain (Luby and Rackoff, 1988); with
 the domains of a few points that are common here, the first two places are measurably uneven after 8 and not after 16."""
-
-
-Draw = Callable[[], float]
-"""The next uniform number in [0, 1)."""
-
-
-def uniforms(key: Sequence[int], count: int) -> list[float]:
-    """Independent uniform numbers in [0, 1), the same ones for the same key on every machine.
-
-    Random.random() is the one method whose sequence Python guarantees across versions.
-    """
-    draw = stream(key)
-    return [draw() for _ in range(count)]
-
-
-def stream(key: Sequence[int]) -> Draw:
-    """The same numbers, one at a call, without an end."""
-    return Random(_hash(key)).random
-
-
-def normal(draw: Draw) -> float:
-    """The next number of a standard normal distribution."""
-    return _NORMAL.inv_cdf(min(max(draw(), 1e-9), BELOW_ONE))
-
-
-def mixed(key: Sequence[int]) -> int:
-    """A key as one number, for what has room for one seed."""
-    return _hash(key)
 
 
 class Permutation:
@@ -73,11 +40,6 @@ class Permutation:
     def _permute(self, cell: int) -> int:
         left, right = cell % self._width, cell // self._width
         for round_number in range(0, _ROUNDS, 2):
-            left = (left + _hash((self._seed, round_number, right))) % self._width
-            right = (right + _hash((self._seed, round_number + 1, left))) % self._height
+            left = (left + key_hash((self._seed, round_number, right))) % self._width
+            right = (right + key_hash((self._seed, round_number + 1, left))) % self._height
         return left + right * self._width
-
-
-def _hash(key: Sequence[int]) -> int:
-    """512 bits that depend on every bit of the key; Python's own hash() is made for tables, not for this."""
-    return int.from_bytes(blake2b(repr(tuple(key)).encode()).digest(), "big")

@@ -6,7 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from sparksweep_core.algorithms.base import Algorithm, next_number, numbered
 from sparksweep_core.algorithms.encoding.space import Space
-from sparksweep_core.algorithms.permutation import Permutation, uniforms
+from sparksweep_core.algorithms.keyed_random import uniforms
+from sparksweep_core.algorithms.permutation import Permutation
 from sparksweep_core.api import ExperimentSpec, Trial, TrialSpec
 from sparksweep_core.api.algorithm_settings import settings_of
 

@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sparksweep_core.algorithms import create
-from sparksweep_core.algorithms.permutation import Permutation, uniforms
+from sparksweep_core.algorithms.keyed_random import uniforms
+from sparksweep_core.algorithms.permutation import Permutation
 from sparksweep_core.api import Distribution, Parameter, TrialSpec
 from support.algorithms.algorithm_contract import AlgorithmContract
 from support.algorithms.search_spaces import discrete, double, integer, listed, spec_of, trials_with

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from sparksweep_core.algorithms import Space, create
 from sparksweep_core.algorithms.encoding.dimensions import Dimension, dimension_of
-from sparksweep_core.algorithms.encoding.distributions import BELOW_ONE, Scale
-from sparksweep_core.algorithms.permutation import uniforms
+from sparksweep_core.algorithms.encoding.distributions import BoundedDistribution
+from sparksweep_core.algorithms.keyed_random import BELOW_ONE, uniforms
 from sparksweep_core.api import AlgorithmName, Distribution, FeasibleSpace, Parameter, ParameterType
 from support.algorithms.algorithm_contract import check_value
 from support.algorithms.search_spaces import (
@@ -157,20 +157,20 @@ def test_normal_has_its_mean_in_the_middle_and_a_sigma_of_a_sixth(
 ) -> None:
     logarithmic = distribution is Distribution.LOG_NORMAL
     low, high = (math.exp(-6), math.exp(6)) if logarithmic else (-6.0, 6.0)
-    scale = Scale(low, high, distribution)
-    values = [scale.value((draw + 0.5) / 20000) for draw in range(20000)]
+    scale = BoundedDistribution(low, high, distribution)
+    values = [scale.quantile((draw + 0.5) / 20000) for draw in range(20000)]
     plain = [math.log(value) for value in values] if logarithmic else values
     within = [sum(abs(x) < 2 * k for x in plain) / len(plain) for k in (1, 2)]
     assert within == pytest.approx([0.6827 / 0.9973, 0.9545 / 0.9973], abs=1e-3)
-    assert scale.value(0.5) == pytest.approx(1.0 if logarithmic else 0.0, abs=1e-9)
+    assert scale.quantile(0.5) == pytest.approx(1.0 if logarithmic else 0.0, abs=1e-9)
     assert low <= min(values)
     assert max(values) <= high
 
 
 def test_bounds_whose_distance_no_float_holds_are_kept() -> None:
-    scale = Scale(-1.7e308, 1.7e308)
-    assert scale.value(0.5) == 0.0
-    assert scale.position(0.85e308) == pytest.approx(0.75)
+    scale = BoundedDistribution(-1.7e308, 1.7e308)
+    assert scale.quantile(0.5) == 0.0
+    assert scale.cdf(0.85e308) == pytest.approx(0.75)
 
 
 @given(finite_spaces, st.data())

@@ -13,11 +13,14 @@ from itertools import islice
 
 from sparksweep_core.algorithms.base import Algorithm, UnsupportedAlgorithm, next_number
 from sparksweep_core.algorithms.differential_evolution.lineage import Rates
-from sparksweep_core.algorithms.differential_evolution.offspring import Laboratory, Maker
+from sparksweep_core.algorithms.differential_evolution.offspring import (
+    OffspringGenerator,
+    SearchContext,
+)
 from sparksweep_core.algorithms.differential_evolution.population import (
     Population,
     costs_by,
-    ended_backwards,
+    finished_newest_first,
     newest_population,
 )
 from sparksweep_core.algorithms.differential_evolution.strategies import (
@@ -57,7 +60,7 @@ class DifferentialEvolution(Algorithm):
         if spec.objective is None:
             raise UnsupportedAlgorithm("differential-evolution needs an objective.")
         settings = evolution_settings(spec.algorithm, spec.max_trial_count)
-        self._tools = Laboratory(
+        self._tools = SearchContext(
             spec.parameters,
             _STRATEGIES[settings.strategy],
             rates=Rates(settings.mutation, settings.crossover),
@@ -94,7 +97,7 @@ class DifferentialEvolution(Algorithm):
         population = self._before(settled) if self._is_generational else self._now(settled)
         if population is None:
             return []
-        maker = Maker(self._tools, population, trials, settled=settled)
+        maker = OffspringGenerator(self._tools, population, trials, settled=settled)
         places = islice(self._places(population, first), most)
         return [maker.trial(number, place) for number, place in enumerate(places, first)]
 
@@ -117,7 +120,7 @@ class DifferentialEvolution(Algorithm):
         found = newest_population(trials, self._cost_of, depth=DEPTH)
         if found is None:
             return Population(restart=0, size=self._population)
-        if found.is_at_rest(DEPTH) or self._has_closed_in(found, trials):
+        if found.has_converged(DEPTH) or self._has_closed_in(found, trials):
             return Population(restart=found.restart + 1, size=self._population)
         found.size = max(found.size, self._population)
         return found
@@ -128,7 +131,7 @@ class DifferentialEvolution(Algorithm):
             return False
         if len(found.members) < found.size:
             return False
-        return screen.has_closed_in(ended_backwards(trials, found.restart), found.size)
+        return screen.has_stagnated(finished_newest_first(trials, found.restart), found.size)
 
     def _places(self, population: Population, first: int) -> Iterator[int]:
         """The free places in turn. Each place gets its first trial before any gets its second."""

@@ -10,13 +10,14 @@ from itertools import islice
 
 from sparksweep_core.algorithms.differential_evolution.lineage import Lineage, Rates
 from sparksweep_core.algorithms.differential_evolution.population import Member, Population
-from sparksweep_core.algorithms.differential_evolution.strategies import Material, Strategy
+from sparksweep_core.algorithms.differential_evolution.strategies import Parents, Strategy
 from sparksweep_core.algorithms.encoding.space import Space
-from sparksweep_core.algorithms.encoding.unit_cube import Cube, Genotype
-from sparksweep_core.algorithms.memo import Kept
+from sparksweep_core.algorithms.encoding.unit_cube import Genotype, UnitCube
+from sparksweep_core.algorithms.keyed_random import key_hash, uniform_stream, uniforms
+from sparksweep_core.algorithms.memo import Memo
 from sparksweep_core.algorithms.model_assisted.screening import MOST_CHILDREN, Screen
-from sparksweep_core.algorithms.permutation import Permutation, mixed, stream, uniforms
-from sparksweep_core.algorithms.visited import Seen
+from sparksweep_core.algorithms.permutation import Permutation
+from sparksweep_core.algorithms.visited_points import VisitedPoints
 from sparksweep_core.api import Parameter, Trial, TrialSpec
 from sparksweep_core.validation.checks_search import in_order
 
@@ -35,21 +36,21 @@ Candidate = tuple[dict[str, str], Rates | None]
 """A point, and the rates that it was made with, if it is somebody's child."""
 
 
-class Laboratory:
+class SearchContext:
     """What the trials of one search are made with."""
 
     def __init__(
         self, parameters: Sequence[Parameter], strategy: type[Strategy], *, rates: Rates, seed: int
     ) -> None:
         parameters = [in_order(parameter) for parameter in parameters]
-        self.cube = Cube(parameters)
+        self.cube = UnitCube(parameters)
         self.space = Space(parameters)
         self.strategy = strategy(self.cube, rates)
         self.seed = seed
-        self.seen = Seen(self.cube.names)
+        self.seen = VisitedPoints(self.cube.names)
         self.screen: Screen | None = None
         """What chooses among children; None: the first one is taken."""
-        self._genotypes = Kept(
+        self._genotypes = Memo(
             lambda number, point: self.cube.encode(point, (seed, _BUCKETS, number))
         )
 
@@ -58,12 +59,12 @@ class Laboratory:
         return self._genotypes.of(member.number, member.point)
 
 
-class Maker:
+class OffspringGenerator:
     """Makes trials for one population, none like one of `trials`, and none like another."""
 
     def __init__(
         self,
-        tools: Laboratory,
+        tools: SearchContext,
         population: Population,
         trials: Sequence[Trial],
         *,
@@ -129,7 +130,7 @@ class Maker:
             draws = uniforms((tools.seed, number, attempt), len(tools.cube))
             yield tools.space.decode(draws), None
         if tools.space.size is not None:
-            order = Permutation(tools.space.size, seed=mixed((tools.seed, _REST)))
+            order = Permutation(tools.space.size, seed=key_hash((tools.seed, _REST)))
             for rank in range(tools.space.size):
                 yield tools.space.point(order[rank]), None
 
@@ -155,7 +156,7 @@ class Maker:
         later = [trial.spec.parameters for trial in self._trials[len(self._settled) :]]
         known = screen.known(self._settled, [*later, *self._made], centre=self._ranked[0].point)
         if is_explorer:
-            draw = stream((self._tools.seed, number, _EXPLORING))
+            draw = uniform_stream((self._tools.seed, number, _EXPLORING))
             if (found := screen.exploration(number, known, draw, leads=leads)) is not None:
                 yield self._tools.cube.decode(found), None
         if is_guess and (guess := screen.guess(known)) is not None:
@@ -166,14 +167,14 @@ class Maker:
                 yield screened[place]
 
     def _child(self, key: tuple[int, ...], holder: Member) -> Candidate:
-        draw = stream(key)
+        draw = uniform_stream(key)
         # From a member that failed nothing is taken over.
         parent = (
             holder if holder.cost is not None else self._ranked[int(draw() * len(self._ranked))]
         )
         strategy = self._tools.strategy
         rates = strategy.rates(self._population.successes, draw).rounded()
-        material = Material(parent, self._ranked, self._population.successes, self._tools.genotype)
+        material = Parents(parent, self._ranked, self._population.successes, self._tools.genotype)
         return self._tools.cube.decode(strategy.child(material, rates, draw)), rates
 
     def _first(self, place: int) -> Genotype:
@@ -188,6 +189,6 @@ class Maker:
         ]
         within = uniforms((self._tools.seed, _ORDER, restart, size, place), len(keys))
         return [
-            (Permutation(size, seed=mixed(key))[place] + part) / size
+            (Permutation(size, seed=key_hash(key))[place] + part) / size
             for key, part in zip(keys, within, strict=True)
         ]

@@ -72,7 +72,7 @@ class Population:
             )
         ]
 
-    def is_at_rest(self, depth: int) -> bool:
+    def has_converged(self, depth: int) -> bool:
         """Whether trials of this population no longer lead to better ones."""
         if len(self.members) < self.size:
             return False
@@ -121,7 +121,7 @@ def newest_population(trials: Sequence[Trial], cost_of: Costs, *, depth: int) ->
     return found
 
 
-def ended_backwards(trials: Sequence[Trial], restart: int) -> Iterator[Trial]:
+def finished_newest_first(trials: Sequence[Trial], restart: int) -> Iterator[Trial]:
     """The ended trials of the newest population, the newest first; it is the one of this restart."""
     for trial, lineage in _backwards(trials):
         if lineage.restart != restart:

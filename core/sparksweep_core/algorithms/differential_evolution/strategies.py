@@ -16,9 +16,8 @@ from dataclasses import dataclass
 
 from sparksweep_core.algorithms.differential_evolution.lineage import Rates
 from sparksweep_core.algorithms.differential_evolution.population import Member, Success
-from sparksweep_core.algorithms.encoding.distributions import BELOW_ONE
-from sparksweep_core.algorithms.encoding.unit_cube import Cube, Genotype
-from sparksweep_core.algorithms.permutation import Draw, normal
+from sparksweep_core.algorithms.encoding.unit_cube import Genotype, UnitCube
+from sparksweep_core.algorithms.keyed_random import BELOW_ONE, Draw, standard_normal
 
 _BEST_SHARE = 0.2
 """Share of the members that count as the best; two at least."""
@@ -33,7 +32,7 @@ _LEAST_MUTATION = 0.05
 
 
 @dataclass(frozen=True, slots=True)
-class Material:
+class Parents:
     """What a trial is made from."""
 
     parent: Member
@@ -51,7 +50,7 @@ class Strategy(ABC):
     donors = 3
     """How many other members it takes."""
 
-    def __init__(self, cube: Cube, start: Rates) -> None:
+    def __init__(self, cube: UnitCube, start: Rates) -> None:
         self._cube = cube
         self._start = start
 
@@ -60,10 +59,10 @@ class Strategy(ABC):
         return self._start
 
     @abstractmethod
-    def mutant(self, material: Material, mutation: float, draw: Draw) -> Genotype:
+    def mutant(self, material: Parents, mutation: float, draw: Draw) -> Genotype:
         """The vector that is crossed with the parent; it may lie outside the cube."""
 
-    def child(self, material: Material, rates: Rates, draw: Draw) -> Genotype:
+    def child(self, material: Parents, rates: Rates, draw: Draw) -> Genotype:
         """The trial: the mutant's positions with probability CR each, at least one of them, and else the parent's."""
         parent = material.genotype(material.parent)
         mutant = self.mutant(material, rates.mutation, draw)
@@ -97,7 +96,7 @@ class Strategy(ABC):
 class RandOneBin(Strategy):
     """rand/1/bin with fixed F and CR."""
 
-    def mutant(self, material: Material, mutation: float, draw: Draw) -> Genotype:
+    def mutant(self, material: Parents, mutation: float, draw: Draw) -> Genotype:
         """A member, and F times the difference of two others."""
         others = [member for member in material.ranked if member is not material.parent]
         base, one, other = (material.genotype(member) for member in _chosen(others, 3, draw))
@@ -129,7 +128,7 @@ class Adaptive(Strategy):
         crossover /= len(better) + weight
         return Rates(_cauchy(mutation, draw), _normal(crossover, draw))
 
-    def mutant(self, material: Material, mutation: float, draw: Draw) -> Genotype:
+    def mutant(self, material: Parents, mutation: float, draw: Draw) -> Genotype:
         """The parent or the best, moved towards one of the best, and by the difference of two others."""
         ranked = material.ranked
         best = ranked[int(draw() * max(2, math.ceil(_BEST_SHARE * len(ranked))))]
@@ -164,7 +163,7 @@ def _cauchy(middle: float, draw: Draw) -> float:
 
 
 def _normal(middle: float, draw: Draw) -> float:
-    value = middle + _SPREAD * normal(draw)
+    value = middle + _SPREAD * standard_normal(draw)
     return min(max(value, 0.0), 1.0)
 
 

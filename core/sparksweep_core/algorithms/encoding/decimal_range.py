@@ -17,7 +17,7 @@ _INTEGER = re.compile(r"-?[0-9]{1,20}")
 
 
 @dataclass(frozen=True, slots=True)
-class Ladder:
+class DecimalRange:
     """The values first, first + step, ... (size of them), counted in units of 10 ** exponent."""
 
     first: int
@@ -26,12 +26,12 @@ class Ladder:
     size: int
 
     @staticmethod
-    def between(minimum: str, maximum: str, step: str) -> Ladder:
+    def between(minimum: str, maximum: str, step: str) -> DecimalRange:
         """From `minimum`, as far as whole steps lead without passing `maximum`. All three are decimal numbers."""
         numbers = [Decimal(text) for text in (minimum, maximum, step)]
         exponent = min(_exponent(number) for number in numbers)
         first, last, stride = (_units(number, exponent) for number in numbers)
-        return Ladder(
+        return DecimalRange(
             first=first, step=stride, exponent=exponent, size=(last - first) // stride + 1
         )
 

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 
-from sparksweep_core.algorithms.encoding.decimal_range import Ladder
-from sparksweep_core.algorithms.encoding.distributions import BELOW_ONE, Scale
+from sparksweep_core.algorithms.encoding.decimal_range import DecimalRange
+from sparksweep_core.algorithms.encoding.distributions import BoundedDistribution
+from sparksweep_core.algorithms.keyed_random import BELOW_ONE
 from sparksweep_core.api import Distribution, Parameter, ParameterType
 
 
@@ -94,38 +95,43 @@ class Stepped(Dimension):
     Under a distribution, a value is as likely as the interval from it to the next one.
     """
 
-    def __init__(self, ladder: Ladder, distribution: Distribution) -> None:
-        self._ladder = ladder
-        self._scale = Scale(ladder.float_at(0), ladder.float_at(ladder.size), distribution)
-        self.cardinality = self._size = ladder.size
+    def __init__(self, decimals: DecimalRange, distribution: Distribution) -> None:
+        self._range = decimals
+        self._distribution = BoundedDistribution(
+            decimals.float_at(0), decimals.float_at(decimals.size), distribution
+        )
+        self.cardinality = self._size = decimals.size
         self.is_uniform = distribution is Distribution.UNIFORM
 
     def value_at(self, index: int) -> str:
         """The value so many steps above the smallest."""
-        return self._ladder.text_at(index)
+        return self._range.text_at(index)
 
     def decode(self, position: float) -> str:
         """The value of the bucket that the position is in."""
-        return self._ladder.text_at(self._index(position))
+        return self._range.text_at(self._index(position))
 
     def encode(self, value: str) -> float:
         """The centre of the bucket of the nearest value."""
         if self.is_uniform:
-            return _centre(self._ladder.index_of(value), self._size)
+            return _centre(self._range.index_of(value), self._size)
         return min(sum(self.interval(value)) / 2, BELOW_ONE)
 
     def interval(self, value: str) -> tuple[float, float]:
         """The bucket of the nearest value."""
-        index = self._ladder.index_of(value)
+        index = self._range.index_of(value)
         if self.is_uniform:
             return index / self._size, (index + 1) / self._size
-        low, high = (self._ladder.float_at(edge) for edge in (index, index + 1))
-        return self._scale.position(low), self._scale.position(high)
+        low, high = (self._range.float_at(edge) for edge in (index, index + 1))
+        return self._distribution.cdf(low), self._distribution.cdf(high)
 
     def _index(self, position: float) -> int:
         if self.is_uniform:
             return _bucket(position, self._size)
-        index = int((self._scale.value(position) - self._scale.lower) // self._ladder.float_step)
+        index = int(
+            (self._distribution.quantile(position) - self._distribution.lower)
+            // self._range.float_step
+        )
         return min(max(index, 0), self._size - 1)
 
 
@@ -135,7 +141,7 @@ class Continuous(Dimension):
     cardinality = None
 
     def __init__(self, minimum: str, maximum: str, distribution: Distribution) -> None:
-        self._scale = Scale(float(minimum), float(maximum), distribution)
+        self._distribution = BoundedDistribution(float(minimum), float(maximum), distribution)
         self.is_uniform = distribution is Distribution.UNIFORM
 
     def value_at(self, index: int) -> str:
@@ -144,12 +150,12 @@ class Continuous(Dimension):
 
     def decode(self, position: float) -> str:
         """The quantile."""
-        return repr(self._scale.value(position))
+        return repr(self._distribution.quantile(position))
 
     def encode(self, value: str) -> float:
         """The position whose quantile the value is, up to rounding."""
-        bounded = min(max(float(value), self._scale.lower), self._scale.upper)
-        return min(self._scale.position(bounded), BELOW_ONE)
+        bounded = min(max(float(value), self._distribution.lower), self._distribution.upper)
+        return min(self._distribution.cdf(bounded), BELOW_ONE)
 
     def interval(self, value: str) -> tuple[float, float]:
         """The value's position, twice."""
@@ -173,7 +179,7 @@ def dimension_of(parameter: Parameter) -> Dimension:
     step = space.step or ("1" if parameter.parameter_type is ParameterType.INT else None)
     if step is None:
         return Continuous(space.min, space.max, space.distribution)
-    return Stepped(Ladder.between(space.min, space.max, step), space.distribution)
+    return Stepped(DecimalRange.between(space.min, space.max, step), space.distribution)
 
 
 def _bucket(position: float, count: int) -> int:

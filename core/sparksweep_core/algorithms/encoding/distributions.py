@@ -18,19 +18,17 @@ _SIGMAS = 3.0
 """Standard deviations between the mean and a bound: Katib's sigma is a sixth of the range."""
 _TAIL = _NORMAL.cdf(-_SIGMAS)
 """Probability below the lower bound, which is cut off; above the upper one it is the same."""
-BELOW_ONE = math.nextafter(1.0, 0.0)
-"""The largest number of the unit interval [0, 1)."""
 
 
 @dataclass(frozen=True, slots=True)
-class Scale:
+class BoundedDistribution:
     """A distribution between finite bounds, lower <= upper; for the logarithmic ones both are positive."""
 
     lower: float
     upper: float
     distribution: Distribution = Distribution.UNIFORM
 
-    def value(self, position: float) -> float:
+    def quantile(self, position: float) -> float:
         """The quantile at a position in [0, 1], always within the bounds."""
         if self._is_normal:
             quantile = _NORMAL.inv_cdf(_TAIL + position * (1 - 2 * _TAIL))
@@ -41,7 +39,7 @@ class Scale:
             value = _between(self.lower, self.upper, position)
         return min(max(value, self.lower), self.upper)
 
-    def position(self, value: float) -> float:
+    def cdf(self, value: float) -> float:
         """The position in [0, 1] of a value within the bounds: the inverse of `value`."""
         if self.lower == self.upper:
             return 0.0

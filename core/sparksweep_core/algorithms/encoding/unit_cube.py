@@ -12,8 +12,7 @@ from collections.abc import Mapping, Sequence
 from decimal import Decimal
 
 from sparksweep_core.algorithms.encoding.dimensions import Dimension, Listed, dimension_of
-from sparksweep_core.algorithms.encoding.distributions import BELOW_ONE
-from sparksweep_core.algorithms.permutation import uniforms
+from sparksweep_core.algorithms.keyed_random import BELOW_ONE, uniforms
 from sparksweep_core.api import Parameter, ParameterType
 
 Genotype = list[float]
@@ -26,7 +25,7 @@ _CORNER = math.sqrt(1 / 8)
 """Categories are the corners of a simplex, half of the cube's side from each other."""
 
 
-class Cube:
+class UnitCube:
     """The unit cube over some parameters.
 
     The numbers of a discrete parameter are ordered by size, whatever their order in the list: their neighbours are

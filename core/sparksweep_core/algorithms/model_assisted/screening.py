@@ -24,22 +24,25 @@ from dataclasses import dataclass
 from itertools import islice
 
 from sparksweep_core.algorithms.differential_evolution.population import Costs
-from sparksweep_core.algorithms.encoding.distributions import BELOW_ONE
-from sparksweep_core.algorithms.encoding.unit_cube import Cube, Genotype
-from sparksweep_core.algorithms.memo import Kept, Values
-from sparksweep_core.algorithms.model_assisted.stagnation import STILL, has_closed_in
+from sparksweep_core.algorithms.encoding.unit_cube import Genotype, UnitCube
+from sparksweep_core.algorithms.keyed_random import BELOW_ONE, Draw
+from sparksweep_core.algorithms.memo import Memo, Values
+from sparksweep_core.algorithms.model_assisted.stagnation import MIN_STALLED, has_stagnated
 from sparksweep_core.algorithms.models.expected_improvement import (
     OF_BEST,
-    away,
     candidates,
+    categorical_candidates,
+    distant,
     most_promising,
-    variations,
 )
 from sparksweep_core.algorithms.models.kriging import Kriging, best_first, normal_scores
 from sparksweep_core.algorithms.models.linear_algebra import Point
-from sparksweep_core.algorithms.models.mahalanobis import Metric, metric_of, usual
-from sparksweep_core.algorithms.models.quadratic_model import foretold, lowest, terms
-from sparksweep_core.algorithms.permutation import Draw
+from sparksweep_core.algorithms.models.mahalanobis import Whitening, identity, whitening_of
+from sparksweep_core.algorithms.models.quadratic_model import (
+    coefficient_count,
+    minimizer,
+    predictive_r2,
+)
 from sparksweep_core.api import Trial
 
 MOST_CHILDREN = 20
@@ -91,7 +94,7 @@ class Known:
     """Trials that have not ended."""
     centre: Point
     """Around what a model is made."""
-    metric: Metric
+    metric: Whitening
     """Gives a point its place."""
     ended_places: Sequence[Point]
     unfinished_places: Sequence[Point]
@@ -102,7 +105,7 @@ class Known:
 class Screen:
     """Orders children by what the nearest ended trials let expect, and guesses where a better one is."""
 
-    def __init__(self, cube: Cube, cost_of: Costs, budget: int) -> None:
+    def __init__(self, cube: UnitCube, cost_of: Costs, budget: int) -> None:
         """Make one for a search; what it keeps between two calls only saves time.
 
         Args:
@@ -115,11 +118,11 @@ class Screen:
         self._budget = budget
         self._is_patient = len(cube) > MOST_EXPLORED_LATE and budget > _PATIENT * len(cube)
         # Between categories there is no direction, and of many dimensions few trials don't say which counts.
-        is_small = terms(len(cube)) <= _MOST_TERMS
+        is_small = coefficient_count(len(cube)) <= _MOST_TERMS
         self._has_shape = is_small and not any(cube.is_category)
         # What differs in a category is tried as well as anything else; a continuous parameter wants steps, too.
         self._is_listed = any(cube.is_category) and not cube.continuous
-        self._features = Kept[Point](lambda _, point: cube.features(point))
+        self._features = Memo[Point](lambda _, point: cube.features(point))
 
     def children(self, number: int) -> int:
         """How many children to make for a trial; 1: it is not screened."""
@@ -171,17 +174,17 @@ class Screen:
         trials = zip(known.ended, known.costs, known.ended_places, strict=True)
         useful = [(point, cost, place) for point, cost, place in trials if cost is not None]
         size = len(self._cube)
-        if len(useful) < terms(size) + size:
+        if len(useful) < coefficient_count(size) + size:
             return None
-        several = _PROOF * terms(size)
+        several = _PROOF * coefficient_count(size)
         if self._is_patient and len(useful) >= several:
             useful = _beside(known.middle, useful, several)
             points, costs, _ = zip(*useful, strict=True)
-            if foretold(points, costs, known.centre) < _FORETOLD:
+            if predictive_r2(points, costs, known.centre) < _FORETOLD:
                 return None
-        useful = _beside(known.middle, useful, 2 * terms(size))
+        useful = _beside(known.middle, useful, 2 * coefficient_count(size))
         points, costs, places = zip(*useful, strict=True)
-        found = lowest(points, costs, known.centre)
+        found = minimizer(points, costs, known.centre)
         if found is None:
             return None
         goal = known.metric(found)
@@ -210,7 +213,7 @@ class Screen:
         """Whether a population that has closed in makes room for another: where trials may not be explorations."""
         return self.guesses(number) and not self._is_late(number)
 
-    def has_closed_in(self, newest: Iterable[Trial], size: int) -> bool:
+    def has_stagnated(self, newest: Iterable[Trial], size: int) -> bool:
         """Whether a population goes on at one place, and gains nothing there that is worth a trial.
 
         Args:
@@ -223,7 +226,7 @@ class Screen:
             return self._features.of(latest[place].number, latest[place].spec.parameters)
 
         costs = [self._cost_of(trial) for trial in latest]
-        return has_closed_in(costs, point, still=max(STILL, size))
+        return has_stagnated(costs, point, still=max(MIN_STALLED, size))
 
     def exploration(self, number: int, known: Known, draw: Draw, *, leads: bool) -> Genotype | None:
         """Where the most is to be gained on the best trial; when the search has closed in, away from all trials.
@@ -242,14 +245,14 @@ class Screen:
         if self._is_listed:
             genotypes, points = self._variations(number, known, draw)
         else:
-            is_over = has_closed_in(known.costs, known.ended.__getitem__, still=STILL)
+            is_over = has_stagnated(known.costs, known.ended.__getitem__, still=MIN_STALLED)
             if not is_over and (leads or not self._is_early(number)):
                 return None
             genotypes = candidates(known.ended, known.costs, draw)
             points = self._points(genotypes)
             if is_over:
                 # Beside the best ones the model is sure of a small gain; the trials that refine them are for that.
-                apart = away(points, [*known.ended, *known.unfinished])
+                apart = distant(points, [*known.ended, *known.unfinished])
                 genotypes, points = [genotypes[at] for at in apart], [points[at] for at in apart]
         place = most_promising(
             known.ended, known.costs, known.unfinished, points, has_categories=self._is_listed
@@ -267,7 +270,7 @@ class Screen:
             [ended[index] for index in near] + [waiting[index] for index in beside],
             normal_scores([known.costs[index] for index in near]) + [0.0] * len(beside),
         )
-        expected = [model.predicted(known.metric(self._cube.features(child))) for child in children]
+        expected = [model.mean_at(known.metric(self._cube.features(child))) for child in children]
         return sorted(range(len(children)), key=expected.__getitem__)
 
     def _variations(
@@ -278,7 +281,7 @@ class Screen:
         if not order:
             return [], []
         best = [self._cube.encode(known.values[at], (number, at)) for at in order]
-        genotypes = variations(best, draw)
+        genotypes = categorical_candidates(best, draw)
         points = self._points(genotypes)
         tried = {*known.ended, *known.unfinished}
         new = [at for at, point in enumerate(points) if point not in tried]
@@ -297,12 +300,12 @@ class Screen:
         size = len(self._cube)
         return self._has_shape and size <= MOST_EXPLORED_LATE and number <= _LAST * size
 
-    def _metric(self, points: Sequence[Point], costs: Sequence[float | None]) -> Metric:
+    def _metric(self, points: Sequence[Point], costs: Sequence[float | None]) -> Whitening:
         if not self._has_shape:
-            return usual
+            return identity
         order = best_first(costs)
         share = min(_BEST, 3 * len(order) // 10)
-        return metric_of([points[place] for place in order[: max(share, len(self._cube) + 2)]])
+        return whitening_of([points[place] for place in order[: max(share, len(self._cube) + 2)]])
 
 
 def _nearest(points: Sequence[Point], middle: Point, count: int) -> list[int]:

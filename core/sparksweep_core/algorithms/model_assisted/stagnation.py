@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 
 from sparksweep_core.algorithms.models.linear_algebra import Point
 
-STILL = 10
+MIN_STALLED = 10
 """How many trials are to have gained nothing for that, at least."""
 _NO_GAIN = 1e-4
 """What they may gain together, as a share of the distance between the best cost and the best quarter's last one."""
@@ -15,7 +15,7 @@ _CLUSTER, _CLOSE = 5, 1e-3
 """How many of the best trials are to be so close to the best one, in units of the cube's side."""
 
 
-def has_closed_in(
+def has_stagnated(
     costs: Sequence[float | None], point_of: Callable[[int], Point], *, still: int
 ) -> bool:
     """Whether the last trials have gained nothing that is worth it, and the best ones are at one place.

@@ -10,11 +10,10 @@ import math
 from collections.abc import Sequence
 from statistics import NormalDist, median
 
-from sparksweep_core.algorithms.encoding.distributions import BELOW_ONE
 from sparksweep_core.algorithms.encoding.unit_cube import Genotype
+from sparksweep_core.algorithms.keyed_random import BELOW_ONE, Draw, standard_normal
 from sparksweep_core.algorithms.models.kriging import Kriging, best_first, log_scores
 from sparksweep_core.algorithms.models.linear_algebra import Point
-from sparksweep_core.algorithms.permutation import Draw, normal
 
 _NORMAL = NormalDist()
 _REACHES = (0.05, 0.1, 0.2, 0.4, 0.8)
@@ -51,7 +50,7 @@ def candidates(ended: Sequence[Point], costs: Sequence[float | None], draw: Draw
     return found
 
 
-def variations(best: Sequence[Genotype], draw: Draw) -> list[Genotype]:
+def categorical_candidates(best: Sequence[Genotype], draw: Draw) -> list[Genotype]:
     """Points among which the most promising one is looked for where there are categories: beside is what differs in little.
 
     Args:
@@ -69,7 +68,7 @@ def variations(best: Sequence[Genotype], draw: Draw) -> list[Genotype]:
     return found
 
 
-def away(points: Sequence[Point], trials: Sequence[Point]) -> list[int]:
+def distant(points: Sequence[Point], trials: Sequence[Point]) -> list[int]:
     """The places of the points that are beside no trial."""
     apart = _AWAY ** (1 / len(trials[0]))
     return [
@@ -114,10 +113,12 @@ def most_promising(
         return None
     reaches = _LISTED_REACHES if has_categories else _REACHES
     model = max(
-        (Kriging(known, scores, reach=reach) for reach in reaches), key=lambda one: one.likelihood
+        (Kriging(known, scores, length_scale=length_scale) for length_scale in reaches),
+        key=lambda one: one.log_likelihood,
     )
     return max(
-        range(len(points)), key=lambda place: _improvement(best, *model.belief(points[place]))
+        range(len(points)),
+        key=lambda place: _improvement(best, *model.mean_and_deviation(points[place])),
     )
 
 
@@ -133,7 +134,7 @@ def _improvement(best: float, mean: float, deviation: float) -> float:
 
 
 def _beside(position: float, spread: float, draw: Draw) -> float:
-    moved = position + spread * normal(draw)
+    moved = position + spread * standard_normal(draw)
     # Outside it is mirrored at the bound; moved to the bound itself, candidates would pile up there.
     inside = abs(moved) if moved < 1 else 2 - moved
     return min(max(inside, 0.0), BELOW_ONE)

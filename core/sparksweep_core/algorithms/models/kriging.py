@@ -15,7 +15,12 @@ from collections.abc import Sequence
 from operator import mul
 from statistics import NormalDist, fmean
 
-from sparksweep_core.algorithms.models.linear_algebra import Point, factor, forward, solved
+from sparksweep_core.algorithms.models.linear_algebra import (
+    Point,
+    cholesky,
+    cholesky_solve,
+    forward_substitution,
+)
 
 _NORMAL = NormalDist()
 _NUGGET = 1e-3
@@ -28,7 +33,7 @@ class Kriging:
     """The model of some points; n of them take n^3 / 6 multiplications once, and n distances for each prediction."""
 
     def __init__(
-        self, points: Sequence[Point], scores: Sequence[float], *, reach: float | None = None
+        self, points: Sequence[Point], scores: Sequence[float], *, length_scale: float | None = None
     ) -> None:
         """Fit the model.
 
@@ -42,10 +47,10 @@ class Kriging:
         distances = [
             [math.dist(one, other) for other in points[:place]] for place, one in enumerate(points)
         ]
-        if reach is None:
-            reach = fmean(distance for row in distances for distance in row)
-        self._scale = _ROOT / reach if reach > 0 else 0.0
-        shape = factor(
+        if length_scale is None:
+            length_scale = fmean(distance for row in distances for distance in row)
+        self._scale = _ROOT / length_scale if length_scale > 0 else 0.0
+        shape = cholesky(
             [
                 [*(_matern(self._scale * distance) for distance in row), 1 + _NUGGET]
                 for row in distances
@@ -55,25 +60,28 @@ class Kriging:
         )
         assert shape is not None, "no pivot is below the nugget"
         self._shape = shape
-        ones, right = forward(shape, [1.0] * len(points)), forward(shape, scores)
+        ones, right = (
+            forward_substitution(shape, [1.0] * len(points)),
+            forward_substitution(shape, scores),
+        )
         self._mean = sum(map(mul, ones, right)) / sum(map(mul, ones, ones))
         rest = [score - self._mean for score in scores]
-        self._weights = solved(shape, rest)
+        self._weights = cholesky_solve(shape, rest)
         self._variance = sum(map(mul, rest, self._weights)) / len(points)
 
-    def predicted(self, point: Point) -> float:
+    def mean_at(self, point: Point) -> float:
         """What a point's score would be."""
         return self._expected(self._near(point))
 
-    def belief(self, point: Point) -> tuple[float, float]:
+    def mean_and_deviation(self, point: Point) -> tuple[float, float]:
         """What a point's score would be, and the standard deviation of that."""
         near = self._near(point)
-        known = forward(self._shape, near)
+        known = forward_substitution(self._shape, near)
         unknown = max(1 - sum(map(mul, known, known)), 0.0)
         return self._expected(near), math.sqrt(self._variance * unknown)
 
     @property
-    def likelihood(self) -> float:
+    def log_likelihood(self) -> float:
         """The logarithm of how likely the scores are under the model, but for a constant; more is better."""
         if not self._variance > 0:
             return -math.inf

@@ -10,7 +10,7 @@ Point = Sequence[float]
 Rows = list[list[float]]
 
 
-def factor(lower: Sequence[Sequence[float]], *, least: float = 0.0) -> Rows | None:
+def cholesky(lower: Sequence[Sequence[float]], *, least: float = 0.0) -> Rows | None:
     """Cholesky's lower triangle of a symmetric matrix.
 
     Args:
@@ -34,7 +34,7 @@ def factor(lower: Sequence[Sequence[float]], *, least: float = 0.0) -> Rows | No
     return found
 
 
-def forward(rows: Rows, right: Sequence[float]) -> list[float]:
+def forward_substitution(rows: Rows, right: Sequence[float]) -> list[float]:
     """The x of L x = b, for a factor L."""
     solution: list[float] = []
     for row, value in zip(rows, right, strict=True):
@@ -42,9 +42,9 @@ def forward(rows: Rows, right: Sequence[float]) -> list[float]:
     return solution
 
 
-def solved(rows: Rows, right: Sequence[float]) -> list[float]:
+def cholesky_solve(rows: Rows, right: Sequence[float]) -> list[float]:
     """The x of L L' x = b, for a factor L."""
-    rest = forward(rows, right)
+    rest = forward_substitution(rows, right)
     for place in range(len(rest) - 1, -1, -1):
         row = rows[place]
         rest[place] /= row[-1]

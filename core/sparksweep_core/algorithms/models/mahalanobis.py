@@ -11,21 +11,21 @@ from collections.abc import Callable, Sequence
 from operator import mul
 from statistics import fmean
 
-from sparksweep_core.algorithms.models.linear_algebra import Point, factor, forward
+from sparksweep_core.algorithms.models.linear_algebra import Point, cholesky, forward_substitution
 
-Metric = Callable[[Point], Point]
+Whitening = Callable[[Point], Point]
 """Where a point lies in the space in which distances are the usual ones."""
 
 _ROUND = 0.5
 """Share of a ball in the shape, for each dimension and divided by the points: what few of them say of it is rough."""
 
 
-def usual(point: Point) -> Point:
+def identity(point: Point) -> Point:
     """The metric in which distances are the usual ones from the start."""
     return point
 
 
-def metric_of(best: Sequence[Point]) -> Metric:
+def whitening_of(best: Sequence[Point]) -> Whitening:
     """The metric of some points; the usual one if they are too few to have a shape, or all the same.
 
     Args:
@@ -33,7 +33,7 @@ def metric_of(best: Sequence[Point]) -> Metric:
     """
     size = len(best[0]) if best else 0
     if len(best) <= size:
-        return usual
+        return identity
     columns = []
     for column in zip(*best, strict=True):
         mean = fmean(column)
@@ -47,7 +47,7 @@ def metric_of(best: Sequence[Point]) -> Metric:
     for row in range(size):
         covariance[row] = [(1 - share) * value for value in covariance[row]]
         covariance[row][row] += ball
-    shape = factor(covariance)
+    shape = cholesky(covariance)
     if shape is None:
-        return usual
-    return lambda point: forward(shape, point)
+        return identity
+    return lambda point: forward_substitution(shape, point)

@@ -16,8 +16,14 @@ from operator import mul
 from statistics import fmean
 from typing import NamedTuple
 
-from sparksweep_core.algorithms.encoding.distributions import BELOW_ONE
-from sparksweep_core.algorithms.models.linear_algebra import Point, Rows, factor, forward, solved
+from sparksweep_core.algorithms.keyed_random import BELOW_ONE
+from sparksweep_core.algorithms.models.linear_algebra import (
+    Point,
+    Rows,
+    cholesky,
+    cholesky_solve,
+    forward_substitution,
+)
 
 _RIDGE = 1e-9
 """Of the mean of the normal equations' diagonal: points on one line or plane leave the parabola open."""
@@ -32,12 +38,12 @@ _FLAT = 1e-9
 """Less curvature is none, in units of half the box and of the costs' range."""
 
 
-def terms(dimensions: int) -> int:
+def coefficient_count(dimensions: int) -> int:
     """How many numbers a parabola has, and how many points it takes at least."""
     return (dimensions + 1) * (dimensions + 2) // 2
 
 
-def lowest(points: Sequence[Point], costs: Sequence[float], centre: Point) -> list[float] | None:
+def minimizer(points: Sequence[Point], costs: Sequence[float], centre: Point) -> list[float] | None:
     """Where the parabola is lowest, in the box that the points span or a little outside of it.
 
     Args:
@@ -60,7 +66,7 @@ def lowest(points: Sequence[Point], costs: Sequence[float], centre: Point) -> li
     return [c + s * z for c, s, z in zip(centre, scale, place, strict=True)]
 
 
-def foretold(points: Sequence[Point], costs: Sequence[float], centre: Point) -> float:
+def predictive_r2(points: Sequence[Point], costs: Sequence[float], centre: Point) -> float:
     """How well the parabola through the others foretells each point's cost.
 
     Args:
@@ -76,7 +82,7 @@ def foretold(points: Sequence[Point], costs: Sequence[float], centre: Point) -> 
         return 0.0
     missed = 0.0
     for row, height in zip(found.rows, found.heights, strict=True):
-        part = forward(found.shape, row)
+        part = forward_substitution(found.shape, row)
         # What a point's own cost moves the parabola at its place; all of it, but for rounding, where it stands alone.
         left = max(1.0 - sum(map(mul, part, part)), _ALONE)
         missed += ((height - sum(map(mul, found.weights, row))) / left) ** 2
@@ -115,10 +121,10 @@ def _fitted(
     ridge = _RIDGE * sum(row[-1] for row in normal) / len(normal)
     for values in normal:
         values[-1] += ridge
-    shape = factor(normal)
+    shape = cholesky(normal)
     if shape is None:
         return None
-    weights = solved(shape, [sum(map(mul, column, heights)) for column in columns])
+    weights = cholesky_solve(shape, [sum(map(mul, column, heights)) for column in columns])
     return _Fit(rows, heights, shape, weights)
 
 
@@ -161,9 +167,9 @@ def _parts(weights: Sequence[float], size: int) -> tuple[list[float], Rows]:
 
 
 def _lowest(slope: list[float], curvature: Rows, low: Point, high: Point) -> list[float] | None:
-    shape = factor([[*row[:-1], row[-1] - _FLAT] for row in curvature])
+    shape = cholesky([[*row[:-1], row[-1] - _FLAT] for row in curvature])
     if shape is not None:
-        place = solved(shape, [-value for value in slope])
+        place = cholesky_solve(shape, [-value for value in slope])
         if all(b <= z <= a for b, z, a in zip(low, place, high, strict=True)):
             return place if any(place) else None
     size = len(slope)

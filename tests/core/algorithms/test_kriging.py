@@ -38,15 +38,15 @@ def test_it_gives_back_the_scores_of_its_own_points() -> None:
     losses = [(x - 0.6) ** 2 + 3 * abs(y - 0.3) for x, y in points]
     model = Kriging(points, normal_scores(losses))
     for point, score in zip(points, normal_scores(losses), strict=True):
-        assert model.predicted(point) == pytest.approx(score, abs=0.05)
+        assert model.mean_at(point) == pytest.approx(score, abs=0.05)
 
 
 def test_between_its_points_it_is_lower_where_the_costs_are() -> None:
     points = [(x / 6, y / 6) for x in range(7) for y in range(7)]
     losses = [(x - 0.6) ** 2 + (y - 0.3) ** 2 for x, y in points]
     model = Kriging(points, normal_scores(losses))
-    assert model.predicted((0.6, 0.3)) < min(
-        model.predicted(far) for far in [(0.1, 0.3), (0.9, 0.9), (0.6, 0.8)]
+    assert model.mean_at((0.6, 0.3)) < min(
+        model.mean_at(far) for far in [(0.1, 0.3), (0.9, 0.9), (0.6, 0.8)]
     )
 
 
@@ -54,8 +54,8 @@ def test_it_is_as_good_after_everything_has_shrunk() -> None:
     points = [(x / 6, y / 6) for x in range(7) for y in range(7)]
     losses = [(x - 0.6) ** 2 + (y - 0.3) ** 2 for x, y in points]
     small = Kriging([(x * 1e-9, y * 1e-9) for x, y in points], normal_scores(losses))
-    assert small.predicted((0.6e-9, 0.3e-9)) == pytest.approx(
-        Kriging(points, normal_scores(losses)).predicted((0.6, 0.3))
+    assert small.mean_at((0.6e-9, 0.3e-9)) == pytest.approx(
+        Kriging(points, normal_scores(losses)).mean_at((0.6, 0.3))
     )
 
 
@@ -64,4 +64,4 @@ def test_points_that_coincide_and_costs_that_say_nothing_do_no_harm(
     losses: list[float | None],
 ) -> None:
     for points in ([(0.5,)] * 3, [(0.0,), (0.5,), (math.nextafter(0.5, 1),)]):
-        assert math.isfinite(Kriging(points, normal_scores(losses)).predicted((0.5,)))
+        assert math.isfinite(Kriging(points, normal_scores(losses)).mean_at((0.5,)))

@@ -11,10 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sparksweep_core.algorithms.models.expected_improvement import (
-    away,
     candidates,
+    categorical_candidates,
+    distant,
     most_promising,
-    variations,
 )
 from sparksweep_core.algorithms.models.kriging import Kriging, log_scores
 from support.algorithms.algorithm_contract import examples
@@ -64,7 +64,7 @@ def test_failed_trials_are_avoided() -> None:
 
 def test_variations_are_everywhere_and_differ_little_from_the_best_ones() -> None:
     best = [[0.1, 0.3, 0.5, 0.7, 0.9, 0.2], [0.6] * 6]
-    found = variations(best, Random(1).random)
+    found = categorical_candidates(best, Random(1).random)
     assert len(found) == 280
     for genotype, beside in zip(best, (found[200:240], found[240:]), strict=True):
         changed = [sum(a != b for a, b in zip(genotype, one, strict=True)) for one in beside]
@@ -75,8 +75,8 @@ def test_variations_are_everywhere_and_differ_little_from_the_best_ones() -> Non
 
 def test_what_is_away_from_all_trials_is_as_large_a_share_of_the_space_in_any_dimension() -> None:
     line = [(x / 1000,) for x in range(1001)]
-    assert away(line, [(0.5,)]) == [place for place in range(1001) if abs(place - 500) >= 2.5]
-    assert away(GRID, [(0.5, 0.5), (0.46, 0.4)]) == [
+    assert distant(line, [(0.5,)]) == [place for place in range(1001) if abs(place - 500) >= 2.5]
+    assert distant(GRID, [(0.5, 0.5), (0.46, 0.4)]) == [
         place for place, point in enumerate(GRID) if point not in ((0.5, 0.5), (0.5, 0.4))
     ]
     assert most_promising([(0.1,), (0.2,)], [1.0, 2.0], [], []) is None
@@ -131,10 +131,10 @@ def test_scores_tell_good_costs_apart_more_than_bad_ones() -> None:
 def test_beliefs_and_likelihood_are_those_of_the_gaussian_process() -> None:
     draw = np.random.default_rng(1)
     points, scores, at = draw.random((12, 2)), draw.normal(size=12), draw.random(2)
-    reach, nugget = 0.4, 1e-3
+    length_scale, nugget = 0.4, 1e-3
 
     def alike(distance: np.ndarray) -> np.ndarray:
-        scaled = math.sqrt(5) * distance / reach
+        scaled = math.sqrt(5) * distance / length_scale
         return (1 + scaled + scaled**2 / 3) * np.exp(-scaled)
 
     shape = alike(np.linalg.norm(points[:, None] - points[None], axis=-1)) + nugget * np.eye(12)
@@ -143,19 +143,19 @@ def test_beliefs_and_likelihood_are_those_of_the_gaussian_process() -> None:
     mean = inverse.sum(axis=0) @ scores / inverse.sum()
     rest = scores - mean
     variance = rest @ inverse @ rest / 12
-    model = Kriging(points.tolist(), scores.tolist(), reach=reach)
-    expected, deviation = model.belief(at.tolist())
+    model = Kriging(points.tolist(), scores.tolist(), length_scale=length_scale)
+    expected, deviation = model.mean_and_deviation(at.tolist())
     assert expected == pytest.approx(mean + near @ inverse @ rest)
-    assert expected == model.predicted(at.tolist())
+    assert expected == model.mean_at(at.tolist())
     assert deviation == pytest.approx(math.sqrt(variance * (1 - near @ inverse @ near)))
     _, logdet = np.linalg.slogdet(shape)
-    assert model.likelihood == pytest.approx(-logdet / 2 - 6 * math.log(variance))
+    assert model.log_likelihood == pytest.approx(-logdet / 2 - 6 * math.log(variance))
 
 
 def test_the_likelier_model_is_the_one_that_the_scores_come_from() -> None:
     smooth = [math.sin(3 * x) + y for x, y in GRID]
     rough = [math.sin(40 * x + 70 * y) for x, y in GRID]
-    for scores, reach in ((smooth, 0.8), (rough, 0.05)):
-        found = {one: Kriging(GRID, scores, reach=one).likelihood for one in (0.05, 0.8)}
-        assert max(found, key=found.__getitem__) == reach
-    assert Kriging(GRID, [1.0] * len(GRID)).likelihood == -math.inf
+    for scores, length_scale in ((smooth, 0.8), (rough, 0.05)):
+        found = {one: Kriging(GRID, scores, length_scale=one).log_likelihood for one in (0.05, 0.8)}
+        assert max(found, key=found.__getitem__) == length_scale
+    assert Kriging(GRID, [1.0] * len(GRID)).log_likelihood == -math.inf

@@ -8,10 +8,14 @@ from random import Random
 import numpy as np
 import pytest
 
-from sparksweep_core.algorithms.encoding.distributions import BELOW_ONE
-from sparksweep_core.algorithms.models.linear_algebra import factor, solved
-from sparksweep_core.algorithms.models.mahalanobis import metric_of, usual
-from sparksweep_core.algorithms.models.quadratic_model import foretold, lowest, terms
+from sparksweep_core.algorithms.keyed_random import BELOW_ONE
+from sparksweep_core.algorithms.models.linear_algebra import cholesky, cholesky_solve
+from sparksweep_core.algorithms.models.mahalanobis import identity, whitening_of
+from sparksweep_core.algorithms.models.quadratic_model import (
+    coefficient_count,
+    minimizer,
+    predictive_r2,
+)
 
 
 def cloud(count: int, dimensions: int, seed: int = 1) -> list[list[float]]:
@@ -23,14 +27,14 @@ def cloud(count: int, dimensions: int, seed: int = 1) -> list[list[float]]:
 def test_equations_are_solved_as_numpy_solves_them(size: int) -> None:
     root = np.random.default_rng(size).normal(size=(size, size))
     matrix, right = root @ root.T + np.eye(size), list(range(1, size + 1))
-    shape = factor([row[: place + 1] for place, row in enumerate(matrix.tolist())])
+    shape = cholesky([row[: place + 1] for place, row in enumerate(matrix.tolist())])
     assert shape is not None
-    assert solved(shape, right) == pytest.approx(np.linalg.solve(matrix, right).tolist())
+    assert cholesky_solve(shape, right) == pytest.approx(np.linalg.solve(matrix, right).tolist())
 
 
 @pytest.mark.parametrize("lower", [[[0.0]], [[1.0], [2.0, 1.0]], [[math.nan]], [[math.inf]]])
 def test_what_is_not_positive_definite_has_no_factor(lower: list[list[float]]) -> None:
-    assert factor(lower) is None
+    assert cholesky(lower) is None
 
 
 @pytest.mark.parametrize("dimensions", [1, 2, 3, 5])
@@ -38,49 +42,49 @@ def test_a_parabolas_own_lowest_point_is_found(dimensions: int) -> None:
     root = np.random.default_rng(dimensions).normal(size=(dimensions, dimensions))
     bend = root @ root.T + 0.1 * np.eye(dimensions)
     goal = np.linspace(0.3, 0.6, dimensions)
-    points = cloud(3 * terms(dimensions), dimensions)
+    points = cloud(3 * coefficient_count(dimensions), dimensions)
     costs = [float((p - goal) @ bend @ (p - goal)) for p in map(np.array, points)]
-    found = lowest(points, costs, points[0])
+    found = minimizer(points, costs, points[0])
     assert found == pytest.approx(goal.tolist(), abs=1e-5)
 
 
 def test_it_leaves_the_box_of_its_points_by_half_of_it() -> None:
     points = [[0.4 + x / 20, 0.4 + y / 20] for x in range(5) for y in range(5)]
-    found = lowest(points, [x - 3 * y for x, y in points], [0.5, 0.5])
+    found = minimizer(points, [x - 3 * y for x, y in points], [0.5, 0.5])
     assert found == pytest.approx([0.3, 0.7])
 
 
 def test_it_reaches_the_bounds_of_the_cube_and_does_not_pass_them() -> None:
     points = cloud(30, 2)
-    found = lowest(points, [x - 3 * y for x, y in points], points[0])
+    found = minimizer(points, [x - 3 * y for x, y in points], points[0])
     assert found == [0.0, BELOW_ONE]
 
 
 def test_of_a_saddle_it_takes_the_lower_end() -> None:
     points = [[x / 4, y / 4] for x in range(5) for y in range(5)]
-    found = lowest(points, [(x - 0.5) ** 2 - (y - 0.4) ** 2 for x, y in points], [0.5, 0.5])
+    found = minimizer(points, [(x - 0.5) ** 2 - (y - 0.4) ** 2 for x, y in points], [0.5, 0.5])
     assert found == pytest.approx([0.5, 1.0])
 
 
 @pytest.mark.parametrize("costs", [[1.0] * 12, [math.inf] * 6 + [0.0] * 6])
 def test_costs_that_say_nothing_lead_nowhere(costs: list[float]) -> None:
-    assert lowest(cloud(12, 2), costs, [0.5, 0.5]) is None
+    assert minimizer(cloud(12, 2), costs, [0.5, 0.5]) is None
 
 
 @pytest.mark.parametrize("scale", [2.0**-900, 2.0**1023])
 def test_costs_of_any_size_lead_to_the_same_place(scale: float) -> None:
     points = cloud(12, 2)
     costs = [(x - 0.3) ** 2 - (y - 0.6) ** 2 for x, y in points]
-    found = lowest(points, [scale * cost for cost in costs], points[0])
+    found = minimizer(points, [scale * cost for cost in costs], points[0])
     assert found is not None
-    assert found == lowest(points, costs, points[0])
+    assert found == minimizer(points, costs, points[0])
 
 
 def test_points_on_a_line_and_points_that_coincide_do_no_harm() -> None:
     line = [[place / 11, place / 11] for place in range(12)]
-    found = lowest(line, [(x - 0.5) ** 2 for x, _ in line], line[0])
+    found = minimizer(line, [(x - 0.5) ** 2 for x, _ in line], line[0])
     assert found is None or all(0 <= value <= 1 for value in found)
-    same = lowest([[0.5, 0.5]] * 12, [float(place) for place in range(12)], [0.5, 0.5])
+    same = minimizer([[0.5, 0.5]] * 12, [float(place) for place in range(12)], [0.5, 0.5])
     assert same is None or same == pytest.approx([0.5, 0.5])
 
 
@@ -102,10 +106,10 @@ def left_out_one_by_one(points: list[list[float]], costs: list[float]) -> float:
 def test_what_it_foretells_is_what_it_says_of_each_point_without_it(
     dimensions: int, rough: float
 ) -> None:
-    points = cloud(3 * terms(dimensions), dimensions)
+    points = cloud(3 * coefficient_count(dimensions), dimensions)
     draw = Random(2)
     costs = [math.dist(point, [0.4] * dimensions) ** 2 + rough * draw.random() for point in points]
-    found = foretold(points, costs, points[0])
+    found = predictive_r2(points, costs, points[0])
     assert found == pytest.approx(left_out_one_by_one(points, costs), abs=1e-5)
     assert (found > 0.999) == (rough == 0.0)
     assert (found < 0.0) == (rough == 10.0)
@@ -113,15 +117,15 @@ def test_what_it_foretells_is_what_it_says_of_each_point_without_it(
 
 @pytest.mark.parametrize("costs", [[1.0] * 12, [math.inf] * 6 + [0.0] * 6])
 def test_of_costs_that_say_nothing_nothing_is_foretold(costs: list[float]) -> None:
-    assert foretold(cloud(12, 2), costs, [0.5, 0.5]) == 0.0
+    assert predictive_r2(cloud(12, 2), costs, [0.5, 0.5]) == 0.0
 
 
 def test_points_on_a_line_and_points_that_coincide_are_foretold_something_finite() -> None:
     line = [[place / 11, place / 11] for place in range(12)]
-    assert foretold(line, [(x - 0.5) ** 2 for x, _ in line], line[0]) == pytest.approx(1.0)
-    same = foretold([[0.5, 0.5]] * 12, [float(place) for place in range(12)], [0.5, 0.5])
+    assert predictive_r2(line, [(x - 0.5) ** 2 for x, _ in line], line[0]) == pytest.approx(1.0)
+    same = predictive_r2([[0.5, 0.5]] * 12, [float(place) for place in range(12)], [0.5, 0.5])
     assert math.isfinite(same)
-    lonely = foretold([[0.5, 0.5]] * 17 + [[0.9, 0.1]], [*[0.0] * 17, 1.0], [0.5, 0.5])
+    lonely = predictive_r2([[0.5, 0.5]] * 17 + [[0.9, 0.1]], [*[0.0] * 17, 1.0], [0.5, 0.5])
     assert lonely <= 0.0
 
 
@@ -130,7 +134,7 @@ def test_distances_follow_the_shape_of_the_best() -> None:
 
     def stretch(points: list[list[float]]) -> float:
         """How many times as far it is across the valley as along it."""
-        metric = metric_of(points)
+        metric = whitening_of(points)
         across = math.dist(metric([0.4, 0.6]), metric([0.6, 0.4]))
         return across / math.dist(metric([0.4, 0.4]), metric([0.6, 0.6]))
 
@@ -139,6 +143,6 @@ def test_distances_follow_the_shape_of_the_best() -> None:
 
 
 def test_few_points_or_the_same_ones_have_no_shape() -> None:
-    assert metric_of([]) is usual
-    assert metric_of([[0.1, 0.2], [0.3, 0.1]]) is usual
-    assert metric_of([[0.5, 0.5]] * 9) is usual
+    assert whitening_of([]) is identity
+    assert whitening_of([[0.1, 0.2], [0.3, 0.1]]) is identity
+    assert whitening_of([[0.5, 0.5]] * 9) is identity

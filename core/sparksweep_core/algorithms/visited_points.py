@@ -18,7 +18,7 @@ _COMPARED = 2
 is gone, as the planner is at each turn, would make it in vain."""
 
 
-class Seen:
+class VisitedPoints:
     """The points of some trials.
 
     A question takes the same time after any number of trials, and memory grows by one tuple for each of them. The one

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sparksweep_core.algorithms.visited import Seen
+from sparksweep_core.algorithms.visited_points import VisitedPoints
 from sparksweep_core.api import Trial, TrialSpec, TrialState
 from support.algorithms.algorithm_contract import examples
 from support.algorithms.search_spaces import ended
@@ -24,7 +24,7 @@ def compared(point: dict[str, str], trials: list[Trial]) -> bool:
 @given(data=st.data())
 @examples(100)
 def test_it_answers_as_if_it_had_been_made_for_each_list_anew(data: st.DataObject) -> None:
-    seen = Seen(("a", "b"))
+    seen = VisitedPoints(("a", "b"))
     growing: list[Trial] = []
     for _ in range(12):
         growing += [
@@ -44,7 +44,7 @@ def test_it_answers_as_if_it_had_been_made_for_each_list_anew(data: st.DataObjec
 
 
 def test_a_list_that_was_cut_off_and_went_on_otherwise_is_read_anew() -> None:
-    seen = Seen(("a",))
+    seen = VisitedPoints(("a",))
     trials = [trial(number, {"a": str(number)}) for number in range(1, 6)]
     assert [seen.has({"a": "5"}, trials) for _ in range(4)] == [True] * 4
     trials[3:] = [trial(number, {"a": str(-number)}) for number in range(4, 9)]
@@ -53,7 +53,7 @@ def test_a_list_that_was_cut_off_and_went_on_otherwise_is_read_anew() -> None:
 
 
 def test_the_order_of_a_points_values_does_not_matter_and_foreign_trials_are_others() -> None:
-    seen = Seen(("a", "b"))
+    seen = VisitedPoints(("a", "b"))
     trials = [trial(1, {"b": "2", "a": "1"}), trial(2, {"c": "3"})]
     for _ in range(4):
         assert seen.has({"a": "1", "b": "2"}, trials)

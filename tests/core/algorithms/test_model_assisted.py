@@ -10,8 +10,8 @@ import pytest
 
 from sparksweep_core.algorithms import create
 from sparksweep_core.algorithms.differential_evolution.lineage import parse
-from sparksweep_core.algorithms.differential_evolution.population import ended_backwards
-from sparksweep_core.algorithms.encoding.unit_cube import Cube
+from sparksweep_core.algorithms.differential_evolution.population import finished_newest_first
+from sparksweep_core.algorithms.encoding.unit_cube import UnitCube
 from sparksweep_core.algorithms.model_assisted.screening import MOST_CHILDREN, Screen
 from sparksweep_core.api import Parameter, Trial, TrialSpec, TrialState, TrialStatus
 from support.algorithms.search_spaces import double, ended, integer, listed, spec_of
@@ -21,7 +21,7 @@ SPACE = [double("x", "0", "1"), integer("n", 0, 9), listed("kind", "a", "b", "c"
 
 
 def screen(parameters: Sequence[Parameter] = SPACE, budget: int = 100) -> Screen:
-    return Screen(Cube(parameters), lambda trial: trial.status.metrics.get("loss"), budget)
+    return Screen(UnitCube(parameters), lambda trial: trial.status.metrics.get("loss"), budget)
 
 
 def loss(point: dict[str, str]) -> float:
@@ -287,18 +287,18 @@ def test_when_nothing_more_is_gained_at_one_place_the_search_looks_elsewhere() -
     assert explored(bowl(60), number=101) is None, "it has not closed in"
 
 
-def has_closed_in(trials: Sequence[Trial], size: int) -> bool:
-    return screen(NUMBERS).has_closed_in(reversed(trials), size)
+def has_stagnated(trials: Sequence[Trial], size: int) -> bool:
+    return screen(NUMBERS).has_stagnated(reversed(trials), size)
 
 
 def test_a_population_that_gains_nothing_more_at_one_place_has_closed_in() -> None:
-    assert has_closed_in(at_one_place(15, gain=0.0), size=5)
-    assert not has_closed_in(at_one_place(15, gain=0.0), size=20), "most have had no turn"
-    assert not has_closed_in(at_one_place(15, gain=1.0), size=5), "it still gains"
-    assert not has_closed_in(at_one_place(15, gain=0.0, apart=0.01), size=5), "it is wide"
-    assert not has_closed_in(at_one_place(8, gain=0.0), size=5), "it has just found it"
-    assert not has_closed_in(bowl(60), size=5)
-    assert not has_closed_in([], size=5)
+    assert has_stagnated(at_one_place(15, gain=0.0), size=5)
+    assert not has_stagnated(at_one_place(15, gain=0.0), size=20), "most have had no turn"
+    assert not has_stagnated(at_one_place(15, gain=1.0), size=5), "it still gains"
+    assert not has_stagnated(at_one_place(15, gain=0.0, apart=0.01), size=5), "it is wide"
+    assert not has_stagnated(at_one_place(8, gain=0.0), size=5), "it has just found it"
+    assert not has_stagnated(bowl(60), size=5)
+    assert not has_stagnated([], size=5)
 
 
 def test_failed_trials_gain_nothing_and_are_no_place() -> None:
@@ -306,9 +306,9 @@ def test_failed_trials_gain_nothing_and_are_no_place() -> None:
         ended(trial(number, {"x": "0.1", "y": "0.1"}), TrialState.FAILED, 0.0)
         for number in range(46, 80)
     ]
-    assert has_closed_in([*at_one_place(15, gain=0.0), *failed], size=5)
-    assert not has_closed_in([*bowl(9), *failed], size=5)
-    assert not has_closed_in(failed, size=5)
+    assert has_stagnated([*at_one_place(15, gain=0.0), *failed], size=5)
+    assert not has_stagnated([*bowl(9), *failed], size=5)
+    assert not has_stagnated(failed, size=5)
 
 
 def test_where_trials_may_not_be_explorations_a_population_makes_room_for_another() -> None:
@@ -347,7 +347,7 @@ def test_a_populations_ended_trials_are_read_backwards_to_where_it_began() -> No
     ]
     trials = [ended(spec, TrialState.FAILED, 0.0) for spec in specs]
     trials[4] = Trial(specs[4], TrialStatus(number=5, state=TrialState.RUNNING))
-    assert [trial.number for trial in ended_backwards(trials, 1)] == [6, 3, 2]
+    assert [trial.number for trial in finished_newest_first(trials, 1)] == [6, 3, 2]
 
 
 def test_ints_are_explored_too_and_no_point_comes_twice() -> None:
@@ -405,7 +405,7 @@ def test_a_smooth_optimum_is_found_to_many_digits_in_few_trials() -> None:
 
 
 def test_categories_are_equally_far_from_each_other_and_numbers_by_their_buckets() -> None:
-    cube = Cube([integer("n", 0, 3), listed("kind", "a", "b", "c")])
+    cube = UnitCube([integer("n", 0, 3), listed("kind", "a", "b", "c")])
     assert cube.features({"n": "0", "kind": "a"})[0] == 0.125
     corners = [cube.features({"n": "0", "kind": kind})[1:] for kind in "abc"]
     distances = {

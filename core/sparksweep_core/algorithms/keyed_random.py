@@ -1,0 +1,40 @@
+"""Random numbers as functions of a key: no generator's state has to be saved."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from hashlib import blake2b
+from random import Random
+from statistics import NormalDist
+
+BELOW_ONE = math.nextafter(1.0, 0.0)
+"""The largest number of the unit interval [0, 1)."""
+_NORMAL = NormalDist()
+
+Draw = Callable[[], float]
+"""The next uniform number in [0, 1)."""
+
+
+def uniforms(key: Sequence[int], count: int) -> list[float]:
+    """Independent uniform numbers in [0, 1), the same ones for the same key on every machine.
+
+    Random.random() is the one method whose sequence Python guarantees across versions.
+    """
+    draw = uniform_stream(key)
+    return [draw() for _ in range(count)]
+
+
+def uniform_stream(key: Sequence[int]) -> Draw:
+    """The same numbers, one at a call, without an end."""
+    return Random(key_hash(key)).random
+
+
+def standard_normal(draw: Draw) -> float:
+    """The next number of a standard normal distribution."""
+    return _NORMAL.inv_cdf(min(max(draw(), 1e-9), BELOW_ONE))
+
+
+def key_hash(key: Sequence[int]) -> int:
+    """512 bits that depend on every bit of the key; Python's own hash() is made for tables, not for this."""
+    return int.from_bytes(blake2b(repr(tuple(key)).encode()).digest(), "big")
