@@ -1,4 +1,4 @@
-"""Errors of the core: the root of all of them, and what is wrong with a document. The SDK's are in `sparksweep_core.errors`."""
+"""Errors of the core: their root, and the findings in a document. The SDK's errors are in `sparksweep.errors`."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ __all__ = ["FieldError", "InvalidExperiment", "SparksweepError"]
 
 
 class SparksweepError(Exception):
-    """The root: what is raised on purpose, with a message for the user."""
+    """Root of the errors that are raised on purpose, with a message for the user."""
 
 
 @dataclass(frozen=True, order=True)
 class FieldError:
-    """One finding in a document: where, and what would be right."""
+    """One finding in a document: its field and the correction."""
 
     path: str
-    """The field as Kubernetes writes it: ``spec.parameters[0].feasibleSpace.min``."""
+    """Path of the field as Kubernetes writes it: ``spec.parameters[0].feasibleSpace.min``."""
     message: str
-    """One sentence that names the value found and what would be right."""
+    """One sentence that names the value and what would be right."""
 
     def __str__(self) -> str:
         return f"{self.path}: {self.message}"

@@ -1,6 +1,6 @@
 """YAML as ``kubectl`` reads it: text in, JSON values out, and back.
 
-PyYAML's own rules differ from those of Kubernetes' Go library in what they take plain scalars for: ``1e-3`` is text to
+PyYAML's own rules for plain scalars differ from those of Kubernetes' Go library: ``1e-3`` is text to
 PyYAML and a number to ``kubectl``, ``12:30`` is 750 to PyYAML and text to ``kubectl``. A file that passes here must mean
 the same there, so both directions use the Go library's rules.
 """
@@ -16,10 +16,10 @@ import yaml
 from sparksweep_core.errors import FieldError, InvalidExperiment
 
 MAX_CHARACTERS = 1_500_000
-"""Characters of a document, and of what its aliases expand to: more than etcd keeps in one object."""
+"""Characters of a document, also after its aliases are expanded: more than etcd stores in one object."""
 
 DOCUMENT = "document"
-"""The path of a finding that is about the text as a whole."""
+"""Path of a finding about the text as a whole."""
 
 _BOOLEANS = "|".join(
     form
@@ -38,24 +38,24 @@ _SCALARS = (
 _TEXT = "tag:yaml.org,2002:str"
 _LINE_BREAKS = re.compile("[\x85\u2028\u2029]")
 _KEYS = (_TEXT, "tag:yaml.org,2002:merge")
-_KEPT = ("tag:yaml.org,2002:null", "tag:yaml.org,2002:merge")
+_KEPT_TAGS = ("tag:yaml.org,2002:null", "tag:yaml.org,2002:merge")
 
 
 class _Loader(yaml.SafeLoader):
-    """Reads plain scalars by Kubernetes' rules."""
+    """Loader that reads plain scalars by Kubernetes' rules."""
 
 
 class _Dumper(yaml.SafeDumper):
-    """Quotes what Kubernetes' rules would take for something else than text."""
+    """Dumper that quotes text that Kubernetes' rules would read as another type."""
 
     def ignore_aliases(self, _: Any) -> bool:
-        """Write every value out: an anchor is no help to a reader."""
+        """Write every value out: anchors do not help a reader."""
         return True
 
 
 def _use_kubernetes_rules(cls: type[_Loader] | type[_Dumper]) -> None:
     cls.yaml_implicit_resolvers = {
-        first: [(tag, pattern) for tag, pattern in resolvers if tag in _KEPT]
+        first: [(tag, pattern) for tag, pattern in resolvers if tag in _KEPT_TAGS]
         for first, resolvers in cls.yaml_implicit_resolvers.items()
     }
     for name, pattern, first in _SCALARS:
@@ -78,17 +78,17 @@ _Dumper.add_representer(str, _represent_text)
 
 
 def parse_yaml(text: str) -> dict[str, Any]:
-    """The one mapping that the text holds, as JSON values.
+    """Return the one mapping of the text, as JSON values.
 
     Raises:
-        InvalidExperiment: no YAML, no mapping, several documents, a key given twice, or too large; with the line.
+        InvalidExperiment: with the line: not YAML, not a mapping, several documents, a repeated key, or too large.
     """
     if len(text) > MAX_CHARACTERS:
         raise _invalid(f"has {len(text):,} characters, at most {MAX_CHARACTERS:,} are read")
     try:
         document = _read(text)
     except yaml.MarkedYAMLError as error:
-        raise _invalid(f"{_place(error.problem_mark)}{error.problem}") from error
+        raise _invalid(f"{_position(error.problem_mark)}{error.problem}") from error
     except yaml.YAMLError as error:
         raise _invalid(f"is not YAML: {error}") from error
     except RecursionError as error:
@@ -101,7 +101,7 @@ def parse_yaml(text: str) -> dict[str, Any]:
 
 
 def dump_yaml(document: Any) -> str:
-    """JSON values as YAML that `parse_yaml` and ``kubectl`` read as the same values."""
+    """Return JSON values as YAML that `parse_yaml` and ``kubectl`` read as the same values."""
     return yaml.dump(document, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=100)
 
 
@@ -124,37 +124,37 @@ def _invalid(message: str) -> InvalidExperiment:
     return InvalidExperiment([FieldError(DOCUMENT, message)])
 
 
-def _place(mark: yaml.Mark | None) -> str:
+def _position(mark: yaml.Mark | None) -> str:
     return f"line {mark.line + 1}, column {mark.column + 1}: " if mark else ""
 
 
 def _only_document(loader: _Loader) -> yaml.Node:
-    found: list[yaml.Node] = []
+    documents: list[yaml.Node] = []
     while loader.check_node():
         node = loader.get_node()
-        # "---" at the end begins a document with nothing in it.
+        # "---" at the end begins an empty document.
         if node is not None and (node.value or not isinstance(node, yaml.ScalarNode)):
-            found.append(node)
-    if not found:
+            documents.append(node)
+    if not documents:
         raise _invalid("is empty")
-    if len(found) > 1:
-        line = found[1].start_mark.line + 1
+    if len(documents) > 1:
+        line = documents[1].start_mark.line + 1
         raise _invalid(
             f"line {line}: a second document; put each Experiment into a file of its own"
         )
-    return found[0]
+    return documents[0]
 
 
-def _expanded_size(node: yaml.Node, known: dict[int, int]) -> int:
-    """Characters of the node with every alias written out; of a node that contains itself, too many."""
-    if id(node) in known:
-        return known[id(node)]
-    known[id(node)] = MAX_CHARACTERS + 1
+def _expanded_size(node: yaml.Node, sizes: dict[int, int]) -> int:
+    """Count the characters of the node with every alias written out; of a node that contains itself, too many."""
+    if id(node) in sizes:
+        return sizes[id(node)]
+    sizes[id(node)] = MAX_CHARACTERS + 1
     if isinstance(node, yaml.ScalarNode):
         size = len(node.value) + 1
     else:
-        size = 1 + sum(_expanded_size(child, known) for child in _children(node))
-    known[id(node)] = size
+        size = 1 + sum(_expanded_size(child, sizes) for child in _children(node))
+    sizes[id(node)] = size
     return size
 
 
@@ -166,13 +166,13 @@ def _children(node: yaml.Node) -> Iterator[yaml.Node]:
             yield child
 
 
-def _wrong_keys(node: yaml.Node, path: str, seen: set[int]) -> Iterator[FieldError]:
-    if id(node) in seen:
+def _wrong_keys(node: yaml.Node, path: str, visited: set[int]) -> Iterator[FieldError]:
+    if id(node) in visited:
         return
-    seen.add(id(node))
+    visited.add(id(node))
     if isinstance(node, yaml.SequenceNode):
         for index, child in enumerate(node.value):
-            yield from _wrong_keys(child, f"{path}[{index}]", seen)
+            yield from _wrong_keys(child, f"{path}[{index}]", visited)
     elif isinstance(node, yaml.MappingNode):
         lines: dict[str, int] = {}
         for key, child in node.value:
@@ -182,10 +182,10 @@ def _wrong_keys(node: yaml.Node, path: str, seen: set[int]) -> Iterator[FieldErr
                 message = f"line {line}: a key must be text{written}"
                 yield FieldError(path or DOCUMENT, message)
                 continue
-            place = f"{path}.{key.value}" if path else key.value
+            key_path = f"{path}.{key.value}" if path else key.value
             if key.value in lines:
                 yield FieldError(
-                    place, f"is given twice, in lines {lines[key.value]} and {line}: keep one"
+                    key_path, f"is given twice, in lines {lines[key.value]} and {line}: keep one"
                 )
             lines.setdefault(key.value, line)
-            yield from _wrong_keys(child, place, seen)
+            yield from _wrong_keys(child, key_path, visited)

@@ -1,4 +1,4 @@
-"""Settings of each algorithm: which there are, their bounds and their defaults. Read by the checks and the search."""
+"""Settings of each algorithm, with their bounds and defaults. Read by the checks and by the algorithms."""
 
 from __future__ import annotations
 
@@ -32,31 +32,32 @@ Value = int | float | str
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """One setting: what it may be in words, and how its text is read (None: not a value of it)."""
+    """One setting: its default, its range in words, and a function that parses its text."""
 
     default: Value | None
     """None: it has no value unless one is given."""
     range: str
-    read: Callable[[str], Value | None]
+    parse: Callable[[str], Value | None]
+    """Returns None for text that is not a value of the setting."""
     alias: str | None = None
 
 
 def _integer(low: int, high: int) -> Callable[[str], int | None]:
-    def read(text: str) -> int | None:
+    def parse(text: str) -> int | None:
         value = int(text) if _INTEGER.fullmatch(text) else None
         return value if value is not None and low <= value <= high else None
 
-    return read
+    return parse
 
 
 def _number(accepts: Callable[[float], bool]) -> Callable[[str], float | None]:
-    def read(text: str) -> float | None:
+    def parse(text: str) -> float | None:
         if not _DECIMAL.fullmatch(text):
             return None
         value = float(text)
         return value if math.isfinite(value) and accepts(value) else None
 
-    return read
+    return parse
 
 
 def _one_of(kind: type[StrEnum]) -> Callable[[str], Value | None]:
@@ -68,34 +69,34 @@ def _names(kind: type[StrEnum]) -> str:
 
 
 class EvolutionMode(StrEnum):
-    """When differential evolution makes its next trials."""
+    """Times at which differential evolution proposes its next trials."""
 
     ASYNCHRONOUS = "asynchronous"
-    """As soon as any trial has ended."""
+    """At the end of any trial."""
     GENERATIONAL = "generational"
-    """When all trials of a generation have ended."""
+    """At the end of a generation."""
 
 
 class EvolutionStrategy(StrEnum):
-    """How differential evolution makes a trial from earlier ones."""
+    """Rules by which differential evolution makes a trial from earlier ones."""
 
     SCREENED = "screened"
-    """The adaptive one, and a model of the trials so far chooses among several children."""
+    """The adaptive strategy, where a model of the trials so far chooses among several children."""
     ADAPTIVE = "adaptive"
-    """current-to-pbest/1/bin; mutation and crossover follow what has succeeded."""
+    """current-to-pbest/1/bin, with mutation and crossover that adapt to past successes."""
     RAND_1_BIN = "rand1bin"
-    """The classic: rand/1/bin with mutation and crossover as they are set."""
+    """The classic rand/1/bin, with fixed mutation and crossover."""
 
 
 _SEED = Setting(0, "an integer from 0 to 2^63-1", _integer(0, MAX_SEED))
 # Katib calls a random search's seed random_state.
-_KATIB_SEED = Setting(_SEED.default, _SEED.range, _SEED.read, alias="random_state")
+_KATIB_SEED = Setting(_SEED.default, _SEED.range, _SEED.parse, alias="random_state")
 
 SETTINGS: Mapping[AlgorithmName, Mapping[str, Setting]] = {
     AlgorithmName.GRID: {},
     AlgorithmName.RANDOM: {"seed": _KATIB_SEED},
-    # The population's lower bound is the method's own: a target and three others (Storn and Price, 1997). What the
-    # absent settings stand for depends on the others: see evolution_settings.
+    # The population's lower bound is the method's own: a target and three others (Storn and Price, 1997). The
+    # defaults of absent settings depend on the others: see evolution_settings.
     AlgorithmName.DIFFERENTIAL_EVOLUTION: {
         "population": Setting(
             None, f"an integer from 4 to {MAX_POPULATION:,}", _integer(4, MAX_POPULATION)
@@ -117,12 +118,12 @@ SETTINGS: Mapping[AlgorithmName, Mapping[str, Setting]] = {
 
 
 def check_settings(algorithm: Algorithm) -> list[FieldError]:
-    """What is wrong with the algorithm's settings."""
+    """Return every mistake in the algorithm's settings."""
     return _read(algorithm)[1]
 
 
 def settings_of(algorithm: Algorithm) -> Mapping[str, Value]:
-    """Every setting of the algorithm that has a value, by its name, the defaults filled in.
+    """Return the algorithm's settings that have a value, by name, with the defaults filled in.
 
     Raises:
         InvalidExperiment: the settings were not checked before.
@@ -154,7 +155,7 @@ def _read(algorithm: Algorithm) -> tuple[dict[str, Value], list[FieldError]]:
             )
         else:
             given[name] = item.name
-            value = settings[name].read(item.value)
+            value = settings[name].parse(item.value)
             if value is None:
                 message = f'"{item.value}" is not {settings[name].range}'
                 errors.append(FieldError(f"{path}.value", message))

@@ -15,9 +15,7 @@ from pydantic.alias_generators import to_camel
 
 
 class Model(BaseModel):
-    """A wire type. Attribute docstrings become the fields' descriptions, so what is written here is what
-    ``kubectl explain`` prints.
-    """
+    """Base of the wire types. Attribute docstrings become the fields' descriptions, which ``kubectl explain`` prints."""
 
     model_config = ConfigDict(
         alias_generator=to_camel,
@@ -45,11 +43,11 @@ class Model(BaseModel):
         return cls.model_validate_json(json.dumps(body))
 
     def to_dict(self) -> dict[str, Any]:
-        """The document as JSON values: camelCase keys, absent fields left out."""
+        """Return the document as JSON values: camelCase keys, absent fields left out."""
         return self.model_dump(mode="json", exclude_none=True)
 
     def to_json(self) -> str:
-        """The same, as JSON text on one line."""
+        """Return the document as JSON text on one line."""
         return self.model_dump_json(exclude_none=True)
 
 
@@ -62,7 +60,7 @@ Timestamp = Annotated[datetime, PlainSerializer(_rfc3339, when_used="json")]
 
 
 def schema_extra(**extensions: Any) -> dict[str, Any]:
-    """``x-kubernetes-*`` keys for a field's schema: ``schema_extra(list_type="map", list_map_keys=["name"])``.
+    """Return ``x-kubernetes-*`` keys for a field's schema: ``schema_extra(list_type="map", list_map_keys=["name"])``.
 
     The value goes under ``json_schema_extra``; the CRD generator copies it out. ``cel`` holds the rules as a list of
     ``{"rule": ..., "message": ...}``.
@@ -78,32 +76,32 @@ def schema_extra(**extensions: Any) -> dict[str, Any]:
 
 
 def cel(rule: str, message: str, field_path: str | None = None) -> dict[str, str]:
-    """A rule of the Common Expression Language, which the API server applies to what it is given.
+    """Return a rule of the Common Expression Language, which the API server evaluates on each write.
 
     Args:
         rule: an expression that is true of a valid value, ``self``; with ``oldSelf`` it holds for updates only.
-        message: what would be right.
-        field_path: the field to name, from ``self``: ``.command``.
+        message: the correction, in words that follow the field's name.
+        field_path: path of the field to report, relative to ``self``: ``.command``.
     """
     described = {"rule": rule, "message": message}
     return described if field_path is None else {**described, "fieldPath": field_path}
 
 
 def cel_rules(*rules: dict[str, str]) -> dict[str, Any]:
-    """A wire type's rules, for its ``model_config``'s ``json_schema_extra``."""
+    """Return a wire type's rules, for ``json_schema_extra`` in its ``model_config``."""
     return schema_extra(cel=list(rules))
 
 
 def list_map(*keys: str, **field: Any) -> Any:
-    """A field that Kubernetes merges by its items' `keys`: a list whose items the keys identify."""
+    """Declare a list field that Kubernetes merges item by item; `keys` identify an item."""
     return Field(json_schema_extra=schema_extra(list_type="map", list_map_keys=list(keys)), **field)
 
 
 def list_set(**field: Any) -> Any:
-    """A field that is a list of distinct scalars."""
+    """Declare a list field of distinct scalars."""
     return Field(json_schema_extra=schema_extra(list_type="set"), **field)
 
 
 def list_atomic(**field: Any) -> Any:
-    """A list that is replaced as a whole."""
+    """Declare a list field that Kubernetes replaces as a whole."""
     return Field(json_schema_extra=schema_extra(list_type="atomic"), **field)

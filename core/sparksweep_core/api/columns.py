@@ -1,4 +1,4 @@
-"""Trials as a table of columns, whoever writes it: Parquet, a DataFrame. Pure."""
+"""Trials as a table of columns, for Parquet files and DataFrames. Pure."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ _KINDS: dict[ParameterType, Kind] = {
 }
 
 
-class Described(Protocol):
-    """What says which parameters and metrics trials have: an Experiment's spec, or the driver's program."""
+class SearchDescription(Protocol):
+    """The parameters and the objective of a search: of an Experiment's spec, or of the driver's program."""
 
     @property
     def parameters(self) -> Sequence[Parameter]:
@@ -29,7 +29,7 @@ class Described(Protocol):
 
     @property
     def objective(self) -> Objective | None:
-        """The metrics that are asked for, if any are."""
+        """The metrics to record, if any are named."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class Column:
 
     kind: Kind
     values: list[Any]
-    """One for each trial; None where a trial has no value."""
+    """One value for each trial; None where a trial has none."""
 
     @property
     def pandas(self) -> str:
@@ -46,8 +46,8 @@ class Column:
         return _PANDAS[self.kind]
 
 
-def columns_of(described: Described, trials: Sequence[Trial]) -> dict[str, Column]:
-    """The columns by name.
+def columns_of(search: SearchDescription, trials: Sequence[Trial]) -> dict[str, Column]:
+    """Return the columns of the trials, by name.
 
     number, state, attempt, retries, reason, message, ``parameters.<name>`` (typed), ``metrics.<name>``, node,
     start_time, completion_time, duration_seconds, peak_memory_bytes.
@@ -60,12 +60,12 @@ def columns_of(described: Described, trials: Sequence[Trial]) -> dict[str, Colum
         "reason": Column("text", [trial.status.reason for trial in trials]),
         "message": Column("text", [trial.status.message for trial in trials]),
     }
-    for parameter in described.parameters:
+    for parameter in search.parameters:
         columns[f"parameters.{parameter.name}"] = Column(
             _KINDS[parameter.parameter_type],
             [_typed(parameter, trial.spec.parameters.get(parameter.name)) for trial in trials],
         )
-    for metric in metric_names(described, trials):
+    for metric in metric_names(search, trials):
         columns[f"metrics.{metric}"] = Column(
             "float", [trial.status.metrics.get(metric) for trial in trials]
         )
@@ -78,9 +78,9 @@ def columns_of(described: Described, trials: Sequence[Trial]) -> dict[str, Colum
     }
 
 
-def metric_names(described: Described, trials: Sequence[Trial]) -> list[str]:
-    """The objective, the additional metrics, then any others the trials have, by name."""
-    objective = described.objective
+def metric_names(search: SearchDescription, trials: Sequence[Trial]) -> list[str]:
+    """Return the names of the objective, of the additional metrics, then of all others that the trials have, sorted."""
+    objective = search.objective
     named: list[str] = []
     if objective is not None:
         named = [objective.objective_metric_name, *objective.additional_metric_names]

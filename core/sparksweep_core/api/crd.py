@@ -1,6 +1,6 @@
-"""Writes ``crds/``: the CustomResourceDefinitions, from the types that the SDK and the operator use.
+"""Generator of ``crds/``: the CustomResourceDefinitions, from the types that the SDK and the operator use.
 
-pydantic writes JSON Schema; Kubernetes wants a structural OpenAPI schema: nothing referenced, absent instead of null,
+pydantic writes JSON Schema; Kubernetes requires a structural OpenAPI schema: no references, absent instead of null,
 closed by pruning rather than by ``additionalProperties: false``. Run as ``python -m sparksweep_core.api.crd [--check] [DIR]``.
 """
 
@@ -24,14 +24,14 @@ __all__ = ["KINDS", "Kind", "crd", "main", "render", "structural_schema"]
 HEADER = "# Generated from core/sparksweep_core/api by `make crds`. Do not edit.\n"
 
 MAX_TIMESTAMP = 64
-"""Characters of a moment in RFC 3339, with room for any precision."""
+"""Characters of a timestamp in RFC 3339, with room for any precision."""
 
 _DROPPED = ("title", "$defs", "$ref", "const", "anyOf", "propertyNames", "patternProperties")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Kind:
-    """A kind of the API, and how ``kubectl`` shows it."""
+    """A kind of the API, with its names and columns in ``kubectl``."""
 
     model: type[Model]
     plural: str
@@ -40,7 +40,7 @@ class Kind:
 
     @property
     def name(self) -> str:
-        """The definition's name, and its file's."""
+        """Name of the definition, and of its file."""
         return f"{self.plural}.{GROUP}"
 
 
@@ -84,7 +84,7 @@ KINDS = (
 
 
 def crd(kind: Kind) -> dict[str, Any]:
-    """The CustomResourceDefinition of a kind."""
+    """Return the CustomResourceDefinition of a kind."""
     singular = kind.model.__name__.lower()
     return {
         "apiVersion": "apiextensions.k8s.io/v1",
@@ -116,10 +116,10 @@ def crd(kind: Kind) -> dict[str, Any]:
 
 
 def structural_schema(model: type[Model]) -> dict[str, Any]:
-    """The structural schema of a kind's wire type."""
+    """Return the structural schema of a kind's wire type."""
     generated = model.model_json_schema(by_alias=True)
     schema = _structural(generated, generated["$defs"])
-    # The server has its own schema for these, and refuses any other but for the name's.
+    # The server has its own schema for these; of metadata it accepts rules about the name only.
     schema["properties"]["metadata"] = {"type": "object"}
     for name in ("apiVersion", "kind"):
         schema["properties"][name] = {
@@ -129,16 +129,18 @@ def structural_schema(model: type[Model]) -> dict[str, Any]:
 
 
 def render(kind: Kind) -> str:
-    """The text of a kind's file."""
+    """Return the text of a kind's file."""
     return HEADER + dump_yaml(crd(kind))
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Write the files, or with ``--check`` say which ones are not what would be written; the exit code."""
+    """Write the files, or with ``--check`` name those that are out of date; return the exit code."""
     parser = argparse.ArgumentParser(
         prog="python -m sparksweep_core.api.crd", description=main.__doc__
     )
-    parser.add_argument("--check", action="store_true", help="write nothing; 1 if a file differs")
+    parser.add_argument(
+        "--check", action="store_true", help="write nothing; exit with 1 if a file differs"
+    )
     parser.add_argument("directory", nargs="?", type=Path, default=Path("crds"), metavar="DIR")
     options = parser.parse_args(arguments)
     texts = {options.directory / f"{kind.name}.yaml": render(kind) for kind in KINDS}
@@ -153,12 +155,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if not path.is_file() or path.read_text(encoding="utf-8") != text
     ]
     for path in stale:
-        sys.stderr.write(f"{path} is not what the types say: run make crds\n")
+        sys.stderr.write(f"{path} is out of date: run make crds\n")
     return 1 if stale else 0
 
 
 def _structural(schema: Mapping[str, Any], definitions: Mapping[str, Any]) -> dict[str, Any]:
-    """A schema with everything in it that it refers to, and nothing that Kubernetes refuses."""
+    """Return the schema with its references resolved, and without what Kubernetes refuses."""
     merged = _resolved(schema, definitions)
     result = {key: value for key, value in merged.items() if key not in _DROPPED}
     if "default" in result:
@@ -196,19 +198,19 @@ def _structural(schema: Mapping[str, Any], definitions: Mapping[str, Any]) -> di
 
 
 def _without_nulls(value: Any) -> Any:
-    """A default as the server takes it: an absent field is no null."""
+    """Return a default as the server accepts it: with absent fields instead of nulls."""
     if isinstance(value, dict):
         return {name: _without_nulls(item) for name, item in value.items() if item is not None}
     return value
 
 
 def _resolved(schema: Mapping[str, Any], definitions: Mapping[str, Any]) -> dict[str, Any]:
-    """The schema with what it refers to in place; its own words win."""
+    """Return the schema merged with the one that it refers to; its own keys win."""
     if "$ref" in schema:
         target = definitions[schema["$ref"].rpartition("/")[2]]
         return {**_resolved(target, definitions), **schema}
     if "anyOf" in schema:
-        # The types have no other union than with None.
+        # The types have no union but with None.
         (target,) = (item for item in schema["anyOf"] if item != {"type": "null"})
         return {**_resolved(target, definitions), **schema}
     return dict(schema)

@@ -1,4 +1,4 @@
-"""The settings of differential evolution together: what those that are absent stand for, and how many trials they make."""
+"""Settings of differential evolution, with the defaults of absent ones and the number of trials that follows."""
 
 from __future__ import annotations
 
@@ -9,32 +9,32 @@ from sparksweep_core.api.search_spec import Algorithm
 
 POPULATION = 10
 GENERATIONS = 10
-"""The defaults of Hops' differential evolution."""
+"""Default of Hops' differential evolution, as is that of the population."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EvolutionSettings:
-    """How an experiment's differential evolution is to go."""
+    """Settings of one experiment's differential evolution."""
 
     mode: EvolutionMode
     strategy: EvolutionStrategy
-    """By default the screened one, and the classic one in generational mode, which is there to be Hops'."""
+    """Default: screened; in generational mode, which reproduces Hops, the classic rand/1/bin."""
     population: int | None
-    """None: the search chooses."""
+    """None: the search chooses it."""
     trials: int | None
-    """Population times generations; None: as many as maxTrialCount says."""
+    """Population times generations. None: maxTrialCount alone limits the trials."""
     mutation: float
-    """F: of the adaptive strategy, where it begins."""
+    """F; the adaptive strategy starts from it."""
     crossover: float
-    """CR: of the adaptive strategy, where it begins."""
+    """CR; the adaptive strategy starts from it."""
     seed: int
 
 
 def evolution_settings(algorithm: Algorithm, max_trial_count: int | None) -> EvolutionSettings:
-    """The settings of an algorithm that is differential-evolution.
+    """Return the settings of an algorithm that is differential-evolution.
 
-    In asynchronous mode without `generations`, maxTrialCount alone says how many trials there are, and the search
-    chooses its population unless one is given.
+    In asynchronous mode without `generations`, maxTrialCount alone limits the trials, and the search chooses its
+    population unless one is given.
 
     Raises:
         InvalidExperiment: the settings were not checked before.

@@ -1,11 +1,11 @@
-"""Placeholders of a command: which there are, and their replacement. Checked before a trial, replaced for each.
+"""Placeholders of a command and their replacement. The command is checked once, and filled in for each trial.
 
 ``${trialParameters.<name>}``  a parameter's value
 ``${trialSpec.Name}``          the trial's name: the experiment's and the trial's number
 ``${trialSource}``             path of the file that holds ``trialTemplate.source``
 
 As in Katib, but on the words of the command rather than on JSON text: a value is never split, quoted or expanded
-again, and no shell is involved. Anything else with a ``$`` is the command's own.
+again, and no shell is involved. Any other ``$`` is left alone.
 """
 
 from __future__ import annotations
@@ -24,19 +24,19 @@ _BEGINNING = re.compile(r"\$\{(?:trialParameters|trialSpec|trialSource)")
 
 
 def parameter_key(name: str) -> str:
-    """What stands between the braces for a trial parameter."""
+    """Return the key of a trial parameter: the text between the braces of its placeholder."""
     return f"{TRIAL_PARAMETERS}.{name}"
 
 
 def placeholders(command: Sequence[str]) -> set[str]:
-    """What stands between the braces: ``trialParameters.lr``, ``trialSpec.Name``, ``trialSource``, or a mistake
-    that begins like one of them.
+    """Return the keys of all placeholders: ``trialParameters.lr``, ``trialSpec.Name``, ``trialSource``, or a
+    misspelt one that begins like these.
     """
     return {match for word in command for match in _PLACEHOLDER.findall(word)}
 
 
 def unfinished(command: Sequence[str]) -> list[int]:
-    """Indices of the words with a placeholder that is not closed."""
+    """Return the indices of the words with a placeholder that is not closed."""
     return [
         index
         for index, word in enumerate(command)
@@ -45,7 +45,7 @@ def unfinished(command: Sequence[str]) -> list[int]:
 
 
 def references(template: TrialTemplate, parameter_names: Sequence[str]) -> dict[str, str]:
-    """The parameter behind each trial parameter; without ``trialParameters`` each is its own."""
+    """Return the parameter's name by the trial parameter's; without ``trialParameters`` they are the same."""
     if template.trial_parameters:
         return {item.name: item.reference for item in template.trial_parameters}
     return {name: name for name in parameter_names}
@@ -54,7 +54,7 @@ def references(template: TrialTemplate, parameter_names: Sequence[str]) -> dict[
 def placeholder_values(
     template: TrialTemplate, parameters: Mapping[str, str], *, trial: str, source: str | None
 ) -> dict[str, str]:
-    """What `substitute` needs for one trial.
+    """Return the value of each placeholder's key for one trial, for `substitute`.
 
     Args:
         template: the template.
@@ -73,9 +73,9 @@ def placeholder_values(
 
 
 def substitute(command: Sequence[str], values: Mapping[str, str]) -> list[str]:
-    """The command with each placeholder replaced by its value; each word stays one word.
+    """Return the command with each placeholder replaced by its value; each word stays one word.
 
     Raises:
-        KeyError: a placeholder has no value; a checked command has none such.
+        KeyError: a placeholder has no value, which the checks exclude.
     """
     return [_PLACEHOLDER.sub(lambda match: values[match[1]], word) for word in command]

@@ -15,25 +15,25 @@ _SUFFIXES = {
 
 
 def cpus(quantity: str) -> Decimal:
-    """CPUs of "2", "0.5" or "500m". The text matches ``CPU_PATTERN``."""
+    """Return the CPUs of "2", "0.5" or "500m". The text matches ``CPU_PATTERN``."""
     if quantity.endswith("m"):
         return Decimal(quantity[:-1]) / 1000
     return Decimal(quantity)
 
 
 def threads(quantity: str) -> int:
-    """Threads that this many CPUs can keep busy: rounded up, at least one."""
+    """Return the number of threads that the CPUs can keep busy: rounded up, at least one."""
     return max(1, math.ceil(cpus(quantity)))
 
 
 def memory_bytes(quantity: str) -> int:
-    """Bytes of "512Mi" or "2G". The text matches ``MEMORY_PATTERN``."""
+    """Return the bytes of "512Mi" or "2G". The text matches ``MEMORY_PATTERN``."""
     digits = quantity.rstrip("kKMGTi")
     return int(Decimal(digits) * _SUFFIXES[quantity[len(digits) :]])
 
 
 def format_bytes(count: int) -> str:
-    """Bytes for a person: "1.5Gi", "512Mi", "300Ki"."""
+    """Return bytes as text for people: "1.5Gi", "512Mi", "300Ki"."""
     for suffix in ("Ti", "Gi", "Mi", "Ki"):
         size = _SUFFIXES[suffix]
         if count >= size:

@@ -1,4 +1,4 @@
-"""A trial seen as one: its spec and its status joined, and what may be derived from many of them."""
+"""The trial, its spec and its status joined, and functions of many trials."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from sparksweep_core.api.trial_batch import TrialBatch, TrialSpec
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """One trial: what it is, and what became of it."""
+    """One trial: its spec and its status."""
 
     spec: TrialSpec
     status: TrialStatus
@@ -25,30 +25,30 @@ class Trial:
 
     @property
     def state(self) -> TrialState:
-        """Where it is."""
+        """State of the trial."""
         return self.status.state
 
     def objective_value(self, objective: Objective | None) -> float | None:
-        """The objective's metric of a succeeded trial; None for any other, or without an objective."""
+        """Return the objective's metric of a succeeded trial; None for any other, or without an objective."""
         if objective is None or self.state is not TrialState.SUCCEEDED:
             return None
         return self.status.metrics.get(objective.objective_metric_name)
 
 
 def trials_of(batches: Sequence[TrialBatch]) -> list[Trial]:
-    """All trials of the batches by number; one without a status is Pending, never started."""
+    """Return all trials of the batches, by number; one without a status is Pending and was never started."""
     return sorted(_trials(batches), key=lambda trial: trial.number)
 
 
 def _trials(batches: Sequence[TrialBatch]) -> Iterator[Trial]:
     for batch in batches:
-        known = {status.number: status for status in batch.status.trials} if batch.status else {}
+        statuses = {item.number: item for item in batch.status.trials} if batch.status else {}
         for spec in batch.spec.trials:
-            yield Trial(spec, known.get(spec.number) or TrialStatus(number=spec.number))
+            yield Trial(spec, statuses.get(spec.number) or TrialStatus(number=spec.number))
 
 
 def count_states(trials: Iterable[Trial | TrialStatus], expected: int | None = None) -> TrialCounts:
-    """The counts of a status; ``created`` is their sum."""
+    """Count trials by state; ``created`` is the sum."""
     counts = dict.fromkeys(TrialState, 0)
     for trial in trials:
         counts[trial.state] += 1
@@ -64,14 +64,14 @@ def count_states(trials: Iterable[Trial | TrialStatus], expected: int | None = N
 
 
 def is_better(candidate: float, incumbent: float, objective: Objective) -> bool:
-    """Whether a finite objective value beats another; equal values don't, so the earlier trial stays the best."""
+    """Return True if a finite objective value beats another. Equal values don't, so the earlier trial stays the best."""
     if objective.type is ObjectiveType.MAXIMIZE:
         return candidate > incumbent
     return candidate < incumbent
 
 
 def best_of(trials: Iterable[Trial], objective: Objective | None) -> Trial | None:
-    """The best succeeded trial; of equals the one with the lowest number. None without an objective."""
+    """Return the best succeeded trial, of equals the one with the lowest number; None without an objective."""
     if objective is None:
         return None
     best: tuple[float, Trial] | None = None
@@ -83,7 +83,7 @@ def best_of(trials: Iterable[Trial], objective: Objective | None) -> Trial | Non
 
 
 def reaches_goal(value: float, objective: Objective) -> bool:
-    """Whether an objective value is at least as good as the goal."""
+    """Return True if an objective value is at least as good as the goal."""
     if objective.goal is None:
         return False
     return value == objective.goal or is_better(value, objective.goal, objective)

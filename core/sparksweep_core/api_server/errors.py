@@ -1,10 +1,10 @@
-"""What the API server may say, as far as the operator acts on it.
+"""Errors of the API server, by what a client can do about them.
 
 KubeError
 ├── NotFound       404
-├── Conflict       409: somebody else was first, or the object is another one by now; look again
-├── Forbidden      403: a right is missing, or a quota is used up; the message says which
-├── Invalid        400, 422: the object is refused as it is
+├── Conflict       409: another writer was first, or the object was replaced; read it again
+├── Forbidden      403: a right is missing, or a quota is exhausted; the message says which
+├── Invalid        400, 422: the object itself is refused
 └── Unavailable    429, 5xx, no answer: try again later
 """
 
@@ -18,7 +18,7 @@ class KubeError(Exception):
 
 
 class NotFound(KubeError):
-    """There is no such object."""
+    """The object does not exist."""
 
 
 class Conflict(KubeError):
@@ -30,7 +30,7 @@ class Forbidden(KubeError):
 
 
 class Invalid(KubeError):
-    """The API server does not take the object as it is."""
+    """The API server refuses the object itself."""
 
 
 class Unavailable(KubeError):
@@ -39,7 +39,7 @@ class Unavailable(KubeError):
     def __init__(self, message: str, retry_after_s: float | None = None) -> None:
         super().__init__(message)
         self.retry_after_s = retry_after_s
-        """Seconds that it asks to wait."""
+        """Seconds that the server asks the client to wait."""
 
 
 _KINDS: dict[int, type[KubeError]] = {
@@ -48,11 +48,11 @@ _KINDS: dict[int, type[KubeError]] = {
 
 
 def error_of(code: int, body: bytes, retry_after: str | None = None) -> KubeError:
-    """The error of an answer.
+    """Return the error of a response.
 
     Args:
         code: the HTTP status.
-        body: a ``Status`` object, as a rule.
+        body: usually a ``Status`` object.
         retry_after: the header of that name.
     """
     message = _message(body) or f"HTTP {code}"

@@ -1,4 +1,4 @@
-"""Where the API server keeps objects of which kind."""
+"""Paths of the API server's collections."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ _PLURALS = {"Experiment": "experiments", "TrialBatch": "trialbatches"}
 
 
 def collection(kind: str, namespace: str | None) -> str:
-    """The path of a namespace's objects of a kind."""
+    """Return the path of a namespace's objects of a kind."""
     root = _ROOTS.get(kind, f"/apis/{API_VERSION}")
     plural = _PLURALS.get(kind, f"{kind.lower()}s")
     return f"{root}/namespaces/{namespace}/{plural}"

@@ -1,1 +1,1 @@
-"""Checks of documents: every finding at once, each with its field, the value and what would be right."""
+"""Checks of documents, which report every finding at once: its field, its value and the correction."""

@@ -1,7 +1,7 @@
-"""What a schema can't say: the relations between the parts of an Experiment. Pure functions of parsed parts.
+"""Checks that a schema can't express: the relations between the parts of an Experiment. Pure functions of parsed parts.
 
-A document may be broken in one place and sound in others: what did not parse is `unreadable`, and nothing is concluded
-from it. The operator, the command line and the SDK all ask here.
+A document may be broken in one field and sound in others: fields that did not parse are `unreadable`, and nothing is
+concluded from them. The operator, the command line and the SDK all use these checks.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ from sparksweep_core.errors import FieldError
 from sparksweep_core.validation.checks_search import (
     check_objective,
     check_parameters,
+    format_count,
     grid_points,
-    readable,
 )
 from sparksweep_core.validation.checks_template import check_template
 
@@ -40,34 +40,34 @@ COUNTS = ("parallelTrialCount", "maxTrialCount", "maxFailedTrialCount", "activeD
 
 @dataclass(frozen=True, kw_only=True)
 class Parts:
-    """The parts of a spec, as far as they parsed. None: absent, or unreadable."""
+    """The parts of a spec that parsed. None: absent, or unreadable."""
 
     objective: Objective | None = None
     algorithm: Algorithm | None = None
     parameters: tuple[Parameter | None, ...] = ()
     """In the document's order; None for one that did not parse."""
     counts: Mapping[str, int] = field(default_factory=dict)
-    """Those of ``COUNTS`` that are given, by their names in the document."""
+    """Fields of ``COUNTS`` that are given, by their names in the document."""
     template: TrialTemplate | None = None
     unreadable: frozenset[str] = frozenset()
     """Fields of the spec that are there but did not parse, by their names in the document."""
 
     @property
-    def known_parameters(self) -> tuple[Parameter, ...] | None:
+    def parsed_parameters(self) -> tuple[Parameter, ...] | None:
         """All parameters; None if any of them did not parse."""
-        known = tuple(parameter for parameter in self.parameters if parameter is not None)
-        if "parameters" in self.unreadable or len(known) < len(self.parameters):
+        parsed = tuple(parameter for parameter in self.parameters if parameter is not None)
+        if "parameters" in self.unreadable or len(parsed) < len(self.parameters):
             return None
-        return known
+        return parsed
 
     def is_absent(self, name: str) -> bool:
-        """Whether the document certainly lacks the field."""
+        """Return True if the document certainly lacks the field."""
         given = self.objective if name == "objective" else self.counts.get(name)
         return given is None and name not in self.unreadable
 
 
 def check_spec(spec: ExperimentSpec) -> list[FieldError]:
-    """Everything that is wrong with a spec that its types allow."""
+    """Return every mistake of a spec that parsed."""
     parallel_is_given = "parallel_trial_count" in spec.model_fields_set
     counts = {
         "parallelTrialCount": spec.parallel_trial_count if parallel_is_given else None,
@@ -90,7 +90,7 @@ def check_spec(spec: ExperimentSpec) -> list[FieldError]:
 
 
 def check_storage(storage: Storage) -> list[FieldError]:
-    """What is wrong with where an experiment's files go."""
+    """Return every mistake in the storage of an experiment's files."""
     errors = []
     if memory_bytes(storage.size_limit) <= 0:
         message = f'"{storage.size_limit}" is not above 0'
@@ -102,7 +102,7 @@ def check_storage(storage: Storage) -> list[FieldError]:
 
 
 def check_parts(parts: Parts) -> list[FieldError]:
-    """Everything that is wrong with the parts, each for itself and together."""
+    """Return every mistake in the parts, each by itself and in combination."""
     errors = list(_counts(parts))
     if parts.objective is not None:
         errors += check_objective(parts.objective)
@@ -118,7 +118,7 @@ def check_parts(parts: Parts) -> list[FieldError]:
         if not parameter_errors and not setting_errors:
             errors += _size(parts, parts.algorithm)
     if parts.template is not None:
-        errors += check_template(parts.template, parts.parameters, parts.known_parameters)
+        errors += check_template(parts.template, parts.parameters, parts.parsed_parameters)
     return errors
 
 
@@ -191,12 +191,12 @@ def _grid_parameter(parameter: Parameter, path: str) -> Iterator[FieldError]:
 
 
 def _size(parts: Parts, algorithm: Algorithm) -> Iterator[FieldError]:
-    """A search must not plan more trials than an experiment may have."""
+    """Report a search that plans more trials than an experiment may have."""
     if not parts.is_absent("maxTrialCount"):
         return
     match algorithm.algorithm_name:
         case AlgorithmName.GRID:
-            size = grid_points(parts.known_parameters or ())
+            size = grid_points(parts.parsed_parameters or ())
             message = "the grid has {} points"
         case AlgorithmName.DIFFERENTIAL_EVOLUTION:
             size = evolution_settings(algorithm, None).trials
@@ -206,6 +206,6 @@ def _size(parts: Parts, algorithm: Algorithm) -> Iterator[FieldError]:
     if size is not None and size > limits.TRIALS:
         yield FieldError(
             "spec.maxTrialCount",
-            f"is missing: {message.format(readable(size))}, and an experiment has at most {limits.TRIALS:,}; "
+            f"is missing: {message.format(format_count(size))}, and an experiment has at most {limits.TRIALS:,}; "
             "set maxTrialCount to run the first ones",
         )

@@ -1,4 +1,4 @@
-"""Checks of what ``spec.trialTemplate`` says about a trial's pod: where it goes, its environment, its volumes."""
+"""Checks of a trial's pod in ``spec.trialTemplate``: its scheduling, its environment, its volumes."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from sparksweep_core.api.quantities import memory_bytes
 from sparksweep_core.api.template import Toleration, TrialTemplate
 from sparksweep_core.api.volumes import RESERVED_PATHS, RESERVED_VOLUMES, Volume
 from sparksweep_core.errors import FieldError
-from sparksweep_core.validation.checks_search import repeated
+from sparksweep_core.validation.checks_search import duplicates
 
 PATH = "spec.trialTemplate"
 
@@ -32,7 +32,7 @@ _INTEGER = re.compile(INTEGER_PATTERN)
 
 
 def check_pod(template: TrialTemplate) -> list[FieldError]:
-    """What is wrong with the template's pod, although its types allow it."""
+    """Return every mistake in the template's pod that its types allow."""
     errors = [
         finding
         for key in template.node_selector
@@ -40,7 +40,7 @@ def check_pod(template: TrialTemplate) -> list[FieldError]:
     ]
     for index, toleration in enumerate(template.tolerations):
         errors += _toleration(toleration, f"{PATH}.tolerations[{index}]")
-    for index, first in repeated(template.tolerations):
+    for index, first in duplicates(template.tolerations):
         message = f"repeats tolerations[{first}]: remove one of them"
         errors.append(FieldError(f"{PATH}.tolerations[{index}]", message))
     if template.affinity is not None:
@@ -50,14 +50,14 @@ def check_pod(template: TrialTemplate) -> list[FieldError]:
         ("env", [variable.name for variable in template.env]),
         ("volumes", [volume.name for volume in template.volumes]),
     ):
-        for index, first in repeated(names):
+        for index, first in duplicates(names):
             message = f'"{names[first]}" is given twice'
             errors.append(FieldError(f"{PATH}.{field}[{index}].name", message))
     for index, variable in enumerate(template.env):
         errors += _variable(variable, f"{PATH}.env[{index}]")
     for index, volume in enumerate(template.volumes):
         errors += _volume(volume, f"{PATH}.volumes[{index}]")
-    for index, first in repeated(volume.mount_path for volume in template.volumes):
+    for index, first in duplicates(volume.mount_path for volume in template.volumes):
         volume = template.volumes[first]
         errors.append(
             FieldError(

@@ -1,4 +1,4 @@
-"""Checks of the search space and the objective, each block for itself."""
+"""Checks of the search space and of the objective, each by itself."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ _RANGED = (ParameterType.DOUBLE, ParameterType.INT)
 _LOGARITHMIC = (Distribution.LOG_UNIFORM, Distribution.LOG_NORMAL)
 
 
-def repeated(values: Iterable[Hashable]) -> Iterator[tuple[int, int]]:
-    """Index of each value that came before, and the index where it came first."""
+def duplicates(values: Iterable[Hashable]) -> Iterator[tuple[int, int]]:
+    """Yield the index of each repeated value, and the index of its first occurrence."""
     first: dict[Hashable, int] = {}
     for index, value in enumerate(values):
         if value in first:
@@ -37,7 +37,7 @@ def repeated(values: Iterable[Hashable]) -> Iterator[tuple[int, int]]:
 
 
 def check_objective(objective: Objective) -> list[FieldError]:
-    """Metrics must be named once, and strategies be of metrics that are named."""
+    """Check that metrics are named once, and that strategies refer to named metrics."""
     path = "spec.objective"
     additional = objective.additional_metric_names
     errors = [
@@ -52,7 +52,7 @@ def check_objective(objective: Objective) -> list[FieldError]:
         FieldError(
             f"{path}.additionalMetricNames[{index}]", f'"{additional[index]}" is given twice'
         )
-        for index, _ in repeated(additional)
+        for index, _ in duplicates(additional)
     ]
     strategies = [strategy.name for strategy in objective.metric_strategies]
     metrics = [objective.objective_metric_name, *additional]
@@ -68,7 +68,7 @@ def check_objective(objective: Objective) -> list[FieldError]:
         FieldError(
             f"{path}.metricStrategies[{index}].name", f'"{strategies[index]}" is given twice'
         )
-        for index, _ in repeated(strategies)
+        for index, _ in duplicates(strategies)
     ]
     return errors
 
@@ -76,31 +76,31 @@ def check_objective(objective: Objective) -> list[FieldError]:
 def check_parameters(
     parameters: Sequence[Parameter | None], *, may_be_reversed: bool = False
 ) -> list[FieldError]:
-    """What is wrong with the parameters that parsed (None: did not).
+    """Return every mistake in the parameters.
 
     Args:
-        parameters: in the document's order.
-        may_be_reversed: whether min may be more than max, which the search then puts in order.
+        parameters: in the document's order; None for one that did not parse.
+        may_be_reversed: True if min may exceed max; the search then exchanges them.
     """
     errors: list[FieldError] = []
     for index, parameter in enumerate(parameters):
         if parameter is not None:
             path = f"spec.parameters[{index}].feasibleSpace"
             errors += _parameter(in_order(parameter) if may_be_reversed else parameter, path)
-    # A parameter that did not parse has an index for a name, which no other has.
+    # A parameter that did not parse is named by its index, which is unique.
     names = [item.name if item else index for index, item in enumerate(parameters)]
     errors += [
         FieldError(
             f"spec.parameters[{index}].name",
             f'"{names[index]}" is the name of spec.parameters[{first}] already: choose another one',
         )
-        for index, first in repeated(names)
+        for index, first in duplicates(names)
     ]
     return errors
 
 
 def is_reversed(parameter: Parameter) -> bool:
-    """Whether min is more than max, both being numbers."""
+    """Return True if min and max are numbers, and min is the larger one."""
     space = parameter.feasible_space
     if parameter.parameter_type not in _RANGED or space.min is None or space.max is None:
         return False
@@ -108,7 +108,7 @@ def is_reversed(parameter: Parameter) -> bool:
 
 
 def in_order(parameter: Parameter) -> Parameter:
-    """The parameter, with min and max exchanged if min is more."""
+    """Return the parameter, with min and max exchanged if min is the larger one."""
     if not is_reversed(parameter):
         return parameter
     space = parameter.feasible_space
@@ -117,7 +117,7 @@ def in_order(parameter: Parameter) -> Parameter:
 
 
 def grid_points(parameters: Sequence[Parameter]) -> int | None:
-    """Points of the grid, exactly, without making them; None if a parameter has no finite number of values.
+    """Count the points of the grid, without enumerating them; None if a parameter has infinitely many values.
 
     The parameters have been checked.
     """
@@ -134,8 +134,8 @@ def grid_points(parameters: Sequence[Parameter]) -> int | None:
     return points
 
 
-def readable(number: int) -> str:
-    """A whole number for a person: 1,234,567 or, from 10^15, a power of ten."""
+def format_count(number: int) -> str:
+    """Return a whole number as text for people: 1,234,567 or, from 10^15, a power of ten."""
     if number < 10**15:
         return f"{number:,}"
     exponent = math.floor(math.log10(number))
@@ -215,7 +215,7 @@ def _bounds(
 
 
 def _not_a_value(kind: ParameterType, text: str) -> str | None:
-    """Why a decimal number can't be a value of the type; None when it can."""
+    """Return the reason why a decimal number is not a value of the type; None if it is one."""
     if kind is ParameterType.INT:
         if not _INTEGER.fullmatch(text):
             return f"{text} is not written as an integer, such as 32"
@@ -247,14 +247,14 @@ def _list(kind: ParameterType, space: FeasibleSpace, path: str) -> Iterator[Fiel
     elif kind is ParameterType.DISCRETE:
         yield from _discrete(space.list, f"{path}.list")
     else:
-        for index, first in repeated(space.list):
+        for index, first in duplicates(space.list):
             yield FieldError(f"{path}.list[{index}]", f'"{space.list[first]}" is given twice')
 
 
 def _discrete(values: Sequence[str], path: str) -> Iterator[FieldError]:
     numbers: list[Hashable] = []
     for index, text in enumerate(values):
-        # Text that is no number equals no other value but the same text.
+        # Text that is not a number equals the same text only.
         numbers.append(text)
         if not _NUMBER.fullmatch(text):
             yield FieldError(
@@ -265,7 +265,7 @@ def _discrete(values: Sequence[str], path: str) -> Iterator[FieldError]:
             yield FieldError(f"{path}[{index}]", message)
         else:
             numbers[-1] = Decimal(text)
-    for index, first in repeated(numbers):
+    for index, first in duplicates(numbers):
         yield FieldError(
             f"{path}[{index}]", f'"{values[index]}" is the same number as "{values[first]}"'
         )

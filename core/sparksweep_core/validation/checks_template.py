@@ -1,6 +1,6 @@
-"""Checks of ``spec.trialTemplate``: what is run, with which parameters, on what.
+"""Checks of ``spec.trialTemplate``: the program, its parameters and its resources.
 
-Those of the pod around it are in ``checks_pod.py``.
+The checks of the pod are in ``checks_pod.py``.
 """
 
 from __future__ import annotations
@@ -15,26 +15,26 @@ from sparksweep_core.api.search_spec import Parameter
 from sparksweep_core.api.template import Resources, Source, TrialTemplate
 from sparksweep_core.errors import FieldError
 from sparksweep_core.validation.checks_pod import PATH, check_pod
-from sparksweep_core.validation.checks_search import repeated
+from sparksweep_core.validation.checks_search import duplicates
 from sparksweep_core.validation.source_check import check_source
 
 MIN_FUNCTION_MEMORY = 64 * 2**20
-"""Bytes below which Python with nothing but this package does not start."""
+"""Bytes that Python needs to start with nothing but this package."""
 
 
 def check_template(
     template: TrialTemplate,
     parameters: Sequence[Parameter | None],
-    known: Sequence[Parameter] | None,
+    parsed: Sequence[Parameter] | None,
 ) -> list[FieldError]:
-    """What is wrong with the template.
+    """Return every mistake in the template.
 
     Args:
         template: the template.
         parameters: the experiment's parameters in the document's order; None for one that did not parse.
-        known: the same; None as a whole if any of them did not parse.
+        parsed: the parameters; None if any of them did not parse.
     """
-    names = None if known is None else [parameter.name for parameter in known]
+    names = None if parsed is None else [parameter.name for parameter in parsed]
     errors = []
     if template.function is None and template.command is None:
         errors.append(FieldError(PATH, "has nothing to run: give function or command"))
@@ -49,7 +49,7 @@ def check_template(
         errors += _source(template.source)
     errors += _resources(template.resources, is_function=template.function is not None)
     errors += check_pod(template)
-    for index, first in repeated(template.preload):
+    for index, first in duplicates(template.preload):
         message = f'"{template.preload[first]}" is given twice'
         errors.append(FieldError(f"{PATH}.preload[{index}]", message))
     return errors
@@ -118,10 +118,12 @@ def _command(
         )
     if not template.trial_parameters and names is None:
         return
-    known = list(ph.references(template, names or []))
+    placeholder_names = list(ph.references(template, names or []))
     for index, word in enumerate(command):
         for key in sorted(ph.placeholders([word])):
-            message = _unknown_placeholder(key, known, has_source=template.source is not None)
+            message = _unknown_placeholder(
+                key, placeholder_names, has_source=template.source is not None
+            )
             if message is not None:
                 yield FieldError(f"{PATH}.command[{index}]", message)
     for index, item in enumerate(template.trial_parameters):
@@ -135,9 +137,9 @@ def _command(
 def _trial_parameters(template: TrialTemplate, names: Sequence[str]) -> Iterator[FieldError]:
     items = template.trial_parameters
     path = f"{PATH}.trialParameters"
-    for index, first in repeated(item.name for item in items):
+    for index, first in duplicates(item.name for item in items):
         yield FieldError(f"{path}[{index}].name", f'"{items[first].name}" is given twice')
-    for index, first in repeated(item.reference for item in items):
+    for index, first in duplicates(item.reference for item in items):
         yield FieldError(
             f"{path}[{index}].reference",
             f'"{items[first].reference}" is the reference of "{items[first].name}" already: use that placeholder twice',
@@ -155,8 +157,8 @@ def _trial_parameters(template: TrialTemplate, names: Sequence[str]) -> Iterator
             )
 
 
-def _unknown_placeholder(key: str, known: Sequence[str], *, has_source: bool) -> str | None:
-    if key == ph.TRIAL_NAME or key in map(ph.parameter_key, known):
+def _unknown_placeholder(key: str, names: Sequence[str], *, has_source: bool) -> str | None:
+    if key == ph.TRIAL_NAME or key in map(ph.parameter_key, names):
         return None
     if key == ph.TRIAL_SOURCE:
         return None if has_source else "${trialSource} needs source: give the file's text there"
@@ -164,7 +166,7 @@ def _unknown_placeholder(key: str, known: Sequence[str], *, has_source: bool) ->
         return f"${{{key}}} has no value here: the only metadata of a trial is ${{trialSpec.Name}}"
     if key.startswith(ph.TRIAL_SOURCE):
         return f"${{{key}}} has no value: write ${{trialSource}}"
-    choices = ", ".join(f"${{{ph.parameter_key(name)}}}" for name in known)
+    choices = ", ".join(f"${{{ph.parameter_key(name)}}}" for name in names)
     return f"${{{key}}} has no value: there are {choices}"
 
 

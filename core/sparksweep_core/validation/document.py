@@ -1,7 +1,7 @@
-"""The way in: a file, a text or a dict becomes an Experiment, or every reason why not, at once.
+"""The entrance of documents: a file, a text or a dict becomes an Experiment, or every reason why not, at once.
 
-Types first (strictly, as the API server is), then the relations between the parts (``checks.py``). What parsed is
-checked even when its neighbours did not, so that nobody corrects a document finding by finding.
+Types first (as strictly as the API server), then the relations between the parts (``checks.py``). Parts that parsed
+are checked even if others did not, so that nobody corrects a document finding by finding.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from sparksweep_core.api.template import TrialTemplate
 from sparksweep_core.errors import FieldError, InvalidExperiment
 from sparksweep_core.kubernetes_yaml import DOCUMENT, parse_yaml
 from sparksweep_core.validation.checks import COUNTS, Parts, check_parts, check_spec
-from sparksweep_core.validation.messages import finding, in_document_order
+from sparksweep_core.validation.messages import field_error, in_document_order
 
 __all__ = ["parse_experiment", "parse_yaml", "read_experiment"]
 
@@ -29,7 +29,7 @@ _M = TypeVar("_M", bound=Model)
 
 
 def read_experiment(path: Path) -> Experiment:
-    """The Experiment of a YAML or JSON file.
+    """Read the Experiment of a YAML or JSON file.
 
     Raises:
         InvalidExperiment: with every finding.
@@ -44,7 +44,7 @@ def read_experiment(path: Path) -> Experiment:
 
 
 def parse_experiment(document: object) -> Experiment:
-    """The Experiment of a document: JSON values, its ``status`` included if there is one.
+    """Return the Experiment of a document: JSON values, its ``status`` included if there is one.
 
     Raises:
         InvalidExperiment: with every finding, in the document's order.
@@ -67,7 +67,7 @@ def parse_experiment(document: object) -> Experiment:
         errors += check_spec(experiment.spec)
     except ValidationError as error:
         details = error.errors(include_url=False)
-        errors += [finding(detail, Experiment) for detail in details]
+        errors += [field_error(detail, Experiment) for detail in details]
         spec = document.get("spec")
         if isinstance(spec, Mapping):
             errors += check_parts(_parts(spec, [detail["loc"] for detail in details]))
@@ -77,16 +77,16 @@ def parse_experiment(document: object) -> Experiment:
 
 
 def _parse(model: type[_M], text: str) -> _M:
-    """Strictly as the API server: no other field names than those on the wire."""
+    """Parse as strictly as the API server: with no field names but those on the wire."""
     return model.model_validate_json(text, by_alias=True, by_name=False)
 
 
 def _parts(spec: Mapping[str, Any], broken: Sequence[tuple[int | str, ...]]) -> Parts:
-    """The parts of a spec that have no error in them.
+    """Return the parts of a spec that have no error in them.
 
     Args:
-        spec: the spec as it came.
-        broken: where validation found errors, from the document's root.
+        spec: the spec as the document has it.
+        broken: locations of validation's errors, from the document's root.
     """
 
     def read(model: type[_M], value: object, *loc: int | str) -> _M | None:

@@ -1,4 +1,4 @@
-"""What may change in an Experiment that exists. The search is a function of the spec: another spec is another experiment."""
+"""Fields of an existing Experiment that may change. The search is a function of the spec: another spec is another experiment."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 from sparksweep_core.api.experiment import Experiment
 from sparksweep_core.api.reasons import ConditionType
 from sparksweep_core.errors import FieldError
-from sparksweep_core.validation.messages import shown
+from sparksweep_core.validation.messages import short_json
 
 MUTABLE = (
     "parallelTrialCount",
@@ -25,7 +25,7 @@ MUTABLE_WHEN_FINISHED = ("ttlSecondsAfterFinished",)
 
 
 def check_update(old: Experiment, new: Experiment) -> list[FieldError]:
-    """What keeps `new`, itself valid, from taking the place of `old`, whose status counts."""
+    """Return every reason why `new`, itself valid, must not replace `old`, whose status counts."""
     finished = _end(old)
     mutable = MUTABLE_WHEN_FINISHED if finished else MUTABLE
     why = (
@@ -49,13 +49,13 @@ def check_update(old: Experiment, new: Experiment) -> list[FieldError]:
 
 
 def _end(experiment: Experiment) -> str | None:
-    """Complete or Failed, if the experiment is."""
+    """Return "Complete" or "Failed" if the experiment has ended so, else None."""
     ends = (ConditionType.COMPLETE, ConditionType.FAILED)
     return next((kind.value for kind in ends if experiment.holds(kind)), None)
 
 
 def _changes(before: Any, after: Any, path: str) -> Iterator[tuple[str, str]]:
-    """Each field that differs, as deep as it can be named, and its change in words."""
+    """Yield the path of each field that differs, as deep as possible, and its change in words."""
     if before == after:
         return
     if isinstance(before, dict) and isinstance(after, dict):
@@ -65,8 +65,8 @@ def _changes(before: Any, after: Any, path: str) -> Iterator[tuple[str, str]]:
         for index, (old, new) in enumerate(zip(before, after, strict=True)):
             yield from _changes(old, new, f"{path}[{index}]")
     elif before is None:
-        yield path, f"was added as {shown(after)}"
+        yield path, f"was added as {short_json(after)}"
     elif after is None:
-        yield path, f"was removed, it was {shown(before)}"
+        yield path, f"was removed, it was {short_json(before)}"
     else:
-        yield path, f"was {shown(before)} and is now {shown(after)}"
+        yield path, f"was {short_json(before)} and is now {short_json(after)}"

@@ -1,4 +1,4 @@
-"""pydantic's errors as findings for a user: the field's path as Kubernetes writes it, what was found, what would be right."""
+"""pydantic's errors as findings for users: the field's path as Kubernetes writes it, the value and the correction."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from sparksweep_core.api.volumes import MOUNT_PATH_PATTERN, SUB_PATH_PATTERN
 from sparksweep_core.errors import FieldError
 from sparksweep_core.validation.katib_hints import KATIB_ALGORITHMS, KATIB_API_VERSION, KATIB_FIELDS
 
-_MOST_SHOWN = 60
+_MAX_SHOWN = 60
 
 _PATTERNS = {
     NUMBER_PATTERN: "a decimal number, such as 0.1 or 1e-3",
@@ -46,8 +46,8 @@ _POD_FIELDS = {
 _PATH_PART = re.compile(r"\[([^\]]*)\]|([^.\[\]]+)")
 
 
-def finding(error: ErrorDetails, root: type[Model]) -> FieldError:
-    """One error of validating a document as `root`."""
+def field_error(error: ErrorDetails, root: type[Model]) -> FieldError:
+    """Convert one error of validating a document as `root`."""
     path, owner = _locate(error["loc"], root)
     if error["loc"][-1] == "[key]":
         return FieldError(path, f"the key {_message(error, path, owner)}")
@@ -55,14 +55,14 @@ def finding(error: ErrorDetails, root: type[Model]) -> FieldError:
 
 
 def in_document_order(errors: Iterable[FieldError], document: object) -> list[FieldError]:
-    """The findings once each, by where the document has their fields; a missing field comes after its siblings."""
+    """Return the findings once each, in the document's order; a missing field comes after its siblings."""
     return sorted(dict.fromkeys(errors), key=lambda error: _position(error.path, document))
 
 
-def shown(value: object) -> str:
-    """A value as JSON, shortened."""
+def short_json(value: object) -> str:
+    """Return a value as JSON, shortened."""
     text = json.dumps(value, ensure_ascii=False)
-    return text if len(text) <= _MOST_SHOWN else text[: _MOST_SHOWN - 3] + "..."
+    return text if len(text) <= _MAX_SHOWN else text[: _MAX_SHOWN - 3] + "..."
 
 
 def _position(path: str, document: object) -> list[int]:
@@ -83,7 +83,7 @@ def _position(path: str, document: object) -> list[int]:
 
 
 def _locate(loc: tuple[int | str, ...], root: type[Model]) -> tuple[str, type[Model] | None]:
-    """The path, and the type that has (or lacks) its last field."""
+    """Return the path, and the type that has (or lacks) its last field."""
     path = ""
     here: Any = root
     owner = None
@@ -104,7 +104,7 @@ def _locate(loc: tuple[int | str, ...], root: type[Model]) -> tuple[str, type[Mo
 
 
 def _bare(annotation: Any) -> Any:
-    """The type without None and without what Annotated adds."""
+    """Return the type without None and without Annotated's metadata."""
     while True:
         if get_origin(annotation) is Annotated:
             annotation = get_args(annotation)[0]
@@ -137,7 +137,7 @@ def _message(error: ErrorDetails, path: str, owner: type[Model] | None) -> str:
     if kind in ("enum", "literal_error"):
         return _not_a_choice(value, path, str(context["expected"]))
     words = _WORDS.get(kind)
-    return words(value, context) if words else f"{shown(value)}: {error['msg']}"
+    return words(value, context) if words else f"{short_json(value)}: {error['msg']}"
 
 
 def _unknown_field(name: str, path: str, owner: type[Model] | None) -> str:
@@ -160,48 +160,48 @@ def _not_a_choice(value: object, path: str, expected: str) -> str:
     choices = re.findall(r"'([^']*)'", expected)
     if path == "apiVersion" and value == KATIB_API_VERSION:
         return (
-            f"{shown(value)} is the version of Katib: write {API_VERSION}; objective, algorithm and parameters stay as they are, "
+            f"{short_json(value)} is the version of Katib: write {API_VERSION}; objective, algorithm and parameters stay as they are, "
             "and trialTemplate.trialSpec becomes trialTemplate.command"
         )
     if path == "spec.algorithm.algorithmName" and value in KATIB_ALGORITHMS:
-        return f"{shown(value)} is an algorithm of Katib: there are {', '.join(choices)}"
+        return f"{short_json(value)} is an algorithm of Katib: there are {', '.join(choices)}"
     if len(choices) == 1:
-        return f"{shown(value)} is not {choices[0]}"
+        return f"{short_json(value)} is not {choices[0]}"
     close = difflib.get_close_matches(str(value).lower(), [c.lower() for c in choices], n=1)
     hint = next((c for c in choices if close and c.lower() == close[0]), None)
     ending = f": did you mean {hint}?" if hint else ""
-    return f"{shown(value)} is not one of {', '.join(choices)}{ending}"
+    return f"{short_json(value)} is not one of {', '.join(choices)}{ending}"
 
 
 def _not_text(value: object, _: Mapping[str, Any]) -> str:
     if isinstance(value, bool):
-        return f"{shown(value)} is not text: put the word that you wrote in quotes"
+        return f"{short_json(value)} is not text: put the word that you wrote in quotes"
     if isinstance(value, int | float):
-        return f'{shown(value)} is a number: write "{shown(value)}" in quotes'
-    return f"{shown(value)} is not text"
+        return f'{short_json(value)} is a number: write "{short_json(value)}" in quotes'
+    return f"{short_json(value)} is not text"
 
 
 def _not_number(words: str) -> Callable[[object, Mapping[str, Any]], str]:
     def message(value: object, _: Mapping[str, Any]) -> str:
         if isinstance(value, str) and re.fullmatch(NUMBER_PATTERN, value):
-            return f"{shown(value)} is text: write {value} without quotes"
-        return f"{shown(value)} is not {words}"
+            return f"{short_json(value)} is text: write {value} without quotes"
+        return f"{short_json(value)} is not {words}"
 
     return message
 
 
 def _not_boolean(value: object, _: Mapping[str, Any]) -> str:
     if value in ("true", "false"):
-        return f"{shown(value)} is text: write {value} without quotes"
-    return f"{shown(value)} is not true or false"
+        return f"{short_json(value)} is text: write {value} without quotes"
+    return f"{short_json(value)} is not true or false"
 
 
 def _pattern(value: object, context: Mapping[str, Any]) -> str:
     words = _PATTERNS.get(context["pattern"])
     return (
-        f"{shown(value)} is not {words}"
+        f"{short_json(value)} is not {words}"
         if words
-        else f"{shown(value)} does not match {context['pattern']}"
+        else f"{short_json(value)} does not match {context['pattern']}"
     )
 
 
@@ -216,16 +216,18 @@ _WORDS: Mapping[str, Callable[[Any, Mapping[str, Any]], str]] = {
     "finite_number": lambda value, _: (
         f"{value} is not finite: give a number, or leave the field out"
     ),
-    "list_type": lambda value, _: f"{shown(value)} is not a list",
-    "dict_type": lambda value, _: f"{shown(value)} is not a mapping",
-    "model_type": lambda value, _: f"{shown(value)} is not a mapping of fields",
+    "list_type": lambda value, _: f"{short_json(value)} is not a list",
+    "dict_type": lambda value, _: f"{short_json(value)} is not a mapping",
+    "model_type": lambda value, _: f"{short_json(value)} is not a mapping of fields",
     "string_pattern_mismatch": _pattern,
-    "string_too_short": lambda value, _: f"{shown(value)} is empty",
+    "string_too_short": lambda value, _: f"{short_json(value)} is empty",
     "string_too_long": lambda value, context: (
-        f"{shown(value)} has {len(value)} characters, at most {context['max_length']}"
+        f"{short_json(value)} has {len(value)} characters, at most {context['max_length']}"
     ),
     "too_short": lambda *_: "is empty: give at least one",
     "too_long": lambda value, context: f"has {len(value)} entries, at most {context['max_length']}",
-    "greater_than_equal": lambda value, context: f"{shown(value)} is less than {context['ge']:,}",
-    "less_than_equal": lambda value, context: f"{shown(value)} is more than {context['le']:,}",
+    "greater_than_equal": lambda value, context: (
+        f"{short_json(value)} is less than {context['ge']:,}"
+    ),
+    "less_than_equal": lambda value, context: f"{short_json(value)} is more than {context['le']:,}",
 }

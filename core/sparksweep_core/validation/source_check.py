@@ -1,7 +1,7 @@
-"""A look at inline source, without running it: whether the function can be called with the parameters.
+"""Check of inline source, without running it: the function must accept the parameters as arguments.
 
-Only what is certain is refused. A function that is assigned, imported or decorated may take anything; the trial process
-looks at it again before the first trial, with the real object.
+Only certain mistakes are reported. A function that is assigned, imported or decorated may accept anything; the trial
+process checks the real object before the first trial.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ _Function = ast.FunctionDef | ast.AsyncFunctionDef
 def check_source(
     source: str, *, function: str, parameter_names: Sequence[str] | None
 ) -> list[FieldError]:
-    """What keeps a function of the source from being called with the parameters as arguments.
+    """Return every reason why a function of the source can't be called with the parameters as arguments.
 
     Args:
         source: the module's text.
         function: the function's name.
-        parameter_names: names of the arguments; None when they are not known, and then not compared.
+        parameter_names: names of the arguments; None if some are unreadable: then they are not compared.
     """
     module = _parse(source)
     if isinstance(module, FieldError):
@@ -72,7 +72,7 @@ def _parse(source: str) -> ast.Module | FieldError:
 
 
 def _module_level(body: Sequence[ast.stmt]) -> Iterator[ast.stmt]:
-    """Statements that run when the module is imported, those in its ifs, trys, loops and withs included."""
+    """Yield the statements that run when the module is imported, including those in ifs, trys, loops and withs."""
     for statement in body:
         yield statement
         if isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
@@ -84,22 +84,22 @@ def _module_level(body: Sequence[ast.stmt]) -> Iterator[ast.stmt]:
 
 
 def _may_be_bound_otherwise(module: ast.Module, name: str) -> bool:
-    """Whether something else than a ``def`` could bind the name in the module."""
+    """Return True if something other than a ``def`` could bind the name in the module."""
     for node in ast.walk(module):
         match node:
             case ast.alias(name=imported, asname=alias):
                 if "*" in (imported, alias) or name in (alias, imported.split(".")[0]):
                     return True
-            case ast.Name(id=found, ctx=ast.Store()) | ast.ClassDef(name=found):
-                if found == name:
+            case ast.Name(id=bound, ctx=ast.Store()) | ast.ClassDef(name=bound):
+                if bound == name:
                     return True
             case (
-                ast.MatchAs(name=found)
-                | ast.MatchStar(name=found)
-                | ast.MatchMapping(rest=found)
-                | ast.ExceptHandler(name=found)
+                ast.MatchAs(name=bound)
+                | ast.MatchStar(name=bound)
+                | ast.MatchMapping(rest=bound)
+                | ast.ExceptHandler(name=bound)
             ):
-                if found == name:
+                if bound == name:
                     return True
             case ast.Global(names=names):
                 if name in names:
@@ -114,8 +114,8 @@ def _not_defined(function: str, definitions: Sequence[_Function]) -> str:
     close = difflib.get_close_matches(function, names, n=1)
     if close:
         return f"{function} is not defined in source.inline: did you mean {close[0]}?"
-    known = f"it defines {', '.join(names[:10])}" if names else "it defines no function"
-    return f"{function} is not defined at the top level of source.inline: {known}"
+    defined = f"it defines {', '.join(names[:10])}" if names else "it defines no function"
+    return f"{function} is not defined at the top level of source.inline: {defined}"
 
 
 def _mismatches(definition: ast.FunctionDef, parameter_names: list[str]) -> Iterator[str]:

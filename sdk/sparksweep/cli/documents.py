@@ -10,7 +10,7 @@ from sparksweep.errors import InvalidExperiment
 from sparksweep_core.algorithms import create
 from sparksweep_core.api import Experiment
 from sparksweep_core.kubernetes_yaml import dump_yaml
-from sparksweep_core.validation.checks_search import readable
+from sparksweep_core.validation.checks_search import format_count
 from sparksweep_core.validation.document import read_experiment
 
 FILE = click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
@@ -64,4 +64,4 @@ def _extent(experiment: Experiment) -> str:
         bound = spec.max_trial_count
         return f"{name}: {bound} trials." if bound else f"{name}: trials without a fixed number."
     runs = min(size, spec.max_trial_count or size)
-    return f"{name}: {runs} trials of {readable(size)} points in the search space."
+    return f"{name}: {runs} trials of {format_count(size)} points in the search space."

@@ -258,7 +258,7 @@ def test_a_check_names_the_file_that_differs_and_leaves_it(
     changed_file.write_text("changed")
     assert main(["--check", str(tmp_path)]) == 1
     assert changed_file.read_text() == "changed"
-    assert capsys.readouterr().err == f"{changed_file} is not what the types say: run make crds\n"
+    assert capsys.readouterr().err == f"{changed_file} is out of date: run make crds\n"
 
 
 def test_the_module_runs_as_a_program_without_a_warning() -> None:

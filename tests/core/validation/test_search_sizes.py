@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sparksweep_core.api import FeasibleSpace, Parameter, ParameterType
-from sparksweep_core.validation.checks_search import grid_points, readable
+from sparksweep_core.validation.checks_search import format_count, grid_points
 
 
 def double(low: str, high: str, step: str | None) -> Parameter:
@@ -78,4 +78,4 @@ def test_points_are_counted_as_one_would_by_hand(low: int, width: int, step: int
     ids=lambda value: value if isinstance(value, str) else "",
 )
 def test_a_number_is_readable_however_large(number: int, text: str) -> None:
-    assert readable(number) == text
+    assert format_count(number) == text

@@ -8,7 +8,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from sparksweep_core.api.columns import Described, Kind, columns_of
+from sparksweep_core.api.columns import Kind, SearchDescription, columns_of
 from sparksweep_core.api.trials import Trial
 
 _TYPES: Mapping[Kind, pa.DataType] = {
@@ -19,14 +19,14 @@ _TYPES: Mapping[Kind, pa.DataType] = {
 }
 
 
-def write_results(path: Path, described: Described, trials: Sequence[Trial]) -> None:
+def write_results(path: Path, described: SearchDescription, trials: Sequence[Trial]) -> None:
     """Write the table, whole or not at all."""
     unfinished = path.with_name(f".{path.name}.new")
     pq.write_table(results_table(described, trials), unfinished)
     unfinished.replace(path)
 
 
-def results_table(described: Described, trials: Sequence[Trial]) -> pa.Table:
+def results_table(described: SearchDescription, trials: Sequence[Trial]) -> pa.Table:
     """The trials as a table, by number; `columns.columns_of` says which columns. What a trial has no value for is null."""
     columns = columns_of(described, trials)
     return pa.table(

@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from sparksweep_core.api.columns import Described
+from sparksweep_core.api.columns import SearchDescription
 from sparksweep_core.api.reasons import TrialReason, TrialState
 from sparksweep_core.api.status import TrialStatus
 from sparksweep_core.api.trials import Trial
@@ -46,7 +46,7 @@ class RunFiles:
     def __init__(
         self,
         directory: Path,
-        described: Described,
+        described: SearchDescription,
         *,
         bounds: Bounds | None = None,
         tensorboard: bool = True,
