@@ -10,6 +10,7 @@ from sparksweep._html import result_html
 from sparksweep.errors import MissingDependency
 from sparksweep_core.api import Experiment, Parameter, ParameterType, Trial, best_of
 from sparksweep_core.api.columns import columns_of
+from sparksweep_core.contract.run_layout import trial_path
 
 if TYPE_CHECKING:
     import pandas
@@ -107,7 +108,7 @@ class Result:
         """A trial's directory; None when nobody keeps the run directory."""
         if self.logdir is None:
             return None
-        return os.path.join(self.logdir, "trials", f"{trial.number:04d}")
+        return os.path.join(self.logdir, trial_path(trial.number))
 
     def __iter__(self) -> Iterator[Any]:
         yield from (self.best_dir, self.best_params, self.best_metrics)

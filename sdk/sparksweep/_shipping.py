@@ -26,7 +26,7 @@ MODULE = "sparksweep_function"
 MAX_BYTES = 900 * 1000
 """Of a module's text. A ConfigMap holds 1 MiB at most, its own fields included."""
 
-_OURS = ("sparksweep", "sparksweep_operator", "sparksweep_trainer")
+_OURS = ("sparksweep", "sparksweep_core", "sparksweep_operator", "sparksweep_trainer")
 _registering = threading.Lock()
 
 

@@ -12,20 +12,26 @@ import os
 import time
 from pathlib import Path
 
-__all__ = ["attempt", "parameters", "report", "trial_directory", "trial_number"]
+from sparksweep_core.contract.environment import (
+    PARAMETERS_ENV,
+    TRIAL_ATTEMPT_ENV,
+    TRIAL_DIR_ENV,
+    TRIAL_NUMBER_ENV,
+)
+from sparksweep_core.contract.line_formats import report_line
+from sparksweep_core.contract.run_layout import METRICS_FILE
 
-METRICS_FILE = "metrics.jsonl"
-"""In the trial's directory: what `report` was told, a JSON object a line."""
+__all__ = ["attempt", "parameters", "report", "trial_directory", "trial_number"]
 
 
 def trial_directory() -> Path:
     """Where the trial keeps its files, which stay after it; outside a trial the working directory."""
-    return Path(os.environ.get("SPARKSWEEP_TRIAL_DIR") or Path.cwd())
+    return Path(os.environ.get(TRIAL_DIR_ENV) or Path.cwd())
 
 
 def trial_number() -> int:
     """The trial's number in its experiment, from 1; outside a trial 0."""
-    return int(os.environ.get("SPARKSWEEP_TRIAL_NUMBER", "0"))
+    return int(os.environ.get(TRIAL_NUMBER_ENV, "0"))
 
 
 def attempt() -> int:
@@ -33,12 +39,12 @@ def attempt() -> int:
 
     Above 1, the trial's directory holds what the attempt before left there.
     """
-    return int(os.environ.get("SPARKSWEEP_TRIAL_ATTEMPT", "0"))
+    return int(os.environ.get(TRIAL_ATTEMPT_ENV, "0"))
 
 
 def parameters() -> dict[str, float | int | str]:
     """The trial's hyperparameters by name, typed as a function gets them; outside a trial none."""
-    found: dict[str, float | int | str] = json.loads(os.environ.get("SPARKSWEEP_PARAMETERS", "{}"))
+    found: dict[str, float | int | str] = json.loads(os.environ.get(PARAMETERS_ENV, "{}"))
     return found
 
 
@@ -54,15 +60,15 @@ def report(step: int, **metrics: float) -> None:
     Raises:
         TypeError: a metric is no number.
     """
-    directory = os.environ.get("SPARKSWEEP_TRIAL_DIR")
+    directory = os.environ.get(TRIAL_DIR_ENV)
     # Told apart even where nothing is written: what fails in a trial should fail in the notebook before.
     values = {name: _number(name, value) for name, value in metrics.items()}
     if directory is None:
         return
-    line = json.dumps({"step": int(step), "time": round(time.time(), 3), "metrics": values})
+    line = report_line(int(step), round(time.time(), 3), values)
     with open(os.path.join(directory, METRICS_FILE), "a", encoding="utf-8") as file:
         # One write: threads and processes of a trial may report at the same time.
-        file.write(line + "\n")
+        file.write(line)
 
 
 def _number(name: str, value: object) -> float | None:

@@ -12,10 +12,10 @@ import os
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
+from sparksweep_core.contract.environment import PROJECT_PATH_ENV, TRIAL_DIR_ENV
+
 __all__ = ["project_path"]
 
-VARIABLE = "SPARKSWEEP_PROJECT_PATH"
-"""The environment variable that says where: a directory, or a URI of HDFS, HopsFS, S3 or anything else."""
 _NAMENODES = ("hdfs", "hopsfs", "webhdfs")
 
 
@@ -33,11 +33,11 @@ def project_path(project: str | None = None, exclude_nn_addr: bool = False) -> s
     Raises:
         LookupError: this is a trial, and nobody has said where the project is.
     """
-    given = os.environ.get(VARIABLE, "")
+    given = os.environ.get(PROJECT_PATH_ENV, "")
     if not given:
-        if "SPARKSWEEP_TRIAL_DIR" in os.environ:
+        if TRIAL_DIR_ENV in os.environ:
             raise LookupError(
-                f"{VARIABLE} is not set: set it in spec.trialTemplate.env to the directory of a mounted volume, "
+                f"{PROJECT_PATH_ENV} is not set: set it in spec.trialTemplate.env to the directory of a mounted volume, "
                 "or to a URI such as hdfs://namenode:8020/Projects/mine"
             )
         given = str(Path.cwd())

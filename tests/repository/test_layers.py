@@ -10,6 +10,9 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
+CONTRACT = ROOT / "core" / "sparksweep_core" / "contract"
+FOR_TRIALS = ("environment", "line_formats", "run_layout")
+"""Modules of the contract that training code imports, in the trial's process."""
 
 
 def test_every_contract_in_pyproject_is_kept() -> None:
@@ -25,11 +28,40 @@ def test_every_contract_in_pyproject_is_kept() -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-@pytest.mark.parametrize("module", ["context", "tensorboard"])
+@pytest.mark.parametrize("module", ["context", "hdfs", "tensorboard"])
 def test_what_training_code_imports_needs_the_standard_library_only(module: str) -> None:
     """A trial's process must get its log directory without paying for anybody's imports."""
     source = (ROOT / "sdk" / "sparksweep" / f"{module}.py").read_text()
+    contract = {name for name in imported_modules(source) if name.startswith("sparksweep_core.")}
+    assert contract <= {f"sparksweep_core.contract.{name}" for name in FOR_TRIALS}
+    assert imported_packages(source) - {"sparksweep_core"} <= sys.stdlib_module_names
+
+
+@pytest.mark.parametrize("module", FOR_TRIALS)
+def test_what_trials_know_of_the_contract_needs_the_standard_library_only(module: str) -> None:
+    source = (CONTRACT / f"{module}.py").read_text()
     assert imported_packages(source) <= sys.stdlib_module_names
+    for package in (CONTRACT, CONTRACT.parent):
+        assert imported_packages((package / "__init__.py").read_text()) == set()
+
+
+def test_a_process_that_imports_what_training_code_does_has_loaded_nothing_else() -> None:
+    code = (
+        "import sys, sparksweep.context, sparksweep.hdfs, sparksweep.shipped, sparksweep.tensorboard;"
+        "print(*{name.split('.')[0] for name in sys.modules})"
+    )
+    # Without site-packages' own start-up code.
+    paths = ":".join(str(ROOT / root) for root in ("core", "sdk"))
+    done = subprocess.run(
+        [sys.executable, "-S", "-c", code],
+        env={"PYTHONPATH": paths},
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+    )
+    loaded = set(done.stdout.split()) - {"__main__"}
+    assert loaded - sys.stdlib_module_names == {"sparksweep", "sparksweep_core"}
 
 
 def test_relative_and_nested_imports_count_as_imports() -> None:
@@ -47,3 +79,9 @@ def imported_packages(source: str) -> set[str]:
         elif isinstance(node, ast.ImportFrom):
             packages.add("." if node.level else (node.module or "").split(".")[0])
     return packages
+
+
+def imported_modules(source: str) -> set[str]:
+    nodes = list(ast.walk(ast.parse(source)))
+    modules = {alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names}
+    return modules | {node.module or "" for node in nodes if isinstance(node, ast.ImportFrom)}

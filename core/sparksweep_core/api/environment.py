@@ -9,13 +9,15 @@ from pydantic import ConfigDict, StringConstraints
 from sparksweep_core.api import limits
 from sparksweep_core.api.base import Model, cel, cel_rules
 from sparksweep_core.api.names import Key, ObjectName
+from sparksweep_core.contract.environment import (
+    DATA_CACHE_ENV,
+    DATA_CACHE_SIZE_ENV,
+    PREFIX,
+    PROJECT_PATH_ENV,
+)
 
-RESERVED_ENV = "SPARKSWEEP_"
-"""Prefix of the environment variables that sparksweep sets itself."""
-PROJECT_PATH_ENV = "SPARKSWEEP_PROJECT_PATH"
-"""Variable with the path of the project's data."""
-USERS_ENV = (PROJECT_PATH_ENV, "SPARKSWEEP_DATA_CACHE", "SPARKSWEEP_DATA_CACHE_SIZE")
-"""Variables with that prefix that users may set."""
+USERS_ENV = (PROJECT_PATH_ENV, DATA_CACHE_ENV, DATA_CACHE_SIZE_ENV)
+"""Variables that start with `PREFIX` and that users may set."""
 
 
 class SecretKeyRef(Model):
@@ -64,8 +66,8 @@ class EnvVar(Model):
     model_config = ConfigDict(
         json_schema_extra=cel_rules(
             cel(
-                f"!self.name.startsWith('{RESERVED_ENV}') || self.name in {list(USERS_ENV)}",
-                f"names that start with {RESERVED_ENV} are reserved, except {', '.join(USERS_ENV)}",
+                f"!self.name.startsWith('{PREFIX}') || self.name in {list(USERS_ENV)}",
+                f"names that start with {PREFIX} are reserved, except {', '.join(USERS_ENV)}",
                 ".name",
             ),
             cel(

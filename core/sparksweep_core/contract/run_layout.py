@@ -1,49 +1,79 @@
-"""What the files of a trial are called, which names one may send, and which files only ever grow. Pure."""
+"""Layout of a run directory and of a trial's directory in it: names of files, and the rules for names. Pure.
+
+experiment.yaml      the Experiment with its status, for people (local runs)
+journal.jsonl        every decision and outcome, for ``--resume`` (local runs)
+results.parquet      one row for each trial
+spark.log            Spark's own output (local runs)
+trials/0001/         one trial: stdout.log, stderr.log, output.times, metrics.jsonl, sparksweep.log, tensorboard/, and
+                     whatever the trial saves
+"""
 
 from __future__ import annotations
 
+EXPERIMENT_FILE = "experiment.yaml"
+JOURNAL_FILE = "journal.jsonl"
+RESULTS_FILE = "results.parquet"
+SPARK_LOG = "spark.log"
+LOCK_FILE = ".lock"
+"""Locked by the process that runs a local run."""
+
 TRIALS = "trials"
-"""The directory of the trials' directories, in the run directory."""
-TIMES_FILE = "output.times"
-"""When each part of the output came: see `trial_times`."""
-METRICS_FILE = "metrics.jsonl"
-"""What the trial reported while it ran, a JSON object a line."""
-NOTES_FILE = "sparksweep.log"
-"""What the driver has to say about a trial's files, a line each with its time. Nobody else writes it."""
-EVENTS_SUFFIX = ".sparksweep"
-"""The end of the names of TensorBoard's files that the driver writes, and nobody else."""
+"""Directory of the trials' directories."""
+STREAMS = ("stdout", "stderr")
+"""Names of the output streams of a trial."""
 LOG_FILES = ("stdout.log", "stderr.log")
+"""Output of a trial, one file for each of `STREAMS`."""
+TIMES_FILE = "output.times"
+"""Time of each part of the output: see ``line_formats``."""
+METRICS_FILE = "metrics.jsonl"
+"""Metrics that the trial has reported: see ``line_formats``."""
+NOTES_FILE = "sparksweep.log"
+"""The driver's messages about a trial's files: see ``line_formats``. Only the driver writes it."""
+TENSORBOARD_DIRECTORY = "tensorboard"
+"""The trial's own event files for TensorBoard."""
+EVENTS_SUFFIX = ".sparksweep"
+"""End of the names of the driver's event files for TensorBoard. Only the driver writes them."""
 
 OF_ATTEMPT = (*LOG_FILES, TIMES_FILE, METRICS_FILE)
-"""Files that each attempt begins anew; those of the one before are kept under another name."""
+"""Files that each attempt starts empty; those of the attempt before are renamed to `earlier_name`."""
 
 MAX_PATH_BYTES = 1024
 MAX_NAME_BYTES = 200
-"""The driver puts something before and after the name while the file is not whole."""
+"""The driver adds a prefix and a suffix while a file is incomplete; file systems allow 255."""
 MAX_DEPTH = 16
 
 
+def log_file(stream: str) -> str:
+    """Return the name of the log of one of `STREAMS`."""
+    return f"{stream}.log"
+
+
 def trial_directory_name(number: int) -> str:
-    """Name of a trial's directory."""
+    """Return the name of a trial's directory, below `TRIALS`."""
     return f"{number:04d}"
 
 
+def trial_path(number: int) -> str:
+    """Return the path of a trial's directory, below the run directory."""
+    return f"{TRIALS}/{trial_directory_name(number)}"
+
+
 def earlier_name(name: str, attempt: int) -> str:
-    """What a file of `OF_ATTEMPT` is called once there is a later attempt: ``stdout.attempt-1.log``."""
+    """Return the name of an earlier attempt's file of `OF_ATTEMPT`: ``stdout.attempt-1.log``."""
     stem, _, suffix = name.rpartition(".")
     return f"{stem}.attempt-{attempt}.{suffix}"
 
 
 def grows(path: str) -> bool:
-    """Whether the file is only ever appended to, so that what was sent of it once stays as it is."""
-    return path in OF_ATTEMPT or path.startswith("tensorboard/")
+    """Return whether a file is only ever appended to, so that bytes once sent stay valid."""
+    return path in OF_ATTEMPT or path.startswith(f"{TENSORBOARD_DIRECTORY}/")
 
 
 def segments(path: str) -> list[str]:
-    """The parts of a file's path below its trial's directory.
+    """Split the path of a file, below its trial's directory.
 
     Raises:
-        ValueError: it is none that a trial's file may have; the message says why.
+        ValueError: A trial may not send a file of this path; the message says why.
     """
     try:
         length = len(path.encode())
@@ -65,7 +95,7 @@ def segments(path: str) -> list[str]:
 
 
 def is_sendable(path: str) -> bool:
-    """Whether `segments` takes the path."""
+    """Return whether `segments` accepts the path."""
     try:
         segments(path)
     except ValueError:

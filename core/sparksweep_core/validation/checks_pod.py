@@ -16,11 +16,12 @@ from sparksweep_core.api.affinity import (
     PodAffinityTerm,
     PodAntiAffinity,
 )
-from sparksweep_core.api.environment import RESERVED_ENV, USERS_ENV, EnvVar
+from sparksweep_core.api.environment import USERS_ENV, EnvVar
 from sparksweep_core.api.names import is_label_key
 from sparksweep_core.api.quantities import memory_bytes
 from sparksweep_core.api.template import Toleration, TrialTemplate
 from sparksweep_core.api.volumes import RESERVED_PATHS, RESERVED_VOLUMES, Volume
+from sparksweep_core.contract.environment import PREFIX
 from sparksweep_core.errors import FieldError
 from sparksweep_core.validation.checks_search import duplicates
 
@@ -149,10 +150,10 @@ def _expression(expression: NodeExpression | LabelExpression, path: str) -> Iter
 
 
 def _variable(variable: EnvVar, path: str) -> Iterator[FieldError]:
-    if variable.name.startswith(RESERVED_ENV) and variable.name not in USERS_ENV:
+    if variable.name.startswith(PREFIX) and variable.name not in USERS_ENV:
         yield FieldError(
             f"{path}.name",
-            f'"{variable.name}": names that start with {RESERVED_ENV} are reserved; choose another one',
+            f'"{variable.name}": names that start with {PREFIX} are reserved; choose another one',
         )
     source = variable.value_from
     if source is None:

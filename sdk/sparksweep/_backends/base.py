@@ -9,8 +9,8 @@ from sparksweep._builder import Built
 from sparksweep._runs.reader import RunReader
 from sparksweep.errors import FieldError, InvalidExperiment
 from sparksweep_core.api import Experiment
+from sparksweep_core.contract.environment import BACKEND_ENV
 
-VARIABLE = "SPARKSWEEP_BACKEND"
 """The environment variable that names the backend where the program names none."""
 BACKENDS = ("kubernetes", "local")
 
@@ -72,7 +72,7 @@ def choose_backend(
         InvalidExperiment: There is no such backend, or it does not take the directory or the namespace.
         MissingDependency: A library that it needs is not installed.
     """
-    chosen = name or os.environ.get(VARIABLE) or _default(directory, namespace)
+    chosen = name or os.environ.get(BACKEND_ENV) or _default(directory, namespace)
     if chosen not in BACKENDS:
         raise InvalidExperiment(
             [FieldError("backend", f"{chosen!r} is none of {', '.join(BACKENDS)}")]

@@ -1,11 +1,4 @@
-"""The run directory: where a local run keeps its state, its trials' files and its results.
-
-experiment.yaml      the Experiment with its status, for people; rewritten as the run goes on
-journal.jsonl        what happened, for a later ``--resume``; see ``journal.py``
-results.parquet      one row a trial, at the end
-spark.log            Spark's own output
-trials/0001/         one trial: stdout.log, stderr.log, output.times, tensorboard/, and what it saved
-"""
+"""The run directory of a local run: its state, its trials' files and its results. See ``contract.run_layout`` for the files."""
 
 from __future__ import annotations
 
@@ -18,14 +11,17 @@ from sparksweep._local.journal import Journal, Recorded, mend_journal, read_jour
 from sparksweep._local.state import recorded_trials
 from sparksweep.errors import RunDirectoryError
 from sparksweep_core.api import Experiment, Trial
+from sparksweep_core.contract.run_layout import (
+    EXPERIMENT_FILE,
+    JOURNAL_FILE,
+    LOCK_FILE,
+    RESULTS_FILE,
+    SPARK_LOG,
+    TRIALS,
+    trial_directory_name,
+)
 from sparksweep_core.kubernetes_yaml import dump_yaml
 from sparksweep_core.validation.document import read_experiment
-
-EXPERIMENT_FILE = "experiment.yaml"
-JOURNAL_FILE = "journal.jsonl"
-RESULTS_FILE = "results.parquet"
-SPARK_LOG = "spark.log"
-TRIALS_DIRECTORY = "trials"
 
 
 class RunDirectory:
@@ -92,11 +88,11 @@ class RunDirectory:
     @property
     def trials(self) -> Path:
         """The trials' directories."""
-        return self.path / TRIALS_DIRECTORY
+        return self.path / TRIALS
 
     def trial(self, number: int) -> Path:
         """One trial's directory."""
-        return self.trials / f"{number:04d}"
+        return self.trials / trial_directory_name(number)
 
     def lock(self) -> None:
         """Keep other processes from running this experiment; the lock goes with this process.
@@ -104,7 +100,7 @@ class RunDirectory:
         Raises:
             RunDirectoryError: another process holds it.
         """
-        lock = (self.path / ".lock").open("a+")
+        lock = (self.path / LOCK_FILE).open("a+")
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:

@@ -21,7 +21,7 @@ from sparksweep._local.program import local_program
 from sparksweep._local.run_directory import RunDirectory
 from sparksweep._local.state import RunState
 from sparksweep_core.api import Experiment, ExperimentReason, Trial, TrialBatch, TrialStatus
-from sparksweep_core.api.environment import PROJECT_PATH_ENV
+from sparksweep_core.contract.environment import PROJECT_PATH_ENV
 from sparksweep_core.planner import DriverState, DriverStatus, Plan, plan
 from sparksweep_trainer.driver.spark import Driver, DriverSettings
 from sparksweep_trainer.driver.trial_service import TrialService

@@ -6,11 +6,17 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
-from sparksweep._runs.log_lines import STREAMS, Line, LogLines
+from sparksweep._runs.log_lines import Line, LogLines
 from sparksweep._runs.reader import RunReader, read_from, trial_file
 from sparksweep.errors import TrialNotFound
 from sparksweep_core.api import Trial
-from sparksweep_core.contract.run_layout import NOTES_FILE, TIMES_FILE, earlier_name
+from sparksweep_core.contract.run_layout import (
+    NOTES_FILE,
+    STREAMS,
+    TIMES_FILE,
+    earlier_name,
+    log_file,
+)
 
 POLL_S = 1.0
 """Seconds between two looks at a log that is followed: executors send what is new as often."""
@@ -37,7 +43,7 @@ class _Attempt:
     def more(self, *, final: bool) -> list[Line]:
         """What is new. The times are read after the logs, so that they speak of all that was read."""
         for stream in STREAMS:
-            for data in self._read(f"{stream}.log"):
+            for data in self._read(log_file(stream)):
                 self.lines.feed(stream, data)
         for data in self._read(TIMES_FILE):
             self.lines.feed_times(data)

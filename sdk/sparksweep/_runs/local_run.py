@@ -9,7 +9,7 @@ from pathlib import Path
 from sparksweep._local.run_directory import RunDirectory
 from sparksweep._runs.reader import trial_file
 from sparksweep_core.api import Experiment, Trial
-from sparksweep_core.contract.run_layout import LOG_FILES, earlier_name
+from sparksweep_core.contract.run_layout import LOCK_FILE, LOG_FILES, earlier_name
 from sparksweep_trainer.files import openat
 
 PART_BYTES = 2**20
@@ -47,7 +47,7 @@ class LocalRunReader:
     def is_live(self) -> bool:
         """See `RunReader`: whoever runs it holds the directory's lock."""
         try:
-            with (self._directory.path / ".lock").open() as lock:
+            with (self._directory.path / LOCK_FILE).open() as lock:
                 fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
         except BlockingIOError:
             return True

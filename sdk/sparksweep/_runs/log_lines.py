@@ -10,7 +10,9 @@ from bisect import bisect_right
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-STREAMS = ("stdout", "stderr")
+from sparksweep_core.contract.line_formats import parse_note_line, parse_times_line
+from sparksweep_core.contract.run_layout import STREAMS
+
 NOTES = "sparksweep"
 """The stream of what the driver has to say about a trial's files."""
 
@@ -67,9 +69,8 @@ class LogLines:
         *lines, self._times = (self._times + data).split(b"\n")
         for line in lines:
             try:
-                moment, name, offset = line.split()
-                stream = self._streams[name.decode()]
-                start, when = int(offset), float(moment)
+                when, name, start = parse_times_line(line)
+                stream = self._streams[name]
             except (KeyError, ValueError):
                 continue
             # A clock that was set back does not change the order in which lines came.
@@ -103,9 +104,8 @@ class LogLines:
         *lines, self._notes = self._notes.split(b"\n")
         notes = []
         for line in lines:
-            moment, _, text = line.partition(b" ")
             try:
-                when = float(moment)
+                when, text = parse_note_line(line)
             except ValueError:
                 continue
             notes.append(Line(NOTES, b"[sparksweep: " + text + b"]\n", when))

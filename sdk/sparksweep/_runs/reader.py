@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Protocol
 
 from sparksweep_core.api import Experiment, Trial
-from sparksweep_core.contract.run_layout import trial_directory_name
+from sparksweep_core.contract.run_layout import trial_path
 
 
 class RunReader(Protocol):
@@ -43,7 +43,7 @@ class RunReader(Protocol):
 
 def trial_file(number: int, name: str) -> str:
     """A trial's file, below the run directory."""
-    return f"trials/{trial_directory_name(number)}/{name}"
+    return f"{trial_path(number)}/{name}"
 
 
 def read_from(run: RunReader, path: str, offset: int) -> Iterator[bytes]:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import click
 
 from sparksweep._runs.follow import Begun, follow_log, read_log
-from sparksweep._runs.log_lines import NOTES, STREAMS
+from sparksweep._runs.log_lines import NOTES
 from sparksweep.cli.targets import NAMESPACE, TARGET, open_run
+from sparksweep_core.contract.run_layout import STREAMS
 
 
 @click.command()

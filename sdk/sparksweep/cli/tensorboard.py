@@ -14,6 +14,7 @@ from sparksweep._runs.forwarding import ForwardedPort
 from sparksweep.cli.targets import NAMESPACE, open_cluster_run
 from sparksweep.errors import ClusterError
 from sparksweep_core.contract.ports import TENSORBOARD_PORT
+from sparksweep_core.contract.run_layout import TRIALS
 
 START_S = 120.0
 """Seconds that TensorBoard may take to start, on a node that does much else."""
@@ -34,7 +35,7 @@ def tensorboard(name: str, port: int, namespace: str | None) -> None:
     """Show the TensorBoard of the Experiment NAME until Ctrl-C, while it runs or after."""
     if namespace is None and (os.sep in name or Path(name).is_dir()):
         raise click.UsageError(
-            f"{name} is a run on this machine: tensorboard --logdir {Path(name) / 'trials'}"
+            f"{name} is a run on this machine: tensorboard --logdir {Path(name) / TRIALS}"
         )
     run = open_cluster_run(name, namespace)
     if not run.experiment().spec.tensorboard.enabled:

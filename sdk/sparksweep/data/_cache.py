@@ -23,9 +23,8 @@ from typing import IO
 
 from sparksweep.data._stores import Remote
 from sparksweep_core.api.quantities import format_bytes, memory_bytes
+from sparksweep_core.contract.environment import DATA_CACHE_ENV, DATA_CACHE_SIZE_ENV
 
-DIRECTORY_VARIABLE = "SPARKSWEEP_DATA_CACHE"
-SIZE_VARIABLE = "SPARKSWEEP_DATA_CACHE_SIZE"
 DEFAULT_SIZE = "10Gi"
 
 _in_use: list[IO[bytes]] = []
@@ -42,10 +41,10 @@ class Cache:
     @classmethod
     def of_this_node(cls) -> Cache:
         """The directory that the environment names, or one in the temporary directory."""
-        directory = os.environ.get(DIRECTORY_VARIABLE)
+        directory = os.environ.get(DATA_CACHE_ENV)
         if not directory:
             directory = os.path.join(tempfile.gettempdir(), f"sparksweep-data-{os.getuid()}")
-        return cls(Path(directory), memory_bytes(os.environ.get(SIZE_VARIABLE, DEFAULT_SIZE)))
+        return cls(Path(directory), memory_bytes(os.environ.get(DATA_CACHE_SIZE_ENV, DEFAULT_SIZE)))
 
     def fetch(self, remote: Remote) -> str:
         """The path of a copy, which stays as long as this process.
@@ -90,7 +89,7 @@ class Cache:
             raise OSError(
                 errno.ENOSPC,
                 f"{remote.uri} has {format_bytes(remote.size)}, and {format_bytes(self._most_bytes)} are the most that "
-                f"copies may take on a node: raise {SIZE_VARIABLE}",
+                f"copies may take on a node: raise {DATA_CACHE_SIZE_ENV}",
             )
         copies = [
             path.name
@@ -108,7 +107,7 @@ class Cache:
             raise OSError(
                 errno.ENOSPC,
                 f"{remote.uri} has {format_bytes(remote.size)}, and copies that are in use take "
-                f"{format_bytes(sum(sizes.values()))} of {format_bytes(self._most_bytes)}: raise {SIZE_VARIABLE}",
+                f"{format_bytes(sum(sizes.values()))} of {format_bytes(self._most_bytes)}: raise {DATA_CACHE_SIZE_ENV}",
             )
 
     def _remove(self, key: str) -> bool:

@@ -11,8 +11,8 @@ import pytest
 from sparksweep_core.api import TrialTemplate
 from sparksweep_core.api.environment import EnvVar, EnvVarSource, SecretKeyRef
 from sparksweep_core.api.template import Gpu, Resources
+from sparksweep_core.contract.environment import RUNNER_ENV
 from sparksweep_trainer.slot.environment import (
-    MARKER,
     THREAD_VARIABLES,
     server_environment,
     trial_environment,
@@ -63,7 +63,7 @@ def test_trials_inherit_neither_sparks_secrets_nor_another_trials_facts() -> Non
     assert found["HOME"] == "/somewhere"
     assert "s" not in found.values()
     assert "SPARKSWEEP_TRIAL_NUMBER" not in found
-    assert found[MARKER] == "m1"
+    assert found[RUNNER_ENV] == "m1"
 
 
 def test_gpus_are_hidden_from_a_trial_that_asked_for_none() -> None:

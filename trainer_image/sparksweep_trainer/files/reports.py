@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import math
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from sparksweep_core.api import limits
+from sparksweep_core.contract.line_formats import parse_report_line
 
 MAX_LINE_BYTES = 64 * 1024
 """Bytes of one report: 32 metrics and their names are below 10 kB."""
@@ -51,8 +51,7 @@ def _reports(lines: list[bytes]) -> Iterator[Report]:
         if len(line) > MAX_LINE_BYTES:
             continue
         try:
-            found = json.loads(line)
-            step, moment, metrics = found["step"], found["time"], found["metrics"]
+            step, moment, metrics = parse_report_line(line)
             usable = isinstance(step, int) and abs(step) < MAX_STEP and math.isfinite(moment)
             values = {
                 name: float(value)

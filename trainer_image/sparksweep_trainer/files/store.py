@@ -17,6 +17,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from sparksweep_core.contract.line_formats import note_line
 from sparksweep_core.contract.run_layout import (
     METRICS_FILE,
     NOTES_FILE,
@@ -130,7 +131,7 @@ class FileStore:
 
     def note(self, number: int, text: str) -> None:
         """Write a line about a trial's files, for whoever reads its log."""
-        line = f"{self._clock():.3f} {' '.join(text.split())}\n".encode()
+        line = note_line(self._clock(), text)
         try:
             where = [TRIALS, trial_directory_name(number)]
             with (

@@ -17,7 +17,7 @@ from sparksweep_core.api.columns import SearchDescription
 from sparksweep_core.api.reasons import TrialReason, TrialState
 from sparksweep_core.api.status import TrialStatus
 from sparksweep_core.api.trials import Trial
-from sparksweep_core.contract.run_layout import TRIALS
+from sparksweep_core.contract.run_layout import RESULTS_FILE, TRIALS
 from sparksweep_trainer.files.copying import Copier, Copying
 from sparksweep_trainer.files.quotas import Bounds
 from sparksweep_trainer.files.reports import Report, ReportLines
@@ -28,7 +28,6 @@ from sparksweep_trainer.tensorboard_events.sessions import Sessions
 
 log = logging.getLogger(__name__)
 
-RESULTS_FILE = "results.parquet"
 RESULTS_S = 30.0
 """Seconds between two times that the table is written, if anything has changed."""
 

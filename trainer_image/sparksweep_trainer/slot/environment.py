@@ -11,10 +11,19 @@ from pathlib import Path
 from sparksweep_core.api import quantities
 from sparksweep_core.api.environment import USERS_ENV
 from sparksweep_core.api.template import TrialTemplate
+from sparksweep_core.contract.environment import (
+    EXPERIMENT_ENV,
+    LOGDIR_ENV,
+    PARAMETERS_ENV,
+    PREFIX,
+    RUNNER_ENV,
+    TRIAL_ATTEMPT_ENV,
+    TRIAL_DIR_ENV,
+    TRIAL_NAME_ENV,
+    TRIAL_NUMBER_ENV,
+)
+from sparksweep_core.contract.run_layout import TENSORBOARD_DIRECTORY
 from sparksweep_trainer.trial.arguments import Value
-
-MARKER = "SPARKSWEEP_RUNNER"
-"""The variable that tells one runner's processes from all others."""
 
 THREAD_VARIABLES = (
     "OMP_NUM_THREADS",
@@ -36,7 +45,7 @@ _SPARKS_OWN = (
     "SPARK_RESOURCE_PROFILE_ID",
     "PYSPARK_GATEWAY_",
     "PYTHON_WORKER_FACTORY_",
-    "SPARKSWEEP_",
+    PREFIX,
 )
 """Beginnings of variables that trials don't inherit: secrets and whereabouts of the Spark application, and another
 trial's facts. What is the user's to say, they do."""
@@ -50,7 +59,7 @@ def server_environment(
     Args:
         template: its ``env`` wins over everything else.
         base: the slot's environment.
-        marker: value of the variable `MARKER`.
+        marker: value of the variable `RUNNER_ENV`.
     """
     environment = {
         key: value
@@ -74,7 +83,7 @@ def server_environment(
         value = variable.value if variable.value_from is None else base.get(variable.name)
         if value is not None:
             environment[variable.name] = value
-    environment[MARKER] = marker
+    environment[RUNNER_ENV] = marker
     return environment
 
 
@@ -93,11 +102,11 @@ def trial_environment(
 ) -> dict[str, str]:
     """What an attempt's processes are told about it, beside what they inherit; `sparksweep.context` reads it."""
     return {
-        "SPARKSWEEP_EXPERIMENT": experiment,
-        "SPARKSWEEP_TRIAL_NUMBER": str(number),
-        "SPARKSWEEP_TRIAL_ATTEMPT": str(attempt),
-        "SPARKSWEEP_TRIAL_NAME": trial_name(experiment, number),
-        "SPARKSWEEP_TRIAL_DIR": str(directory),
-        "SPARKSWEEP_LOGDIR": str(directory / "tensorboard"),
-        "SPARKSWEEP_PARAMETERS": json.dumps(dict(parameters)),
+        EXPERIMENT_ENV: experiment,
+        TRIAL_NUMBER_ENV: str(number),
+        TRIAL_ATTEMPT_ENV: str(attempt),
+        TRIAL_NAME_ENV: trial_name(experiment, number),
+        TRIAL_DIR_ENV: str(directory),
+        LOGDIR_ENV: str(directory / TENSORBOARD_DIRECTORY),
+        PARAMETERS_ENV: json.dumps(dict(parameters)),
     }

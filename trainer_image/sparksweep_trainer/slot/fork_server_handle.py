@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from sparksweep_core.api.template import TrialTemplate
-from sparksweep_trainer.slot.environment import MARKER, server_environment
+from sparksweep_core.contract.environment import RUNNER_ENV
+from sparksweep_trainer.slot.environment import server_environment
 from sparksweep_trainer.slot.observation import signal_name
 from sparksweep_trainer.slot.process_table import kill_marked
 from sparksweep_trainer.trial.fork_server import MAX_MESSAGE_BYTES
@@ -46,7 +47,7 @@ class ForkServerHandle:
     def __init__(self, setting: Setting) -> None:
         marker = uuid.uuid4().hex
         self.environment = server_environment(setting.template, base=os.environ, marker=marker)
-        self._marker = f"{MARKER}={marker}"
+        self._marker = f"{RUNNER_ENV}={marker}"
         # Message by message: what is sent at once is received at once.
         self._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with theirs:

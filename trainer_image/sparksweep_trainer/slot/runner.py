@@ -18,7 +18,7 @@ from types import TracebackType
 
 from sparksweep_core.api import limits, quantities
 from sparksweep_core.contract.program import Program
-from sparksweep_core.contract.run_layout import TIMES_FILE, trial_directory_name
+from sparksweep_core.contract.run_layout import STREAMS, TIMES_FILE, log_file, trial_directory_name
 from sparksweep_trainer.protocol import Assignment, Outcome
 from sparksweep_trainer.slot import outcomes
 from sparksweep_trainer.slot.commands import ProgramNotFound
@@ -180,8 +180,7 @@ class TrialRunner:
         times = OutputTimes(directory / TIMES_FILE)
         with closing(times):
             stdout, stderr = (
-                TrialLog(directory / f"{stream}.log", times=times)
-                for stream in ("stdout", "stderr")
+                TrialLog(directory / log_file(stream), times=times) for stream in STREAMS
             )
             with closing(stdout), closing(stderr), self._echoed(assignment.number) as echo:
                 observation = supervise(

@@ -5,8 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from sparksweep_core.api.template import TrialTemplate
-
-COMMAND_SOURCE = "trial_source.py"
+from sparksweep_core.contract.directories import COMMAND_SOURCE
 
 
 def write_source(template: TrialTemplate, directory: Path) -> Path | None:

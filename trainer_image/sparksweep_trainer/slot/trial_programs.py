@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from sparksweep_core.contract.environment import LOGDIR_ENV
 from sparksweep_core.contract.program import Program
 from sparksweep_trainer.protocol import Assignment, Outcome
 from sparksweep_trainer.slot.commands import command_line, find_program
@@ -137,7 +138,7 @@ class CommandTrials(_Trials):
         parser = MetricParser({} if objective is None else strategies(objective))
         variables = self._environment(assignment, directory)
         # A command can't ask for the directory to be made.
-        os.makedirs(variables["SPARKSWEEP_LOGDIR"], exist_ok=True)
+        os.makedirs(variables[LOGDIR_ENV], exist_ok=True)
         request = {
             "do": "exec",
             "program": self._find(argv[0], environment),

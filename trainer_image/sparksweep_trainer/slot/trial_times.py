@@ -11,6 +11,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from sparksweep_core.contract.line_formats import times_line
+
 RESOLUTION_S = 0.05
 """Output of one stream that comes in quicker succession has one time."""
 MAX_BYTES = 4 * 2**20
@@ -46,7 +48,7 @@ class OutputTimes:
 
     def put(self, moment: float, stream: str, offset: int) -> None:
         """The same for a time that was noted elsewhere."""
-        line = f"{moment:.3f} {stream} {offset}\n".encode()
+        line = times_line(moment, stream, offset)
         if len(line) > self._left:
             return
         try:
