@@ -152,8 +152,9 @@ class LocalRun:
         stopping = False
         while True:
             self._take_news()
-            if self._service.refused is not None:
-                self._state.refuse(self._service.refused)
+            refusal = self._service.code_check.refusal
+            if refusal is not None:
+                self._state.refuse(refusal)
             turn = self._plan(DriverState.RUNNING)
             self._apply(turn)
             if turn.finished:

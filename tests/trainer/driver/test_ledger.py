@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from sparksweep_core.api import Stop, TrialReason, TrialSpec, TrialState, TrialStatus
-from sparksweep_trainer.driver.ledger import MAX_LOST_ATTEMPTS, Ledger
+from sparksweep_trainer.driver.ledger import Ledger
+from sparksweep_trainer.driver.retry_policy import MAX_LOST_ATTEMPTS
 from sparksweep_trainer.protocol import Assignment, Outcome
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)

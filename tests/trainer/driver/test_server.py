@@ -13,6 +13,7 @@ from sparksweep_core.api import (
     TrialSpec,
     TrialState,
 )
+from sparksweep_trainer.driver.slot_loss import Loss
 from sparksweep_trainer.protocol import (
     MAX_REQUEST_BYTES,
     Assignment,
@@ -50,7 +51,7 @@ def test_no_trial_starts_when_the_code_is_refused(rig: Rig) -> None:
     rig.service.submit([TrialSpec(number=1, parameters={"x": "1"})])
     assert client.next(0).order == "check"
     client.refuse(Refusal(slot=0, message="training() takes no argument 'x'"))
-    assert rig.service.refused == "training() takes no argument 'x'"
+    assert rig.service.code_check.refusal == "training() takes no argument 'x'"
     assert client.next(0).order == "leave"
     assert rig.service.statuses[0].attempt == 0
 
@@ -59,7 +60,7 @@ def test_a_lost_checker_is_replaced(rig: Rig) -> None:
     first, second = rig.client(0), rig.client(1)
     rig.service.submit([TrialSpec(number=1, parameters={"x": "1"})])
     assert first.next(0).order == "check"
-    rig.service.lose(0, "gone")
+    rig.service.lose(0, Loss("gone"))
     assert second.next(1).order == "check"
 
 

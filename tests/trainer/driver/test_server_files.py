@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from sparksweep_trainer.driver.slot_loss import Loss
 from sparksweep_trainer.driver.trial_server import TrialServer
 from sparksweep_trainer.files.store import FileStore
 from sparksweep_trainer.protocol import MAX_CHUNK_BYTES, MAX_REQUEST_BYTES, Chunk, ChunkTaken
@@ -50,7 +51,7 @@ def test_nothing_is_taken_after_the_outcome_or_a_loss(rig: Rig) -> None:
     client.report(report(first))
     assert not part(client, first.number, 1).taken
     second = run_next(client)
-    rig.service.lose(0, "gone")
+    rig.service.lose(0, Loss("gone"))
     assert not part(client, second.number, 1).taken
 
 

@@ -11,9 +11,11 @@ import pytest
 
 from sparksweep_core.api import Stop, TrialReason, TrialSpec, TrialState, TrialTemplate
 from sparksweep_core.contract.program import Program
-from sparksweep_trainer.driver.ledger import MAX_LOST_ATTEMPTS
-from sparksweep_trainer.driver.slot_manager import MAX_FAILED_STARTS, Loss, SlotFailed, SlotManager
-from sparksweep_trainer.driver.trial_service import MAX_LOST_CHECKS, TrialService
+from sparksweep_trainer.driver.code_check import MAX_LOST_CHECKS
+from sparksweep_trainer.driver.retry_policy import MAX_LOST_ATTEMPTS
+from sparksweep_trainer.driver.slot_loss import Loss, SlotFailed
+from sparksweep_trainer.driver.slot_manager import MAX_FAILED_STARTS, SlotManager
+from sparksweep_trainer.driver.trial_service import TrialService
 from sparksweep_trainer.protocol import NextOrder, Outcome, Report, SlotHello
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -81,7 +83,7 @@ class Rig:
         for slot in slots:
             order = self.ask(slot)
             if order.order == "check":
-                self.service.passed(slot)
+                self.service.code_check.accept(slot)
                 order = self.ask(slot)
             assert order.order == "run"
 
@@ -131,7 +133,7 @@ def test_no_more_slots_start_than_there_are_trials(rig: Rig) -> None:
 def test_more_slots_are_allowed_while_it_runs(rig: Rig) -> None:
     rig.submit(*range(1, 20))
     assert len(rig.reconcile()) == 4
-    rig.service.allow(7)
+    rig.service.set_slot_limit(7)
     assert len(rig.reconcile()) == 3
 
 
@@ -142,10 +144,10 @@ def test_when_fewer_are_allowed_the_expected_go_first_then_the_idle_then_the_bus
     rig.reconcile()
     rig.come(0, 1)
     rig.work(0, 1)
-    rig.service.allow(2)
+    rig.service.set_slot_limit(2)
     rig.reconcile()
     assert rig.jobs.cancelled == [3, 2]
-    rig.service.allow(1)
+    rig.service.set_slot_limit(1)
     assert rig.reconcile() == []
     # Both are busy: whoever is done first leaves, and its trial has ended well.
     rig.finish(1)
@@ -346,8 +348,8 @@ def test_looking_at_the_code_may_take_the_memory_too(rig: Rig) -> None:
     rig.come(0)
     assert rig.ask(0).order == "check"
     rig.manager.lose("exec-0", Loss("used 1Gi, limit 1Gi", TrialReason.OOM_KILLED))
-    assert rig.service.refused is not None
-    assert rig.service.refused.endswith("used 1Gi, limit 1Gi")
+    assert rig.service.code_check.refusal is not None
+    assert rig.service.code_check.refusal.endswith("used 1Gi, limit 1Gi")
     assert rig.reconcile() == []
     assert rig.states == [TrialState.PENDING]
 
@@ -355,12 +357,12 @@ def test_looking_at_the_code_may_take_the_memory_too(rig: Rig) -> None:
 def test_looking_at_the_code_is_tried_again_when_an_executor_is_lost_by_accident(rig: Rig) -> None:
     rig.submit(1)
     for slot in range(MAX_LOST_CHECKS):
-        assert rig.service.refused is None
+        assert rig.service.code_check.refusal is None
         assert rig.reconcile() == [slot]
         rig.come(slot)
         assert rig.ask(slot).order == "check"
         rig.jobs.end(slot, EXECUTOR_LOST)
-    assert rig.service.refused is not None
+    assert rig.service.code_check.refusal is not None
 
 
 def test_an_image_without_the_trainer_is_given_up_on(rig: Rig) -> None:
@@ -369,10 +371,10 @@ def test_an_image_without_the_trainer_is_given_up_on(rig: Rig) -> None:
         "ModuleNotFoundError: No module named 'sparksweep_trainer'", executor_lost=False
     )
     for slot in range(MAX_FAILED_STARTS):
-        assert rig.service.refused is None
+        assert rig.service.code_check.refusal is None
         assert rig.reconcile() == [slot]
         rig.jobs.end(slot, failed)
-    assert rig.service.refused == f"No slot can start in the trial's image: {failed}"
+    assert rig.service.code_check.refusal == f"No slot can start in the trial's image: {failed}"
 
 
 def test_lost_executors_are_no_fault_of_the_image(rig: Rig) -> None:
@@ -380,7 +382,7 @@ def test_lost_executors_are_no_fault_of_the_image(rig: Rig) -> None:
     for slot in range(3 * MAX_FAILED_STARTS):
         assert rig.reconcile() == [slot]
         rig.jobs.end(slot, EXECUTOR_LOST)
-    assert rig.service.refused is None
+    assert rig.service.code_check.refusal is None
 
 
 def test_slots_that_end_at_once_are_replaced_ever_more_slowly(rig: Rig) -> None:

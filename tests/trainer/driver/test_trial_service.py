@@ -7,6 +7,7 @@ from concurrent.futures import TimeoutError as NotYet
 import pytest
 
 from sparksweep_core.api import Stop, TrialReason, TrialState, TrialStatus
+from sparksweep_trainer.driver.slot_loss import Loss
 from sparksweep_trainer.protocol import Heartbeat, SlotHello
 from support.trainer.service_rig import LONG_S, ServiceRig, assignment_of
 from support.trainer.stage import soon
@@ -30,10 +31,10 @@ def test_one_slot_checks_the_code_while_the_others_wait(rig: ServiceRig) -> None
     still = [
         f if not f.done() else rig.waiting(lambda: rig.service.next(9, LONG_S)) for f in others
     ]
-    assert not rig.service.passed(checker + 7)
-    assert not rig.service.checked
-    assert rig.service.passed(checker)
-    assert rig.service.checked
+    assert not rig.service.code_check.accept(checker + 7)
+    assert not rig.service.code_check.is_passed
+    assert rig.service.code_check.accept(checker)
+    assert rig.service.code_check.is_passed
     assert {future.result(LONG_S).order for future in still} == {"run"}
 
 
@@ -41,11 +42,11 @@ def test_a_refusal_lets_every_slot_leave_and_starts_nothing(rig: ServiceRig) -> 
     rig.submit(1, 2)
     assert rig.service.next(0, 0).order == "check"
     waiting = rig.asking(1)
-    assert not rig.service.refuse(1, "not its business")
-    assert rig.service.refuse(0, "no such function")
+    assert not rig.service.code_check.refuse(1, "not its business")
+    assert rig.service.code_check.refuse(0, "no such function")
     assert waiting.result(LONG_S).order == "leave"
     assert rig.service.next(0, 0).order == "leave"
-    assert rig.service.refused == "no such function"
+    assert rig.service.code_check.refusal == "no such function"
     assert rig.states == [TrialState.PENDING] * 2
 
 
@@ -53,11 +54,11 @@ def test_the_check_is_handed_over_when_the_checker_is_lost(rig: ServiceRig) -> N
     rig.submit(1)
     assert rig.service.next(0, 0).order == "check"
     waiting = rig.asking(1)
-    rig.service.lose(0, "its executor was lost")
+    rig.service.lose(0, Loss("its executor was lost"))
     assert waiting.result(LONG_S).order == "check"
     # What the first one may still say is not heard any more.
-    assert not rig.service.passed(0)
-    assert rig.service.passed(1)
+    assert not rig.service.code_check.accept(0)
+    assert rig.service.code_check.accept(1)
 
 
 def test_a_check_is_not_asked_for_before_there_are_trials(rig: ServiceRig) -> None:
@@ -90,7 +91,7 @@ def test_a_lost_slots_trial_goes_to_a_waiting_one(rig: ServiceRig) -> None:
     rig.checked(1)
     lost = rig.assigned(slot=0)
     waiting = rig.asking(1)
-    rig.service.lose(0, "its executor was lost")
+    rig.service.lose(0, Loss("its executor was lost"))
     again = assignment_of(waiting.result(LONG_S))
     assert (again.number, again.attempt) == (1, 2)
     # Too late.

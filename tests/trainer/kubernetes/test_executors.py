@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from sparksweep_core.api import TrialReason
-from sparksweep_trainer.driver.slot_manager import Loss, SlotFailed
+from sparksweep_trainer.driver.slot_loss import Loss, SlotFailed
 from sparksweep_trainer.kubernetes.api_client import ApiClient
 from sparksweep_trainer.kubernetes.executor_watch import KEEP_S, MAX_FAILED_STARTS, ExecutorWatch
 from sparksweep_trainer.kubernetes.executors import death_of

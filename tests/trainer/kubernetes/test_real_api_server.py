@@ -17,7 +17,7 @@ import pytest
 from cluster.client import Cluster
 from cluster.helm import Helm
 from sparksweep_core.api import TrialReason
-from sparksweep_trainer.driver.slot_manager import Loss
+from sparksweep_trainer.driver.slot_loss import Loss
 from sparksweep_trainer.kubernetes.api_client import (
     ApiClient,
     ApiError,

@@ -1,1 +1,1 @@
-"""The driver: starts Spark, hands trials to slots and keeps the ledger of what became of each."""
+"""The driver: starts Spark, hands trials to slots, and keeps the ledger of their statuses."""

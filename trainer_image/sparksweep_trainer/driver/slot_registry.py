@@ -1,8 +1,8 @@
-"""Which slots there are, and which of them are one too many: bookkeeping without I/O, threads or a clock.
+"""The slot registry: the slots of an experiment, and which of them are too many. Without I/O, threads or a clock.
 
-A slot is expected from the moment its Spark job is submitted, met when it has said hello, busy while it runs a trial,
-and gone for good once it was told to leave or was lost. A slot that starts anew has a new number, so that whatever a
-lost one still says can be told apart.
+A slot is expected once its number is reserved for a Spark job, registered once it has said hello, idle or busy from then
+on, and gone for good once it was ordered to leave or was lost. A replacement has a new number, so that late requests of
+a lost slot can be told from its own.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from dataclasses import dataclass
 @dataclass
 class _Slot:
     node: str | None = None
-    """Where it runs; None while it is expected."""
+    """Executor that it runs on; None while it is expected."""
     idle_since: float | None = None
-    """None while it is busy, or expected."""
+    """Time since which it has been idle; None while it is busy or expected."""
 
 
 class SlotRegistry:
@@ -27,7 +27,7 @@ class SlotRegistry:
     """
 
     def __init__(self, *, limit: int, linger_s: float | None) -> None:
-        """At most `limit` slots; an idle one stays for `linger_s`, or for good if that is None."""
+        """Allow at most `limit` slots; an idle one stays for `linger_s` seconds, or for good if that is None."""
         self.limit = limit
         self._linger_s = linger_s
         self._slots: dict[int, _Slot] = {}
@@ -37,58 +37,58 @@ class SlotRegistry:
         self._next = 0
         self._surplus_since: float | None = None
 
-    # ------------------------------------------------------------------ what becomes of them
+    # ------------------------------------------------------------------ states of a slot
 
     def reserve(self, count: int) -> list[int]:
-        """Numbers for slots that are being started."""
+        """Return the numbers of `count` new slots, which are expected from here on."""
         numbers = list(range(self._next, self._next + count))
         self._next += count
         self._slots.update((number, _Slot()) for number in numbers)
         return numbers
 
     def register(self, slot: int, node: str) -> None:
-        """It said hello. One that is gone stays so."""
+        """Record that a slot has said hello. A slot that is gone stays gone."""
         self._registered_nodes.add(node)
         if slot in self._gone:
             return
-        known = self._slots.setdefault(slot, _Slot())
-        if known.node is None:
+        entry = self._slots.setdefault(slot, _Slot())
+        if entry.node is None:
             self._registered += 1
-        known.node = node
+        entry.node = node
         self._next = max(self._next, slot + 1)
 
     def mark_idle(self, slot: int, now: float) -> None:
-        """It asks for work; it has been idle since it did so first."""
-        known = self._slots.get(slot)
-        if known is not None and known.idle_since is None:
-            known.idle_since = now
+        """Record that a slot asks for work; it has been idle since it first did."""
+        entry = self._slots.get(slot)
+        if entry is not None and entry.idle_since is None:
+            entry.idle_since = now
 
     def mark_busy(self, slot: int) -> None:
-        """It runs a trial, or checks the code."""
-        known = self._slots.get(slot)
-        if known is not None:
-            known.idle_since = None
+        """Record that a slot runs a trial or checks the code."""
+        entry = self._slots.get(slot)
+        if entry is not None:
+            entry.idle_since = None
 
     def remove(self, slot: int) -> None:
-        """It was told to leave, or is lost."""
-        known = self._slots.pop(slot, None)
-        if known is not None and known.node is not None:
+        """Record that a slot was ordered to leave or was lost."""
+        entry = self._slots.pop(slot, None)
+        if entry is not None and entry.node is not None:
             self._registered -= 1
         self._gone.add(slot)
 
-    # ------------------------------------------------------------------ what there is to do
+    # ------------------------------------------------------------------ how many there should be
 
     def missing(self, work: int) -> int:
-        """How many slots to start for so many waiting and running trials."""
+        """Return the number of slots to start for `work` waiting and running trials."""
         return max(0, min(self.limit, work) - len(self._slots))
 
     def unneeded(self, work: int, now: float, *, over: bool) -> list[int]:
-        """Expected slots that are not worth waiting for any more, the last ones first.
+        """Return expected slots that are not worth waiting for any more, the newest first.
 
         Args:
-            work: waiting and running trials.
-            now: the time.
-            over: whether there will be no more work.
+            work: number of waiting and running trials.
+            now: current time.
+            over: True if there will be no more work.
         """
         surplus = len(self._slots) - min(self.limit, work)
         if surplus <= 0:
@@ -96,7 +96,7 @@ class SlotRegistry:
             return []
         if self._surplus_since is None:
             self._surplus_since = now
-        # More work may come: what is being started for it is kept for as long as an idle slot is.
+        # More work may come: slots that are being started for it are kept for as long as an idle one.
         linger_s = math.inf if self._linger_s is None else 0.0 if over else self._linger_s
         if now - self._surplus_since < linger_s:
             surplus = max(0, len(self._slots) - self.limit)
@@ -104,13 +104,13 @@ class SlotRegistry:
         return expected[::-1][:surplus]
 
     def may_leave(self, slot: int, now: float, *, work_waits: bool, over: bool) -> bool:
-        """Whether an idle slot is one too many.
+        """Return True if an idle slot is not needed any more.
 
         Args:
             slot: the slot.
-            now: the time.
-            work_waits: whether a trial waits for a slot.
-            over: whether there will be no more work.
+            now: current time.
+            work_waits: True if a trial waits for a slot.
+            over: True if there will be no more work.
         """
         if slot in self._gone or self._registered > self.limit:
             return True
@@ -119,30 +119,30 @@ class SlotRegistry:
         return over or self.linger_left(slot, now) <= 0
 
     def linger_left(self, slot: int, now: float) -> float:
-        """Seconds for which an idle slot stays if nothing is to do."""
-        known = self._slots.get(slot)
-        if known is None or known.idle_since is None or self._linger_s is None:
+        """Return the seconds for which an idle slot stays without work."""
+        entry = self._slots.get(slot)
+        if entry is None or entry.idle_since is None or self._linger_s is None:
             return math.inf
-        return known.idle_since + self._linger_s - now
+        return entry.idle_since + self._linger_s - now
 
-    # ------------------------------------------------------------------ what anyone may read
+    # ------------------------------------------------------------------ reading
 
     def node(self, slot: int) -> str:
-        """Where a slot runs; nothing when it is not known."""
-        known = self._slots.get(slot)
-        return (known.node if known else None) or ""
+        """Return the executor of a slot, "" if there is none."""
+        entry = self._slots.get(slot)
+        return (entry.node if entry else None) or ""
 
     def is_gone(self, slot: int) -> bool:
-        """Whether it was told to leave, or is lost."""
+        """Return True if a slot was ordered to leave or was lost."""
         return slot in self._gone
 
     def has_registered(self, node: str) -> bool:
-        """Whether a slot has ever said hello from there."""
+        """Return True if a slot has ever registered from an executor."""
         return node in self._registered_nodes
 
     @property
     def registered(self) -> Iterator[tuple[int, str]]:
-        """The slots that have said hello, with where they run."""
+        """The registered slots, each with its executor."""
         return (
             (number, slot.node) for number, slot in self._slots.items() if slot.node is not None
         )

@@ -1,7 +1,7 @@
 """The Spark driver: starts Spark, the trial server, and one long-lived Spark task for each slot.
 
-The only importer of pyspark. Spark places and watches the executors; which trial runs where, what counts as a failure
-and what runs again is the trial service's business, and how many slots there are the slot manager's.
+The only importer of pyspark. Spark schedules and watches the executors. The trial service assigns trials to slots,
+`retry_policy` decides what runs again, and the slot manager decides how many slots there are.
 """
 
 from __future__ import annotations
@@ -22,13 +22,8 @@ from typing import IO, Any
 from pyspark import InheritableThread, SparkConf, SparkContext, TaskContext
 from pyspark.java_gateway import launch_gateway
 
-from sparksweep_trainer.driver.slot_manager import (
-    Explain,
-    Loss,
-    SlotFailed,
-    SlotManager,
-    without_explanation,
-)
+from sparksweep_trainer.driver.slot_loss import Explain, Loss, SlotFailed, without_explanation
+from sparksweep_trainer.driver.slot_manager import SlotManager
 from sparksweep_trainer.driver.trial_server import TrialServer
 from sparksweep_trainer.driver.trial_service import TrialService
 from sparksweep_trainer.files.store import FileStore
@@ -38,11 +33,11 @@ from sparksweep_trainer.slot.trial_client import Address
 log = logging.getLogger(__name__)
 
 MAX_FAILURE = 1000
-"""Characters of what Spark says of a failed job."""
+"""Characters of Spark's message about a failed job that are kept."""
 _STARTED_AGAIN = "Spark started this slot again after its executor was lost"
 
 COMMON_CONF = {
-    # A slot's task ends when the slot does: Spark must neither repeat it, nor count it, nor run it twice.
+    # A slot's task ends when the slot does: Spark must neither retry it, nor count its failures, nor run it twice.
     "spark.task.maxFailures": "1",
     "spark.speculation": "false",
     "spark.excludeOnFailure.enabled": "false",
@@ -55,26 +50,26 @@ COMMON_CONF = {
 
 @dataclass(frozen=True)
 class DriverSettings:
-    """How to start Spark."""
+    """Settings to start Spark with."""
 
     app_name: str
     """Name of the Spark application."""
     master: str
     """Spark's master: ``local[N]`` or ``k8s://...``."""
     log_file: Path | None = None
-    """Where Spark's own output goes; None: where this process's goes."""
+    """File for Spark's own output; None: the output of this process."""
     host: str = "127.0.0.1"
-    """Address of this machine that executors reach."""
+    """Address of this machine that executors connect to."""
     port: int = 0
     """Port of the trial server; 0: any."""
     patience_s: float = 5.0
-    """How long a slot goes on when the trial server does not answer."""
+    """Seconds for which a slot goes on while the trial server does not answer."""
     end_patience_s: float = 5.0
-    """How long slots, Spark and Java may each take to end."""
+    """Seconds that slots, Spark and Java may each take to end."""
     java_home: Path | None = None
     """The Java to use; None: JAVA_HOME, or the one on the PATH."""
     conf: Mapping[str, str] = field(default_factory=dict)
-    """Further Spark settings; they win over the common ones."""
+    """Further Spark settings; they override the common ones."""
 
 
 class Driver:
@@ -125,23 +120,23 @@ class Driver:
 
     @property
     def application_id(self) -> str:
-        """Spark's name for the application, which its executors' pods carry; nothing before it has started."""
+        """Spark's ID of the application, which its executors' pods are labelled with; "" before it has started."""
         return self._application_id
 
     @property
     def is_healthy(self) -> bool:
-        """Whether Spark still runs: without it no slot starts again."""
+        """True while Spark runs: without it no slot starts again."""
         context = self._context
         if context is None or self._gateway is None or self._gateway.proc.poll() is not None:
             return False
         try:
             return not context._jsc.sc().isStopped()
         except Exception as error:
-            log.warning("Spark does not say whether it runs: %s", _text(error))
+            log.warning("Spark does not answer whether it runs: %s", _text(error))
             return False
 
     def lose(self, node: str, loss: Loss) -> None:
-        """Note that an executor is gone, before Spark does."""
+        """Record that an executor is gone, before Spark does."""
         if self._slots is not None:
             self._slots.lose(node, loss)
 
@@ -154,13 +149,13 @@ class Driver:
         self.close()
 
     def close(self) -> None:
-        """Let the slots leave, then stop Spark and its JVM. Trials that still run are killed."""
+        """Order the slots to leave, then stop Spark and its JVM. Trials that still run are killed."""
         self._service.close()
         if self._slots is not None:
             self._slots.close(self._settings.end_patience_s)
             self._slots = None
         if self._context is not None:
-            # In a thread, because it may wait for executors that do not answer.
+            # In a thread, because it may wait for executors that don't answer.
             stopping = threading.Thread(target=self._context.stop, name="stop-spark", daemon=True)
             stopping.start()
             stopping.join(timeout=self._settings.end_patience_s)
@@ -222,11 +217,11 @@ class Driver:
 
 
 class _SparkJobs:
-    """Slots as Spark jobs of one task each, with a thread that waits for its end."""
+    """Runs slots as Spark jobs of one task, each with a thread that waits for its end."""
 
     def __init__(self, context: SparkContext, address: Address) -> None:
-        # Tasks hand their accumulators' values to the driver, which would unpickle them: what user code could have
-        # produced must never be. Without this one there is nothing to hand over.
+        # Tasks send their accumulators' values to the driver, which unpickles them, and user code could have written
+        # them. Without this accumulator tasks send none.
         context._javaAccumulator = None
         self._context = context
         self._address = address
@@ -238,11 +233,11 @@ class _SparkJobs:
         ).start()
 
     def cancel(self, slot: int) -> None:
-        """See `SlotJobs`. A job that is just being submitted goes on; its slot leaves with its first question."""
+        """See `SlotJobs`. A job that is just being submitted goes on; its slot leaves with its first request."""
         try:
             self._context.cancelJobGroup(_group(slot))
         except Exception as error:
-            # Whatever is wrong with Spark, the jobs themselves will say.
+            # If Spark has failed, the end of the job says so.
             log.warning("the job of slot %d could not be cancelled: %s", slot, _first_line(error))
 
     def _run(self, slot: int, ended: Callable[[SlotFailed | None], None]) -> None:
@@ -262,8 +257,8 @@ class _SparkJobs:
 
 @dataclass(frozen=True)
 class _FirstAttempt:
-    """A slot that runs once. Spark starts a task again when it takes its executor to have been lost by accident; but
-    what was lost, and whose fault it was, is ours to find out before another slot starts.
+    """Runs a slot once. Spark retries a task whose executor it believes lost through no fault of the task; the slot manager
+    must find out the cause before another slot starts.
     """
 
     task: SlotTask
@@ -281,18 +276,18 @@ def _group(slot: int) -> str:
 
 
 def _failure(error: Exception) -> SlotFailed:
-    """What a failed job tells: of a Python traceback the last line, of anything else the first."""
+    """Return the failure of a job: the last line of a Python traceback, or the first of any other message."""
     text = _text(error)
     lost = "ExecutorLostFailure" in text or _STARTED_AGAIN in text
-    found = re.search(
+    traceback = re.search(
         r"An exception was thrown from the Python worker: (.*?)^ ?SQLSTATE", text, re.S | re.M
     )
-    lines = found[1].strip().splitlines()[-1:] if found else _cause(text).splitlines()[:1]
+    lines = traceback[1].strip().splitlines()[-1:] if traceback else _cause(text).splitlines()[:1]
     return SlotFailed("".join(lines)[:MAX_FAILURE] or type(error).__name__, executor_lost=lost)
 
 
 def _cause(text: str) -> str:
-    """What follows py4j's "An error occurred while calling o53.count.\\n: "."""
+    """Return the text after py4j's "An error occurred while calling o53.count.\\n: "."""
     return text.partition("\n: ")[2] or text
 
 
@@ -301,7 +296,7 @@ def _first_line(error: Exception) -> str:
 
 
 def _text(error: Exception) -> str:
-    """What an error says; py4j's ask Java for it, which may be gone."""
+    """Return the text of an error; py4j's errors ask Java for it, which may be gone."""
     try:
         return str(error)
     except Exception as another:

@@ -1,7 +1,7 @@
 """The trial server: the trial service over HTTP, for slots that hold the experiment's token.
 
-One path per request of ``protocol.py``, JSON in and out, each with a bound. The token is checked before a body is read,
-so whoever lacks it cannot make the driver parse anything.
+One path for each request of ``protocol.py``, JSON in and out, each with a bound. The token is checked before a body is
+read, so that the driver parses nothing that comes without it.
 """
 
 from __future__ import annotations
@@ -32,15 +32,15 @@ from sparksweep_trainer.protocol import (
 )
 
 HOLD_S = 10.0
-"""Seconds that a question is held back while there is nothing to say. Slots wait longer than this for an answer."""
+"""Longest time in seconds that a request is held while there is no order (long polling). Slots wait longer for it."""
 
 BACKLOG = 1024
 """Connections that may wait to be accepted: a thousand slots may start within a second."""
 
 FILES_AT_ONCE = 8
-"""Parts of files that are in memory at once, however many slots send some."""
+"""Parts of files in memory at once, however many slots send some."""
 FILES_PATIENCE_S = 20.0
-"""Seconds that a part of a file waits for its turn, before the slot is asked to try again."""
+"""Seconds that a part of a file waits to be read, before the slot is told to try again (503)."""
 FILES_PATH = "/v1/files"
 
 Request = TypeVar("Request", bound=BaseModel)
@@ -67,8 +67,10 @@ def _handler(service: TrialService, files: FileStore | None, token: str) -> type
     routes: dict[str, Callable[[bytes], BaseModel]] = {
         "/v1/hello": _route(SlotHello, service.hello),
         "/v1/next": _route(SlotRef, lambda ref: service.next(ref.slot, HOLD_S)),
-        "/v1/passed": _route(SlotRef, lambda ref: Taken(taken=service.passed(ref.slot))),
-        "/v1/refuse": _route(Refusal, lambda no: Taken(taken=service.refuse(no.slot, no.message))),
+        "/v1/passed": _route(SlotRef, lambda ref: Taken(taken=service.code_check.accept(ref.slot))),
+        "/v1/refuse": _route(
+            Refusal, lambda no: Taken(taken=service.code_check.refuse(no.slot, no.message))
+        ),
         "/v1/report": _route(Report, lambda report: Taken(taken=service.report(report))),
         "/v1/heartbeat": _route(Heartbeat, lambda beat: service.heartbeat(beat, HOLD_S)),
     }

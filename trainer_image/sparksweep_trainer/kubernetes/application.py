@@ -11,7 +11,7 @@ from enum import Enum
 from sparksweep_core.api.status import TrialStatus
 from sparksweep_core.contract.labels import experiment_selector
 from sparksweep_core.contract.ports import METRICS_PORT, TRIAL_SERVER_PORT
-from sparksweep_trainer.driver.slot_manager import Explain, Loss, without_explanation
+from sparksweep_trainer.driver.slot_loss import Explain, Loss, without_explanation
 from sparksweep_trainer.driver.spark import Driver, DriverSettings
 from sparksweep_trainer.driver.trial_service import TrialService
 from sparksweep_trainer.kubernetes import prometheus
@@ -138,7 +138,7 @@ class Application:
             driver_number=self._fence.number,
             memory=self._settings.program.trial_template.resources.memory,
             lose=self._lose_executor,
-            give_up=self._service.give_up,
+            give_up=self._service.code_check.give_up,
             has_registered=self._service.has_registered,
         )
 
@@ -217,9 +217,10 @@ class Application:
         """Wait for the end; what a slot finds wrong with the trial code goes into the status."""
         refused = False
         while not self._stop.wait(POLL_S):
-            if self._service.refused is not None and not refused:
+            refusal = self._service.code_check.refusal
+            if refusal is not None and not refused:
                 refused = True
-                self._writer.refuse(self._service.refused)
+                self._writer.refuse(refusal)
             if self._driver is not None and not self._driver.is_healthy:
                 # Another driver starts where this one was; by itself it could do no more.
                 log.error("Spark has ended")

@@ -114,7 +114,7 @@ class Batches:
         if batch.spec.index >= self._newest:
             self._newest = batch.spec.index
             if batch.spec.parallel_trial_count is not None:
-                self._service.allow(batch.spec.parallel_trial_count)
+                self._service.set_slot_limit(batch.spec.parallel_trial_count)
         if batch.spec.stop is not None:
             self._service.stop(batch.spec.stop)
         self._service.submit(batch.spec.trials, batch.status.trials if batch.status else ())

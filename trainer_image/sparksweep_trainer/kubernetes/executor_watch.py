@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 
 from sparksweep_core.contract.labels import EXECUTOR, experiment_selector
 from sparksweep_core.contract.names import executor_driver_number
-from sparksweep_trainer.driver.slot_manager import Loss, SlotFailed
+from sparksweep_trainer.driver.slot_loss import Loss, SlotFailed
 from sparksweep_trainer.kubernetes.api_client import (
     ApiClient,
     ApiError,

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from sparksweep_core.api.reasons import TrialReason
-from sparksweep_trainer.driver.slot_manager import Loss
+from sparksweep_trainer.driver.slot_loss import Loss
 
 Pod = dict[str, Any]
 
