@@ -20,7 +20,7 @@ from statistics import median
 from search_solvers import experiment, trials_of
 
 from sparksweep_core.algorithms import create
-from sparksweep_operator.reconciler import PLANNERS
+from sparksweep_operator.reconciler import PLANNER_THREADS
 
 SLEEP_S = 0.001
 
@@ -75,7 +75,7 @@ def main() -> None:
     parser.add_argument("--plans", type=int, default=10, help="due at once")
     options = parser.parse_args()
     seconds, propose = slowest()
-    print(f"one proposal: {1000 * seconds:.0f} ms; the operator plans in {PLANNERS} threads")
+    print(f"one proposal: {1000 * seconds:.0f} ms; the operator plans in {PLANNER_THREADS} threads")
     alone = 0.0
     for threads in (0, 1, 2, 4, 8, 32):
         found, total = asyncio.run(lags(propose, options.plans, threads))

@@ -1,13 +1,13 @@
-"""What the operator knows of the cluster: experiments, their batches and pods, from watches and from its own writes.
+"""In-memory cache of Experiments, TrialBatches and pods, fed by watches and by the operator's own writes.
 
-Both come in any order, so each object is kept with its resourceVersion, and an older one never replaces a newer: what
-was just written is seen by the next turn, though its watch event is still under way. For the same reason what is gone
-does not come back with an answer that was read late.
+Both arrive in any order, so each object is cached with its resourceVersion, and an older version never replaces a newer
+one: a reconcile sees what the last one wrote, even before its watch event arrives. For the same reason a response that
+was read late does not bring a deleted object back.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -23,11 +23,13 @@ Key = tuple[str, str]
 """Namespace and name of an Experiment."""
 
 DELETED_UIDS = 10_000
-"""UIDs of deleted objects that are remembered: an answer is late by seconds at most."""
+"""Number of UIDs of deleted objects that are remembered: a response is late by seconds at most."""
 
 
 @dataclass(frozen=True, slots=True)
-class _Versioned:
+class _Entry:
+    """A cached object: a body, a TrialBatch or a Pod."""
+
     version: int
     uid: str
     item: Any
@@ -35,11 +37,11 @@ class _Versioned:
 
 @dataclass(slots=True)
 class _Family:
-    """An experiment with all that belongs to it."""
+    """An Experiment with all objects that belong to it."""
 
-    experiment: _Versioned | None = None
-    batches: dict[str, _Versioned] = field(default_factory=dict)
-    pods: dict[str, _Versioned] = field(default_factory=dict)
+    experiment: _Entry | None = None
+    batches: dict[str, _Entry] = field(default_factory=dict)
+    pods: dict[str, _Entry] = field(default_factory=dict)
 
     @property
     def is_empty(self) -> bool:
@@ -47,32 +49,32 @@ class _Family:
 
 
 class ObjectCache:
-    """A cache of what matters. Not thread-safe: it belongs to one event loop."""
+    """Newest known version of each object. Not thread-safe: it belongs to one event loop."""
 
     def __init__(self, metrics: Metrics | None = None) -> None:
-        """Know nothing yet, and tell `metrics` what becomes of batches."""
+        """Start empty; report changes of batches to `metrics`."""
         self._metrics = metrics or Metrics()
-        self._experiments: dict[Key, _Family] = {}
+        self._families: dict[Key, _Family] = {}
         self._deleted_uids: dict[str, None] = {}
 
     @property
     def size(self) -> int:
-        """How many experiments it knows anything of."""
-        return len(self._experiments)
+        """Number of experiments of which any object is cached."""
+        return len(self._families)
 
-    # ------------------------------------------------------------------ what is known
+    # ------------------------------------------------------------------ reads
 
     def experiment(self, key: Key) -> dict[str, Any] | None:
-        """An Experiment's newest body."""
-        family = self._experiments.get(key)
+        """Return an Experiment's newest body; None if it is not cached."""
+        family = self._families.get(key)
         if family is None or family.experiment is None:
             return None
         body: dict[str, Any] = family.experiment.item
         return body
 
     def batches(self, key: Key, owner: str) -> list[TrialBatch]:
-        """The batches that belong to the Experiment of that UID."""
-        family = self._experiments.get(key) or _Family()
+        """Return the batches that belong to the Experiment with the UID `owner`."""
+        family = self._families.get(key) or _Family()
         batches: list[TrialBatch] = [entry.item for entry in family.batches.values()]
         return [
             batch
@@ -81,106 +83,112 @@ class ObjectCache:
         ]
 
     def pods(self, key: Key) -> list[Pod]:
-        """The pods with the experiment's label."""
-        family = self._experiments.get(key) or _Family()
+        """Return the pods with the experiment's label."""
+        family = self._families.get(key) or _Family()
         return [entry.item for entry in family.pods.values()]
 
-    def families(self) -> Iterator[tuple[dict[str, Any] | None, list[Pod]]]:
-        """Every experiment's body, if there is one, and its pods."""
-        for family in self._experiments.values():
-            known = family.experiment
-            pods = [entry.item for entry in family.pods.values()]
-            yield known.item if known is not None else None, pods
+    def experiments_with_pods(self) -> Iterator[tuple[dict[str, Any] | None, list[Pod]]]:
+        """Iterate over all experiments: the body, None if only other objects are cached, and the pods."""
+        for family in self._families.values():
+            body = family.experiment.item if family.experiment is not None else None
+            yield body, [entry.item for entry in family.pods.values()]
 
-    # ------------------------------------------------------------------ news
+    # ------------------------------------------------------------------ writes
 
     def upsert_experiment(self, body: Body) -> Key:
-        """Take in an Experiment; its key."""
+        """Insert or update an Experiment; return its key."""
         metadata = body["metadata"]
         key = (metadata["namespace"], metadata["name"])
         if metadata["uid"] in self._deleted_uids:
             return key
-        family = self._experiments.setdefault(key, _Family())
+        family = self._families.setdefault(key, _Family())
         family.experiment = _newer(family.experiment, body, lambda: _without_managed_fields(body))
         return key
 
     def upsert_batch(self, body: Body) -> Key | None:
-        """Take in a batch; its experiment's key, None for one that nobody of ours wrote."""
-        name = (body.get("spec") or {}).get("experiment")
-        if not isinstance(name, str):
+        """Insert or update a batch; return its experiment's key, None if it is not one of ours."""
+        experiment = (body.get("spec") or {}).get("experiment")
+        if not isinstance(experiment, str):
             return None
-        key = (body["metadata"]["namespace"], name)
+        key = (body["metadata"]["namespace"], experiment)
         if body["metadata"]["uid"] in self._deleted_uids:
             return key
-        own = body["metadata"]["name"]
-        family = self._experiments.get(key) or _Family()
-        known = family.batches.get(own)
+        name = body["metadata"]["name"]
+        family = self._families.get(key) or _Family()
+        before = family.batches.get(name)
         try:
             entry = _newer(
-                known,
+                before,
                 body,
                 lambda: TrialBatch.model_validate(_without_managed_fields(body), strict=False),
             )
         except ValidationError:
             return None
-        family.batches[own] = entry
-        self._experiments[key] = family
-        if known is not None and known is not entry and known.uid == entry.uid:
-            self._metrics.observe_batch(known.item, entry.item, _created(family.experiment))
+        family.batches[name] = entry
+        self._families[key] = family
+        if before is not None and before is not entry and before.uid == entry.uid:
+            created = _creation_time(family.experiment)
+            self._metrics.observe_batch(before.item, entry.item, created)
         return key
 
     def upsert_pod(self, body: Body) -> Key:
-        """Take in a pod; its experiment's key."""
+        """Insert or update a pod; return its experiment's key."""
         pod = Pod.from_api(body)
         key = (body["metadata"]["namespace"], pod.experiment)
         if pod.uid in self._deleted_uids:
             return key
-        family = self._experiments.setdefault(key, _Family())
+        family = self._families.setdefault(key, _Family())
         family.pods[pod.name] = _newer(family.pods.get(pod.name), body, lambda: pod)
         return key
 
-    def replace_pods(self, key: Key, bodies: Sequence[Body], *, listed: int) -> None:
-        """Take in all pods of an experiment as of the resourceVersion of their list, and forget those not among them."""
+    def replace_pods(self, key: Key, bodies: Sequence[Body], *, version: int) -> None:
+        """Replace an experiment's pods by a list of them.
+
+        Args:
+            key: the experiment.
+            bodies: the listed pods.
+            version: resourceVersion of the list. Pods that changed later stay, listed or not.
+        """
         names = {body["metadata"]["name"] for body in bodies}
-        family = self._experiments.get(key)
+        family = self._families.get(key)
         if family is not None:
             for name, entry in list(family.pods.items()):
-                if name not in names and entry.version <= listed:
+                if name not in names and entry.version <= version:
                     self._deleted_uids[entry.uid] = None
                     del family.pods[name]
         for body in bodies:
             self.upsert_pod(body)
 
     def remove_experiment(self, body: Body) -> Key:
-        """Forget a deleted Experiment."""
+        """Remove a deleted Experiment; return its key."""
         metadata = body["metadata"]
         key = (metadata["namespace"], metadata["name"])
         self._mark_deleted(body)
-        family = self._experiments.get(key)
+        family = self._families.get(key)
         if family and family.experiment and family.experiment.uid == metadata["uid"]:
             family.experiment = None
             self._discard_if_empty(key)
         return key
 
     def remove_batch(self, body: Body) -> Key | None:
-        """Forget a deleted batch."""
-        name = (body.get("spec") or {}).get("experiment")
-        if not isinstance(name, str):
+        """Remove a deleted batch; return its experiment's key, None if it is not one of ours."""
+        experiment = (body.get("spec") or {}).get("experiment")
+        if not isinstance(experiment, str):
             return None
-        return self._drop((body["metadata"]["namespace"], name), "batches", body)
+        return self._remove((body["metadata"]["namespace"], experiment), "batches", body)
 
     def remove_pod(self, body: Body) -> Key:
-        """Forget a deleted pod."""
+        """Remove a deleted pod; return its experiment's key."""
         key = (body["metadata"]["namespace"], Pod.from_api(body).experiment)
-        return self._drop(key, "pods", body)
+        return self._remove(key, "pods", body)
 
-    def _drop(self, key: Key, kind: str, body: Body) -> Key:
+    def _remove(self, key: Key, kind: str, body: Body) -> Key:
         self._mark_deleted(body)
-        family = self._experiments.get(key)
+        family = self._families.get(key)
         if family is not None:
-            entries: dict[str, _Versioned] = getattr(family, kind)
-            known = entries.get(body["metadata"]["name"])
-            if known is not None and known.uid == body["metadata"]["uid"]:
+            entries: dict[str, _Entry] = getattr(family, kind)
+            entry = entries.get(body["metadata"]["name"])
+            if entry is not None and entry.uid == body["metadata"]["uid"]:
                 del entries[body["metadata"]["name"]]
             self._discard_if_empty(key)
         return key
@@ -191,25 +199,26 @@ class ObjectCache:
             del self._deleted_uids[next(iter(self._deleted_uids))]
 
     def _discard_if_empty(self, key: Key) -> None:
-        if self._experiments[key].is_empty:
-            del self._experiments[key]
+        if self._families[key].is_empty:
+            del self._families[key]
 
 
-def _created(experiment: _Versioned | None) -> datetime | None:
+def _creation_time(experiment: _Entry | None) -> datetime | None:
     text = experiment and experiment.item["metadata"].get("creationTimestamp")
     return datetime.fromisoformat(text) if text else None
 
 
 def _without_managed_fields(body: Body) -> dict[str, Any]:
-    """The body without the record of who wrote which field, often the larger part of it."""
+    """Return the body without ``managedFields``, often the larger part of it."""
     metadata = {key: value for key, value in body["metadata"].items() if key != "managedFields"}
     return {**body, "metadata": metadata}
 
 
-def _newer(known: _Versioned | None, body: Body, make: Any) -> _Versioned:
+def _newer(entry: _Entry | None, body: Body, read: Callable[[], Any]) -> _Entry:
+    """Return the cached entry, or one of what `read` returns if the body is newer."""
     metadata = body["metadata"]
-    # Numbers that grow with each write of the same resource, which Kubernetes guarantees since 1.35.
+    # Integers that grow with each write of the same resource, as Kubernetes guarantees since 1.35.
     version = int(metadata["resourceVersion"])
-    if known is not None and known.version >= version:
-        return known
-    return _Versioned(version, metadata["uid"], make())
+    if entry is not None and entry.version >= version:
+        return entry
+    return _Entry(version, metadata["uid"], read())

@@ -115,12 +115,12 @@ def test_a_list_of_pods_tells_of_those_that_are_gone_but_not_of_later_ones() -> 
     cache.upsert_pod(pod_body("digits-driver-1", version=4))
     cache.upsert_pod(pod_body("digits-driver-2", version=9))
     listed = [pod_body("digits-driver-1", version=6, phase="Running")]
-    cache.replace_pods(KEY, listed, listed=7)
+    cache.replace_pods(KEY, listed, version=7)
     assert {pod.name: pod.phase for pod in cache.pods(KEY)} == {
         "digits-driver-1": "Running",
         "digits-driver-2": "Pending",
     }
-    cache.replace_pods(("lab", "unknown"), [], listed=7)
+    cache.replace_pods(("lab", "unknown"), [], version=7)
     assert cache.size == 1
 
 

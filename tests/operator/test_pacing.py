@@ -12,12 +12,12 @@ from sparksweep_core.api import (
     ExperimentStatus,
     TrialCounts,
 )
-from sparksweep_operator.reconciler import (
+from sparksweep_operator.memo import Memo
+from sparksweep_operator.pacing import (
     PROGRESS_INTERVAL,
     RECHECK_AFTER,
-    Memo,
-    refusal_wait,
-    status_wait,
+    creation_delay,
+    status_delay,
 )
 
 NOW = datetime(2026, 11, 25, 12, tzinfo=UTC)
@@ -31,30 +31,30 @@ ENDED = FURTHER.model_copy(update={"completion_time": NOW})
 
 @pytest.mark.parametrize("seconds", [0.0, 0.5, 1.9])
 def test_progress_waits_until_the_last_write_is_long_enough_ago(seconds: float) -> None:
-    wrote = Memo(wrote=NOW - timedelta(seconds=seconds))
-    assert status_wait(BEFORE, FURTHER, wrote, NOW) == PROGRESS_INTERVAL - timedelta(
+    wrote = Memo(status_written_at=NOW - timedelta(seconds=seconds))
+    assert status_delay(BEFORE, FURTHER, wrote, NOW) == PROGRESS_INTERVAL - timedelta(
         seconds=seconds
     )
 
 
 def test_progress_is_written_at_once_when_nothing_was_for_a_while() -> None:
-    assert not status_wait(BEFORE, FURTHER, Memo(), NOW)
-    assert not status_wait(BEFORE, FURTHER, Memo(wrote=NOW - PROGRESS_INTERVAL), NOW)
+    assert not status_delay(BEFORE, FURTHER, Memo(), NOW)
+    assert not status_delay(BEFORE, FURTHER, Memo(status_written_at=NOW - PROGRESS_INTERVAL), NOW)
 
 
 def test_what_is_more_than_progress_does_not_wait() -> None:
-    assert not status_wait(BEFORE, ENDED, Memo(wrote=NOW), NOW)
+    assert not status_delay(BEFORE, ENDED, Memo(status_written_at=NOW), NOW)
     held = RUNNING.model_copy(update={"status": "False"})
     stopped = FURTHER.model_copy(update={"conditions": [held]})
-    assert not status_wait(BEFORE, stopped, Memo(wrote=NOW), NOW)
+    assert not status_delay(BEFORE, stopped, Memo(status_written_at=NOW), NOW)
 
 
 def test_nothing_new_waits_for_nothing() -> None:
-    assert not status_wait(BEFORE, BEFORE, Memo(wrote=NOW), NOW)
+    assert not status_delay(BEFORE, BEFORE, Memo(status_written_at=NOW), NOW)
 
 
 def test_a_driver_that_was_refused_is_tried_again_after_a_while() -> None:
-    assert not refusal_wait(Memo(), NOW)
-    refused = Memo(refused=NOW)
-    assert refusal_wait(refused, NOW + RECHECK_AFTER / 4) == RECHECK_AFTER * 3 / 4
-    assert not refusal_wait(refused, NOW + RECHECK_AFTER)
+    assert not creation_delay(Memo(), NOW)
+    refused = Memo(creation_failed_at=NOW)
+    assert creation_delay(refused, NOW + RECHECK_AFTER / 4) == RECHECK_AFTER * 3 / 4
+    assert not creation_delay(refused, NOW + RECHECK_AFTER)

@@ -11,7 +11,8 @@ import pytest
 from sparksweep_operator import reconciler as module
 from sparksweep_operator.cache import ObjectCache
 from sparksweep_operator.kube import KubernetesClient
-from sparksweep_operator.reconciler import Memo, Reconciler
+from sparksweep_operator.memo import Memo
+from sparksweep_operator.reconciler import Reconciler
 from sparksweep_operator.settings import Settings
 from support.operator.operator_objects import NAME, NAMESPACE, experiment_body
 

@@ -18,7 +18,8 @@ import pytest
 from sparksweep_operator import workers as module
 from sparksweep_operator.cache import Key
 from sparksweep_operator.kube import Conflict, Forbidden, NotFound, Unavailable
-from sparksweep_operator.reconciler import IDLE, Memo, Result
+from sparksweep_operator.memo import Memo
+from sparksweep_operator.reconciler import IDLE, Result
 from sparksweep_operator.workers import ExperimentWorkers
 
 KEY = ("lab", "digits")

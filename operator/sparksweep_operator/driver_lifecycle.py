@@ -1,0 +1,154 @@
+"""Lifecycle of an experiment's driver: create its pod, close it at the end, delete pods that are no longer needed."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from datetime import datetime, timedelta
+
+from sparksweep_core.api import Experiment, ExperimentStatus
+from sparksweep_core.planner import DriverState, DriverStatus, Plan
+from sparksweep_operator import manifests
+from sparksweep_operator.cache import ObjectCache
+from sparksweep_operator.driver_selection import DriverSelection
+from sparksweep_operator.event_recorder import EventRecorder
+from sparksweep_operator.events import driver_started
+from sparksweep_operator.kube import Conflict, Forbidden, Invalid, KubernetesClient, NotFound
+from sparksweep_operator.memo import Memo
+from sparksweep_operator.metrics import Metrics
+from sparksweep_operator.pacing import PROBE_AFTER, RECHECK_AFTER, creation_delay
+from sparksweep_operator.pod_status import Pod
+from sparksweep_operator.settings import Settings
+
+log = logging.getLogger(__name__)
+
+END_WITHIN = timedelta(minutes=10)
+"""Time that a driver has to end by itself after the experiment, before its pod is deleted together with the viewer.
+It has released its executors by then, and may be copying files."""
+
+
+class DriverLifecycle:
+    """Creates and ends drivers as plans want it."""
+
+    def __init__(
+        self,
+        cache: ObjectCache,
+        client: KubernetesClient,
+        settings: Settings,
+        *,
+        recorder: EventRecorder,
+        metrics: Metrics,
+        clock: Callable[[], datetime],
+    ) -> None:
+        self._cache = cache
+        self._client = client
+        self._settings = settings
+        self._recorder = recorder
+        self._metrics = metrics
+        self._clock = clock
+
+    async def status(
+        self, experiment: Experiment, selection: DriverSelection, memo: Memo, now: datetime
+    ) -> DriverStatus:
+        """Return the driver's status, with the error that keeps it or its executors from being created, if any."""
+        status = selection.status
+        if status.state is DriverState.ABSENT:
+            memo.short_of_executors_since = None
+            return DriverStatus(status.state, memo.creation_error or status.message)
+        memo.creation_error = ""
+        if status.state is DriverState.RUNNING:
+            error = await self._executor_error(experiment, selection, memo, now)
+            return DriverStatus(status.state, error or status.message)
+        return status
+
+    async def apply(
+        self, experiment: Experiment, planned: Plan, selection: DriverSelection, memo: Memo
+    ) -> None:
+        """Create, close or delete the driver's pods according to the plan.
+
+        Raises:
+            KubeError: a request failed; the next reconcile repeats it.
+        """
+        namespace = experiment.metadata.namespace or ""
+        unneeded = list(selection.obsolete)
+        if not planned.driver_wanted:
+            viewer = self._pod_to_keep(planned, selection)
+            if viewer is not None and viewer is selection.live:
+                await self._close(experiment)
+            last = (selection.live, selection.last_ended)
+            unneeded += [pod for pod in last if pod is not None and pod is not viewer]
+        for pod in unneeded:
+            await self._client.delete_pod(namespace, pod.name, pod.uid)
+        if selection.live is not None or not planned.driver_wanted or selection.start_delay:
+            return
+        # Every write of its status or batches triggers a reconcile: each would repeat four requests that fail.
+        if not creation_delay(memo, self._clock()):
+            await self._create(experiment, selection, memo)
+
+    async def _executor_error(
+        self, experiment: Experiment, selection: DriverSelection, memo: Memo, now: datetime
+    ) -> str:
+        """Return the API server's error to the creation of an executor, which Spark writes to its log only."""
+        status = experiment.status or ExperimentStatus()
+        wanted = min(
+            experiment.spec.parallel_trial_count, status.trials.pending + status.trials.running
+        )
+        if len(selection.executors) >= wanted:
+            memo.short_of_executors_since, memo.executor_error = None, ""
+            return ""
+        memo.short_of_executors_since = memo.short_of_executors_since or now
+        is_due = memo.probed_at is None or now - memo.probed_at >= RECHECK_AFTER
+        if now - memo.short_of_executors_since >= PROBE_AFTER and is_due:
+            memo.probed_at = now
+            memo.executor_error = ""
+            try:
+                probe = manifests.executor_probe(experiment, self._settings)
+                await self._client.create(probe, dry_run=True)
+            except (Forbidden, Invalid) as error:
+                memo.executor_error = f"Executors can't be created: {error}"
+        return memo.executor_error
+
+    def _pod_to_keep(self, planned: Plan, selection: DriverSelection) -> Pod | None:
+        """Return the driver's pod whose viewer outlives the experiment, unless its driver is overdue to end."""
+        pod = selection.live or selection.last_ended
+        if not planned.finished or pod is None or not pod.has_viewer:
+            return None
+        ended = planned.status.completion_time
+        overdue = ended is not None and self._clock() - ended > END_WITHIN
+        return None if overdue and pod is selection.live else pod
+
+    async def _close(self, experiment: Experiment) -> None:
+        """Set ``closed`` in the newest batch: the driver reads that the experiment has ended, and ends."""
+        metadata = experiment.metadata
+        batches = self._cache.batches((metadata.namespace or "", metadata.name), metadata.uid or "")
+        newest = max(batches, key=lambda batch: batch.spec.index, default=None)
+        if newest is not None and not newest.spec.closed:
+            spec = newest.spec.model_copy(update={"closed": True})
+            body = await self._client.apply_batch(newest.model_copy(update={"spec": spec}))
+            self._cache.upsert_batch(body)
+
+    async def _create(self, experiment: Experiment, selection: DriverSelection, memo: Memo) -> None:
+        pod = manifests.driver_pod(experiment, selection.next_number, self._settings)
+        code = manifests.code_config_map(experiment)
+        try:
+            if code is not None:
+                await self._client.apply_owned(code)
+            await self._client.apply_owned(manifests.driver_config_map(experiment, self._settings))
+            service = manifests.tensorboard_service(experiment)
+            if service is not None:
+                await self._client.apply_owned(service)
+            self._cache.upsert_pod(await self._client.create(pod))
+        except (Forbidden, Invalid, Conflict, NotFound) as error:
+            # The user can help: a quota is used up, the service account is missing, another object has the name.
+            memo.creation_error = f"The driver can't be created: {error}"
+            memo.creation_failed_at = self._clock()
+            return
+        memo.creation_error, memo.creation_failed_at = "", None
+        name = pod["metadata"]["name"]
+        log.info("created the driver %s", name)
+        if selection.next_number:
+            self._metrics.count_driver_restart()
+        reason = selection.status.message
+        keeps_files = experiment.spec.storage.persistent_volume_claim is not None
+        started = driver_started(name, selection.next_number, reason, keeps_files=keeps_files)
+        await self._recorder.record(experiment, [started])

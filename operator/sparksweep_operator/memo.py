@@ -1,0 +1,35 @@
+"""State that is passed from one reconcile of an experiment to the next."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from sparksweep_core.api import TrialBatch
+from sparksweep_core.errors import FieldError
+
+
+@dataclass(slots=True)
+class Memo:
+    """Facts that later reconciles of an experiment use. None is needed: a restarted operator begins without."""
+
+    checked_version: tuple[str, int] | None = None
+    """UID and generation of the spec that was checked last."""
+    spec_errors: tuple[FieldError, ...] = ()
+    """Errors found by that check."""
+    refreshed_at: datetime | None = None
+    """Time when the cache was last compared with the API server."""
+    creation_error: str = ""
+    """Reason why the driver's pod could not be created."""
+    creation_failed_at: datetime | None = None
+    """Time of that failure; None if the spec has changed since."""
+    short_of_executors_since: datetime | None = None
+    """Time since when the driver has had fewer executors than it should."""
+    probed_at: datetime | None = None
+    """Time of the last dry run of an executor's creation."""
+    executor_error: str = ""
+    """Error of that dry run."""
+    status_written_at: datetime | None = None
+    """Time when the status was written last."""
+    unannounced_batches: list[TrialBatch] = field(default_factory=list)
+    """Batches created since then, which the next events name."""
