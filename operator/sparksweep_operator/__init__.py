@@ -1,1 +1,1 @@
-"""The operator: the search and the planner (pure), and the shell around them."""
+"""The Kubernetes operator: a kopf shell around the planner."""

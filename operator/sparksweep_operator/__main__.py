@@ -21,28 +21,44 @@ LIVENESS = f"http://0.0.0.0:{OPERATOR_HEALTH_PORT}{OPERATOR_HEALTH_PATH}"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the operator until SIGTERM or SIGINT; the exit code."""
+    """Run the operator until SIGTERM or SIGINT."""
     parser = argparse.ArgumentParser(prog="sparksweep-operator", description=main.__doc__)
     parser.add_argument(
         "-n",
         "--namespace",
         action="append",
         default=[],
-        help="look here only, and not everywhere; may be given more than once",
+        help="namespace to watch (default: all); may be given more than once",
     )
-    parser.add_argument("--liveness", default=LIVENESS, help=f"URL of the probe ({LIVENESS})")
     parser.add_argument(
-        "--metrics-port", type=int, help="port to serve Prometheus' metrics at; none without it"
+        "--liveness",
+        default=LIVENESS,
+        help=f"URL to serve the liveness probe at (default: {LIVENESS})",
     )
-    parser.add_argument("--log-format", choices=["json", "text"], default="json")
-    parser.add_argument("--log-level", choices=["debug", "info", "warning"], default="info")
+    parser.add_argument(
+        "--metrics-port", type=int, help="port to serve Prometheus metrics at (default: none)"
+    )
+    parser.add_argument(
+        "--log-format",
+        choices=["json", "text"],
+        default="json",
+        help="format of log lines (default: json)",
+    )
+    parser.add_argument(
+        "--log-level",
+        choices=["debug", "info", "warning"],
+        default="info",
+        help="lowest level to log (default: info)",
+    )
     options = parser.parse_args(arguments)
     _set_up_logs(options.log_format, options.log_level)
     settings = Settings.from_environment(os.environ)
-    logging.getLogger("sparksweep_operator").info("starting with %s, from %s*", settings, PREFIX)
-    # A process that is a container's first heeds no signal by itself. Once kopf runs, it ends on them.
+    logging.getLogger("sparksweep_operator").info(
+        "starting with %s, read from %s*", settings, PREFIX
+    )
+    # The first process of a container ignores signals that it has no handler for. kopf installs its own later.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-    # To also give it an event of ours would cost each end the 5 s it waits for whoever waits.
+    # Without a stop flag: kopf would wait 5 s at each end for the tasks that wait for one.
     operator = run_operator(
         settings,
         namespaces=options.namespace,
@@ -63,7 +79,7 @@ def _set_up_logs(form: str, level: str) -> None:
     else:
         handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
-    # kopf logs each handler's call as an object's own line.
+    # kopf logs a line for each call of a handler.
     logging.getLogger("kopf.objects").setLevel(logging.WARNING)
 
 

@@ -1,7 +1,7 @@
-"""What there is, for Prometheus: counted from the cache whenever somebody asks, so that nothing is counted twice or kept.
+"""Prometheus collector of gauges: objects in the cache, counted at each scrape.
 
-Prometheus asks from a thread of its own, and the cache belongs to the event loop: the counting is done there. A loop that
-does not come to it within seconds makes the scrape fail, which is what it should look like from outside.
+A scrape runs in a thread of its own, but the cache belongs to the event loop, so the loop counts. If it is too busy to
+do so within seconds the scrape fails, which shows the problem to Prometheus.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from sparksweep_operator.cache import ObjectCache
 from sparksweep_operator.pod_status import Pod
 
 COLLECT_TIMEOUT_S = 5.0
-"""Seconds that the event loop may take to count."""
+"""Seconds after which a scrape fails if the event loop has not counted."""
 
 STATES = (
     TrialState.PENDING.value,
@@ -33,14 +33,14 @@ STATES = (
     ConditionType.COMPLETE.value,
     ConditionType.FAILED.value,
 )
-"""Words of ``Experiment.status.state``."""
+"""Values of ``Experiment.status.state``."""
 WAITS = (ExperimentReason.WAITING_FOR_DRIVER.value, ExperimentReason.WAITING_FOR_EXECUTORS.value)
 PHASES = ("Pending", "Running")
 
 
 @dataclass(slots=True)
 class Counts:
-    """The numbers of one look at the cache."""
+    """Counts of the objects in the cache."""
 
     experiments: Counter[str] = field(default_factory=lambda: Counter(dict.fromkeys(STATES, 0)))
     waiting: Counter[str] = field(default_factory=lambda: Counter(dict.fromkeys(WAITS, 0)))
@@ -56,87 +56,92 @@ class Counts:
 
 
 class ExperimentCollector(Collector):
-    """The collector."""
+    """Collector of experiments, trials and pods."""
 
     def __init__(self, cache: ObjectCache, loop: asyncio.AbstractEventLoop) -> None:
-        """Counts `cache`, in `loop`."""
+        """Count the objects of `cache` in the event loop `loop`."""
         self._cache = cache
         self._loop = loop
 
     def collect(self) -> Iterable[Metric]:
-        """The gauges, as of now.
+        """Return the gauges with current values.
 
         Raises:
-            TimeoutError: the event loop does nothing else meanwhile either.
+            TimeoutError: the event loop is blocked.
         """
-        counted: Future[Counts] = Future()
-        self._loop.call_soon_threadsafe(lambda: counted.set_result(count(self._cache)))
-        return families(counted.result(COLLECT_TIMEOUT_S))
+        future: Future[Counts] = Future()
+        self._loop.call_soon_threadsafe(lambda: future.set_result(count_objects(self._cache)))
+        return metric_families(future.result(COLLECT_TIMEOUT_S))
 
     def describe(self) -> Iterable[Metric]:
-        """The gauges without values: nothing is counted when the collector is registered."""
-        return families(Counts())
+        """Return the gauges without counting: called when the collector is registered."""
+        return metric_families(Counts())
 
 
-def count(cache: ObjectCache) -> Counts:
-    """Look at the cache."""
-    found = Counts()
-    for body, pods in cache.families():
+def count_objects(cache: ObjectCache) -> Counts:
+    """Count the objects in the cache."""
+    counts = Counts()
+    for body, pods in cache.experiments_with_pods():
         if body is not None:
-            _count_experiment(found, body)
+            _count_experiment(counts, body)
         for pod in pods:
-            _count_pod(found, pod)
-    return found
+            _count_pod(counts, pod)
+    return counts
 
 
-def _count_experiment(found: Counts, body: Mapping[str, Any]) -> None:
+def _count_experiment(counts: Counts, body: Mapping[str, Any]) -> None:
     status = body.get("status") or {}
     state = status.get("state")
-    found.experiments[state if state in STATES else TrialState.PENDING.value] += 1
+    counts.experiments[state if state in STATES else TrialState.PENDING.value] += 1
     trials = status.get("trials") or {}
     for word in TrialState:
-        found.trials[word.value] += trials.get(word.value.lower(), 0)
+        counts.trials[word.value] += trials.get(word.value.lower(), 0)
     if state not in (ConditionType.RUNNING.value, TrialState.PENDING.value):
         return
     unfinished = trials.get("pending", 0) + trials.get("running", 0)
-    found.slots_wanted += min(body["spec"].get("parallelTrialCount", 1), unfinished)
+    counts.slots_wanted += min(body["spec"].get("parallelTrialCount", 1), unfinished)
     for condition in status.get("conditions") or ():
         if condition.get("type") == ConditionType.RUNNING and condition.get("reason") in WAITS:
-            found.waiting[condition["reason"]] += 1
+            counts.waiting[condition["reason"]] += 1
 
 
-def _count_pod(found: Counts, pod: Pod) -> None:
-    if pod.is_alive and pod.role in found.pods and pod.phase in PHASES:
-        found.pods[pod.role][pod.phase] += 1
+def _count_pod(counts: Counts, pod: Pod) -> None:
+    if pod.is_alive and pod.role in counts.pods and pod.phase in PHASES:
+        counts.pods[pod.role][pod.phase] += 1
 
 
-def families(found: Counts) -> list[Metric]:
-    """The numbers as Prometheus takes them."""
+def metric_families(counts: Counts) -> list[Metric]:
+    """Convert counts to metric families."""
     return [
         _family(
-            "sparksweep_experiments", "Experiments that there are.", "state", found.experiments
+            "sparksweep_experiments", "Existing Experiments, by state.", "state", counts.experiments
         ),
         _family(
             "sparksweep_experiments_waiting",
-            "Experiments that nothing runs of, by what they wait for.",
+            "Experiments with no running trial, by the reason they are waiting.",
             "reason",
-            found.waiting,
+            counts.waiting,
         ),
         _family(
-            "sparksweep_trials", "Trials of the Experiments that there are.", "state", found.trials
+            "sparksweep_trials", "Trials of existing Experiments, by state.", "state", counts.trials
         ),
-        _family("sparksweep_drivers", "Drivers' pods.", "phase", found.pods[DRIVER]),
-        _family("sparksweep_slots", "Executors' pods, one a slot.", "phase", found.pods[EXECUTOR]),
+        _family("sparksweep_drivers", "Pods of drivers, by phase.", "phase", counts.pods[DRIVER]),
+        _family(
+            "sparksweep_slots",
+            "Pods of executors, one per slot, by phase.",
+            "phase",
+            counts.pods[EXECUTOR],
+        ),
         GaugeMetricFamily(
             "sparksweep_slots_wanted",
-            "Slots that experiments have trials for, as many as they may have.",
-            value=found.slots_wanted,
+            "Slots that unfinished trials could use, within each Experiment's parallelTrialCount.",
+            value=counts.slots_wanted,
         ),
     ]
 
 
-def _family(name: str, text: str, label: str, numbers: Mapping[str, int]) -> Metric:
-    family = GaugeMetricFamily(name, text, labels=[label])
-    for value, number in numbers.items():
-        family.add_metric([value], number)
+def _family(name: str, documentation: str, label: str, values: Mapping[str, int]) -> Metric:
+    family = GaugeMetricFamily(name, documentation, labels=[label])
+    for label_value, count in values.items():
+        family.add_metric([label_value], count)
     return family

@@ -1,6 +1,6 @@
-"""The Kubernetes events of an experiment: what changed between two statuses, for ``kubectl describe``. Pure.
+"""Kubernetes events of an experiment: changes between two statuses, for ``kubectl describe``. Pure.
 
-Best effort, as all events are: one may be missing after a crash between the status and the event.
+Best effort, as all events are: a crash between the write of the status and that of the event loses the event.
 """
 
 from __future__ import annotations
@@ -12,19 +12,19 @@ from typing import Literal
 from sparksweep_core.api import ConditionType, ExperimentStatus, TrialBatch, TrialState
 
 MAX_FAILURE_EVENTS = 10
-"""Failed trials of an experiment that get an event of their own."""
+"""Maximum number of an experiment's failed trials that get an event each."""
 FIRST_BATCHES = 5
-"""Batches that get an event each; later ones get one for every ten."""
+"""Number of batches that get an event each; of later ones every tenth does."""
 MESSAGE = 1024
-"""Characters of an event's message; the API server takes no more."""
+"""Maximum length of an event's message: the API server's limit."""
 
 _ANNOUNCED = (ConditionType.SUSPENDED, ConditionType.COMPLETE, ConditionType.FAILED)
-"""Conditions whose reason is an event's when they become true. Accepted=False comes with Failed."""
+"""Conditions that get an event when they become True. Accepted=False is announced by Failed."""
 
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """Something that happened to an experiment."""
+    """A Kubernetes event about an experiment."""
 
     type: Literal["Normal", "Warning"]
     reason: str
@@ -34,12 +34,12 @@ class Event:
 def events_between(
     before: ExperimentStatus, after: ExperimentStatus, new_batches: Sequence[TrialBatch]
 ) -> list[Event]:
-    """The events of a step.
+    """Return the events of a change of status.
 
     Args:
-        before: the status before it.
-        after: the status after it.
-        new_batches: the batches that were created in it.
+        before: the old status.
+        after: the new status.
+        new_batches: the batches that were created since the old status.
     """
     return [
         *_started(before, after),
@@ -49,27 +49,27 @@ def events_between(
     ]
 
 
-def driver_started(name: str, number: int, why: str, *, keeps_files: bool = False) -> Event:
-    """The event of a driver's start; the first one's is no news.
+def driver_started(name: str, number: int, reason: str, *, keeps_files: bool = False) -> Event:
+    """Return the event of a driver's creation, a warning if it replaces one that failed.
 
     Args:
-        name: the driver's.
+        name: name of the driver's pod.
         number: its number.
-        why: what became of the one before, if that is known.
-        keeps_files: whether the run directory is still there.
+        reason: how the previous driver ended; empty if it was ended on purpose.
+        keeps_files: True if the run directory outlives drivers.
     """
     if number == 0:
         return Event("Normal", "DriverCreated", f"Created the driver {name}.")
-    lost = "" if keeps_files else ", with which trials' logs and files until now are gone"
-    message = f"Created the driver {name} to go on where the one before it ended{lost}. {why}"
+    lost = "" if keeps_files else " The logs and files of earlier trials are lost."
+    message = f"Created the driver {name} to continue where the previous one ended.{lost} {reason}"
     message = message.strip()
-    return Event("Warning" if why else "Normal", "DriverRestarted", message[:MESSAGE])
+    return Event("Warning" if reason else "Normal", "DriverRestarted", message[:MESSAGE])
 
 
 def _started(before: ExperimentStatus, after: ExperimentStatus) -> Iterator[Event]:
     if before.start_time is None and after.start_time is not None:
         expected = after.trials.expected
-        trials = "trials without a known end" if expected is None else f"{expected} trials"
+        trials = "an unlimited number of trials" if expected is None else f"{expected} trials"
         yield Event("Normal", "Started", f"The experiment has started: {trials}.")
 
 
@@ -88,15 +88,15 @@ def _batches(created: Sequence[TrialBatch]) -> Iterator[Event]:
 def _failures(before: ExperimentStatus, after: ExperimentStatus) -> Iterator[Event]:
     if before.trials.failed >= MAX_FAILURE_EVENTS:
         return
-    known = {trial.number for trial in before.recent_trials if trial.state is TrialState.FAILED}
+    failed_before = {
+        trial.number for trial in before.recent_trials if trial.state is TrialState.FAILED
+    }
     for trial in after.recent_trials:
-        if trial.state is TrialState.FAILED and trial.number not in known:
+        if trial.state is TrialState.FAILED and trial.number not in failed_before:
             text = f"Trial {trial.number} failed: {trial.reason}. {trial.message or ''}".strip()
             yield Event("Warning", "TrialFailed", text[:MESSAGE])
     if after.trials.failed >= MAX_FAILURE_EVENTS:
-        message = (
-            f"{after.trials.failed} trials have failed; further ones get no event of their own."
-        )
+        message = f"{after.trials.failed} trials have failed; there will be no events for further failures."
         yield Event("Warning", "ManyTrialsFailed", message)
 
 
@@ -108,4 +108,4 @@ def _conditions(before: ExperimentStatus, after: ExperimentStatus) -> Iterator[E
             yield Event("Warning" if failed else "Normal", item.reason, text[:MESSAGE])
     suspended = ConditionType.SUSPENDED
     if before.holds(suspended) and after.condition(suspended, "False") is not None:
-        yield Event("Normal", "Resumed", "The experiment goes on.")
+        yield Event("Normal", "Resumed", "The experiment has resumed.")

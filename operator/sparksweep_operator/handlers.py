@@ -1,8 +1,8 @@
-"""kopf: watches the cluster, keeps the cache up to date, wakes the workers. The only importer of `kopf`.
+"""kopf handlers: update the cache on watch events and enqueue experiments. The only importer of `kopf`.
 
-Two handlers a resource. The index function takes an object in, and returns nothing to be indexed: kopf calls all of
-them for everything that exists before it calls any other handler, so that the first turn sees the whole cache. The
-event handler wakes the experiment's loop. Neither leaves a trace on the object: no finalizer, no annotation.
+Each resource has two handlers. The index function puts the object into our cache and returns nothing to index: kopf
+calls index functions for all existing objects before any other handler, so that the first reconcile sees them all. The
+event handler enqueues the experiment. Neither changes the object: no finalizer, no annotation.
 """
 
 from __future__ import annotations
@@ -46,19 +46,19 @@ async def run_operator(
     """Run until SIGTERM or SIGINT in the main thread, or until `stop` is set.
 
     Args:
-        settings: what to start drivers with.
-        namespaces: where to look for Experiments; empty: everywhere.
-        liveness: URL to serve a probe at: ``http://0.0.0.0:8080/healthz``.
-        metrics_port: port to serve metrics at, on every address; None: none are served.
-        stop: ends the operator. Drivers and executors go on without it.
+        settings: settings of drivers.
+        namespaces: namespaces to watch; empty for all.
+        liveness: URL to serve the liveness probe at: ``http://0.0.0.0:8080/healthz``.
+        metrics_port: port to serve metrics at, on all addresses; None to serve none.
+        stop: event that ends the operator. Drivers and executors continue without it.
     """
     metrics = Metrics()
-    async with KubernetesClient(metrics) as client, AsyncExitStack() as served:
+    async with KubernetesClient(metrics) as client, AsyncExitStack() as exit_stack:
         cache = ObjectCache(metrics)
         metrics.registry.register(ExperimentCollector(cache, asyncio.get_running_loop()))
         if metrics_port is not None:
-            _, end = serve(metrics.registry, metrics_port)
-            served.callback(end)
+            _, stop_serving = serve(metrics.registry, metrics_port)
+            exit_stack.callback(stop_serving)
         await _wait_for_crds(client, stop)
         reconciler = Reconciler(cache, client, settings, metrics=metrics)
         workers = ExperimentWorkers(
@@ -76,18 +76,18 @@ async def run_operator(
 
 
 async def _wait_for_crds(client: KubernetesClient, stop: asyncio.Event | None) -> None:
-    """Return when our kinds are served: kopf looks for them once, and would wait for what comes later for ever."""
-    told = ""
+    """Wait until the API server serves our kinds: kopf checks only once, and would never watch a later one."""
+    logged = ""
     while stop is None or not stop.is_set():
         try:
             if await client.serves(SERVED_RESOURCES):
                 return
-            trouble = f"the CRDs of {GROUP}/{VERSION} are not installed"
+            problem = f"the CRDs of {GROUP}/{VERSION} are not installed"
         except KubeError as error:
-            trouble = str(error)
-        if trouble != told:
-            log.warning("waiting for the kinds: %s", trouble)
-            told = trouble
+            problem = str(error)
+        if problem != logged:
+            log.warning("waiting for the CRDs: %s", problem)
+            logged = problem
         await asyncio.sleep(CRD_POLL_S)
 
 
@@ -98,10 +98,10 @@ def _is_finished(cache: ObjectCache, key: Key) -> bool:
 
 def _kopf_settings() -> kopf.OperatorSettings:
     settings = kopf.OperatorSettings()
-    # Without it kopf lists and watches namespaces and CRDs, for which it would need rights everywhere.
+    # Scanning lists and watches namespaces and CRDs, which needs cluster-wide rights.
     settings.scanning.disabled = True
     settings.peering.standalone = True
-    # Log lines are no events.
+    # Don't post log lines as events.
     settings.posting.enabled = False
     settings.watching.label_selectors["pods"] = EXPERIMENT_LABEL
     settings.watching.chunk_size = 500
@@ -136,8 +136,8 @@ def _registry(cache: ObjectCache, workers: ExperimentWorkers) -> kopf.OperatorRe
 
     @kopf.on.event(*EXPERIMENTS, registry=registry)
     async def experiment_changed(event: kopf.RawEvent, body: kopf.Body, **_: Any) -> None:
-        gone = event["type"] == "DELETED"
-        workers.enqueue(cache.remove_experiment(body) if gone else cache.upsert_experiment(body))
+        deleted = event["type"] == "DELETED"
+        workers.enqueue(cache.remove_experiment(body) if deleted else cache.upsert_experiment(body))
 
     @kopf.on.event(*BATCHES, registry=registry)
     async def batch_changed(event: kopf.RawEvent, body: kopf.Body, **_: Any) -> None:

@@ -1,7 +1,6 @@
-"""What the operator counts and measures while it works, for Prometheus. What can be read off the cache is the census's.
+"""Prometheus instruments of the operator: what it counts and measures while it works. See also ``collector``.
 
-No label has values that grow with use: no names, no namespaces. Everything starts at zero, so that an increase is seen
-from the first one on.
+No label's values grow with use: no names, no namespaces. Every series starts at zero, so that the first increase shows.
 """
 
 from __future__ import annotations
@@ -22,7 +21,7 @@ from prometheus_client import (
 from sparksweep_core.api import Trial, TrialBatch, TrialState, trials_of
 from sparksweep_core.api.reasons import TrialReason
 
-# When each counter was made: a series more for every one, which nobody asks for.
+# The creation time of each counter would double the number of series.
 disable_created_metrics()  # type: ignore[no-untyped-call]
 
 RECONCILE_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
@@ -31,16 +30,16 @@ START_S = (5, 10, 15, 20, 30, 60, 120, 300, 900, 3600)
 """Upper bounds of the histograms' buckets, in seconds."""
 
 OUTCOMES = ("done", "conflict", "unavailable", "refused", "error")
-"""How a turn ends; all but the first are tried again."""
+"""Outcomes of a reconcile; all but the first are retried."""
 
 OTHER = "Other"
-"""The label of a reason that this version does not know."""
+"""Label value for a reason that this version does not know."""
 _REASONS = frozenset(reason.value for reason in TrialReason)
 _STOPS = {TrialReason.GOAL_REACHED, TrialReason.EXPERIMENT_FAILED, TrialReason.INTERRUPTED}
 
 
 class Metrics:
-    """The instruments and their registry. May be used from any thread."""
+    """Instruments and their registry. Thread-safe."""
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
@@ -50,7 +49,7 @@ class Metrics:
         build.labels(version("sparksweep")).set(1)
         self._reconciles = Histogram(
             "sparksweep_reconcile_seconds",
-            "One look at an experiment, and what was done about it, by how it ended.",
+            "Duration of reconciling one Experiment, in seconds, by outcome.",
             ["outcome"],
             buckets=RECONCILE_S,
             registry=self.registry,
@@ -59,19 +58,19 @@ class Metrics:
             self._reconciles.labels(outcome)
         self._requests = Counter(
             "sparksweep_api_requests",
-            "Requests to the API server, without watches, by HTTP status; none: no answer.",
+            "Requests to the API server except watches, by HTTP status code; none: no answer.",
             ["method", "resource", "code"],
             registry=self.registry,
         )
         self._finished = Counter(
             "sparksweep_trials_finished",
-            "Trials that ended while the operator looked on.",
+            "Trials that have ended while the operator was running.",
             ["state", "reason"],
             registry=self.registry,
         )
         self._trial = Histogram(
             "sparksweep_trial_seconds",
-            "Duration of a trial's last attempt.",
+            "Duration of a trial's last attempt, in seconds.",
             ["state"],
             buckets=TRIAL_S,
             registry=self.registry,
@@ -83,61 +82,61 @@ class Metrics:
             self._finished.labels(_state_of(reason).value, reason.value)
         self._first = Histogram(
             "sparksweep_time_to_first_trial_seconds",
-            "From an Experiment's creation to the start of its first trial.",
+            "Time from an Experiment's creation to the start of its first trial, in seconds.",
             buckets=START_S,
             registry=self.registry,
         )
         self._restarts = Counter(
             "sparksweep_driver_restarts",
-            "Drivers started where an earlier one had been, after a suspension, too.",
+            "Drivers started to replace an earlier one, including after a suspension.",
             registry=self.registry,
         )
         self._age = Gauge(
             "sparksweep_queue_age_seconds",
-            "How long the experiment that waits longest to be looked at has waited.",
+            "Age of the oldest pending reconcile request, in seconds.",
             registry=self.registry,
         )
 
     def observe_reconcile(self, seconds: float, outcome: str) -> None:
-        """A turn has ended, in one of `OUTCOMES`."""
+        """Record a reconcile that ended with one of `OUTCOMES`."""
         self._reconciles.labels(outcome).observe(seconds)
 
     def count_request(self, method: str, resource: str, code: int | None) -> None:
-        """A request was answered with an HTTP status, or not at all: None."""
+        """Count a request by the HTTP status code of its response; None if there was none."""
         self._requests.labels(method, resource, "none" if code is None else str(code)).inc()
 
     def count_driver_restart(self) -> None:
-        """A driver was started that is not its experiment's first."""
+        """Count a driver that is not its experiment's first."""
         self._restarts.inc()
 
     def observe_queue_age(self, age_s: Callable[[], float]) -> None:
-        """Ask `age_s` for the age of the queue whenever it is wanted."""
+        """Report what `age_s` returns, in seconds, as the age of the queue."""
         self._age.set_function(age_s)
 
     def observe_batch(
         self, before: TrialBatch, after: TrialBatch, created: datetime | None
     ) -> None:
-        """A batch has changed: what ended since, and whether the experiment's first trial has started.
+        """Record the trials that have ended between two versions of a batch, and the start of the experiment's first trial.
 
         Args:
-            before: the batch as it was known.
-            after: the batch as it is.
-            created: when its Experiment was.
+            before: the old version.
+            after: the new version.
+            created: the Experiment's creation time; None if it is unknown.
         """
-        known = {trial.number: trial for trial in trials_of([before])}
+        previous = {trial.number: trial for trial in trials_of([before])}
         trials = trials_of([after])
         for trial in trials:
-            was = known.get(trial.number)
-            if trial.state.is_finished and not (was and was.state.is_finished):
-                self._ended(trial)
-        if created is None or after.spec.index or _first_start(known.values()):
+            old = previous.get(trial.number)
+            if trial.state.is_finished and not (old and old.state.is_finished):
+                self._count_finished(trial)
+        if created is None or after.spec.index or _first_start(previous.values()):
             return
         first = _first_start(trials)
         if first is not None:
             self._first.observe(max(0.0, (first - created).total_seconds()))
 
-    def _ended(self, trial: Trial) -> None:
-        # A newer driver may have reasons that are not ours to count: whatever they are, they have one label.
+    def _count_finished(self, trial: Trial) -> None:
+        # A newer driver may report reasons that this version does not know: they share one label value.
         reason = trial.status.reason if trial.status.reason in _REASONS else OTHER
         self._finished.labels(trial.state.value, reason).inc()
         if trial.status.duration_seconds is not None:
@@ -145,26 +144,26 @@ class Metrics:
 
 
 def serve(registry: CollectorRegistry, port: int) -> tuple[int, Callable[[], None]]:
-    """Serve a registry's metrics over HTTP, in a thread, on every address of this machine.
+    """Serve a registry's metrics over HTTP, in a thread, on all addresses of this machine.
 
     Args:
         registry: the metrics.
-        port: where; 0: any.
+        port: the port; 0 for any free one.
 
     Returns:
-        The port, and what ends it.
+        The port, and a function that stops the server.
 
     Raises:
-        OSError: the port is taken.
+        OSError: the port is in use.
     """
     server, thread = start_http_server(port, registry=registry)
 
-    def end() -> None:
+    def stop() -> None:
         server.shutdown()
         server.server_close()
         thread.join()
 
-    return server.server_port, end
+    return server.server_port, stop
 
 
 def _first_start(trials: Iterable[Trial]) -> datetime | None:
@@ -173,7 +172,7 @@ def _first_start(trials: Iterable[Trial]) -> datetime | None:
 
 
 def _state_of(reason: TrialReason) -> TrialState:
-    """The state that a reason goes with."""
+    """Return the final state of a trial that ended for a reason."""
     if reason is TrialReason.COMPLETED:
         return TrialState.SUCCEEDED
     return TrialState.STOPPED if reason in _STOPS else TrialState.FAILED

@@ -1,4 +1,4 @@
-"""What the operator is told when it starts: images, the driver's account and size. From the environment."""
+"""Settings of the operator, from environment variables: images, the driver's service account and resources."""
 
 from __future__ import annotations
 
@@ -11,24 +11,24 @@ from sparksweep_core.contract.environment import PREFIX
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """The operator's settings. Each is the environment variable of its name, in capitals, with `PREFIX`."""
+    """The operator's settings. Each is read from the environment variable `PREFIX` + NAME."""
 
     trainer_image: str = f"docker.io/sparksweep/trainer:{version('sparksweep')}"
-    """Image of the driver, and of executors whose Experiment names no other."""
+    """Image of drivers, and of executors whose Experiment names none."""
     image_pull_policy: str = "IfNotPresent"
-    """For the trainer image, and for executors whose Experiment says nothing."""
+    """Pull policy of the trainer image, and of executors whose Experiment sets none."""
     driver_service_account: str = "sparksweep-driver"
-    """The account of drivers, in each namespace that has Experiments."""
+    """Service account of drivers, in each namespace with Experiments."""
     driver_cpu: str = "200m"
-    """CPUs that a driver's pod requests."""
+    """CPU request of a driver's pod."""
     driver_memory: str = "1Gi"
-    """Memory that a driver's pod requests, and its limit."""
+    """Memory request and limit of a driver's pod."""
     tensorboard_memory: str = "1Gi"
-    """Limit of the memory of a viewer with TensorBoard, which holds the events of all trials."""
+    """Memory limit of a viewer with TensorBoard, which holds the events of all trials."""
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> Settings:
-        """The settings; what is absent or empty has its default."""
+        """Read the settings; a variable that is absent or empty leaves the default."""
         given = {
             field.name: environment.get(f"{PREFIX}{field.name.upper()}", "")
             for field in fields(cls)

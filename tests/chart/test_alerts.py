@@ -14,7 +14,7 @@ from cluster.helm import CHART
 from cluster.layout import Layout
 from cluster.prometheus import programs
 from cluster.shell import run
-from sparksweep_operator.collector import Counts, families
+from sparksweep_operator.collector import Counts, metric_families
 from sparksweep_operator.metrics import Metrics
 
 pytestmark = pytest.mark.usefixtures("control_plane")
@@ -101,7 +101,7 @@ def test_an_alert_fires_in_its_trouble_and_no_other_does(
 
 def test_alerts_and_panels_ask_for_metrics_that_there_are() -> None:
     there = {family.name for family in Metrics().registry.collect()}
-    there |= {family.name for family in families(Counts())}
+    there |= {family.name for family in metric_families(Counts())}
     panels = json.loads(DASHBOARD.read_text())["panels"]
     asked = [target["expr"] for panel in panels for target in panel.get("targets", [])]
     asked += [rule["expr"] for rule in rules()]

@@ -48,7 +48,7 @@ def test_a_driver_that_crashed_is_replaced_though_its_viewer_runs(lab: Lab) -> N
     lab.wait(lambda: lab.driver_names() == [second], "the one before is deleted")
     messages = [message for reason, message in lab.events() if reason == "DriverRestarted"]
     assert len(messages) == 1
-    assert "trials' logs and files until now are gone" in messages[0]
+    assert "The logs and files of earlier trials are lost" in messages[0]
 
 
 def test_suspended_it_has_no_viewer_either(lab: Lab) -> None:

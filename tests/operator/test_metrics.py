@@ -192,7 +192,7 @@ def test_experiments_trials_and_slots_are_counted_as_they_are() -> None:
     cache.upsert_pod(pod_body("digits-driver-0", phase="Running"))
     for number, phase in enumerate(("Running", "Pending", "Failed")):
         cache.upsert_pod(pod_body(f"digits-0-exec-{number}", role="executor", phase=phase))
-    found = collector.count(cache)
+    found = collector.count_objects(cache)
     assert found.experiments == {
         "Pending": 2, "Running": 1, "Suspended": 0, "Stopping": 0, "Complete": 1, "Failed": 0,
     }  # fmt: skip
@@ -205,7 +205,7 @@ def test_experiments_trials_and_slots_are_counted_as_they_are() -> None:
 
 
 def test_every_trial_state_and_nothing_else_is_a_label_of_trials() -> None:
-    (trials,) = [family for family in collector.families(collector.Counts()) if family.name == "sparksweep_trials"]  # fmt: skip
+    (trials,) = [family for family in collector.metric_families(collector.Counts()) if family.name == "sparksweep_trials"]  # fmt: skip
     assert {sample.labels["state"] for sample in trials.samples} == {s.value for s in TrialState}
 
 

@@ -65,7 +65,7 @@ def test_the_start_is_told_once() -> None:
 
 
 def test_an_endless_search_starts_without_a_count() -> None:
-    text = "The experiment has started: trials without a known end."
+    text = "The experiment has started: an unlimited number of trials."
     assert told(EMPTY, ExperimentStatus(start_time=NOW)) == [("Normal", "Started", text)]
 
 
@@ -116,7 +116,7 @@ def test_suspended_and_resumed_are_told_once_each() -> None:
     suspended = ExperimentStatus(conditions=[condition(kind, "True", "SuspendedByUser", "Wait.")])
     resumed = ExperimentStatus(conditions=[condition(kind, "False", "Resumed")])
     assert told(EMPTY, suspended) == [("Normal", "SuspendedByUser", "Suspended: Wait.")]
-    assert told(suspended, resumed) == [("Normal", "Resumed", "The experiment goes on.")]
+    assert told(suspended, resumed) == [("Normal", "Resumed", "The experiment has resumed.")]
     assert told(resumed, resumed) == []
 
 

@@ -54,8 +54,8 @@ def test_what_it_waits_for_is_told_once(caplog: pytest.LogCaptureFixture) -> Non
     with caplog.at_level(logging.WARNING):
         wait(Served(False, False, False, away, away, True))
     assert [record.message for record in caplog.records] == [
-        "waiting for the kinds: the CRDs of sparksweep.dev/v1alpha1 are not installed",
-        "waiting for the kinds: no answer from the API server",
+        "waiting for the CRDs: the CRDs of sparksweep.dev/v1alpha1 are not installed",
+        "waiting for the CRDs: no answer from the API server",
     ]
 
 

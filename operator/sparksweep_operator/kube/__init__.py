@@ -1,4 +1,4 @@
-"""The API server as the operator uses it. The only importer of `kubernetes`."""
+"""Client of the API server. The operator's only importer of `kubernetes`."""
 
 from sparksweep_core.api_server.errors import (
     Conflict,

@@ -1,7 +1,7 @@
-"""Every request that the operator makes, but for kopf's watches.
+"""All requests of the operator to the API server, except kopf's watches.
 
-Writes of objects that we own are server-side apply, with the whole desired object: doing one twice changes nothing.
-What may be somebody else's is created, never applied, so that a user's object of the same name is not taken over.
+Objects that we own are written by server-side apply of the whole desired object: doing it twice changes nothing.
+Objects that a user may have under the same name are created, never applied, so that the user's is not taken over.
 """
 
 from __future__ import annotations
@@ -22,7 +22,6 @@ from sparksweep_core.contract.names import OPERATOR_MANAGER
 from sparksweep_operator.events import Event
 from sparksweep_operator.metrics import Metrics
 
-"""Our name as the manager of fields, and in events."""
 TIMEOUT_S = 30.0
 
 _APPLY = "application/apply-patch+yaml"
@@ -30,10 +29,10 @@ _JSON = "application/json"
 
 
 class KubernetesClient:
-    """The API server. An asynchronous context manager."""
+    """Client of the API server. An asynchronous context manager."""
 
     def __init__(self, metrics: Metrics | None = None) -> None:
-        """Counts requests in `metrics`."""
+        """Count requests in `metrics`."""
         self._metrics = metrics or Metrics()
         self._client: client.ApiClient | None = None
 
@@ -57,27 +56,27 @@ class KubernetesClient:
     # ------------------------------------------------------------------ our kinds
 
     async def serves(self, plurals: Collection[str]) -> bool:
-        """Whether the API server has these kinds of ours.
+        """Return True if the API server serves these resources of our API group.
 
         Raises:
-            KubeError: it does not say.
+            KubeError: the request failed.
         """
         try:
-            found = await self._request("GET", f"/apis/{API_VERSION}")
+            api = await self._request("GET", f"/apis/{API_VERSION}")
         except NotFound:
             return False
-        return {item["name"] for item in found["resources"]}.issuperset(plurals)
+        return {item["name"] for item in api["resources"]}.issuperset(plurals)
 
     # ------------------------------------------------------------------ experiments and batches
 
     async def apply_status(
         self, experiment: Experiment, status: ExperimentStatus
     ) -> dict[str, Any]:
-        """Write an Experiment's status; the object as it is now.
+        """Write an Experiment's status; return the updated object.
 
         Raises:
-            Conflict: the Experiment is another one of that name by now.
-            NotFound: it is gone.
+            Conflict: the name now belongs to another Experiment.
+            NotFound: the Experiment no longer exists.
         """
         metadata = experiment.metadata
         body = {
@@ -93,44 +92,44 @@ class KubernetesClient:
         return await self._apply(body, "status")
 
     async def create_batch(self, batch: TrialBatch) -> dict[str, Any]:
-        """Create a batch.
+        """Create a batch; return the created object.
 
         Raises:
-            Conflict: there is one of that name: ours, which we have not seen yet, or one that is being deleted.
+            Conflict: a batch of that name exists: our own, not in the cache yet, or one that is being deleted.
         """
         return await self.create(_batch_body(batch))
 
     async def apply_batch(self, batch: TrialBatch) -> dict[str, Any]:
-        """Write the spec of a batch that was read before.
+        """Update the spec of an existing batch; return the updated object.
 
         Raises:
-            Conflict: it is another one of that name by now.
-            Invalid: what is written would change or remove a trial.
+            Conflict: the name now belongs to another batch.
+            Invalid: the update would change or remove a trial.
         """
         body = _batch_body(batch)
         body["metadata"]["uid"] = batch.metadata.uid
         return await self._apply(body)
 
     async def get_experiment(self, namespace: str, name: str) -> dict[str, Any]:
-        """An Experiment as it is now.
+        """Read an Experiment.
 
         Raises:
-            NotFound: there is none.
+            NotFound: it does not exist.
         """
         return await self._request("GET", f"{collection('Experiment', namespace)}/{name}")
 
     async def delete_experiment(self, experiment: Experiment) -> None:
-        """Delete an Experiment, and with it everything that belongs to it."""
+        """Delete an Experiment and everything that belongs to it."""
         metadata = experiment.metadata
         await self._delete("Experiment", metadata.namespace, metadata.name, metadata.uid)
 
     # ------------------------------------------------------------------ pods, ConfigMaps, events
 
     async def create(self, body: Mapping[str, Any], *, dry_run: bool = False) -> dict[str, Any]:
-        """Create an object.
+        """Create an object; return it as the API server has it.
 
         Raises:
-            Conflict: there is one of that name.
+            Conflict: an object of that name exists.
             Forbidden: a right is missing, or a quota is used up.
         """
         query = {"fieldManager": OPERATOR_MANAGER} | ({"dryRun": "All"} if dry_run else {})
@@ -138,19 +137,20 @@ class KubernetesClient:
         return await self._request("POST", path, body, query=query)
 
     async def apply_owned(self, body: Mapping[str, Any]) -> None:
-        """Create an object, or bring ours of that name up to date.
+        """Create an object that an Experiment owns, or update it.
 
         Raises:
-            Conflict: there is one of that name that has another owner.
+            Conflict: an object of that name exists and has another owner.
         """
         try:
             await self.create(body)
         except Conflict:
             metadata = body["metadata"]
             path = f"{collection(body['kind'], metadata['namespace'])}/{metadata['name']}"
-            found = await self._request("GET", path)
+            existing = await self._request("GET", path)
             owner = metadata["ownerReferences"][0]["uid"]
-            if owner not in [item["uid"] for item in found["metadata"].get("ownerReferences", [])]:
+            owners = existing["metadata"].get("ownerReferences", [])
+            if owner not in [item["uid"] for item in owners]:
                 raise Conflict(
                     f"{body['kind']} {metadata['name']} exists already and does not belong to this Experiment: "
                     "delete it, or give the Experiment another name"
@@ -158,24 +158,24 @@ class KubernetesClient:
             await self._apply(body)
 
     async def list_pods(self, namespace: str, experiment: str) -> dict[str, Any]:
-        """The PodList of an Experiment."""
+        """Return the PodList of an Experiment."""
         query = {"labelSelector": selector_text(experiment_selector(experiment))}
         return await self._request("GET", collection("Pod", namespace), query=query)
 
     async def delete_pod(self, namespace: str, name: str, uid: str) -> None:
-        """Delete a pod; nothing happens if it is gone."""
+        """Delete a pod, if it still exists."""
         await self._delete("Pod", namespace, name, uid)
 
     async def post_event(
         self, experiment: Experiment, event: Event, *, moment: str, name: str
     ) -> None:
-        """Post an event about an Experiment.
+        """Create an event about an Experiment.
 
         Args:
-            experiment: what it is about.
-            event: what happened.
-            moment: when, in RFC 3339 with seconds.
-            name: the event's name.
+            experiment: the Experiment.
+            event: the event.
+            moment: its time, in RFC 3339 with seconds.
+            name: name of the Event object.
         """
         metadata = experiment.metadata
         body = {
@@ -254,7 +254,7 @@ class KubernetesClient:
 
 
 def _resource(path: str) -> str:
-    """The resource that a path is about: ``experiments/status``; of the API's description: ``kinds``."""
+    """Return the resource of a path, such as ``experiments/status``; ``kinds`` for the discovery of our API group."""
     parts = path.partition("/namespaces/")[2].split("/")[1:]
     return "/".join(parts[:1] + parts[2:]) or "kinds"
 
@@ -262,7 +262,7 @@ def _resource(path: str) -> str:
 def _batch_body(batch: TrialBatch) -> dict[str, Any]:
     document = batch.to_dict()
     document.pop("status", None)
-    kept = ("name", "namespace", "labels", "annotations", "ownerReferences")
+    fields = ("name", "namespace", "labels", "annotations", "ownerReferences")
     metadata = document["metadata"]
-    document["metadata"] = {key: metadata[key] for key in kept if key in metadata}
+    document["metadata"] = {key: metadata[key] for key in fields if key in metadata}
     return document
