@@ -138,7 +138,7 @@ def build(request: Request) -> Built:
     """
     domains = {name: _domain(name, value) for name, value in request.parameters.items()}
     if not domains:
-        raise _invalid("parameters", "are none: give at least one, by its name")
+        raise _invalid("parameters", "is empty: give at least one, by its name")
     values = {name: domain.values for name, domain in domains.items() if domain.values}
     template, code = _runs(request.run, list(domains), values)
     options = request.options
@@ -205,7 +205,7 @@ def _domain(name: str, value: object) -> Domain:
         if isinstance(value, Domain):
             return value
         if isinstance(value, str | bytes | Mapping) or not hasattr(value, "__iter__"):
-            raise _invalid("", f"{value!r} is no list of values: write [{value!r}]")
+            raise _invalid("", f"{value!r} is not a list of values: write [{value!r}]")
         return choice(value)
     except InvalidExperiment as error:
         raise InvalidExperiment(
@@ -245,7 +245,7 @@ def _runs(
         odd = next(iter(by_text.values()))
         raise _invalid(
             f"parameters[{name!r}]",
-            f"{odd!r} is neither a number nor text, and only a function that is given as an object can take it",
+            f"{odd!r} is neither a number nor text: to use it, pass the function itself instead of its name or a command",
         )
     if isinstance(run, str):
         return {"function": run}, None

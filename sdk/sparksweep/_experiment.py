@@ -157,7 +157,7 @@ class Experiment:
             ClusterUnavailable: the cluster does not answer, or none is configured.
         """
         if self._run is not None:
-            raise SparksweepError(f"{self.name} was submitted before, and is {self._run.where}")
+            raise SparksweepError(f"{self.name} was already submitted: {self._run.where}")
         chosen = choose_backend(backend, directory=directory, namespace=namespace)
         self._run = chosen.submit(self._built)
         return self
@@ -200,7 +200,9 @@ class Experiment:
                     if _has_ended(experiment):
                         return self._ended(experiment, run)
                     if deadline is not None and time.monotonic() >= deadline:
-                        raise TimeoutError(f"{self.name} goes on after {timeout:g} s: {run.where}")
+                        raise TimeoutError(
+                            f"{self.name} still runs after {timeout:g} s: {run.where}"
+                        )
                     run.pause(TURN_S)
             except KeyboardInterrupt:
                 if run.is_local:
@@ -231,7 +233,7 @@ class Experiment:
 
     def _submitted(self) -> Run:
         if self._run is None:
-            raise SparksweepError(f"{self.name} was not submitted: call submit() first")
+            raise SparksweepError(f"{self.name} is not submitted: call submit() first")
         return self._run
 
     def _result(self, experiment: api.Experiment, run: Run) -> Result:

@@ -62,7 +62,7 @@ class Form:
         for given_name, value in given.items():
             key = self.aliases.get(given_name, given_name)
             if key in found:
-                raise TypeError(f"{name}() got several values for {key!r}")
+                raise TypeError(f"{name}() got multiple values for argument {key!r}")
             if key in self.order or key in self.extra or key in self.session_order:
                 found[key] = value
             elif key in PLACES:
@@ -160,7 +160,7 @@ def launches(args_dict: object) -> list[dict[str, Any]]:
     lists = {name: list(values) for name, values in _mapping(args_dict).items()}
     lengths = {name: len(values) for name, values in lists.items()}
     if len(set(lengths.values())) > 1 or 0 in lengths.values():
-        message = f"has lists of {', '.join(f'{n} ({k})' for k, n in lengths.items())} values: each run takes one of each"
+        message = f"has lists of {', '.join(f'{n} ({k})' for k, n in lengths.items())} values: give lists of one length, of at least 1"
         raise InvalidExperiment([FieldError("args_dict", message)])
     return [dict(zip(lists, values, strict=True)) for values in zip(*lists.values(), strict=True)]
 
@@ -169,7 +169,7 @@ def _mapping(given: object) -> Mapping[str, Any]:
     if isinstance(given, Mapping) and given and all(isinstance(name, str) for name in given):
         return given
     message = (
-        f'{given!r} is no dictionary of hyperparameters: write {{"learning_rate": [0.1, 0.01]}}'
+        f'{given!r} is not a dictionary of hyperparameters: write {{"learning_rate": [0.1, 0.01]}}'
     )
     raise InvalidExperiment([FieldError("args_dict", message)])
 

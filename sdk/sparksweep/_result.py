@@ -117,7 +117,7 @@ class Result:
         name = self.experiment.metadata.name
         best = self.best_trial
         if best is None:
-            return f"<Result of {name}: {len(self._trials)} trials, none is best>"
+            return f"<Result of {name}: {len(self._trials)} trials, no best trial>"
         return f"<Result of {name}: trial {best.number} of {len(self._trials)}, {self.best_value}, {self.best_params}>"
 
     def _repr_html_(self) -> str:

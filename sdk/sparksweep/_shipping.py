@@ -64,8 +64,8 @@ def ship(function: Callable[..., object]) -> Shipped:
             [
                 FieldError(
                     "function",
-                    f"{name} takes {len(source) / 1000:,.0f} kB when pickled, and {MAX_BYTES // 1000} are the most: "
-                    f"load data inside the function instead of using it from outside{f'; it uses {held}' if held else ''}",
+                    f"{name} takes {len(source) / 1000:,.0f} kB when pickled, more than {MAX_BYTES // 1000} kB: "
+                    f"load data inside the function instead of referring to it{f'; it uses {held}' if held else ''}",
                 )
             ]
         )
@@ -92,7 +92,7 @@ def _pickled(function: Callable[..., object], name: str) -> bytes:
                 [
                     FieldError(
                         "function",
-                        f"{name} can't be pickled{about}: {_first_line(error)}; make it inside the function",
+                        f"{name} can't be pickled{about}: {_first_line(error)}; create it inside the function",
                     )
                 ]
             ) from error

@@ -74,6 +74,6 @@ def report(step: int, **metrics: float) -> None:
 def _number(name: str, value: object) -> float | None:
     """The value as JSON can hold it: NaN and infinities, which it can't, are null."""
     if isinstance(value, bool | str | bytes) or not hasattr(value, "__float__"):
-        raise TypeError(f"{name} is no number but a {type(value).__name__}: {value!r:.80}")
+        raise TypeError(f"{name} is not a number but a {type(value).__name__}: {value!r:.80}")
     number = float(value)
     return number if math.isfinite(number) else None

@@ -165,7 +165,7 @@ def _evolve(call: Call) -> Result:
     arguments = call.arguments
     function = arguments["train_fn"]
     if callable(function) and returns_nothing(function):
-        message = f"{name_of(function)} returns nothing: differential evolution compares trials by what they return"
+        message = f"{name_of(function)} returns nothing: differential evolution needs a metric, so return a number or a dictionary of numbers"
         raise InvalidExperiment([FieldError("train_fn", message)])
     names = ("population", "generations", "mutation", "crossover", "seed", "mode", "strategy")
     settings = {name: arguments[name] for name in names}
@@ -226,7 +226,7 @@ def launch(call: Call) -> LaunchResult:
     function = call.arguments["train_fn"]
     runs = launches(call.arguments["args_dict"])
     if not callable(function):
-        message = f"{function!r} is no function: launch takes a function itself"
+        message = f"{function!r} is not a function: launch takes a function object"
         raise InvalidExperiment([FieldError("train_fn", message)])
     check_function(function, list(runs[0]))
     by_label = {_label(run, number): run for number, run in enumerate(runs, start=1)}

@@ -128,9 +128,9 @@ def _ranged(
     texts = {}
     for name, value in given.items():
         if not is_number(value):
-            raise _invalid(name, f"{value!r} is no finite number")
+            raise _invalid(name, f"{value!r} is not a finite number")
         if kind is ParameterType.INT and not _is_int(value):
-            raise _invalid(name, f"{value!r} is no integer")
+            raise _invalid(name, f"{value!r} is not an integer")
         texts[name] = text_of(value)  # type: ignore[arg-type]
     space = FeasibleSpace(
         min=texts["low"], max=texts["high"], step=texts.get("step"), distribution=distribution
@@ -148,7 +148,7 @@ def _unpacked(values: Sequence[object]) -> list[object]:
 def _listed(given: Sequence[object]) -> Domain:
     values = [as_python(value) for value in given]
     if not values:
-        raise _invalid("values", "are none: give at least one")
+        raise _invalid("values", "is empty: give at least one")
     if all(is_number(value) for value in values):
         texts = [text_of(value) for value in values]  # type: ignore[arg-type]
         return Domain(ParameterType.DISCRETE, FeasibleSpace(list=texts))
@@ -158,7 +158,7 @@ def _listed(given: Sequence[object]) -> Domain:
     for value in values:
         text = _label(value)
         if text in by_text:
-            raise _invalid("values", f"{text} is given twice, or two values are written alike")
+            raise _invalid("values", f"{text} is given twice, or two values have the same text")
         by_text[text] = value
     return Domain(ParameterType.CATEGORICAL, FeasibleSpace(list=list(by_text)), by_text)
 

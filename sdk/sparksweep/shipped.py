@@ -42,7 +42,7 @@ def load(*, name: str, python: str, pickled: str) -> Callable[..., object]:
         function: Callable[..., object] = pickle.loads(zlib.decompress(base64.b64decode(pickled)))
     except ModuleNotFoundError as error:
         raise ImportError(
-            f"{name} needs the module {error.name}, which is not where the trials run: "
+            f"{name} needs the module {error.name}, which is not installed where the trials run: "
             "use an image that has it"
         ) from error
     return function

@@ -102,9 +102,9 @@ def test_a_command_is_a_list_of_words() -> None:
 @pytest.mark.parametrize(
     ("parameters", "options", "path", "message"),
     [
-        ({}, {}, "parameters", "are none"),
-        ({"lr": 0.1}, {}, "parameters['lr']", "0.1 is no list of values: write [0.1]"),
-        ({"lr": []}, {}, "parameters['lr'].values", "are none"),
+        ({}, {}, "parameters", "is empty"),
+        ({"lr": 0.1}, {}, "parameters['lr']", "0.1 is not a list of values: write [0.1]"),
+        ({"lr": []}, {}, "parameters['lr'].values", "is empty"),
         ({"lr": [0.1]}, {"parallel": 0}, "spec.parallelTrialCount", "0"),
         ({"lr": [0.1]}, {"memory": "4GB"}, "spec.trialTemplate.resources.memory", "4GB"),
         ({"lr": [0.1]}, {"algorithm": "bayesian"}, "spec.algorithm.algorithmName", "bayesian"),

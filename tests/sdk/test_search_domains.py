@@ -44,7 +44,7 @@ def test_any_other_value_goes_by_a_label_and_comes_back_as_itself() -> None:
 
 
 def test_two_values_that_are_written_alike_are_refused() -> None:
-    with pytest.raises(InvalidExperiment, match="True is given twice, or two values are written"):
+    with pytest.raises(InvalidExperiment, match="True is given twice, or two values have the same text"):
         search.choice(True, "True")
 
 
@@ -77,12 +77,12 @@ def test_a_domain_is_a_feasible_space(domain: search.Domain, document: dict[str,
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: search.uniform("a", 1), "low: 'a' is no finite number"),  # type: ignore[arg-type]
-        (lambda: search.uniform(0, math.inf), "high: inf is no finite number"),
-        (lambda: search.uniform(0, True), "high: True is no finite number"),
-        (lambda: search.int_uniform(0, 1.5), "high: 1.5 is no integer"),  # type: ignore[arg-type]
-        (lambda: search.choice(), "values: are none"),
-        (lambda: search.choice([]), "values: are none"),
+        (lambda: search.uniform("a", 1), "low: 'a' is not a finite number"),  # type: ignore[arg-type]
+        (lambda: search.uniform(0, math.inf), "high: inf is not a finite number"),
+        (lambda: search.uniform(0, True), "high: True is not a finite number"),
+        (lambda: search.int_uniform(0, 1.5), "high: 1.5 is not an integer"),  # type: ignore[arg-type]
+        (lambda: search.choice(), "values: is empty"),
+        (lambda: search.choice([]), "values: is empty"),
         (lambda: search.grid(1, 2, 3, step=1), "has a step and 3 values"),
     ],
 )

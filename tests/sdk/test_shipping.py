@@ -122,7 +122,7 @@ def test_a_module_that_is_not_there_is_named(
     done = subprocess.run(
         [sys.executable, "-c", f"import {MODULE}"], cwd=tmp_path, capture_output=True, text=True, check=False
     )  # fmt: skip
-    assert "needs the module rarelib, which is not where the trials run" in done.stderr
+    assert "needs the module rarelib, which is not installed where the trials run" in done.stderr
 
 
 def test_what_can_not_be_pickled_is_named() -> None:

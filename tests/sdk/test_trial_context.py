@@ -37,7 +37,7 @@ def test_what_is_no_number_is_an_error_in_a_notebook_too(
     monkeypatch: pytest.MonkeyPatch, value: object
 ) -> None:
     monkeypatch.delenv("SPARKSWEEP_TRIAL_DIR", raising=False)
-    with pytest.raises(TypeError, match="accuracy is no number"):
+    with pytest.raises(TypeError, match="accuracy is not a number"):
         report(1, accuracy=value)  # type: ignore[arg-type]
 
 

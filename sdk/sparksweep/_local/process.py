@@ -1,14 +1,14 @@
-"""A local run in a process of its own, for a program that has other things to do: ``python -m sparksweep._local.process``.
+"""A local run in a process of its own, for the SDK: ``python -m sparksweep._local.process``.
 
-A process of its own, because Spark has one context for each process, which a notebook may hold already, and because a
-run must end with whoever asked for it, however that ends.
+Spark has one context for each process, which the notebook may already hold; and a run must end with the program that
+started it, however that program ends.
 
-Standard input: one line of JSON, {"experiment": ..., "directory": ..., "home": ..., "modules": {name: text}}. Its end
-interrupts the run. Standard output, a line of JSON each:
+Standard input: one line of JSON, {"experiment": ..., "directory": ..., "home": ..., "modules": {name: text}}. The end of
+standard input interrupts the run. Standard output, one JSON object a line:
 
     {"phase": "Starting Spark"}
-    {"status": {...}}            the Experiment's, as it changes
-    {"error": ["MissingDependency", "..."]}      and the process ends
+    {"status": {...}}                            the Experiment's status, when it changes
+    {"error": ["MissingDependency", "..."]}      the last line
 """
 
 from __future__ import annotations
@@ -27,17 +27,17 @@ from sparksweep_core.api import Experiment, Trial
 from sparksweep_core.validation.document import parse_experiment
 
 MODULES_DIRECTORY = "code"
-"""Where in the run directory the modules go that the document has no room for."""
+"""The folder of the run directory for modules that are too long for the document."""
 
 
 class _Reporter:
-    """Writes down what happens; a status only when it is another one."""
+    """Writes the messages; a status only if it differs from the last one."""
 
     def __init__(self, output: IO[str]) -> None:
         self._output = output
         self._last = ""
 
-    def say(self, **message: Any) -> None:
+    def send(self, **message: Any) -> None:
         line = json.dumps(message)
         if line != self._last:
             self._last = line
@@ -45,19 +45,19 @@ class _Reporter:
             self._output.flush()
 
     def phase(self, text: str) -> None:
-        self.say(phase=text)
+        self.send(phase=text)
 
     def trial_changed(self, trial: Trial) -> None:
-        """The status will say so; the journal has the trial."""
+        """Do nothing: the status has the counts, the journal the trial."""
 
     def status_changed(self, experiment: Experiment) -> None:
         if experiment.status is not None:
-            self.say(status=experiment.status.to_dict())
+            self.send(status=experiment.status.to_dict())
 
 
 def main() -> int:
-    """Run what standard input says, to its end."""
-    # What a library prints must not get between the messages.
+    """Run the experiment that standard input describes, and return the exit code."""
+    # Output of libraries must not mix with the messages.
     output, sys.stdout = sys.stdout, sys.stderr
     reporter = _Reporter(output)
     request = json.loads(sys.stdin.readline())
@@ -66,7 +66,7 @@ def main() -> int:
         threading.Thread(target=_interrupt_at_the_end, args=(run,), daemon=True).start()
         run.run()
     except SparksweepError as error:
-        reporter.say(error=[type(error).__name__, str(error)])
+        reporter.send(error=[type(error).__name__, str(error)])
         return 1
     return 0
 
@@ -75,7 +75,7 @@ def _prepare(request: dict[str, Any], reporter: _Reporter) -> LocalRun:
     experiment = parse_experiment(request["experiment"])
     check_local(experiment)
     for field in ignored_locally(experiment):
-        reporter.phase(f"{field} is for a cluster: a local run does not heed it")
+        reporter.phase(f"{field} applies to clusters only: this run ignores it")
     directory = RunDirectory.create(Path(request["directory"]))
     code = directory.path / MODULES_DIRECTORY
     for name, text in request["modules"].items():

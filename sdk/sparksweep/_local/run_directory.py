@@ -42,7 +42,7 @@ class RunDirectory:
         if path.exists() and (not path.is_dir() or any(path.iterdir())):
             raise RunDirectoryError(
                 f"{path} exists already: name another directory with --dir, "
-                "or go on with the run it holds with --resume"
+                "or continue the run in it with --resume"
             )
         try:
             directory.trials.mkdir(parents=True, exist_ok=True)
@@ -61,7 +61,7 @@ class RunDirectory:
         directory = cls(path)
         if not directory.journal.is_file() or not directory.experiment.is_file():
             raise RunDirectoryError(
-                f"{path} is no run directory: it has no {EXPERIMENT_FILE} and {JOURNAL_FILE}"
+                f"{path} is not a run directory: it has no {EXPERIMENT_FILE} or no {JOURNAL_FILE}"
             )
         return directory
 

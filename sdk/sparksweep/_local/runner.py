@@ -33,7 +33,9 @@ PAUSE_S = 0.02
 """Shortest: reports that come in quick succession are planned for together."""
 STATUS_INTERVAL_S = 1.0
 """``experiment.yaml`` is rewritten at most this often."""
-INTERRUPTED = "The run was interrupted: it can be resumed, and what ran then runs again."
+INTERRUPTED = (
+    "The run was interrupted. It can be resumed: trials that were running then start again."
+)
 """Message of the conditions."""
 
 

@@ -84,21 +84,19 @@ class ClusterRunReader:
         """See `RunReader`."""
         status = self.experiment().status
         where = status.results if status is not None else None
-        return f"{where}/{trial_file(number, '')}".rstrip("/") if where else "none are kept"
+        return f"{where}/{trial_file(number, '')}".rstrip("/") if where else "not kept"
 
     def absence(self, trial: Trial) -> str:
         """See `RunReader`."""
         pod = self._viewer()
         if pod is None:
-            return "its files went with the driver's pod, or there is none yet"
+            return "its files were deleted with the driver's pod, or the pod has not started"
         if self.experiment().spec.storage.persistent_volume_claim is not None:
             return ""
         ran_for = executor_driver_number(trial.status.node or "")
         readable = driver_number(_pod_name(pod))
         if ran_for is not None and readable is not None and ran_for < readable:
-            return (
-                f"it ran for an earlier driver than {_pod_name(pod)}, with whose pod its files went"
-            )
+            return f"it ran under an earlier driver than {_pod_name(pod)}, whose files were deleted with its pod"
         return ""
 
     def connect(self, port: int) -> socket.socket:
@@ -111,7 +109,7 @@ class ClusterRunReader:
         self._pod = None
         pod = self._viewer()
         if pod is None:
-            raise ClusterError(f"{self.title} has no driver's pod with a viewer that runs")
+            raise ClusterError(f"{self.title} has no driver pod with a running viewer")
         return self._kubernetes.connect(self._namespace, _pod_name(pod), port)
 
     def answers(self, port: int) -> bool:

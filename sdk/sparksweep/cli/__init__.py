@@ -1,7 +1,7 @@
 """The command line: ``sparksweep``.
 
-Standard output carries what was asked for, standard error how it goes. Exit codes: 0 complete, 1 failed, 2 refused,
-128 + the signal when interrupted.
+Results go to standard output, progress and errors to standard error. Exit codes: 0 complete, 1 failed, 2 refused,
+128 + the signal's number if interrupted.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ REFUSED = 2
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="sparksweep")
 def cli() -> None:
-    """Hyperparameter experiments: on this machine, and on Kubernetes."""
+    """Run hyperparameter experiments on this machine; read results here and on Kubernetes."""
 
 
 for command in (run, validate, render, logs, trials, best, tensorboard):
@@ -35,7 +35,7 @@ for command in (run, validate, render, logs, trials, best, tensorboard):
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run the command line and exit; an error for the user is printed without a stack trace."""
+    """Run the command line and exit. Errors that are meant for the user are printed without a stack trace."""
     try:
         sys.exit(cli.main(arguments, standalone_mode=False) or 0)
     except click.ClickException as error:

@@ -1,4 +1,4 @@
-"""Shows a run while it goes on: a live display on a terminal, plain lines elsewhere. Both write to standard error."""
+"""Progress of a run: a live display on a terminal, plain lines elsewhere. Both write to standard error."""
 
 from __future__ import annotations
 
@@ -33,20 +33,20 @@ class Display(Protocol):
     ) -> None: ...
 
     def note(self, text: str) -> None:
-        """Show a line that stays."""
+        """Print a line that stays."""
 
     def phase(self, text: str) -> None:
-        """Something other than trials takes time."""
+        """Show the work before the first trial, or after an interrupt."""
 
     def trial_changed(self, trial: Trial) -> None:
-        """A trial has another state."""
+        """Show a trial's new state."""
 
     def status_changed(self, experiment: Experiment) -> None:
-        """There is a newer status."""
+        """Show a newer status."""
 
 
 class PlainDisplay:
-    """A line for everything that happens, for logs and pipes."""
+    """Prints a line for each event, for logs and pipes."""
 
     def __init__(self, console: Console, *, quiet: bool = False) -> None:
         self._console = console
@@ -63,7 +63,7 @@ class PlainDisplay:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """Nothing is held open."""
+        """Do nothing: no resource is open."""
 
     def note(self, text: str) -> None:
         """Print a line."""
@@ -75,17 +75,17 @@ class PlainDisplay:
         self.note(f"{text} ...")
 
     def trial_changed(self, trial: Trial) -> None:
-        """Print a line for a trial that starts or ends."""
+        """Print a line when a trial starts or ends."""
         if trial.state is not TrialState.PENDING or trial.status.attempt:
             self.note(describe(trial, self._objective))
 
     def status_changed(self, experiment: Experiment) -> None:
-        """Remember the objective, for the trials' lines."""
+        """Store the objective, for the trials' lines."""
         self._objective = experiment.spec.objective
 
 
 class LiveDisplay:
-    """A bar, counts, the running trials and the best so far, redrawn in place."""
+    """Draws a bar, counts, the running trials and the best one so far, in place."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
@@ -99,7 +99,7 @@ class LiveDisplay:
         self._bar = self._progress.add_task("", total=None)
         self._running: dict[int, tuple[Trial, float]] = {}
         self._experiment: Experiment | None = None
-        # Kept while it is shown: a new one would show its first frame for ever.
+        # One object as long as it is shown: a new one would always draw its first frame.
         self._phase: Spinner | None = Spinner("dots", "Starting")
         self._live = Live(console=console, get_renderable=self._render, refresh_per_second=8)
 
@@ -117,15 +117,15 @@ class LiveDisplay:
         self._live.stop()
 
     def note(self, text: str) -> None:
-        """Print a line above the live part."""
+        """Print a line above the live display."""
         self._console.print(Text(text, "dim"), soft_wrap=True)
 
     def phase(self, text: str) -> None:
-        """Say what takes time until a trial runs."""
+        """Show the work before the first trial, or after an interrupt."""
         self._phase = Spinner("dots", text)
 
     def trial_changed(self, trial: Trial) -> None:
-        """Keep the list of running trials; failures stay on the screen."""
+        """Update the list of running trials, and print failures above it."""
         if trial.state is TrialState.RUNNING:
             self._running[trial.number] = (trial, time.monotonic())
             self._phase = None
@@ -136,7 +136,7 @@ class LiveDisplay:
             self._console.print(Text(describe(trial, objective), "red"), soft_wrap=True)
 
     def status_changed(self, experiment: Experiment) -> None:
-        """Take in the newest counts and best trial."""
+        """Update the counts and the best trial."""
         self._experiment = experiment
         if experiment.status is not None:
             counts = experiment.status.trials
@@ -189,7 +189,7 @@ class LiveDisplay:
 
 
 def describe(trial: Trial, objective: Objective | None) -> str:
-    """A trial's news on one line."""
+    """Return a trial's state and result on one line."""
     values = ", ".join(f"{name}={value}" for name, value in trial.spec.parameters.items())
     attempt = f" (attempt {trial.status.attempt})" if trial.status.attempt > 1 else ""
     line = f"trial {trial.number}{attempt} {trial.state.value}: {values}"
@@ -198,7 +198,7 @@ def describe(trial: Trial, objective: Objective | None) -> str:
         line += f" -> {objective.objective_metric_name}={value:.6g}"
     if trial.status.reason and trial.state is not TrialState.SUCCEEDED:
         line += f" -> {trial.status.reason}"
-        # All are stopped for the same reason, which is told at the end.
+        # All are stopped for the same reason, which the end of the run prints once.
         if trial.state is not TrialState.STOPPED and (detail := headline(trial.status.message)):
             line += f": {detail}"
     if trial.state.is_finished and trial.status.duration_seconds is not None:

@@ -1,4 +1,4 @@
-"""Commands that look at a file and start nothing: ``validate`` and ``render``."""
+"""Commands that read a file and run nothing: ``validate`` and ``render``."""
 
 from __future__ import annotations
 
@@ -17,19 +17,22 @@ FILE = click.argument("file", type=click.Path(exists=True, dir_okay=False, path_
 
 
 def read_file(file: Path) -> Experiment:
-    """The Experiment of a file; what is wrong with it is put under the file's name."""
+    """Return the Experiment in a file; if it is invalid, print the file's name above the findings."""
     try:
         return read_experiment(file)
     except InvalidExperiment as error:
-        found = len(error.errors)
-        click.echo(f"{file} is refused, {found} finding{'s' if found > 1 else ''}:", err=True)
+        count = len(error.errors)
+        click.echo(f"{file} is invalid, {count} finding{'s' if count > 1 else ''}:", err=True)
         raise
 
 
 @click.command()
 @FILE
 def validate(file: Path) -> None:
-    """Check an Experiment's FILE; every finding is printed with its field's path, and the exit code is 2."""
+    """Check the Experiment in FILE without running it.
+
+    Prints every finding with the path of its field. Exit codes: 0 valid, 2 invalid.
+    """
     experiment = read_file(file)
     click.echo(f"{file}: Experiment {experiment.metadata.name} is valid. {_extent(experiment)}")
 
@@ -40,11 +43,11 @@ def validate(file: Path) -> None:
     type=click.IntRange(0, 1000),
     default=0,
     metavar="N",
-    help="Print the first N trials' parameters too, as far as they don't depend on results.",
+    help="Also print the parameters of the first N trials, as far as they don't depend on results.",
 )
 @FILE
 def render(file: Path, trials: int) -> None:
-    """Print the Experiment of FILE as it is understood: checked, with every default filled in."""
+    """Print the Experiment in FILE with every default filled in."""
     experiment = read_file(file)
     click.echo(f"# {_extent(experiment)}")
     click.echo(dump_yaml(experiment.to_dict()), nl=False)
@@ -62,6 +65,6 @@ def _extent(experiment: Experiment) -> str:
     name = spec.algorithm.algorithm_name.value
     if size is None:
         bound = spec.max_trial_count
-        return f"{name}: {bound} trials." if bound else f"{name}: trials without a fixed number."
+        return f"{name}: {bound} trials." if bound else f"{name}: no limit on the number of trials."
     runs = min(size, spec.max_trial_count or size)
-    return f"{name}: {runs} trials of {format_count(size)} points in the search space."
+    return f"{name}: {runs} trials; the search space has {format_count(size)} points."

@@ -1,4 +1,4 @@
-"""``sparksweep logs``: what a trial printed, of a run here or on a cluster."""
+"""``sparksweep logs``: the output of a trial, of a run here or on a cluster."""
 
 from __future__ import annotations
 
@@ -12,18 +12,22 @@ from sparksweep_core.contract.run_layout import STREAMS
 
 @click.command()
 @TARGET
-@click.option("--trial", "number", type=click.IntRange(1), required=True, help="Which trial.")
 @click.option(
-    "--attempt", type=click.IntRange(1), help="Which of its attempts. Default: the last one."
+    "--trial", "number", type=click.IntRange(1), required=True, help="Number of the trial."
 )
-@click.option("-f", "--follow", is_flag=True, help="Go on while the trial runs.")
-@click.option("--timestamps", is_flag=True, help="Begin each line with the time when it came.")
+@click.option("--attempt", type=click.IntRange(1), help="Attempt to print (default: the last one).")
+@click.option("-f", "--follow", is_flag=True, help="Keep printing while the trial runs.")
+@click.option(
+    "--timestamps",
+    is_flag=True,
+    help="Begin each line with the time (UTC) at which it was printed.",
+)
 @click.option(
     "--stream",
     type=click.Choice(["all", *STREAMS]),
     default="all",
     show_default=True,
-    help="What of it.",
+    help="Which stream to print.",
 )
 @NAMESPACE
 def logs(
@@ -35,12 +39,14 @@ def logs(
     stream: str,
     namespace: str | None,
 ) -> int:
-    """Print what a trial of the Experiment NAME, or of the run in DIR, has printed.
+    """Print the output of a trial.
 
-    Exit codes: 0, 1 when there is nothing of it, 2 when there is no such trial or run.
+    NAME is an Experiment on a cluster, DIR a run directory on this machine.
+
+    Exit codes: 0, 1 if the trial has no output, 2 if there is no such trial or run.
     """
     if follow and attempt is not None:
-        raise click.UsageError("--follow goes along with the last attempt: leave --attempt out")
+        raise click.UsageError("--follow prints the last attempt: leave out --attempt")
     run = open_run(target, namespace)
     shown = False
     for line in follow_log(run, number) if follow else read_log(run, number, attempt=attempt):

@@ -37,13 +37,13 @@ REFUSED = 2
     "--dir",
     "directory",
     type=click.Path(path_type=Path),
-    help="Where state, logs and results go. Default: runs/NAME-TIME.",
+    help="Directory for state, logs and results (default: runs/NAME-TIME).",
 )
 @click.option(
     "--resume",
     type=click.Path(exists=True, file_okay=False, path_type=Path),
     metavar="DIR",
-    help="Go on with the run in DIR; finished trials are not run again.",
+    help="Continue the run in DIR; finished trials don't run again.",
 )
 @click.option(
     "-o",
@@ -51,16 +51,18 @@ REFUSED = 2
     type=click.Choice(["table", "json"]),
     default="table",
     show_default=True,
-    help="What to print on standard output at the end.",
+    help="Format of the result on standard output.",
 )
-@click.option("-q", "--quiet", is_flag=True, help="Print nothing while it runs.")
+@click.option("-q", "--quiet", is_flag=True, help="Print no progress.")
 def run(file: Path, directory: Path | None, resume: Path | None, output: str, quiet: bool) -> int:
-    """Run the Experiment of FILE on this machine, on Spark's local master.
+    """Run the Experiment in FILE on this machine, with Spark in local mode.
 
-    Exit codes: 0 complete, 1 failed, 2 refused (nothing was run), 128 + the signal when interrupted.
+    Exit codes: 0 complete, 1 failed, 2 refused (no trial was started), 128 + the signal's number if interrupted.
     """
     if directory and resume:
-        raise click.UsageError("--dir is for a new run, --resume for one that was begun")
+        raise click.UsageError(
+            "--dir starts a new run, --resume continues one: give only one of them"
+        )
     experiment = read_file(file)
     check_local(experiment)
     run_class = _local_run_class()
@@ -78,7 +80,7 @@ def run(file: Path, directory: Path | None, resume: Path | None, output: str, qu
         else PlainDisplay(console, quiet=quiet)
     )
     for field in ignored_locally(experiment):
-        display.note(f"{field} is for a cluster: a local run does not heed it")
+        display.note(f"{field} applies to clusters only: this run ignores it")
     local = run_class(experiment, run_directory, home=file.absolute().parent, observer=display)
     with display, _signals(local.interrupt) as received:
         ended = local.run()
@@ -93,10 +95,10 @@ def run(file: Path, directory: Path | None, resume: Path | None, output: str, qu
 
 
 def _local_run_class() -> type[LocalRun]:
-    """The runner, imported when it is needed: it brings Spark and Arrow, which no other command does.
+    """Import the runner, and with it Spark and Arrow, which no other command needs.
 
     Raises:
-        MissingDependency: they are not installed.
+        MissingDependency: They are not installed.
     """
     try:
         from sparksweep._local.runner import LocalRun
@@ -110,10 +112,10 @@ def _local_run_class() -> type[LocalRun]:
 
 
 def _resumed(experiment: Experiment, recorded: Experiment, path: Path) -> Experiment:
-    """The file's Experiment, if the run in `path` can go on as it."""
+    """Return the file's Experiment if the run in `path` can continue with it."""
     if experiment.metadata.name != recorded.metadata.name:
         raise RunDirectoryError(
-            f"{path} holds a run of {recorded.metadata.name}, the file is {experiment.metadata.name}"
+            f"{path} holds a run of {recorded.metadata.name}, but the file defines {experiment.metadata.name}"
         )
     errors = check_update(recorded, experiment)
     if errors:
@@ -127,7 +129,7 @@ def _default_directory(experiment: Experiment) -> Path:
 
 
 def _exit_code(experiment: Experiment) -> int | None:
-    """The exit code of an experiment that has ended; None for one that can go on."""
+    """Return the exit code of an experiment that has ended; None for one that can be resumed."""
     if experiment.holds(ConditionType.COMPLETE):
         return COMPLETE
     failed = experiment.condition(ConditionType.FAILED, "True")
@@ -139,7 +141,7 @@ def _exit_code(experiment: Experiment) -> int | None:
 
 @contextmanager
 def _signals(interrupt: Callable[[], None]) -> Iterator[list[int]]:
-    """Turn the first SIGINT or SIGTERM into an interrupt of the run; a second one ends it where it is."""
+    """Interrupt the run at the first SIGINT or SIGTERM; end this process at the second."""
     received: list[int] = []
 
     def handle(number: int, _: FrameType | None) -> None:
@@ -164,4 +166,4 @@ def _print_result(
     console.print(outcome_text(experiment))
     console.print(f"Logs and results: {directory}", soft_wrap=True)
     if resume_with:
-        console.print(f"To go on: {resume_with}", soft_wrap=True)
+        console.print(f"To continue: {resume_with}", soft_wrap=True)

@@ -1,4 +1,4 @@
-"""Commands that show the trials of a run, finished or under way, here or on a cluster: ``trials`` and ``best``."""
+"""Commands that print the trials of a run, finished or running, here or on a cluster: ``trials`` and ``best``."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def _output(*formats: str) -> Callable[[Command], Command]:
         type=click.Choice(formats),
         default="table",
         show_default=True,
-        help="How to print.",
+        help="Output format.",
     )
 
 
@@ -39,12 +39,14 @@ def _output(*formats: str) -> Callable[[Command], Command]:
 @_output("table", "csv", "json", "parquet")
 @NAMESPACE
 def trials(target: str, output: str, namespace: str | None) -> None:
-    """Print every trial of the Experiment NAME, or of the run in DIR.
+    """Print every trial of a run.
 
-    parquet has the columns of results.parquet, and csv the same: `sparksweep trials NAME -o parquet > trials.parquet`.
+    NAME is an Experiment on a cluster, DIR a run directory on this machine.
+
+    csv and parquet have the columns of results.parquet: sparksweep trials NAME -o parquet > trials.parquet
     """
     if output == "parquet" and sys.stdout.isatty():
-        raise click.UsageError("parquet is no text: send the output to a file")
+        raise click.UsageError("parquet is binary: redirect the output to a file")
     run = open_run(target, namespace)
     rows = run.trials()
     match output:
@@ -92,7 +94,7 @@ def _row(trial: Trial) -> dict[str, Any]:
 
 
 def _best(experiment: Experiment, trial: Trial) -> dict[str, Any]:
-    """The best trial with its parameters as the training gets them, to be pasted elsewhere."""
+    """Return the best trial with its parameters as the function gets them, for use elsewhere."""
     columns = columns_of(experiment.spec, [trial])
     parameters = {
         name.removeprefix("parameters."): column.values[0]
@@ -127,7 +129,9 @@ def _parquet(experiment: Experiment, trials: Sequence[Trial]) -> bytes:
     except ModuleNotFoundError as error:
         if error.name is None or error.name.partition(".")[0] != "pyarrow":
             raise
-        raise MissingDependency("Parquet needs pyarrow: pip install pyarrow") from error
+        raise MissingDependency(
+            "pyarrow is not installed. Parquet needs it: pip install 'sparksweep[data]'"
+        ) from error
     buffer = io.BytesIO()
     pq.write_table(results_table(experiment.spec, trials), buffer)
     return buffer.getvalue()

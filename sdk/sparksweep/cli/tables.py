@@ -1,4 +1,4 @@
-"""Trials and outcomes as text for a person."""
+"""Trials and outcomes as text for the terminal."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ STATE_STYLES: Mapping[TrialState, str] = {
 }
 
 MOST_ROWS = 50
-"""Rows of a table that nobody asked for; ``sparksweep trials`` prints them all."""
+"""Rows of the table at the end of a run; ``sparksweep trials`` prints them all."""
 
 
 def trials_table(
     experiment: Experiment, trials: Sequence[Trial], *, most_rows: int | None = MOST_ROWS
 ) -> Table:
-    """Trials as a table, by number; the best one is bold."""
+    """Return a table of the trials, sorted by number; the best one is bold."""
     status = experiment.status
     best = status.best_trial.number if status and status.best_trial else None
     metrics = _metric_names(experiment, trials)
@@ -73,7 +73,7 @@ def trials_table(
 
 
 def outcome_text(experiment: Experiment) -> Text:
-    """How the experiment ended, and its best trial."""
+    """Return the end of the experiment and its best trial, as text."""
     text = Text()
     status = experiment.status
     if status is None:
@@ -103,7 +103,7 @@ def outcome_text(experiment: Experiment) -> Text:
 
 
 def headline(message: str | None) -> str:
-    """The line of a trial's message that says most: the first, but a traceback's last; the whole is in the log."""
+    """Return the most informative line of a trial's message: the last one of a traceback, else the first."""
     lines = (message or "").strip().splitlines() or [""]
     return lines[-1] if lines[0].startswith(("Traceback ", "...")) else lines[0]
 
@@ -116,7 +116,7 @@ def _metric_names(experiment: Experiment, trials: Sequence[Trial]) -> list[str]:
 
 
 def _value(parameter: Parameter, text: str) -> str:
-    """A parameter's value; of a random double the first digits, which tell it from the others."""
+    """Return a parameter's value; of a long double the first six digits."""
     shorten = parameter.parameter_type is ParameterType.DOUBLE and len(text) > 10
     return f"{float(text):.6g}" if shorten else text
 
@@ -129,6 +129,6 @@ def _reason(trial: Trial) -> Text:
     status = trial.status
     if status.reason is None or trial.state is TrialState.SUCCEEDED:
         return Text("" if status.attempt <= 1 else f"attempt {status.attempt}", "dim")
-    # Why it was stopped is why the experiment ended, which is said below the table.
+    # A trial is stopped for the reason that ended the experiment, which is below the table.
     detail = "" if trial.state is TrialState.STOPPED else headline(status.message)
     return Text(f"{status.reason}: {detail}"[:120] if detail else status.reason)

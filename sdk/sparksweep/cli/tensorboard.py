@@ -17,7 +17,7 @@ from sparksweep_core.contract.ports import TENSORBOARD_PORT
 from sparksweep_core.contract.run_layout import TRIALS
 
 START_S = 120.0
-"""Seconds that TensorBoard may take to start, on a node that does much else."""
+"""Seconds that TensorBoard may take to start, on a busy node."""
 PAUSE_S = 1.0
 
 
@@ -28,36 +28,43 @@ PAUSE_S = 1.0
     type=click.IntRange(0, 65535),
     default=TENSORBOARD_PORT,
     show_default=True,
-    help="Where to listen on this machine; 0: anywhere.",
+    help="Port on this machine (0: any free one).",
 )
 @NAMESPACE
 def tensorboard(name: str, port: int, namespace: str | None) -> None:
-    """Show the TensorBoard of the Experiment NAME until Ctrl-C, while it runs or after."""
+    """Forward the TensorBoard of the Experiment NAME to this machine until Ctrl-C.
+
+    Works while the Experiment runs, and after its end.
+    """
     if namespace is None and (os.sep in name or Path(name).is_dir()):
         raise click.UsageError(
-            f"{name} is a run on this machine: tensorboard --logdir {Path(name) / TRIALS}"
+            f"{name} is a run on this machine: run tensorboard --logdir {Path(name) / TRIALS}"
         )
     run = open_cluster_run(name, namespace)
     if not run.experiment().spec.tensorboard.enabled:
-        raise ClusterError(f"{run.title} has none: spec.tensorboard.enabled is false")
+        raise ClusterError(f"{run.title} has no TensorBoard: spec.tensorboard.enabled is false")
     _wait_for(run)
     try:
         forwarded = ForwardedPort(lambda: run.connect(TENSORBOARD_PORT), port=port)
     except OSError as error:
-        raise click.UsageError(f"port {port}: {error.strerror}; name another one with --port") from error  # fmt: skip
+        raise click.UsageError(f"port {port}: {error.strerror}; choose another one with --port") from error  # fmt: skip
     with forwarded:
-        click.echo(f"TensorBoard of {run.title}: http://127.0.0.1:{forwarded.port}/ (Ctrl-C ends)")
+        click.echo(
+            f"TensorBoard of {run.title}: http://127.0.0.1:{forwarded.port}/ (Ctrl-C to stop)"
+        )
         threading.Event().wait()
 
 
 def _wait_for(run: ClusterRunReader) -> None:
     """Wait until TensorBoard answers, so that the address works when it is shown."""
     deadline = time.monotonic() + START_S
-    told = False
+    is_announced = False
     while not run.answers(TENSORBOARD_PORT):
         if time.monotonic() > deadline:
-            raise ClusterError(f"the TensorBoard of {run.title} does not answer")
-        if not told:
+            raise ClusterError(
+                f"the TensorBoard of {run.title} has not answered for {START_S:.0f} s"
+            )
+        if not is_announced:
             click.echo("TensorBoard is starting", err=True)
-            told = True
+            is_announced = True
         time.sleep(PAUSE_S)

@@ -88,8 +88,8 @@ class Cache:
         if remote.size > self._most_bytes:
             raise OSError(
                 errno.ENOSPC,
-                f"{remote.uri} has {format_bytes(remote.size)}, and {format_bytes(self._most_bytes)} are the most that "
-                f"copies may take on a node: raise {DATA_CACHE_SIZE_ENV}",
+                f"{remote.uri} has {format_bytes(remote.size)}, more than the {format_bytes(self._most_bytes)} that copies "
+                f"may take on a node: raise {DATA_CACHE_SIZE_ENV}",
             )
         copies = [
             path.name

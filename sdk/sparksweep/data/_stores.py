@@ -53,7 +53,7 @@ class Remote:
             written = writer.tell()
         if written != file.size:
             raise OSError(
-                f"{self.uri}: {file.name or source} has {written} bytes instead of {file.size}: it changes"
+                f"{self.uri}: {file.name or source} has {written} bytes instead of {file.size}: it changed during the download"
             )
 
 

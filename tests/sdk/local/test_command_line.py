@@ -94,7 +94,7 @@ def test_a_directory_in_use_by_something_else_is_refused(tmp_path: Path) -> None
 
 @pytest.mark.parametrize("command", ["trials", "best"])
 def test_what_is_no_run_directory_is_refused(tmp_path: Path, command: str) -> None:
-    refused(sparksweep(command, tmp_path), "is no run directory")
+    refused(sparksweep(command, tmp_path), "is not a run directory")
 
 
 @pytest.mark.spark

@@ -23,7 +23,7 @@ def test_an_empty_directory_may_be_used(tmp_path: Path) -> None:
 
 
 def test_what_is_no_run_directory_can_not_be_opened(tmp_path: Path) -> None:
-    with pytest.raises(RunDirectoryError, match="is no run directory"):
+    with pytest.raises(RunDirectoryError, match="is not a run directory"):
         RunDirectory.open(tmp_path)
 
 
