@@ -44,7 +44,9 @@ def test_any_other_value_goes_by_a_label_and_comes_back_as_itself() -> None:
 
 
 def test_two_values_that_are_written_alike_are_refused() -> None:
-    with pytest.raises(InvalidExperiment, match="True is given twice, or two values have the same text"):
+    with pytest.raises(
+        InvalidExperiment, match="True is given twice, or two values have the same text"
+    ):
         search.choice(True, "True")
 
 
