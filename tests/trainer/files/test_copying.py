@@ -127,8 +127,8 @@ def test_a_store_that_takes_too_long_does_not_keep_the_driver(
     over.set()
 
 
-def test_credentials_are_never_in_a_complaint(caplog: pytest.LogCaptureFixture, run: Path) -> None:
+def test_credentials_are_never_in_a_warning(caplog: pytest.LogCaptureFixture, run: Path) -> None:
     uri = "s3://user:secret@bucket/path?endpoint_override=127.0.0.1:1&scheme=http"
     copier = Copier(run, uri)
-    copier._complain(OSError("no"))
+    copier._warn(OSError("no"))
     assert "secret" not in caplog.text

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sparksweep_trainer.files.quotas import Bounds
+from sparksweep_trainer.files.quotas import Quotas
 from sparksweep_trainer.files.store import FileStore
 from sparksweep_trainer.protocol import Chunk, ChunkTaken
 
@@ -129,8 +129,8 @@ def test_the_next_driver_finds_what_the_one_before_has_stored(
 
 
 def test_what_is_over_a_bound_is_left_out_and_said_once(tmp_path: Path) -> None:
-    bounds = Bounds(log_bytes=10, trial_bytes=8, run_bytes=100, files=4)
-    store = FileStore(tmp_path / "run", bounds=bounds, clock=lambda: 5.0)
+    quotas = Quotas(log_bytes=10, trial_bytes=8, run_bytes=100, files=4)
+    store = FileStore(tmp_path / "run", quotas=quotas, clock=lambda: 5.0)
     assert not send(store, "stdout.log", b"x" * 10).full
     assert send(store, "stdout.log", b"y", 10).full
     assert send(store, "stdout.log", b"y", 10).full
@@ -147,7 +147,7 @@ def test_what_is_over_a_bound_is_left_out_and_said_once(tmp_path: Path) -> None:
 
 
 def test_a_full_run_has_room_for_logs_longer_than_for_files(tmp_path: Path) -> None:
-    store = FileStore(tmp_path / "run", bounds=Bounds(run_bytes=100))
+    store = FileStore(tmp_path / "run", quotas=Quotas(run_bytes=100))
     assert not send(store, "a.bin", b"x" * 85, total=85).full
     assert send(store, "b.bin", b"x" * 6, total=6, number=8).full
     assert not send(store, "stdout.log", b"x" * 15, number=8).full
@@ -155,7 +155,7 @@ def test_a_full_run_has_room_for_logs_longer_than_for_files(tmp_path: Path) -> N
 
 
 def test_a_trial_has_so_many_files_and_no_more(tmp_path: Path) -> None:
-    store = FileStore(tmp_path / "run", bounds=Bounds(files=2))
+    store = FileStore(tmp_path / "run", quotas=Quotas(files=2))
     assert not send(store, "a", b"1", total=1).full
     assert not send(store, "b", b"1", total=1).full
     assert send(store, "c", b"1", total=1).full

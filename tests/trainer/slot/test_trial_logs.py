@@ -37,7 +37,7 @@ def logged(directory: Path, chunks: list[bytes], *, head: int, tail: int) -> byt
 
 def notice(bound: int) -> bytes:
     text = (
-        f"more than {bound} bytes: of the rest the end is kept, and follows when the attempt ends"
+        f"more than {bound} bytes: the middle is dropped, and the end follows when the attempt ends"
     )
     return f"\n[sparksweep: {text}]\n".encode()
 

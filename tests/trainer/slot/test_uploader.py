@@ -1,4 +1,4 @@
-"""A slot's side of the files: what is new is sent, from where the driver has it, while the trial runs."""
+"""Upload of a trial's files: what is new is sent, from the size that the driver has, while the trial runs."""
 
 import os
 import threading
@@ -10,7 +10,7 @@ import pytest
 from sparksweep_trainer.files.store import FileStore
 from sparksweep_trainer.protocol import MAX_CHUNK_BYTES, Assignment, Chunk, ChunkTaken
 from sparksweep_trainer.slot.trial_client import DriverGone
-from sparksweep_trainer.slot.uploader import FileSender
+from sparksweep_trainer.slot.uploader import FileUploader
 from support.trainer.stage import soon
 
 
@@ -47,16 +47,16 @@ def trial(tmp_path: Path) -> Path:
     return directory
 
 
-def sending(driver: Driver, trial: Path, **arguments: float) -> FileSender:
+def uploading(driver: Driver, trial: Path, **arguments: float) -> FileUploader:
     assignment = Assignment(number=7, attempt=1, parameters={})
-    arguments.setdefault("turn_s", 0.02)
-    return FileSender(driver, trial, slot=0, assignment=assignment, **arguments)
+    arguments.setdefault("scan_interval_s", 0.02)
+    return FileUploader(driver, trial, slot=0, assignment=assignment, **arguments)
 
 
 def test_a_log_is_there_while_the_trial_runs_and_each_byte_is_sent_once(
     driver: Driver, trial: Path
 ) -> None:
-    with sending(driver, trial), (trial / "stdout.log").open("wb", buffering=0) as log:
+    with uploading(driver, trial), (trial / "stdout.log").open("wb", buffering=0) as log:
         for line in (b"one\n", b"two\n", b"three\n"):
             log.write(line)
             assert soon(lambda line=line: (driver.has("stdout.log") or b"").endswith(line))  # type: ignore[misc]
@@ -66,7 +66,7 @@ def test_a_log_is_there_while_the_trial_runs_and_each_byte_is_sent_once(
 
 def test_what_is_left_at_the_end_is_sent_then(driver: Driver, trial: Path) -> None:
     big = os.urandom(3 * MAX_CHUNK_BYTES + 5)
-    with sending(driver, trial, turn_s=60):
+    with uploading(driver, trial, scan_interval_s=60):
         (trial / "stderr.log").write_bytes(b"last words")
         (trial / "model.keras").write_bytes(big)
         (trial / "tensorboard" / "train").mkdir(parents=True)
@@ -82,7 +82,7 @@ def test_a_file_that_is_being_written_is_sent_when_it_has_settled(
     driver: Driver, trial: Path
 ) -> None:
     (trial / "model.keras").write_bytes(b"first")
-    with sending(driver, trial):
+    with uploading(driver, trial):
         assert soon(lambda: driver.has("model.keras") == b"first")
         (trial / "model.keras").write_bytes(b"second!")
         assert soon(lambda: driver.has("model.keras") == b"second!")
@@ -91,7 +91,7 @@ def test_a_file_that_is_being_written_is_sent_when_it_has_settled(
 
 def test_a_log_that_is_replaced_begins_anew(driver: Driver, trial: Path) -> None:
     (trial / "stdout.log").write_bytes(b"of the attempt before")
-    with sending(driver, trial):
+    with uploading(driver, trial):
         assert soon(lambda: driver.has("stdout.log") is not None)
         (trial / "stdout.log").rename(trial / "stdout.attempt-1.log")
         (trial / "stdout.log").write_bytes(b"of this one, and longer than before")
@@ -111,7 +111,7 @@ def test_hidden_files_links_and_pipes_stay_where_they_are(
     os.mkfifo(trial / "pipe")
     (trial / ".stdout.log.tail").write_bytes(b"ring")
     (trial / "stdout.log").write_bytes(b"x")
-    with sending(driver, trial):
+    with uploading(driver, trial):
         pass
     assert {chunk.path for chunk, _ in driver.chunks} == {"stdout.log"}
 
@@ -122,7 +122,7 @@ def test_nothing_more_is_sent_of_an_attempt_that_is_given_up_on(
     driver.before = lambda _: ChunkTaken(taken=False)
     (trial / "stdout.log").write_bytes(b"x")
     (trial / "stderr.log").write_bytes(b"x")
-    with sending(driver, trial):
+    with uploading(driver, trial):
         assert soon(lambda: len(driver.chunks) == 1)
     assert len(driver.chunks) == 1
 
@@ -131,7 +131,7 @@ def test_a_file_without_room_is_not_sent_again_and_others_are(driver: Driver, tr
     driver.before = lambda chunk: ChunkTaken(taken=True, full=True) if chunk.path == "big" else None
     (trial / "big").write_bytes(b"x" * 3 * MAX_CHUNK_BYTES)
     (trial / "small").write_bytes(b"x")
-    with sending(driver, trial):
+    with uploading(driver, trial):
         assert soon(lambda: driver.has("small") == b"x")
         (trial / "big").write_bytes(b"y")
     assert [chunk.path for chunk, _ in driver.chunks].count("big") == 1
@@ -148,7 +148,7 @@ def test_a_driver_that_has_less_than_was_sent_gets_the_rest(driver: Driver, tria
         return None
 
     driver.before = lose_once
-    with sending(driver, trial), (trial / "stdout.log").open("wb", buffering=0) as log:
+    with uploading(driver, trial), (trial / "stdout.log").open("wb", buffering=0) as log:
         log.write(b"one\n")
         assert soon(lambda: driver.has("stdout.log") == b"one\n")
         log.write(b"two\n")
@@ -164,19 +164,19 @@ def test_a_driver_that_is_gone_costs_the_files_and_not_the_trial(
 
     driver.before = gone
     (trial / "stdout.log").write_bytes(b"x")
-    with sending(driver, trial):
+    with uploading(driver, trial):
         assert soon(lambda: bool(driver.chunks))
     assert len(driver.chunks) == 1
 
 
 def test_files_that_take_too_long_are_left(driver: Driver, trial: Path) -> None:
     (trial / "stdout.log").write_bytes(b"x")
-    with sending(driver, trial, turn_s=60, finish_s=-1):
+    with uploading(driver, trial, scan_interval_s=60, finish_s=-1):
         pass
     assert driver.chunks == []
 
 
 def test_a_directory_that_is_not_there_has_no_files(driver: Driver, tmp_path: Path) -> None:
-    with sending(driver, tmp_path / "nowhere"):
+    with uploading(driver, tmp_path / "nowhere"):
         pass
     assert driver.chunks == []

@@ -61,7 +61,7 @@ def test_tensorboard_reads_a_session(tmp_path: Path) -> None:
     start, end = read(
         tmp_path,
         events.session_start(values, group="0007", moment=2.0),
-        events.session_end(events.End.FAILURE, moment=3.0),
+        events.session_end(events.SessionStatus.FAILURE, moment=3.0),
     )
     begun = plugin_data(start).session_start_info
     assert begun.hparams["lr"].number_value == 0.001

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from sparksweep_core.api import Objective, TrialState, TrialStatus
-from sparksweep_trainer.files.reports import ReportLines
+from sparksweep_trainer.files.reports import ReportParser
 from sparksweep_trainer.tensorboard_events import sessions
 from sparksweep_trainer.tensorboard_events.sessions import Sessions
 from support.trainer.event_files import plugin_data, read_events, scalars
@@ -23,7 +23,7 @@ class Board:
     def __init__(self, root: Path, objective: Objective | None = OBJECTIVE) -> None:
         self.root = root
         self.sessions = Sessions(root, PARAMETERS, objective)
-        self.lines = ReportLines()
+        self.parser = ReportParser()
 
     def put(self, state: TrialState, *, number: int = 7, attempt: int = 1, **fields: Any) -> None:
         status = TrialStatus.model_validate({
@@ -38,7 +38,7 @@ class Board:
         self.feed(text.encode(), number=number)
 
     def feed(self, data: bytes, *, number: int = 7) -> None:
-        self.sessions.report(number, self.lines.feed(number, data))
+        self.sessions.report(number, self.parser.feed(number, data))
 
     def events(self, directory: str = "0007") -> list[Any]:
         (file,) = (self.root / directory).glob("events.out.tfevents.*")

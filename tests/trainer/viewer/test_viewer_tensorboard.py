@@ -15,7 +15,7 @@ from typing import Any
 from sparksweep_core.api import TrialState, TrialStatus
 from sparksweep_trainer.files.reports import Report
 from sparksweep_trainer.tensorboard_events.sessions import Sessions
-from sparksweep_trainer.viewer.tensorboard import KeptRunning
+from sparksweep_trainer.viewer.tensorboard import RestartingProcess
 from support.trainer.session_values import OBJECTIVE, PARAMETERS, VALUES
 from support.trainer.stage import soon
 
@@ -105,8 +105,8 @@ def test_every_trial_is_a_run_with_its_scalars_and_a_row_of_the_hparams_table(
 def test_a_tensorboard_that_ends_is_started_again(tmp_path: Path) -> None:
     log = tmp_path / "starts"
     program = f"open({str(log)!r}, 'a').write('started\\n')"
-    kept = KeptRunning([sys.executable, "-c", program], first_restart_s=0.01)
+    process = RestartingProcess([sys.executable, "-c", program], first_restart_s=0.01)
     try:
         assert soon(lambda: log.exists() and log.read_text().count("started") >= 2)
     finally:
-        kept.close()
+        process.close()

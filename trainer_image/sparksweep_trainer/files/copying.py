@@ -1,7 +1,7 @@
-"""Copies the run directory to an object store or another file system, as trials end.
+"""Copy of the run directory in an object store or another file system, made as trials end.
 
-A trial's files are copied when it has ended, the table whenever it was written, and at the driver's end all that has
-changed since. What could not be copied is tried again with the next; nothing waits for it, but for the driver's end.
+A trial's files are copied when it has ended, the table whenever it was written, and at the driver's end all files that
+have changed since. A copy that failed is retried with the next one; nothing but the driver's end waits for it.
 """
 
 from __future__ import annotations
@@ -25,39 +25,39 @@ MOST_FILES = 1_000_000
 BLOCK_BYTES = 2**20
 DEPTH = 20
 PAUSE_S = 10.0
-"""Seconds until what could not be copied is tried again."""
+"""Seconds until a copy that failed is retried."""
 
-_Looks = tuple[int, int]
+_Version = tuple[int, int]
 
 
 class Copier:
-    """Copies files below a directory that have changed. Belongs to one thread, but for `close`."""
+    """Copies files below a directory that have changed. Not thread-safe, but for `stop`."""
 
     def __init__(self, directory: Path, uri: str) -> None:
-        """Nothing is asked of the store yet; ``uri`` is where the directory goes, by its own name."""
+        """Set the target: a directory in ``uri`` of the same name as `directory`. The store is not contacted yet."""
         self._directory = directory
         self._uri = uri
         self._store: Any = None
         self._base = ""
-        self._copied: dict[str, _Looks] = {}
-        self._over = threading.Event()
-        self._complaint = ""
+        self._copied: dict[str, _Version] = {}
+        self._stopped = threading.Event()
+        self._warned = ""
 
     def trial(self, number: int) -> bool:
-        """Copy what has changed of a trial's files; False when not all of it could be."""
+        """Copy those of a trial's files that have changed; False if not all of them could be copied."""
         return self._copy([TRIALS, trial_directory_name(number)])
 
     def everything(self) -> bool:
-        """Copy whatever has changed; False when not all of it could be."""
+        """Copy all files that have changed; False if not all of them could be copied."""
         return self._copy([])
 
     def file(self, name: str) -> bool:
-        """Copy a file of the directory itself; False when it could not be."""
+        """Copy a file of the directory itself; False if it could not be copied."""
         return self._copy([], only=name)
 
     def stop(self) -> None:
-        """Have a copy under way end after the file that it is at; from any thread."""
-        self._over.set()
+        """End a copy under way after its current file; may be called from any thread."""
+        self._stopped.set()
 
     def _copy(self, parts: list[str], *, only: str | None = None) -> bool:
         prefix = "".join(f"{part}/" for part in parts)
@@ -66,26 +66,26 @@ class Copier:
             with openat.directory(self._directory, parts) as root:
                 depth = 1 if only is not None else DEPTH
                 for entry in openat.listing(root, most=MOST_FILES, depth=depth):
-                    looks = (entry.size, entry.modified_ns)
+                    version = (entry.size, entry.modified_ns)
                     path = f"{prefix}{entry.path}"
-                    if only not in (None, entry.path) or self._copied.get(path) == looks:
+                    if only not in (None, entry.path) or self._copied.get(path) == version:
                         continue
                     if any(part.startswith(".") for part in entry.path.split("/")):
-                        # Not whole yet.
+                        # Hidden files are incomplete.
                         continue
-                    if self._over.is_set():
+                    if self._stopped.is_set():
                         return False
                     self._send(path)
-                    self._copied[path] = looks
+                    self._copied[path] = version
         except FileNotFoundError:
             # The trial has sent nothing.
             return True
         except Exception as error:
-            # Each store raises errors of its own kinds; whichever it is, later may be better.
-            self._complain(error)
+            # Each store raises errors of its own types; any of them may pass.
+            self._warn(error)
             whole = False
         else:
-            self._complaint = ""
+            self._warned = ""
         return whole
 
     def _send(self, path: str) -> None:
@@ -103,12 +103,12 @@ class Copier:
             self._base = f"{base.rstrip('/')}/{self._directory.name}"
         return self._store, self._base
 
-    def _complain(self, error: Exception) -> None:
+    def _warn(self, error: Exception) -> None:
         kind = type(error).__name__
-        if kind != self._complaint:
-            # Once, not for each file: the messages differ by their names alone.
-            self._complaint = kind
-            # A URI may hold credentials, though they belong into the Secret.
+        if kind != self._warned:
+            # Once for each type of error: the messages of many files differ by their names alone.
+            self._warned = kind
+            # A URI may hold credentials, although they belong in the Secret.
             shown = re.sub("//[^/@]*@", "//", self._uri.partition("?")[0])
             log.warning("the run directory can't be copied to %s: %s: %s", shown, kind, error)
 
@@ -126,7 +126,7 @@ def _blocks(root: Path, path: str) -> Iterator[bytes]:
 
 
 class Copying:
-    """A thread that copies each trial when it has ended, and the table now and then."""
+    """A thread that copies each trial when it has ended, and the table when it was written."""
 
     def __init__(self, copier: Copier, *, table: str, pause_s: float = PAUSE_S) -> None:
         self._copier = copier
@@ -136,30 +136,30 @@ class Copying:
         self._table_changed = False
         self._closing = False
         self._whole = False
-        self._news = threading.Condition()
+        self._condition = threading.Condition()
         self._thread = threading.Thread(target=self._run, name="copy-files", daemon=True)
 
     def start(self) -> None:
-        """Begin."""
+        """Start the thread."""
         self._thread.start()
 
     def trial_ended(self, number: int) -> None:
-        """A trial has sent its last file."""
-        with self._news:
+        """Copy a trial, which has sent its last file."""
+        with self._condition:
             self._ended.add(number)
-            self._news.notify_all()
+            self._condition.notify_all()
 
     def table_written(self) -> None:
-        """The table is another one."""
-        with self._news:
+        """Copy the table, which has changed."""
+        with self._condition:
             self._table_changed = True
-            self._news.notify_all()
+            self._condition.notify_all()
 
     def close(self, *, flush_s: float) -> bool:
-        """Copy what is left, for at most that long; False when that was too short, or the store refused."""
-        with self._news:
+        """Copy all that is left, for at most `flush_s` seconds; False if that was too short, or the store refused."""
+        with self._condition:
             self._closing = True
-            self._news.notify_all()
+            self._condition.notify_all()
         if self._thread.is_alive():
             self._thread.join(timeout=flush_s)
         self._copier.stop()
@@ -169,8 +169,10 @@ class Copying:
 
     def _run(self) -> None:
         while True:
-            with self._news:
-                self._news.wait_for(lambda: self._closing or self._ended or self._table_changed)
+            with self._condition:
+                self._condition.wait_for(
+                    lambda: self._closing or self._ended or self._table_changed
+                )
                 if self._closing:
                     break
                 ended, self._ended = self._ended, set()
@@ -178,9 +180,9 @@ class Copying:
             failed = {number for number in sorted(ended) if not self._copier.trial(number)}
             if table and not self._copier.file(self._table):
                 self._table_changed = True
-            with self._news:
+            with self._condition:
                 self._ended |= failed
                 if failed or self._table_changed:
-                    # Not at once again: the store may be away for a while.
-                    self._news.wait_for(lambda: self._closing, self._pause_s)
+                    # The store may be unavailable for a while.
+                    self._condition.wait_for(lambda: self._closing, self._pause_s)
         self._whole = self._copier.everything()

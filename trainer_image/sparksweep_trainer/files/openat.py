@@ -1,6 +1,7 @@
-"""Opens files below a directory without ever following a link, whoever else may write there.
+"""Access to files below a directory that others may write to, without ever following a link.
 
-Every step is taken from the descriptor of the one before: what is checked is what is opened.
+Each part of a path is opened relative to the descriptor of the part before it (openat): the file that was checked is
+the file that is opened.
 """
 
 from __future__ import annotations
@@ -18,10 +19,10 @@ _FILE = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A file, as a listing shows it."""
+    """A file in a listing."""
 
     path: str
-    """Below the directory that was listed."""
+    """Path below the directory that was listed."""
     size: int
     inode: int
     modified_ns: int
@@ -29,10 +30,13 @@ class Entry:
 
 @contextmanager
 def directory(root: Path, parts: Sequence[str] = (), *, make: bool = False) -> Iterator[int]:
-    """The descriptor of a directory below `root`; `make` makes it.
+    """Open a directory below `root`, and create it first if `make`.
+
+    Yields:
+        Its descriptor.
 
     Raises:
-        OSError: it is not there, or something on the way is no directory: a link, for instance.
+        OSError: it does not exist, or a part of its path is no directory but, for instance, a link.
     """
     current = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
@@ -50,10 +54,13 @@ def directory(root: Path, parts: Sequence[str] = (), *, make: bool = False) -> I
 
 @contextmanager
 def regular_file(parent: int, name: str, flags: int) -> Iterator[int]:
-    """The descriptor of a regular file in a directory.
+    """Open a regular file in a directory.
+
+    Yields:
+        Its descriptor.
 
     Raises:
-        OSError: it is not there, or no regular file.
+        OSError: it does not exist, or is no regular file.
     """
     descriptor = os.open(name, flags | _FILE, 0o644, dir_fd=parent)
     try:
@@ -65,36 +72,36 @@ def regular_file(parent: int, name: str, flags: int) -> Iterator[int]:
 
 
 def listing(parent: int, *, most: int, depth: int) -> list[Entry]:
-    """The regular files below a directory: at most so many, and no deeper than that. Links are left out."""
-    found: list[Entry] = []
-    _list(parent, "", found, most=most, depth=depth)
-    return found
+    """List the regular files below a directory: at most `most`, and at most `depth` levels deep. Links are left out."""
+    entries: list[Entry] = []
+    _list(parent, "", entries, most=most, depth=depth)
+    return entries
 
 
-def _list(parent: int, prefix: str, found: list[Entry], *, most: int, depth: int) -> None:
-    with os.scandir(parent) as entries:
-        names = sorted(entry.name for entry in entries)
+def _list(parent: int, prefix: str, entries: list[Entry], *, most: int, depth: int) -> None:
+    with os.scandir(parent) as scanned:
+        names = sorted(entry.name for entry in scanned)
     for name in names:
-        if len(found) >= most:
+        if len(entries) >= most:
             return
         try:
-            seen = os.stat(name, dir_fd=parent, follow_symlinks=False)
-            if stat.S_ISREG(seen.st_mode):
+            status = os.stat(name, dir_fd=parent, follow_symlinks=False)
+            if stat.S_ISREG(status.st_mode):
                 path = f"{prefix}{name}"
-                found.append(Entry(path, seen.st_size, seen.st_ino, seen.st_mtime_ns))
-            elif stat.S_ISDIR(seen.st_mode) and depth > 1:
+                entries.append(Entry(path, status.st_size, status.st_ino, status.st_mtime_ns))
+            elif stat.S_ISDIR(status.st_mode) and depth > 1:
                 inner = os.open(name, _DIRECTORY, dir_fd=parent)
                 try:
-                    _list(inner, f"{prefix}{name}/", found, most=most, depth=depth - 1)
+                    _list(inner, f"{prefix}{name}/", entries, most=most, depth=depth - 1)
                 finally:
                     os.close(inner)
         except OSError:
-            # Removed, or replaced by something else, since it was seen.
+            # Removed, or replaced by something else, since it was listed.
             continue
 
 
 def read_at(descriptor: int, offset: int, count: int) -> bytes:
-    """So many bytes from an offset, fewer only at the file's end."""
+    """Read `count` bytes from an offset, fewer only at the file's end."""
     blocks: list[bytes] = []
     while count > 0:
         block = os.pread(descriptor, count, offset)
@@ -107,8 +114,8 @@ def read_at(descriptor: int, offset: int, count: int) -> bytes:
 
 
 def write_at(descriptor: int, data: bytes, offset: int) -> None:
-    """Write all of it at an offset."""
-    view = memoryview(data)
-    while view:
-        written = os.pwrite(descriptor, view, offset)
-        view, offset = view[written:], offset + written
+    """Write all of `data` at an offset."""
+    rest = memoryview(data)
+    while rest:
+        written = os.pwrite(descriptor, rest, offset)
+        rest, offset = rest[written:], offset + written

@@ -1,4 +1,4 @@
-"""What trials report while they run: lines of ``metrics.jsonl``, cut anywhere, whatever a trial may write there. Pure."""
+"""Metrics that trials report while they run: a parser of ``metrics.jsonl`` that skips invalid lines. Pure."""
 
 from __future__ import annotations
 
@@ -25,25 +25,25 @@ class Report:
     time: float
     """Seconds since 1970."""
     metrics: Mapping[str, float]
-    """Finite values, by names that a metric may have."""
+    """Finite values, by valid names of metrics."""
 
 
-class ReportLines:
-    """Puts the pieces of trials' lines together."""
+class ReportParser:
+    """Parses the reports of several trials from pieces that may be cut anywhere."""
 
     def __init__(self) -> None:
-        self._begun: dict[int, bytes] = {}
+        self._partial: dict[int, bytes] = {}
 
     def feed(self, number: int, data: bytes) -> list[Report]:
-        """Take in more of what a trial reports; the reports that it completes."""
-        *lines, begun = (self._begun.get(number, b"") + data).split(b"\n")
-        # Of a line that is too long enough is kept to know it by.
-        self._begun[number] = begun[: MAX_LINE_BYTES + 1]
+        """Feed more of a trial's file, and return the reports that it completes."""
+        *lines, partial = (self._partial.get(number, b"") + data).split(b"\n")
+        # One byte more than the limit is enough to recognise a line as too long.
+        self._partial[number] = partial[: MAX_LINE_BYTES + 1]
         return list(_reports(lines))
 
     def forget(self, number: int) -> None:
-        """The trial's attempt has ended, or another one begins."""
-        self._begun.pop(number, None)
+        """Drop a trial's unfinished line: its attempt has ended, or another one begins."""
+        self._partial.pop(number, None)
 
 
 def _reports(lines: list[bytes]) -> Iterator[Report]:
@@ -52,7 +52,7 @@ def _reports(lines: list[bytes]) -> Iterator[Report]:
             continue
         try:
             step, moment, metrics = parse_report_line(line)
-            usable = isinstance(step, int) and abs(step) < MAX_STEP and math.isfinite(moment)
+            valid = isinstance(step, int) and abs(step) < MAX_STEP and math.isfinite(moment)
             values = {
                 name: float(value)
                 for name, value in metrics.items()
@@ -60,5 +60,5 @@ def _reports(lines: list[bytes]) -> Iterator[Report]:
             }
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError, OverflowError):
             continue
-        if usable and values and len(values) <= limits.METRICS:
+        if valid and values and len(values) <= limits.METRICS:
             yield Report(step, float(moment), values)

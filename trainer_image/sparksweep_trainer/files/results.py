@@ -1,4 +1,4 @@
-"""``results.parquet``: every trial of a run, one row each."""
+"""``results.parquet``: a table of a run's trials, one row each."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ _TYPES: Mapping[Kind, pa.DataType] = {
 
 
 def write_results(path: Path, described: SearchDescription, trials: Sequence[Trial]) -> None:
-    """Write the table, whole or not at all."""
+    """Write the table atomically."""
     unfinished = path.with_name(f".{path.name}.new")
     pq.write_table(results_table(described, trials), unfinished)
     unfinished.replace(path)
 
 
 def results_table(described: SearchDescription, trials: Sequence[Trial]) -> pa.Table:
-    """The trials as a table, by number; `columns.columns_of` says which columns. What a trial has no value for is null."""
+    """Return the trials as a table with the columns of `columns_of`, ordered by number; missing values are null."""
     columns = columns_of(described, trials)
     return pa.table(
         {name: pa.array(column.values, _TYPES[column.kind]) for name, column in columns.items()}

@@ -1,9 +1,9 @@
-"""The run directory on the driver's side: takes in parts of trials' files, as slots send them.
+"""The driver's store of trials' files: writes the chunks that slots send into the run directory.
 
-Nothing in them is looked at, but for what a trial reports (`listen`). A part may come twice, when the answer to the
-first was lost: a growing file is written at the offset given, and one that is replaced as a whole takes its place only
-when it is complete. An attempt later than the one known begins its logs anew, and from then on nothing of an earlier
-one is taken.
+Contents are not parsed; the metrics that a trial reports are passed on to `listen`. A chunk may come twice, if the
+answer to the first one was lost: a growing file is written at the chunk's offset, and a file that is replaced as a
+whole appears under its name only when it is complete. A later attempt starts new logs, and from then on chunks of
+earlier attempts are refused.
 """
 
 from __future__ import annotations
@@ -29,63 +29,64 @@ from sparksweep_core.contract.run_layout import (
     trial_directory_name,
 )
 from sparksweep_trainer.files import openat
-from sparksweep_trainer.files.quotas import Bounds
+from sparksweep_trainer.files.quotas import Quotas
 from sparksweep_trainer.protocol import Chunk, ChunkTaken
 
 log = logging.getLogger(__name__)
 
 MAX_NOTES = 100
-"""Lines that are written about one trial's files."""
+"""Lines that are written about one trial's files, at most."""
 
 Listener = Callable[[int, bytes], None]
 
 
-def _hear_nothing(_: int, __: bytes) -> None:
-    """Nobody wants to know."""
+def _ignore(_: int, __: bytes) -> None:
+    """Ignore reports."""
 
 
 @dataclass
 class _Trial:
-    """What is known of one trial's files. Its lock is held while one of them is written."""
+    """State of one trial's files. Its lock is held while one of them is written."""
 
     attempt: int
     lock: threading.Lock = field(default_factory=threading.Lock)
     sizes: dict[str, int] = field(default_factory=dict)
-    """Every file."""
+    """Size of each file."""
     begun: set[str] = field(default_factory=set)
-    """Growing files that this attempt has begun."""
+    """Growing files of which this attempt has sent a chunk."""
     parts: dict[str, int] = field(default_factory=dict)
-    """Files that are to be replaced as a whole: how much of them is there."""
+    """Incomplete files that will be replaced as a whole, with the bytes received."""
     refused: set[str] = field(default_factory=set)
     notes: int = 0
 
     @property
     def saved(self) -> int:
-        """Bytes of the files without the logs."""
+        """Bytes of the trial's files without its logs."""
         return sum(size for path, size in self.sizes.items() if path not in OF_ATTEMPT)
 
 
 class FileStore:
-    """Writes trials' files below a directory, for many threads. A disk that is full loses files, never a trial."""
+    """Writes trials' files below a directory. Thread-safe. A full disk costs files, never a trial."""
 
     def __init__(
         self,
         directory: Path,
         *,
-        bounds: Bounds | None = None,
-        listen: Listener = _hear_nothing,
+        quotas: Quotas | None = None,
+        listen: Listener = _ignore,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        """
+        """Open the run directory, and create it if it does not exist; files of an earlier driver stay.
+
         Args:
-            directory: the run directory, which is made if need be; what an earlier driver left there stays.
-            bounds: how much is kept.
-            listen: gets what trials report, as it comes: the trial's number and more of its metrics file.
-            clock: seconds since 1970.
+            directory: the run directory.
+            quotas: the most that is kept.
+            listen: receives reports as they come: the trial's number and more of its metrics file.
+            clock: returns seconds since 1970.
         """
         directory.joinpath(TRIALS).mkdir(parents=True, exist_ok=True)
         self._root = directory
-        self._bounds = bounds or Bounds()
+        self._quotas = quotas or Quotas()
         self._listen = listen
         self._clock = clock
         self._lock = threading.Lock()
@@ -100,10 +101,10 @@ class FileStore:
             return self._used
 
     def take(self, chunk: Chunk, data: bytes) -> ChunkTaken:
-        """Take in a part of a file.
+        """Write a chunk of a file.
 
         Raises:
-            ValueError: the file has a name that none may have.
+            ValueError: the file's name is not allowed.
         """
         parts = segments(chunk.path)
         try:
@@ -113,8 +114,8 @@ class FileStore:
                     return ChunkTaken(taken=False)
                 if chunk.path in trial.refused:
                     return ChunkTaken(taken=True, full=True)
-                where = [TRIALS, trial_directory_name(chunk.number), *parts[:-1]]
-                with openat.directory(self._root, where, make=True) as parent:
+                directory = [TRIALS, trial_directory_name(chunk.number), *parts[:-1]]
+                with openat.directory(self._root, directory, make=True) as parent:
                     if chunk.total is None or grows(chunk.path):
                         return self._grow(trial, chunk, data, parent, parts[-1])
                     return self._replace(trial, chunk, chunk.total, data, parent, parts[-1])
@@ -123,19 +124,19 @@ class FileStore:
             return ChunkTaken(taken=True, full=True)
 
     def begin(self, number: int, attempt: int) -> None:
-        """An attempt is assigned: put the logs of the one before aside, before anyone reads of it."""
+        """Rename the logs of the attempt before the one that is assigned now, before its status can be read."""
         try:
             self._trial(number, attempt)
         except OSError as error:
             log.warning("the logs of trial %d are not put aside: %s", number, error)
 
     def note(self, number: int, text: str) -> None:
-        """Write a line about a trial's files, for whoever reads its log."""
+        """Write a line about a trial's files, which is shown with its log."""
         line = note_line(self._clock(), text)
         try:
-            where = [TRIALS, trial_directory_name(number)]
+            directory = [TRIALS, trial_directory_name(number)]
             with (
-                openat.directory(self._root, where, make=True) as parent,
+                openat.directory(self._root, directory, make=True) as parent,
                 openat.regular_file(
                     parent, NOTES_FILE, os.O_WRONLY | os.O_CREAT | os.O_APPEND
                 ) as file,
@@ -157,14 +158,14 @@ class FileStore:
         return trial
 
     def _begin(self, trial: _Trial, number: int, attempt: int) -> None:
-        """Put the logs of earlier attempts aside, and count what is there."""
+        """Rename the logs of earlier attempts, and count the trial's files."""
         with openat.directory(
             self._root, [TRIALS, trial_directory_name(number)], make=True
         ) as parent:
             for name in OF_ATTEMPT:
                 with suppress(FileNotFoundError):
-                    kept = earlier_name(name, trial.attempt or attempt - 1)
-                    os.rename(name, kept, src_dir_fd=parent, dst_dir_fd=parent)
+                    earlier = earlier_name(name, trial.attempt or attempt - 1)
+                    os.rename(name, earlier, src_dir_fd=parent, dst_dir_fd=parent)
             entries = openat.listing(parent, most=10**5, depth=20)
         trial.sizes = {entry.path: entry.size for entry in entries}
         trial.attempt = attempt
@@ -175,29 +176,27 @@ class FileStore:
     def _grow(self, trial: _Trial, chunk: Chunk, data: bytes, parent: int, name: str) -> ChunkTaken:
         path, end = chunk.path, chunk.offset + len(data)
         begins = chunk.restart or path not in trial.begun
-        known = 0 if begins else trial.sizes.get(path, 0)
-        if chunk.offset > known:
-            return ChunkTaken(taken=True, size=known)
-        if end <= known:
-            return ChunkTaken(taken=True, size=known)
-        if not self._make_room(trial, chunk, path, end):
+        size = 0 if begins else trial.sizes.get(path, 0)
+        if chunk.offset > size or end <= size:
+            return ChunkTaken(taken=True, size=size)
+        if not self._reserve(trial, chunk, path, end):
             return ChunkTaken(taken=True, full=True)
         truncate = os.O_TRUNC if begins else 0
         with openat.regular_file(parent, name, os.O_WRONLY | os.O_CREAT | truncate) as file:
             openat.write_at(file, data, chunk.offset)
         trial.begun.add(path)
         if path == METRICS_FILE:
-            self._listen(chunk.number, data[known - chunk.offset :])
+            self._listen(chunk.number, data[size - chunk.offset :])
         return ChunkTaken(taken=True, size=end)
 
     def _replace(
         self, trial: _Trial, chunk: Chunk, total: int, data: bytes, parent: int, name: str
     ) -> ChunkTaken:
         path, end = chunk.path, chunk.offset + len(data)
-        there = trial.parts.get(path, 0)
-        if end > total or (chunk.offset and chunk.offset != there):
+        received = trial.parts.get(path, 0)
+        if end > total or (chunk.offset and chunk.offset != received):
             return ChunkTaken(taken=True, size=0)
-        if not chunk.offset and not self._make_room(trial, chunk, path, total):
+        if not chunk.offset and not self._reserve(trial, chunk, path, total):
             return ChunkTaken(taken=True, full=True)
         unfinished = f".{name}.part"
         truncate = 0 if chunk.offset else os.O_TRUNC
@@ -209,11 +208,11 @@ class FileStore:
             del trial.parts[path]
         return ChunkTaken(taken=True, size=end)
 
-    def _make_room(self, trial: _Trial, chunk: Chunk, path: str, size: int) -> bool:
-        """Count a file with the size that it is to have; False, and a note, if that is too much."""
+    def _reserve(self, trial: _Trial, chunk: Chunk, path: str, size: int) -> bool:
+        """Count a file with its new size; False, and a note, if that exceeds a quota."""
         before = trial.sizes.get(path, 0)
         with self._lock:
-            why = self._bounds.refusal(
+            reason = self._quotas.refusal(
                 path,
                 size=size,
                 before=before,
@@ -221,13 +220,13 @@ class FileStore:
                 files=len(trial.sizes),
                 run=self._used,
             )
-            if why is None:
+            if reason is None:
                 self._used += size - before
                 trial.sizes[path] = size
                 return True
         trial.refused.add(path)
         if trial.notes < MAX_NOTES:
             trial.notes += 1
-            kept = f"{before} bytes of {path} are kept, and no more" if before else f"{path} is not kept"  # fmt: skip
-            self.note(chunk.number, f"{kept}: {why}")
+            effect = f"{before} bytes of {path} are kept, and no more" if before else f"{path} is not kept"  # fmt: skip
+            self.note(chunk.number, f"{effect}: {reason}")
         return False

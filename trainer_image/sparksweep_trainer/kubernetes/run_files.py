@@ -19,8 +19,8 @@ from sparksweep_core.api.status import TrialStatus
 from sparksweep_core.api.trials import Trial
 from sparksweep_core.contract.run_layout import RESULTS_FILE, TRIALS
 from sparksweep_trainer.files.copying import Copier, Copying
-from sparksweep_trainer.files.quotas import Bounds
-from sparksweep_trainer.files.reports import Report, ReportLines
+from sparksweep_trainer.files.quotas import Quotas
+from sparksweep_trainer.files.reports import Report, ReportParser
 from sparksweep_trainer.files.results import write_results
 from sparksweep_trainer.files.store import FileStore
 from sparksweep_trainer.kubernetes.settings import ClusterSettings
@@ -47,7 +47,7 @@ class RunFiles:
         directory: Path,
         described: SearchDescription,
         *,
-        bounds: Bounds | None = None,
+        quotas: Quotas | None = None,
         tensorboard: bool = True,
         uri: str | None = None,
         results_s: float = RESULTS_S,
@@ -57,14 +57,14 @@ class RunFiles:
         Args:
             directory: the run directory.
             described: which parameters and metrics there are.
-            bounds: how much of trials' files is kept.
+            quotas: how much of trials' files is kept.
             tensorboard: whether to write each trial's session for TensorBoard.
             uri: where the directory is copied to.
             results_s: seconds between two times that the table is written.
             tell: gets the number and the newest report of a trial that runs.
         """
         self._news: queue.SimpleQueue[_News] = queue.SimpleQueue()
-        self.files = FileStore(directory, bounds=bounds, listen=self._hear)
+        self.files = FileStore(directory, quotas=quotas, listen=self._hear)
         self._directory = directory
         self._described = described
         self._results_s = results_s
@@ -72,7 +72,7 @@ class RunFiles:
         self._changed = True
         self._parameters: dict[int, Mapping[str, str]] = {}
         self._tell = tell
-        self._lines = ReportLines()
+        self._reports = ReportParser()
         self._attempts: dict[int, int] = {}
         self._sessions: Sessions | None = None
         if tensorboard:
@@ -88,11 +88,11 @@ class RunFiles:
         """The run directory that the pod was given; None without one."""
         if settings.run_directory is None:
             return None
-        bounds = Bounds(run_bytes=settings.run_bytes)
+        quotas = Quotas(run_bytes=settings.run_bytes)
         return cls(
             settings.run_directory,
             settings.program,
-            bounds=bounds,
+            quotas=quotas,
             tensorboard=settings.tensorboard,
             uri=settings.storage_uri,
             tell=tell,
@@ -148,7 +148,7 @@ class RunFiles:
         if isinstance(news, TrialStatus):
             self._changed = True
             if self._attempts.get(news.number) != news.attempt or news.state.is_finished:
-                self._lines.forget(news.number)
+                self._reports.forget(news.number)
                 self._attempts[news.number] = news.attempt
             if self._sessions is not None:
                 self._sessions.put(news, self._parameters_of(news.number))
@@ -156,7 +156,7 @@ class RunFiles:
                 self._copying.trial_ended(news.number)
             return
         number, data = news
-        reports = self._lines.feed(number, data)
+        reports = self._reports.feed(number, data)
         if self._sessions is not None:
             self._sessions.report(number, reports)
         if reports and self._tell is not None:

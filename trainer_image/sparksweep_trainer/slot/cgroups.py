@@ -1,6 +1,6 @@
-"""The kernel's own count of processes it killed for want of memory, in both layouts of cgroups.
+"""Count of processes that the kernel's OOM killer has ended, in both versions of cgroups.
 
-A SIGKILL says nothing about its sender: only this count tells an OOM kill from somebody's ``kill -9``.
+A SIGKILL does not name its sender: only this count distinguishes an OOM kill from a user's ``kill -9``.
 """
 
 from __future__ import annotations
@@ -11,9 +11,9 @@ ROOT = Path("/")
 
 
 def oom_kills(root: Path = ROOT) -> int | None:
-    """OOM kills so far in this process's memory cgroup and below it; None where the kernel doesn't tell.
+    """Count OOM kills so far in this process's memory cgroup and below it; None if the kernel does not count them.
 
-    Without a memory cgroup (a laptop's session) it is the machine's count.
+    Without a memory cgroup (a laptop's session) the count is the machine's.
     """
     for path, name in _counters(root):
         count = _count(path, name)
@@ -23,25 +23,25 @@ def oom_kills(root: Path = ROOT) -> int | None:
 
 
 def _counters(root: Path) -> list[tuple[Path, str]]:
-    """Files to look into with the counter's name, the most specific first."""
+    """List files that may hold the counter, each with the counter's name, the most specific first."""
     hierarchies = root / "sys/fs/cgroup"
-    found = []
+    candidates = []
     for controllers, group in _groups(root):
         # In a container the path may be the host's, while its own group is what is mounted.
-        places = [group.lstrip("/"), ""]
+        groups = [group.lstrip("/"), ""]
         if controllers == "":
-            found += [(hierarchies / place / "memory.events", "oom_kill") for place in places]
+            candidates += [(hierarchies / name / "memory.events", "oom_kill") for name in groups]
         elif "memory" in controllers.split(","):
-            found += [
-                (hierarchies / "memory" / place / "memory.oom_control", "oom_kill")
-                for place in places
+            candidates += [
+                (hierarchies / "memory" / name / "memory.oom_control", "oom_kill")
+                for name in groups
             ]
-    found.append((root / "proc/vmstat", "oom_kill"))
-    return found
+    candidates.append((root / "proc/vmstat", "oom_kill"))
+    return candidates
 
 
 def _groups(root: Path) -> list[tuple[str, str]]:
-    """Controllers and path of each hierarchy; version 2 has no controllers there."""
+    """Return the controllers and the path of each hierarchy; version 2 lists no controllers."""
     try:
         lines = (root / "proc/self/cgroup").read_text().splitlines()
     except OSError:

@@ -1,4 +1,4 @@
-"""What to execute for a trial that is a command."""
+"""Command line of a trial that is a command, and the program that its first word names."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from sparksweep_core.api.template import TrialTemplate
 
 
 class ProgramNotFound(Exception):
-    """There is no such program, or it can't be executed; the message says where it was looked for."""
+    """There is no such program, or it can't be executed; the message says where it was searched."""
 
 
 def command_line(
     template: TrialTemplate, parameters: Mapping[str, str], *, trial: str, source: Path | None
 ) -> list[str]:
-    """The command with the trial's values in place of its placeholders; each word stays one word.
+    """Return the command with the trial's values substituted for its placeholders; each word stays one word.
 
     Args:
         template: a template with a command.
@@ -33,21 +33,21 @@ def command_line(
 
 
 def find_program(word: str, *, directory: str, path: str) -> str:
-    """The file that a command's first word names: beside `directory` if it has a slash, else on the `path`.
+    """Return the file that a command's first word names: relative to `directory` if it has a slash, else on the `path`.
 
     Raises:
         ProgramNotFound: there is none, or it is not executable.
     """
     if "/" in word:
-        program = os.path.join(directory, word)
-        if not os.path.isfile(program):
-            raise ProgramNotFound(f"command: there is no file {program}")
-        if not os.access(program, os.X_OK):
+        file = os.path.join(directory, word)
+        if not os.path.isfile(file):
+            raise ProgramNotFound(f"command: there is no file {file}")
+        if not os.access(file, os.X_OK):
             raise ProgramNotFound(
-                f"command: {program} is not executable: run chmod +x on it, or name its interpreter first"
+                f"command: {file} is not executable: run chmod +x on it, or name its interpreter first"
             )
-        return program
-    found = shutil.which(word, path=path)
-    if found is None:
+        return file
+    program = shutil.which(word, path=path)
+    if program is None:
         raise ProgramNotFound(f"command: no program {word!r} on the PATH ({path})")
-    return os.path.join(directory, found)
+    return os.path.join(directory, program)

@@ -47,14 +47,14 @@ _SPARKS_OWN = (
     "PYTHON_WORKER_FACTORY_",
     PREFIX,
 )
-"""Beginnings of variables that trials don't inherit: secrets and whereabouts of the Spark application, and another
-trial's facts. What is the user's to say, they do."""
+"""Prefixes of variables that trials don't inherit: secrets and addresses of the Spark application, and variables of
+another trial. Those in `USERS_ENV` are inherited all the same."""
 
 
 def server_environment(
     template: TrialTemplate, *, base: Mapping[str, str], marker: str
 ) -> dict[str, str]:
-    """The fork server's environment, and so every trial's: set before the first preloaded module is imported.
+    """Return the environment of the fork server, and so of every trial: set before the first module is preloaded.
 
     Args:
         template: its ``env`` wins over everything else.
@@ -66,20 +66,20 @@ def server_environment(
         for key, value in base.items()
         if key in USERS_ENV or not key.startswith(_SPARKS_OWN)
     }
-    # Libraries count the machine's cores, not those given to the trial. Spark sets one of these by its own cores.
+    # Libraries count the machine's cores, not the trial's. Spark sets OMP_NUM_THREADS from the executor's cores.
     count = str(quantities.threads(template.resources.cpu))
     environment.update(dict.fromkeys(THREAD_VARIABLES, count))
     environment.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     environment["PYTHONUNBUFFERED"] = "1"
     # Training prints names of any language, whatever the image's locale is.
     environment["PYTHONIOENCODING"] = "utf-8:backslashreplace"
-    # A command's `python` is this one, whatever else is installed.
+    # A command's `python` is this interpreter, whatever else is installed.
     directory = os.path.dirname(sys.executable)
     environment["PATH"] = os.pathsep.join([directory, environment.get("PATH", os.defpath)])
     if template.resources.gpu.count == 0:
         environment["CUDA_VISIBLE_DEVICES"] = ""
     for variable in template.env:
-        # The pod has set one with a valueFrom; there is none if that is optional and its key is missing.
+        # The pod sets a variable with valueFrom; it is absent if the reference is optional and its key missing.
         value = variable.value if variable.value_from is None else base.get(variable.name)
         if value is not None:
             environment[variable.name] = value
@@ -88,7 +88,7 @@ def server_environment(
 
 
 def trial_name(experiment: str, number: int) -> str:
-    """A trial's name."""
+    """Return a trial's name."""
     return f"{experiment}-{number}"
 
 
@@ -100,7 +100,7 @@ def trial_environment(
     directory: Path,
     parameters: Mapping[str, Value],
 ) -> dict[str, str]:
-    """What an attempt's processes are told about it, beside what they inherit; `sparksweep.context` reads it."""
+    """Return the variables that describe an attempt to its own processes; `sparksweep.context` reads them."""
     return {
         EXPERIMENT_ENV: experiment,
         TRIAL_NUMBER_ENV: str(number),

@@ -1,4 +1,4 @@
-"""A slot's end of the fork server: starts it, talks to it, and makes sure that it and all it forked are gone."""
+"""A slot's handle of its fork server: starts it, sends it requests, and ends it with all that it forked."""
 
 from __future__ import annotations
 
@@ -26,40 +26,40 @@ _EXIT_PATIENCE_S = 2.0
 
 
 class ServerLost(Exception):
-    """The fork server could not import what it is to preload, or ended; the message says which."""
+    """The fork server could not import a module to preload, or ended; the message says which."""
 
 
 @dataclass(frozen=True)
-class Setting:
-    """How to start a fork server."""
+class ForkServerSettings:
+    """Settings of a fork server."""
 
     template: TrialTemplate
-    """For its environment and what to preload."""
+    """Template with the environment and the modules to preload."""
     paths: Sequence[str]
-    """Where the user's modules are looked for first."""
+    """Directories in which the user's modules are searched first."""
     scratch: Path
-    """Removed when the slot ends, even by SIGKILL."""
+    """Directory that is removed when the slot ends, even by SIGKILL."""
 
 
 class ForkServerHandle:
     """One running fork server. Not thread-safe."""
 
-    def __init__(self, setting: Setting) -> None:
+    def __init__(self, settings: ForkServerSettings) -> None:
         marker = uuid.uuid4().hex
-        self.environment = server_environment(setting.template, base=os.environ, marker=marker)
+        self.environment = server_environment(settings.template, base=os.environ, marker=marker)
         self._marker = f"{RUNNER_ENV}={marker}"
-        # Message by message: what is sent at once is received at once.
+        # SOCK_SEQPACKET keeps the bounds of messages.
         self._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with theirs:
-            settings = {
+            arguments = {
                 "slot": os.getpid(),
-                "preload": setting.template.preload,
-                "paths": list(setting.paths),
-                "scratch": str(setting.scratch),
+                "preload": settings.template.preload,
+                "paths": list(settings.paths),
+                "scratch": str(settings.scratch),
             }
             self._process = subprocess.Popen(
-                # -P: a module beside the slot's working directory must not pass for one of the standard library.
-                [sys.executable, "-P", "-c", _PROGRAM, str(theirs.fileno()), json.dumps(settings)],
+                # -P: a module in the slot's working directory must not shadow one of the standard library.
+                [sys.executable, "-P", "-c", _PROGRAM, str(theirs.fileno()), json.dumps(arguments)],
                 env=self.environment,
                 stdin=subprocess.DEVNULL,
                 # A PySpark worker's standard output is not for text.
@@ -72,23 +72,23 @@ class ForkServerHandle:
 
     @property
     def pid(self) -> int:
-        """Its process."""
+        """Pid of the fork server."""
         return self._process.pid
 
     @property
     def has_ended(self) -> bool:
-        """Whether it is gone."""
+        """True if the fork server has ended."""
         return self._process.poll() is not None
 
     def fileno(self) -> int:
-        """Readable when there is something to `receive`."""
+        """Return the descriptor of the socket: it is readable when there is a message to `receive`."""
         return self._control.fileno()
 
     def receive(self) -> dict[str, Any]:
-        """Its next message; see `forkserver`.
+        """Return the next message; see `trial.fork_server`.
 
         Raises:
-            ServerLost: it has refused what it is to preload, or ended.
+            ServerLost: a module can't be preloaded, or the fork server has ended.
         """
         try:
             data = self._control.recv(MAX_MESSAGE_BYTES)
@@ -106,16 +106,16 @@ class ForkServerHandle:
         return message
 
     def start(self, request: Mapping[str, Any], outputs: Sequence[int]) -> None:
-        """Have it fork a trial.
+        """Fork a trial.
 
         Args:
-            request: see `trial_process`.
-            outputs: where the trial writes: standard output, standard error, its result.
+            request: what to run; see `trial.trial_process`.
+            outputs: descriptors that the trial writes to: standard output, standard error, its result.
 
         Raises:
-            ServerLost: it has ended.
+            ServerLost: the fork server has ended.
         """
-        # A file in memory: a command line may be larger than a message.
+        # A file in memory, because a command line may be longer than a message.
         descriptor = os.memfd_create("request", os.MFD_CLOEXEC)
         try:
             with open(descriptor, "wb", closefd=False) as file:
@@ -125,19 +125,19 @@ class ForkServerHandle:
             os.close(descriptor)
 
     def terminate(self) -> None:
-        """Have it send SIGTERM to the trial."""
+        """Send SIGTERM to the trial's process group, through the fork server."""
         self._send("terminate")
 
     def kill(self) -> None:
-        """Have it kill the trial and all it started."""
+        """Kill the trial and all that it started, through the fork server."""
         self._send("kill")
 
     def kill_server(self) -> None:
-        """Kill a fork server that does not answer; `receive` will find it lost."""
+        """Kill a fork server that does not answer; the next `receive` raises `ServerLost`."""
         self._process.kill()
 
     def close(self) -> None:
-        """End it and everything it forked."""
+        """End the fork server and everything that it forked."""
         self._control.close()
         try:
             self._process.wait(_END_PATIENCE_S)
@@ -152,7 +152,7 @@ class ForkServerHandle:
             raise ServerLost(self._abandon()) from None
 
     def _abandon(self) -> str:
-        """Clean up after a fork server that is lost; how it ended."""
+        """Clean up after a fork server that is lost, and return how it ended."""
         self._control.close()
         try:
             code = self._process.wait(_EXIT_PATIENCE_S)

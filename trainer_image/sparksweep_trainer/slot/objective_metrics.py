@@ -1,4 +1,4 @@
-"""Metrics of a trial, from what its function returned or its command printed: those asked for, finite, by name. Pure."""
+"""Metrics of a trial from its function's return value or its command's output: finite values, by name. Pure."""
 
 from __future__ import annotations
 
@@ -102,7 +102,7 @@ def _other(value: Mapping[str, Any]) -> str | None:
 def _fault(name: str, value: object) -> ObjectiveMetrics | None:
     number = _number(value)
     if number is None:
-        note = f"{name} is no number but {_text(value)}"
+        note = f"{name} is not a number but {_text(value)}"
         return ObjectiveMetrics(fault=TrialReason.METRIC_NOT_NUMERIC, note=note)
     if math.isnan(number):
         return ObjectiveMetrics(fault=TrialReason.METRIC_NAN, note=f"{name} is NaN")

@@ -235,7 +235,7 @@ class _Attempt:
         if self.observation.other_bytes:
             # A limit of 1Gi that a trial met with 700Mi would look like a mistake.
             others = format_bytes(self.observation.other_bytes)
-            used = f"{used} beside the executor's own {others}"
+            used = f"{used} plus the executor's own {others}"
         return f"used {used}, limit {format_bytes(limit)}"
 
     def _with_stderr(self, message: str) -> str:

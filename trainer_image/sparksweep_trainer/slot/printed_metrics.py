@@ -1,6 +1,6 @@
-"""Metrics from what a command prints: Katib's TEXT format, ``name=value`` anywhere in a line. Pure, constant memory.
+"""Metrics that a command prints, in Katib's TEXT format: ``name=value`` anywhere in a line. Pure, constant memory.
 
-A metric printed more than once is a series, of which one value counts; Katib's metricStrategies say which.
+A metric that is printed more than once is a series, of which one value counts; Katib's metricStrategies say which.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _VALUE = rb"[+-]?(?:(?:\d+(?:\.\d+)?|\.\d+)(?:[Ee][+-]?\d+)?|(?i:nan|inf(?:inity
 
 
 def strategies(objective: Objective) -> dict[str, MetricStrategyValue]:
-    """Which value counts, for each metric of the objective: by default the best for its type, for every metric."""
+    """Map each metric of the objective to the value of its series that counts; by default the best one."""
     default = (
         MetricStrategyValue.MAX
         if objective.type is ObjectiveType.MAXIMIZE
@@ -31,10 +31,10 @@ def strategies(objective: Objective) -> dict[str, MetricStrategyValue]:
 
 
 class MetricParser:
-    """Finds metrics in a stream of bytes, cut anywhere.
+    """Parses metrics from a stream of bytes, whose pieces may be cut anywhere.
 
-    min and max look at the finite values as long as there is one: a loss that became NaN after ten good epochs leaves
-    those ten. latest is the last value, whatever it is.
+    min and max ignore values that are not finite unless there are no others: a loss that becomes NaN after ten good
+    epochs leaves those ten. latest is the last value, finite or not.
     """
 
     def __init__(self, wanted: Mapping[str, MetricStrategyValue]) -> None:
@@ -42,7 +42,7 @@ class MetricParser:
         self._names = [name.encode() for name in wanted]
         longest_first = sorted(self._names, key=len, reverse=True)
         names = b"|".join(re.escape(name) for name in longest_first)
-        # Blanks, but no line's end: a line at a time, as Katib.
+        # Blanks, but no line ends: Katib, too, parses line by line.
         self._pattern = re.compile(
             rb"(?<![\w|-])(" + names + rb")[^\S\r\n]*=[^\S\r\n]*(" + _VALUE + rb")"
         )
@@ -51,7 +51,7 @@ class MetricParser:
         self._values: dict[str, float] = {}
 
     def feed(self, data: bytes) -> None:
-        """Take in more output. Of a line longer than 64 KiB only the beginning is looked at."""
+        """Parse more output. Only the first 64 KiB of a line are parsed."""
         if not self._names:
             return
         if self._skipping:
@@ -68,19 +68,19 @@ class MetricParser:
             self._skipping = True
 
     def finish(self) -> dict[str, float]:
-        """The value that counts of each metric seen, at the stream's end; may be NaN or infinite."""
+        """Return the value that counts of each metric, at the stream's end; may be NaN or infinite."""
         self._scan(self._pending)
         self._pending = b""
         return dict(self._values)
 
     def _scan(self, block: bytes) -> None:
-        # Most output has no metric: finding that out must be faster than the trial can print.
+        # Most output has no metric: to find that out must be faster than the trial can print.
         if not any(name in block for name in self._names):
             return
         for match in self._pattern.finditer(block):
-            self._take(match[1].decode(), float(match[2]))
+            self._add(match[1].decode(), float(match[2]))
 
-    def _take(self, name: str, value: float) -> None:
+    def _add(self, name: str, value: float) -> None:
         before = self._values.get(name)
         strategy = self._strategies[name]
         if before is None or strategy is MetricStrategyValue.LATEST:
@@ -91,11 +91,11 @@ class MetricParser:
 
 
 def _last_line_end(data: bytes) -> int:
-    """Index after the last line's end; a carriage return ends one too, as progress bars have it."""
+    """Return the index after the last line end; a carriage return is one too, because progress bars print it."""
     return max(data.rfind(b"\n"), data.rfind(b"\r")) + 1
 
 
 def _line_end(data: bytes) -> int:
-    """Index after the first line's end; 0 without one."""
+    """Return the index after the first line end; 0 if there is none."""
     ends = [end for end in (data.find(b"\n"), data.find(b"\r")) if end >= 0]
     return min(ends) + 1 if ends else 0

@@ -66,7 +66,7 @@ def exactly_held_bytes(processes: dict[int, int]) -> int:
 def kill_marked(marker: str, *, patience_s: float) -> None:
     """Kill every process that was started with `marker` in its environment, for at most `patience_s` seconds.
 
-    For use after the fork server is gone, when its trial's processes are nobody's descendants any more. A forked process
+    For use after the fork server is gone, when its trial's processes are no longer its descendants. A forked process
     shows the environment that its ancestor was started with.
     """
     needle = marker.encode()
@@ -91,7 +91,7 @@ def _kib(text: bytes, *names: bytes) -> tuple[int, ...] | None:
 
 
 def _waits_for_vfork(parent: int) -> bool:
-    """True if a process seems to wait for a child to execute a program: it sleeps and nothing but a kill wakes it.
+    """Return True if a process seems to wait for a child to execute a program: a thread is in uninterruptible sleep.
 
     Between vfork and exec the child has its parent's memory, and shows it as its own. Equal figures alone prove
     nothing: a forked child may have allocated just as much as its parent did.

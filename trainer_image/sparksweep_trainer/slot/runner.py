@@ -23,7 +23,11 @@ from sparksweep_trainer.protocol import Assignment, Outcome
 from sparksweep_trainer.slot import outcomes
 from sparksweep_trainer.slot.commands import ProgramNotFound
 from sparksweep_trainer.slot.echo import Echo
-from sparksweep_trainer.slot.fork_server_handle import ForkServerHandle, ServerLost, Setting
+from sparksweep_trainer.slot.fork_server_handle import (
+    ForkServerHandle,
+    ForkServerSettings,
+    ServerLost,
+)
 from sparksweep_trainer.slot.observation import Limits, Timing
 from sparksweep_trainer.slot.stop_signal import StopSignal
 from sparksweep_trainer.slot.supervisor import Sink, await_ready, supervise
@@ -212,17 +216,19 @@ class TrialRunner:
             self._server = None
         if self._server is None:
             self._server = ForkServerHandle(
-                Setting(template=self._template, paths=self._trials.paths, scratch=self._scratch)
+                ForkServerSettings(
+                    template=self._template, paths=self._trials.paths, scratch=self._scratch
+                )
             )
         return self._server
 
 
 def _all(*sinks: Sink) -> Sink:
-    def take(data: bytes) -> None:
+    def write(data: bytes) -> None:
         for sink in sinks:
             sink(data)
 
-    return take
+    return write
 
 
 class _Stopwatch:

@@ -1,7 +1,7 @@
-"""A slot: the body of one long-lived Spark task. It asks for a trial, runs it, reports, and asks again.
+"""The slot: the body of one long-lived Spark task. It asks for a trial, runs it, reports its outcome, and asks again.
 
-A Spark task of its own would cost each trial 110 ms, and Spark would count its failures by rules of its own. A slot
-costs a trial two requests, and ends only when there is no more work, or when the driver is gone.
+A Spark task for each trial would cost 110 ms, and Spark would count its failures by its own rules. A slot costs two
+requests a trial, and ends only when there is no more work, or when the driver is gone.
 """
 
 from __future__ import annotations
@@ -19,20 +19,20 @@ from sparksweep_core.api.reasons import TrialState
 from sparksweep_trainer.protocol import Assignment, Heartbeat, Outcome, Refusal, Report, SlotHello
 from sparksweep_trainer.slot.runner import StopSignal, TrialRunner
 from sparksweep_trainer.slot.trial_client import Address, DriverGone, TrialClient
-from sparksweep_trainer.slot.uploader import FileSender
+from sparksweep_trainer.slot.uploader import FileUploader
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class SlotTask:
-    """What Spark hands to a slot: plain values, so that nothing of the driver's is pickled along."""
+    """Task that Spark sends to a slot: plain values, so that no object of the driver is pickled with it."""
 
     slot: int
     address: Address
 
     def __call__(self, partition: Iterable[int]) -> None:
-        """Run the slot to its end. Spark calls this with the partition, which says nothing more."""
+        """Run the slot to its end. Spark calls this with the partition, whose one element is not used."""
         for _ in partition:
             run_slot(self.slot, self.address)
 
@@ -42,9 +42,9 @@ def run_slot(slot: int, address: Address) -> None:
     client = TrialClient(address)
     try:
         program = client.hello(SlotHello(slot=slot, node=socket.gethostname(), pid=os.getpid()))
-        files = TrialClient(address) if program.sends_files else None
-        with TrialRunner(program, slot=slot) as runner, _Watch(slot, address) as watch:
-            _serve(slot, client, runner, watch, files)
+        file_client = TrialClient(address) if program.sends_files else None
+        with TrialRunner(program, slot=slot) as runner, _Heartbeats(slot, address) as heartbeats:
+            _serve(slot, client, runner, heartbeats, file_client)
     except DriverGone as error:
         # Not an error of this task: Spark would log a stack trace for a run that was ended on purpose.
         log.warning("slot %d ends: %s", slot, error)
@@ -53,7 +53,11 @@ def run_slot(slot: int, address: Address) -> None:
 
 
 def _serve(
-    slot: int, client: TrialClient, runner: TrialRunner, watch: _Watch, files: TrialClient | None
+    slot: int,
+    client: TrialClient,
+    runner: TrialRunner,
+    heartbeats: _Heartbeats,
+    file_client: TrialClient | None,
 ) -> None:
     while True:
         order = client.next(slot)
@@ -67,7 +71,7 @@ def _serve(
                 client.refuse(Refusal(slot=slot, message=message))
         elif order.order == "run" and order.assignment is not None:
             assignment = order.assignment
-            outcome = _run(assignment, slot, runner, watch, files)
+            outcome = _run(assignment, slot, runner, heartbeats, file_client)
             client.report(
                 Report(
                     slot=slot,
@@ -82,27 +86,27 @@ def _run(
     assignment: Assignment,
     slot: int,
     runner: TrialRunner,
-    watch: _Watch,
-    files: TrialClient | None,
+    heartbeats: _Heartbeats,
+    file_client: TrialClient | None,
 ) -> Outcome:
-    """Run an attempt; its files are with the driver before its outcome is, after which nothing more is taken."""
+    """Run an attempt and send its files: all of them before its outcome, after which the driver takes none."""
     directory = runner.directory(assignment.number)
-    sender = (
+    uploader = (
         nullcontext()
-        if files is None
-        else FileSender(files, directory, slot=slot, assignment=assignment)
+        if file_client is None
+        else FileUploader(file_client, directory, slot=slot, assignment=assignment)
     )
-    with sender:
-        outcome = runner.run(assignment, watch.begin(assignment))
-        watch.end()
-    if files is not None and (outcome.state is not TrialState.FAILED or not runner.may_retry):
-        # The driver has them; what hundreds of trials save must not fill the executor's disk.
+    with uploader:
+        outcome = runner.run(assignment, heartbeats.begin(assignment))
+        heartbeats.end()
+    if file_client is not None and (outcome.state is not TrialState.FAILED or not runner.may_retry):
+        # The driver has the files; those of hundreds of trials must not fill the executor's disk.
         shutil.rmtree(directory, ignore_errors=True)
     return outcome
 
 
-class _Watch:
-    """Asks the driver, beside the running trial, whether to go on, and sets the trial's stop signal when not."""
+class _Heartbeats:
+    """A thread that asks the driver whether the running trial is to go on, and sets its stop signal if not."""
 
     def __init__(self, slot: int, address: Address) -> None:
         self._slot = slot
@@ -110,9 +114,11 @@ class _Watch:
         self._condition = threading.Condition()
         self._current: tuple[Assignment, StopSignal] | None = None
         self._closed = False
-        self._thread = threading.Thread(target=self._run, name=f"slot-{slot}-watch", daemon=True)
+        self._thread = threading.Thread(
+            target=self._run, name=f"slot-{slot}-heartbeats", daemon=True
+        )
 
-    def __enter__(self) -> _Watch:
+    def __enter__(self) -> _Heartbeats:
         self._thread.start()
         return self
 
@@ -121,10 +127,10 @@ class _Watch:
             self._closed = True
             self._current = None
             self._condition.notify_all()
-        # The thread may sit in a request for seconds more: it is a daemon, and ends with the task's process.
+        # The thread may wait for an answer for seconds more: it is a daemon, and ends with the task's process.
 
     def begin(self, assignment: Assignment) -> StopSignal:
-        """Watch over an attempt; the signal that ends it."""
+        """Begin to ask about an attempt, and return the signal that ends it."""
         stop = StopSignal()
         with self._condition:
             self._current = (assignment, stop)
@@ -132,7 +138,7 @@ class _Watch:
         return stop
 
     def end(self) -> None:
-        """The attempt has ended."""
+        """Stop asking: the attempt has ended."""
         with self._condition:
             if self._current is not None:
                 self._current[1].close()
@@ -143,7 +149,7 @@ class _Watch:
         while (current := self._await_attempt()) is not None:
             assignment, stop = current
             if self._order_for(assignment) == "stop":
-                self._end(stop)
+                self._stop(stop)
 
     def _await_attempt(self) -> tuple[Assignment, StopSignal] | None:
         with self._condition:
@@ -159,9 +165,9 @@ class _Watch:
             log.warning("trial %d is stopped: %s", assignment.number, error)
             return "stop"
 
-    def _end(self, stop: StopSignal) -> None:
+    def _stop(self, stop: StopSignal) -> None:
         with self._condition:
-            # The answer may have come after the attempt's end, when another one runs already.
+            # The answer may come after the attempt's end, when the next one already runs.
             if self._current is not None and self._current[1] is stop:
                 stop.set()
                 self._condition.wait_for(

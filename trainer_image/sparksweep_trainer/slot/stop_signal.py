@@ -1,4 +1,4 @@
-"""An order to end the running trial, from another thread: it wakes the supervisor's selector at once."""
+"""Signal from another thread that ends the running trial: it wakes the supervisor's selector at once."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import threading
 
 
 class StopSignal:
-    """Set once, from any thread; readable as a file descriptor when set. Closed by its owner after the attempt."""
+    """Flag that any thread may set, and a selector can wait for. Closed by its owner after the attempt."""
 
     def __init__(self) -> None:
         self._event = threading.Event()
@@ -16,22 +16,22 @@ class StopSignal:
 
     @property
     def is_set(self) -> bool:
-        """Whether the order was given."""
+        """True if the signal was set."""
         return self._event.is_set()
 
     def set(self) -> None:
-        """Give the order; after `close`, nobody is there to hear it."""
+        """Set the signal; after `close` it wakes no selector."""
         with self._lock:
             self._event.set()
             if self._descriptor >= 0:
                 os.eventfd_write(self._descriptor, 1)
 
     def fileno(self) -> int:
-        """Readable when set."""
+        """Return the descriptor, which is readable once the signal is set; -1 after `close`."""
         return self._descriptor
 
     def close(self) -> None:
-        """Give the descriptor back."""
+        """Close the descriptor."""
         with self._lock:
             if self._descriptor >= 0:
                 os.close(self._descriptor)

@@ -1,6 +1,7 @@
-"""Supervision of one running trial: its output, time and memory, and orders to end it. One selector; only memory is polled.
+"""Supervision of one running trial: its output, time and memory, and signals to stop it.
 
-It returns an `Observation`, which `outcomes` judges.
+One selector waits for all of them; only memory is polled. The result is an `Observation`, from which `outcomes` makes
+the outcome.
 """
 
 from __future__ import annotations
@@ -233,7 +234,7 @@ class _Supervision:
             self._kill()
 
     def _assume_limit_was_reached(self) -> None:
-        """Set the peak to the container's limit: the kernel kills at the limit, whatever the last sample was."""
+        """Set the peak to the container's limit: the kernel kills at the limit, even if the last sample was lower."""
         limits = self._observation.limits
         if limits.of_container:
             self._observation.peak_bytes = limits.memory_bytes - self._observation.other_bytes

@@ -1,4 +1,4 @@
-"""A slot's side of the trial server: one connection, tried again while the driver may come back."""
+"""Client of the trial server for slots: one connection, retried as long as the driver may come back."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from sparksweep_trainer.protocol import (
 )
 
 ANSWER_TIMEOUT_S = 30.0
-"""Seconds to wait for an answer: three times what the server holds a question back."""
+"""Seconds to wait for an answer: three times as long as the server may hold a request back."""
 FIRST_RETRY_S = 0.05
 LONGEST_RETRY_S = 2.0
 
@@ -35,24 +35,24 @@ Answer = TypeVar("Answer", bound=BaseModel)
 
 
 class DriverGone(Exception):
-    """The trial server does not answer, or does not know this slot: the slot ends, and its trial with it."""
+    """The trial server does not answer, or refuses this slot: the slot ends, and its trial with it."""
 
 
 @dataclass(frozen=True)
 class Address:
-    """Where the trial server is, and the token it asks for."""
+    """Address of the trial server, with the token that it requires."""
 
     host: str
     port: int
     token: str
     patience_s: float
-    """How long a slot goes on trying when the server does not answer."""
+    """Seconds for which a slot retries if the server does not answer."""
 
 
 class TrialClient:
     """One slot's connection. Not thread-safe: each thread has its own.
 
-    Every request may be sent twice, when the answer to the first was lost: the server takes each report once.
+    A request may be sent twice, if the answer to the first one was lost: the server counts each report once.
     """
 
     def __init__(self, address: Address) -> None:
@@ -60,27 +60,27 @@ class TrialClient:
         self._connection: http.client.HTTPConnection | None = None
 
     def hello(self, hello: SlotHello) -> Program:
-        """Introduce the slot; what it is to run."""
+        """Introduce the slot, and return the program that it is to run."""
         return self._post("/v1/hello", hello, Program)
 
     def next(self, slot: int) -> NextOrder:
-        """Ask for work; may take as long as the server holds the question back."""
+        """Ask for work; the server may hold the request back."""
         return self._post("/v1/next", SlotRef(slot=slot), NextOrder)
 
     def passed(self, slot: int) -> None:
-        """Say that the trial code can take the parameters."""
+        """Report that the trial code can take the parameters."""
         self._post("/v1/passed", SlotRef(slot=slot), Taken)
 
     def refuse(self, refusal: Refusal) -> None:
-        """Say that it can't."""
+        """Report that the trial code can't take the parameters, or can't be imported."""
         self._post("/v1/refuse", refusal, Taken)
 
     def report(self, report: Report) -> bool:
-        """Report an outcome; False when the driver has given up on the attempt."""
+        """Report an outcome; False if the driver has given up on the attempt."""
         return self._post("/v1/report", report, Taken).taken
 
     def heartbeat(self, beat: Heartbeat) -> HeartbeatOrder:
-        """Ask whether to go on; may take as long as the server holds the question back."""
+        """Ask whether the trial is to go on; the server may hold the request back."""
         return self._post("/v1/heartbeat", beat, HeartbeatOrder)
 
     def send_file(self, chunk: Chunk, data: bytes) -> ChunkTaken:
@@ -89,7 +89,7 @@ class TrialClient:
         return self._post_body("/v1/files", head + b"\n" + data, ChunkTaken)
 
     def close(self) -> None:
-        """Close the connection; also from another thread, to end a request under way."""
+        """Close the connection; from another thread this ends a request under way."""
         if self._connection is not None:
             self._connection.close()
             self._connection = None
@@ -128,6 +128,6 @@ class TrialClient:
             text = content[:200].decode(errors="replace")
             raise DriverGone(f"the trial server answered {response.status} to {path}: {text}")
         if response.length:
-            # A read of at most so many bytes does not say that the connection broke before.
+            # A read with a limit raises no error if the connection broke before the body's end.
             raise http.client.IncompleteRead(content, response.length)
         return content

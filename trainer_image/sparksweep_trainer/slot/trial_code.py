@@ -1,4 +1,4 @@
-"""The training code of ``source.inline`` on disk, for the slot's trials alone."""
+"""Training code of ``source.inline``, written to disk for the slot's trials alone."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from sparksweep_core.contract.directories import COMMAND_SOURCE
 
 
 def write_source(template: TrialTemplate, directory: Path) -> Path | None:
-    """Write the inline source into an empty directory; the file, or None if there is no inline source.
+    """Write the inline source into an empty directory, and return the file; None if there is no inline source.
 
-    A function's module becomes a file that is imported by its name, in packages if the name is dotted.
+    The file is named after the function's module, and lies in packages if that name is dotted.
     """
     if template.source is None or template.source.inline is None:
         return None

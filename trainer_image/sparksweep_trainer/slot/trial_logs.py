@@ -1,8 +1,8 @@
-"""A trial's output on disk: written through at once, and bounded whatever the trial prints.
+"""Logs of a trial's output: written through to disk at once, and bounded whatever the trial prints.
 
-The first bytes go to the log itself. What comes after them goes round in a ring file of fixed size beside it, whose
-content is appended at the end: so the log has the beginning and the end of a flood, and between them a line that was
-written when output began to be dropped, and one that says how much was.
+The head goes to the log itself. Output beyond it goes to a ring file of fixed size in the same directory, whose content
+is appended to the log at the end. So the log holds the beginning and the end of a flood; between them are a line that
+was written when output began to be dropped, and one that says how much was dropped.
 """
 
 from __future__ import annotations
@@ -17,22 +17,22 @@ from sparksweep_trainer.slot.trial_times import RESOLUTION_S, OutputTimes
 
 REMEMBERED_BYTES = 4096
 MAX_MARKS = 8192
-"""Times that are remembered of a flood's end."""
+"""Times that are kept for the output in the ring."""
 
 
 class Tail:
-    """The last bytes of a stream, for messages."""
+    """Last bytes of a stream, for messages."""
 
     def __init__(self) -> None:
         self._bytes = b""
 
     def write(self, data: bytes) -> None:
-        """Take in more of the stream."""
+        """Feed more of the stream."""
         self._bytes = (self._bytes + data)[-REMEMBERED_BYTES:]
 
     @property
     def text(self) -> str:
-        """The last lines, without the one that is cut."""
+        """The last whole lines."""
         text = self._bytes.decode(errors="replace").strip()
         if len(self._bytes) == REMEMBERED_BYTES:
             text = text.partition("\n")[2] or text
@@ -40,7 +40,7 @@ class Tail:
 
 
 class TrialLog(Tail):
-    """One stream's log file. A full or vanished disk loses the log, never the trial.
+    """Log file of one stream. A full or vanished disk costs the log, never the trial.
 
     Raises:
         OSError: the file can't be created.
@@ -65,14 +65,14 @@ class TrialLog(Tail):
         self._size = 0
         self._head_left = head_bytes
         self._tail_bytes = tail_bytes
-        self._kept_bytes = head_bytes + tail_bytes
-        self._beyond = 0
+        self._max_bytes = head_bytes + tail_bytes
+        self._beyond = 0  # Bytes of the stream after its head.
         self._marks: deque[tuple[float, int]] = deque(maxlen=MAX_MARKS)
-        self._told = False
+        self._announced = False
         self.error: OSError | None = None
 
     def write(self, data: bytes) -> None:
-        """Append to the log, through to the file."""
+        """Append to the log, written through to the file."""
         super().write(data)
         if self.error is not None:
             return
@@ -89,10 +89,10 @@ class TrialLog(Tail):
             self.error = error
 
     def close(self) -> None:
-        """Append the flood's end to its beginning, and close."""
+        """Append the ring's content to the log, and close it."""
         try:
             if self._ring is not None and self.error is None:
-                self._join(self._ring)
+                self._append_ring(self._ring)
         except OSError as error:
             self.error = error
         finally:
@@ -109,27 +109,28 @@ class TrialLog(Tail):
             now = self._times.now()
             if not self._marks or now - self._marks[-1][0] >= RESOLUTION_S:
                 self._marks.append((now, self._beyond))
-        if not self._told and self._beyond + len(data) > self._tail_bytes:
-            # At once, for whoever reads along, and in case there is no orderly end.
-            self._told = True
-            text = f"more than {self._kept_bytes} bytes: of the rest the end is kept, and follows when the attempt ends"
+        if not self._announced and self._beyond + len(data) > self._tail_bytes:
+            # At once, for those who follow the log, and because the slot may be killed before `close`.
+            self._announced = True
+            size = f"more than {self._max_bytes} bytes"
+            text = f"{size}: the middle is dropped, and the end follows when the attempt ends"
             self._append(f"\n[sparksweep: {text}]\n".encode())
-        kept = memoryview(data)[-self._tail_bytes :]
-        self._beyond += len(data) - len(kept)
-        while kept:
+        rest = memoryview(data)[-self._tail_bytes :]
+        self._beyond += len(data) - len(rest)
+        while rest:
             position = self._beyond % self._tail_bytes
-            written = os.pwrite(self._ring, kept[: self._tail_bytes - position], position)
+            written = os.pwrite(self._ring, rest[: self._tail_bytes - position], position)
             self._beyond += written
-            kept = kept[written:]
+            rest = rest[written:]
 
-    def _join(self, ring: int) -> None:
+    def _append_ring(self, ring: int) -> None:
         dropped = max(0, self._beyond - self._tail_bytes)
         if dropped:
             self._append(f"[sparksweep: {dropped} bytes left out here]\n".encode())
         if self._times is not None:
             for moment, start in self._marks:
                 if start >= dropped:
-                    self._times.put(moment, self._stream, self._size + start - dropped)
+                    self._times.record(moment, self._stream, self._size + start - dropped)
         position = self._beyond % self._tail_bytes if dropped else 0
         left = min(self._beyond, self._tail_bytes)
         while left:
@@ -141,15 +142,15 @@ class TrialLog(Tail):
             position = (position + len(block)) % self._tail_bytes
 
     def _append(self, data: bytes) -> None:
-        view = memoryview(data)
-        while view:
-            written = os.write(self._file, view)
+        rest = memoryview(data)
+        while rest:
+            written = os.write(self._file, rest)
             self._size += written
-            view = view[written:]
+            rest = rest[written:]
 
 
 def keep_earlier_logs(directory: Path, attempt: int) -> None:
-    """Move the logs of the attempt before `attempt` out of the way: ``stdout.attempt-1.log``."""
+    """Rename the logs of the attempt before `attempt`: ``stdout.attempt-1.log``."""
     if attempt < 2:
         return
     for name in OF_ATTEMPT:

@@ -1,8 +1,8 @@
-"""A slot's side of the files: a thread beside each running trial that sends the driver what is new, once a second.
+"""Upload of a running trial's files: a thread of the slot scans them once a second, and sends new parts to the driver.
 
-A file that grows is sent piece by piece, from where the driver has it to. Any other is sent as a whole, when it has not
-changed for a turn, and at the end. What the driver does not want, or has no room for, is not sent again; that it does
-not answer is the slot's business, which asks it for work.
+A growing file is sent piece by piece, from the size that the driver has. Any other file is sent as a whole once it has
+not changed between two scans, and at the end. A file that the driver refuses is not sent again. A driver that does not
+answer costs the files; the slot learns of it when it asks for work.
 """
 
 from __future__ import annotations
@@ -22,26 +22,26 @@ from sparksweep_trainer.slot.trial_client import DriverGone
 
 log = logging.getLogger(__name__)
 
-TURN_S = 1.0
-"""Seconds between two looks at a running trial's files."""
-TURN_BYTES = 4 * 2**20
-"""Bytes of one growing file that are sent in one turn: a flood must not keep the others back."""
+SCAN_INTERVAL_S = 1.0
+"""Seconds between two scans of a running trial's files."""
+SCAN_BYTES = 4 * 2**20
+"""Bytes of one growing file that are sent after one scan: a flood must not delay the other files."""
 FINISH_S = 60.0
-"""Seconds that the last files of an attempt may take, before its outcome is reported without them."""
+"""Seconds for the last files of an attempt, after which its outcome is reported without them."""
 MAX_FILES = 2000
-"""Files that are looked at."""
+"""Files that one scan lists."""
 
 _FIRST = (TIMES_FILE, *LOG_FILES)
 
 
 class FileClient(Protocol):
-    """Where files are sent."""
+    """Receiver of files: the trial client, or a stand-in."""
 
     def send_file(self, chunk: Chunk, data: bytes) -> ChunkTaken:
         """Send a part of a file.
 
         Raises:
-            DriverGone: there is no answer.
+            DriverGone: the driver does not answer.
         """
 
 
@@ -51,12 +51,12 @@ class _Growing:
     sent: int = 0
 
 
-class _Enough(Exception):
-    """Nothing of this attempt is wanted any more, or there is nobody to send it to."""
+class _UploadEnded(Exception):
+    """The driver takes no more files of this attempt, or their time is up; the message says so."""
 
 
-class FileSender:
-    """Sends one attempt's files while the block lasts, and at its end what is left. Never raises."""
+class FileUploader:
+    """Sends one attempt's files while the block lasts, and the rest at its end. Never raises."""
 
     def __init__(
         self,
@@ -65,24 +65,24 @@ class FileSender:
         *,
         slot: int,
         assignment: Assignment,
-        turn_s: float = TURN_S,
+        scan_interval_s: float = SCAN_INTERVAL_S,
         finish_s: float = FINISH_S,
     ) -> None:
         self._client = client
         self._directory = directory
         self._slot = slot
         self._assignment = assignment
-        self._turn_s = turn_s
+        self._scan_interval_s = scan_interval_s
         self._finish_s = finish_s
         self._growing: dict[str, _Growing] = {}
-        self._seen: dict[str, tuple[int, int, int]] = {}
+        self._scanned: dict[str, tuple[int, int, int]] = {}
         self._sent: dict[str, tuple[int, int, int]] = {}
         self._full: set[str] = set()
         self._over = threading.Event()
         self._give_up_at = float("inf")
         self._thread = threading.Thread(target=self._run, name=f"slot-{slot}-files", daemon=True)
 
-    def __enter__(self) -> FileSender:
+    def __enter__(self) -> FileUploader:
         self._thread.start()
         return self
 
@@ -93,63 +93,63 @@ class FileSender:
 
     def _run(self) -> None:
         try:
-            while not self._over.wait(self._turn_s):
-                self._turn(final=False)
-            self._turn(final=True)
-        except _Enough as reason:
+            while not self._over.wait(self._scan_interval_s):
+                self._scan(final=False)
+            self._scan(final=True)
+        except _UploadEnded as reason:
             if str(reason):
                 log.warning("trial %d: %s", self._assignment.number, reason)
         except DriverGone as error:
             log.warning("trial %d: its files are not sent: %s", self._assignment.number, error)
 
-    def _turn(self, *, final: bool) -> None:
+    def _scan(self, *, final: bool) -> None:
         try:
             with openat.directory(self._directory) as root:
                 entries = openat.listing(root, most=MAX_FILES, depth=MAX_DEPTH)
         except FileNotFoundError:
-            # The trial has not begun.
+            # The trial has not started.
             return
-        wanted = [e for e in entries if is_sendable(e.path) and e.path not in self._full]
-        for entry in sorted(wanted, key=lambda entry: (entry.path not in _FIRST, entry.path)):
+        sendable = [e for e in entries if is_sendable(e.path) and e.path not in self._full]
+        for entry in sorted(sendable, key=lambda entry: (entry.path not in _FIRST, entry.path)):
             try:
                 if grows(entry.path):
                     self._send_growth(entry, final=final)
                 else:
                     self._send_whole(entry, final=final)
             except OSError as error:
-                # Removed, or replaced by something else, since it was seen.
+                # Removed, or replaced by something else, since it was listed.
                 log.debug("%s: %s", entry.path, error)
 
     def _send_growth(self, entry: openat.Entry, *, final: bool) -> None:
-        known = self._growing.get(entry.path)
-        # Only its size tells: an empty file that nothing was sent of is no news.
-        if known is None and not entry.size:
+        growing = self._growing.get(entry.path)
+        # A file of which nothing was sent is new only if it is not empty.
+        if growing is None and not entry.size:
             return
-        if known is not None and (known.inode, known.sent) == (entry.inode, entry.size):
+        if growing is not None and (growing.inode, growing.sent) == (entry.inode, entry.size):
             return
         with self._open(entry.path) as file:
-            found = os.fstat(file)
-            restart = known is not None and (
-                known.inode != found.st_ino or found.st_size < known.sent
+            status = os.fstat(file)
+            restart = growing is not None and (
+                growing.inode != status.st_ino or status.st_size < growing.sent
             )
-            if known is None or restart:
-                known = self._growing[entry.path] = _Growing(found.st_ino)
-            most = found.st_size if final else min(found.st_size, known.sent + TURN_BYTES)
-            while known.sent < most:
-                data = openat.read_at(file, known.sent, min(MAX_CHUNK_BYTES, most - known.sent))
+            if growing is None or restart:
+                growing = self._growing[entry.path] = _Growing(status.st_ino)
+            end = status.st_size if final else min(status.st_size, growing.sent + SCAN_BYTES)
+            while growing.sent < end:
+                data = openat.read_at(file, growing.sent, min(MAX_CHUNK_BYTES, end - growing.sent))
                 if not data:
                     return
-                answer = self._post(entry.path, known.sent, data, restart=restart)
-                if answer.full or (answer.size == known.sent and not restart):
+                answer = self._post(entry.path, growing.sent, data, restart=restart)
+                if answer.full or (answer.size == growing.sent and not restart):
                     self._full.add(entry.path)
                     return
-                known.sent, restart = answer.size, False
+                growing.sent, restart = answer.size, False
 
     def _send_whole(self, entry: openat.Entry, *, final: bool) -> None:
-        looks = (entry.inode, entry.size, entry.modified_ns)
-        settled = final or self._seen.get(entry.path) == looks
-        self._seen[entry.path] = looks
-        if self._sent.get(entry.path) == looks or not settled:
+        version = (entry.inode, entry.size, entry.modified_ns)
+        settled = final or self._scanned.get(entry.path) == version
+        self._scanned[entry.path] = version
+        if self._sent.get(entry.path) == version or not settled:
             return
         with self._open(entry.path) as file:
             total = os.fstat(file).st_size
@@ -157,7 +157,7 @@ class FileSender:
             while True:
                 data = openat.read_at(file, offset, min(MAX_CHUNK_BYTES, total - offset))
                 if offset + len(data) < total and len(data) < MAX_CHUNK_BYTES:
-                    # It shrinks while it is read: the next turn sees what it is then.
+                    # The file shrank while it was read: the next scan sends it.
                     return
                 answer = self._post(entry.path, offset, data, total=total)
                 if answer.full:
@@ -168,7 +168,7 @@ class FileSender:
                     return
                 if offset >= total:
                     break
-        self._sent[entry.path] = looks
+        self._sent[entry.path] = version
 
     def _open(self, path: str) -> _Opened:
         return _Opened(self._directory, path)
@@ -183,7 +183,9 @@ class FileSender:
         total: int | None = None,
     ) -> ChunkTaken:
         if time.monotonic() > self._give_up_at:
-            raise _Enough(f"its last files take longer than {self._finish_s:g} s and are not kept")
+            raise _UploadEnded(
+                f"its last files take longer than {self._finish_s:g} s and are not kept"
+            )
         chunk = Chunk(
             slot=self._slot,
             number=self._assignment.number,
@@ -195,7 +197,7 @@ class FileSender:
         )
         answer = self._client.send_file(chunk, data)
         if not answer.taken:
-            raise _Enough
+            raise _UploadEnded
         return answer
 
 

@@ -1,4 +1,5 @@
-"""TensorBoard's files for every trial, written by the driver without TensorBoard: its formats are few and stable.
+"""Event files of every trial, written by the driver without TensorBoard: its formats are few and stable.
 
-Import from the modules: `records` frames, `messages` encodes, `session` knows what TensorBoard's HParams asks for.
+`sessions` writes a trial's start, reports and end; `events` encodes them as TensorBoard's messages, `messages` their
+fields, and `records` frames them. `viewer.tensorboard` shows them.
 """

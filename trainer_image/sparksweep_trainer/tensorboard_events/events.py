@@ -1,6 +1,6 @@
-"""Events as TensorBoard reads them: scalars, and what its HParams page shows. Pure.
+"""Events as TensorBoard reads them: scalars, and the data of its HParams page. Pure.
 
-The numbers are those of tensorflow/core/util/event.proto, tensorflow/core/framework/summary.proto, and
+Field numbers are those of tensorflow/core/util/event.proto, tensorflow/core/framework/summary.proto, and
 tensorboard/plugins/hparams/{api,plugin_data}.proto.
 """
 
@@ -22,8 +22,8 @@ _STRING, _FLOAT64 = 1, 3
 _DT_FLOAT = 1
 
 
-class End(IntEnum):
-    """How a session stands."""
+class SessionStatus(IntEnum):
+    """Status of a session: `Status` in tensorboard/plugins/hparams/api.proto."""
 
     SUCCESS = 1
     FAILURE = 2
@@ -31,14 +31,14 @@ class End(IntEnum):
 
 
 def first_event(moment: float) -> bytes:
-    """What an event file begins with."""
+    """Return the first record of an event file: the version of its format."""
     return record(pb.double(1, moment) + pb.text(3, "brain.Event:2"))
 
 
 def scalars(values: Mapping[str, float], *, step: int, moment: float) -> bytes:
-    """Scalars of one step, by tag."""
-    found = [pb.text(1, tag) + pb.single(2, value) for tag, value in values.items()]
-    summary = b"".join(pb.message(1, value) for value in found)
+    """Encode the scalars of one step, by tag."""
+    encoded = [pb.text(1, tag) + pb.single(2, value) for tag, value in values.items()]
+    summary = b"".join(pb.message(1, value) for value in encoded)
     return _event(summary, step=step, moment=moment)
 
 
@@ -49,13 +49,13 @@ def experiment(
     *,
     moment: float,
 ) -> bytes:
-    """What the HParams page is about.
+    """Encode the columns of the HParams page.
 
     Args:
-        parameters: the names.
-        numeric: which of them are numbers.
+        parameters: names of the parameters.
+        numeric: names of those that are numbers.
         metrics: tags of the scalars that are metrics.
-        moment: now.
+        moment: seconds since 1970.
     """
     infos = [
         pb.text(1, name) + pb.integer(4, _FLOAT64 if name in numeric else _STRING)
@@ -69,28 +69,28 @@ def experiment(
 
 
 def session_start(values: Mapping[str, Value], *, group: str, moment: float) -> bytes:
-    """A trial begins with these parameters."""
+    """Encode the start of a trial with its parameters."""
     entries = [pb.text(1, name) + pb.message(2, _value(value)) for name, value in values.items()]
     content = b"".join(pb.message(1, entry) for entry in entries)
     content += pb.text(4, group) + pb.double(5, moment)
     return _hparams(_START_TAG, pb.message(3, content), moment=moment)
 
 
-def session_end(end: End, *, moment: float) -> bytes:
-    """A trial has ended."""
-    content = pb.integer(1, end) + pb.double(2, moment)
+def session_end(status: SessionStatus, *, moment: float) -> bytes:
+    """Encode the end of a trial."""
+    content = pb.integer(1, status) + pb.double(2, moment)
     return _hparams(_END_TAG, pb.message(4, content), moment=moment)
 
 
 def _value(value: Value) -> bytes:
-    """google.protobuf.Value."""
+    """Encode a google.protobuf.Value."""
     return pb.text(3, value) if isinstance(value, str) else pb.double(2, float(value))
 
 
 def _hparams(tag: str, content: bytes, *, moment: float) -> bytes:
     plugin = pb.text(1, _HPARAMS) + pb.message(2, content)
     metadata = pb.message(1, plugin)
-    # A tensor of floats without any: a summary has to have some value.
+    # An empty tensor of floats: a summary must have a value.
     tensor = pb.integer(1, _DT_FLOAT) + pb.message(2, pb.message(2, pb.integer(1, 0)))
     value = pb.text(1, tag) + pb.message(9, metadata) + pb.message(8, tensor)
     return _event(pb.message(1, value), step=0, moment=moment)

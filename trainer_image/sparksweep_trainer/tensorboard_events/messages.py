@@ -1,4 +1,4 @@
-"""Protocol Buffers' wire format, as far as TensorBoard's messages need it: fields by number, one after the other. Pure.
+"""Encoding of Protocol Buffers, as far as TensorBoard's messages need it: each function encodes one field. Pure.
 
 See https://protobuf.dev/programming-guides/encoding/. A message is the concatenation of its fields.
 """
@@ -11,17 +11,17 @@ _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
 
 
 def integer(number: int, value: int) -> bytes:
-    """An int32, int64 or enum; negative ones take ten bytes."""
+    """Encode an int32, int64 or enum; negative values take ten bytes."""
     return _varint(number << 3 | _VARINT) + _varint(value & (1 << 64) - 1)
 
 
 def double(number: int, value: float) -> bytes:
-    """A double."""
+    """Encode a double."""
     return _varint(number << 3 | _FIXED64) + struct.pack("<d", value)
 
 
 def single(number: int, value: float) -> bytes:
-    """A float; what is too large for one is infinite."""
+    """Encode a float; values beyond its range become infinite."""
     try:
         packed = struct.pack("<f", value)
     except OverflowError:
@@ -30,12 +30,12 @@ def single(number: int, value: float) -> bytes:
 
 
 def text(number: int, value: str) -> bytes:
-    """A string."""
+    """Encode a string."""
     return message(number, value.encode())
 
 
 def message(number: int, value: bytes) -> bytes:
-    """A message within a message, or bytes."""
+    """Encode an embedded message, or bytes."""
     return _varint(number << 3 | _BYTES) + _varint(len(value)) + value
 
 

@@ -1,4 +1,4 @@
-"""The framing of an event file, TFRecord: each message with its length and checksums. Pure.
+"""Framing of event files (TFRecord): each message with its length and checksums. Pure.
 
 See tensorflow/core/lib/io/record_writer.h. The checksum is CRC-32C (RFC 3720, appendix B.4), masked.
 """
@@ -25,7 +25,7 @@ _TABLE = _table()
 
 
 def crc32c(data: bytes) -> int:
-    """The checksum of some bytes."""
+    """Return the CRC-32C of `data`."""
     value = 0xFFFFFFFF
     for byte in data:
         value = _TABLE[(value ^ byte) & 0xFF] ^ value >> 8
@@ -38,7 +38,7 @@ def _masked(data: bytes) -> int:
 
 
 def record(message: bytes) -> bytes:
-    """A message as it stands in the file."""
+    """Frame a message."""
     length = struct.pack("<Q", len(message))
     return b"".join((
         length, struct.pack("<I", _masked(length)), message, struct.pack("<I", _masked(message)),

@@ -1,8 +1,8 @@
-"""Writes each trial's session for TensorBoard: parameters when it starts, what it reports, metrics and end when it ends.
+"""Each trial's session for TensorBoard: parameters at the start, then reports, metrics and status at the end.
 
-A trial's file is in its own directory, so that its run is named after it: ``0007``; what the trial itself writes below
-``tensorboard`` is another run beside it, ``0007/tensorboard``. What the HParams page is about is in the directory of all.
-Belongs to one thread.
+A trial's event file lies in the trial's directory, so that its run in TensorBoard has the directory's name, ``0007``.
+Event files that the trial itself writes below ``tensorboard`` are another run, ``0007/tensorboard``. The columns of the
+HParams page are in a file of the directory above. Not thread-safe.
 """
 
 from __future__ import annotations
@@ -27,18 +27,18 @@ from sparksweep_trainer.trial.arguments import decode
 log = logging.getLogger(__name__)
 
 MAX_SESSIONS = 5000
-"""Trials that TensorBoard is told of: its pages are of no use with more."""
+"""Trials that TensorBoard shows: its pages are of no use with more."""
 
-_ENDS = {
-    TrialState.SUCCEEDED: events.End.SUCCESS,
-    TrialState.FAILED: events.End.FAILURE,
-    TrialState.STOPPED: events.End.FAILURE,
+_STATUSES = {
+    TrialState.SUCCEEDED: events.SessionStatus.SUCCESS,
+    TrialState.FAILED: events.SessionStatus.FAILURE,
+    TrialState.STOPPED: events.SessionStatus.FAILURE,
 }
 
 
 @dataclass
 class _Session:
-    """An attempt under way."""
+    """Event file of an attempt that runs."""
 
     attempt: int
     file: str
@@ -46,7 +46,7 @@ class _Session:
 
 
 class Sessions:
-    """The event files of one experiment's trials, below the directory of their directories."""
+    """Event files of one experiment's trials, below the directory of the trials' directories."""
 
     def __init__(
         self,
@@ -61,14 +61,14 @@ class Sessions:
         self._clock = clock
         self._metrics: list[str] = []
         self._running: dict[int, _Session] = {}
-        self._told: set[int] = set()
+        self._shown: set[int] = set()
         if objective is not None:
             self._metrics = [objective.objective_metric_name, *objective.additional_metric_names]
         self._describe()
 
     def put(self, status: TrialStatus, parameters: Mapping[str, str]) -> None:
-        """Take in what became of a trial."""
-        if status.number not in self._told and len(self._told) >= MAX_SESSIONS:
+        """Write a trial's start or end, if its status says so."""
+        if status.number not in self._shown and len(self._shown) >= MAX_SESSIONS:
             return
         session = self._running.get(status.number)
         if status.state is TrialState.RUNNING:
@@ -80,11 +80,11 @@ class Sessions:
             del self._running[status.number]
             self._end(session, status)
         elif session is not None:
-            # It waits for its next attempt.
+            # The trial waits for its next attempt.
             del self._running[status.number]
 
     def knows(self, number: int) -> bool:
-        """Whether there is a session of the trial, perhaps of an earlier driver."""
+        """Return True if the trial has an event file, perhaps from an earlier driver."""
         with (
             suppress(OSError),
             openat.directory(self._root, [trial_directory_name(number)]) as parent,
@@ -93,7 +93,7 @@ class Sessions:
         return False
 
     def report(self, number: int, reports: Iterable[Report]) -> None:
-        """Take in what a running trial reports."""
+        """Write the reports of a running trial."""
         session = self._running.get(number)
         if session is None:
             return
@@ -109,17 +109,17 @@ class Sessions:
         name = trial_directory_name(status.number)
         session = _Session(status.attempt, _file_name(moment))
         self._running[status.number] = session
-        self._told.add(status.number)
-        # What an earlier attempt reported is not mixed with what this one does.
+        self._shown.add(status.number)
+        # Reports of an earlier attempt must not be mixed with those of this one.
         self._remove([name])
         values = {
             parameter: decode(self._types[parameter].value, value)
             for parameter, value in parameters.items()
             if parameter in self._types
         }
-        begun = events.first_event(moment)
-        begun += events.session_start(values, group=name, moment=moment)
-        self._append([name], session.file, begun)
+        encoded = events.first_event(moment)
+        encoded += events.session_start(values, group=name, moment=moment)
+        self._append([name], session.file, encoded)
         return session
 
     def _end(self, session: _Session, status: TrialStatus) -> None:
@@ -131,18 +131,18 @@ class Sessions:
         written = b""
         if status.metrics:
             written = events.scalars(status.metrics, step=session.step, moment=moment)
-        written += events.session_end(_ENDS[status.state], moment=moment)
+        written += events.session_end(_STATUSES[status.state], moment=moment)
         self._append([trial_directory_name(status.number)], session.file, written)
 
     def _describe(self) -> None:
-        """Say which parameters and metrics there are; anew when a trial has one that was not known."""
+        """Write the columns of the HParams page; again when a trial has a new metric."""
         now = self._clock()
         numeric = [
             name for name, kind in self._types.items() if kind is not ParameterType.CATEGORICAL
         ]
-        described = events.experiment(list(self._types), numeric, self._metrics, moment=now)
+        columns = events.experiment(list(self._types), numeric, self._metrics, moment=now)
         self._remove([])
-        self._append([], _file_name(now), events.first_event(now) + described)
+        self._append([], _file_name(now), events.first_event(now) + columns)
 
     def _append(self, directory: list[str], name: str, data: bytes) -> None:
         try:

@@ -1,4 +1,4 @@
-"""From parameter values to a function's arguments: types, and names against the signature. Pure.
+"""Arguments of a function from parameter values: types, and names matched with the signature. Pure.
 
 Runs in the trial's process, so standard library only.
 """
@@ -21,9 +21,9 @@ class ArgumentsError(Exception):
 
 
 def decode(parameter_type: str, text: str) -> Value:
-    """A value as its type's Python value: double float, int int, categorical str.
+    """Decode a parameter's value: a double as float, an int as int, a categorical as str.
 
-    A discrete value is an int if it is written as one, else a float.
+    A discrete value becomes an int if it is written as one, else a float.
 
     Raises:
         ValueError: the text is no value of the type.
@@ -48,7 +48,7 @@ def _integer(text: str) -> int:
 
 
 def refusal(function: Any) -> str | None:
-    """Why an object can't be a trial's function; None if it can."""
+    """Return the reason why an object can't be a trial's function; None if it can."""
     if inspect.isclass(function):
         return "is a class: name a function that returns the metric"
     if not callable(function):
@@ -62,7 +62,7 @@ def refusal(function: Any) -> str | None:
 
 
 def _called(function: Any) -> object:
-    """What runs when an object that is no function is called."""
+    """Return the code that runs when an object that is no function is called."""
     inner = getattr(function, "func", None)
     return inner if inspect.isroutine(inner) else type(function).__call__
 
@@ -70,14 +70,14 @@ def _called(function: Any) -> object:
 def bind(
     name: str, function: Callable[..., object], values: Mapping[str, Value]
 ) -> tuple[list[object], dict[str, Value]]:
-    """Positional and keyword arguments that give the function each value by its name.
+    """Return positional and keyword arguments that pass each value to the function by its name.
 
-    Defaults are honoured, ``**kwargs`` takes what has no argument of its own, ``*args`` gets nothing.
+    Defaults apply, ``**kwargs`` takes values that have no argument of their own, ``*args`` gets nothing.
 
     Args:
         name: the function's name, for messages.
-        function: what will be called.
-        values: the parameters.
+        function: the function that will be called.
+        values: each parameter's value.
 
     Raises:
         ArgumentsError: a parameter has no argument, or a required argument no parameter.
@@ -85,7 +85,7 @@ def bind(
     try:
         arguments = list(inspect.signature(function).parameters.values())
     except ValueError:
-        # A builtin that does not tell its signature: the call itself will.
+        # A builtin without a signature: the call itself checks the arguments.
         return [], dict(values)
     named = {
         argument.name: argument
@@ -99,15 +99,15 @@ def bind(
         _refuse_unknown(name, list(named), values)
     _refuse_missing(name, list(named.values()), values)
     args = _positional(positional_only, values)
-    taken = {argument.name for argument in positional_only}
-    return args, {key: value for key, value in values.items() if key not in taken}
+    positional = {argument.name for argument in positional_only}
+    return args, {key: value for key, value in values.items() if key not in positional}
 
 
 def _positional(
     arguments: Sequence[inspect.Parameter], values: Mapping[str, Value]
 ) -> list[object]:
     given = [index for index, argument in enumerate(arguments) if argument.name in values]
-    # A value after one that is left out moves up unless the default takes its place.
+    # A default stands in for a missing value, or later values would move up.
     needed = arguments[: given[-1] + 1] if given else []
     return [values.get(argument.name, argument.default) for argument in needed]
 
@@ -118,7 +118,7 @@ def _refuse_unknown(name: str, takes: Sequence[str], values: Mapping[str, Value]
         return
     listed = ", ".join(takes) or "none"
     message = f"{name}() takes no argument {_quoted(unknown)}; it takes {listed}"
-    # No argument that already has its parameter is what was meant.
+    # An argument that already has its parameter is not a suggestion.
     close = difflib.get_close_matches(
         unknown[0], [take for take in takes if take not in values], n=1, cutoff=0.5
     )

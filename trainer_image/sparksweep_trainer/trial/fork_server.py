@@ -1,16 +1,16 @@
-"""The fork server: an interpreter that has imported what ``preload`` names, and forks it for each trial.
+"""The fork server: an interpreter that has imported the modules of ``preload``, and forks itself for each trial.
 
-Started by a slot (`launcher`) with one end of a socket. Single-threaded, and it never runs the user's functions
-itself. As a subreaper it is the parent of every orphan a trial leaves, and it kills them all before it says that the
-trial has ended. When the socket closes, because the slot ended in whatever way, it kills the trial and ends.
+Started by a slot (`slot.fork_server_handle`) with one end of a socket. Single-threaded, and it never runs the user's
+functions itself. As a subreaper it is the parent of every orphan of a trial, and it kills them all before it reports
+that the trial has ended. When the socket closes, because the slot ended in any way, it kills the trial and ends.
 
-Asked, one message each::
+Requests, one message each::
 
-    {"op": "start"}   with descriptors: request, stdout, stderr, result; see `trial_process`
+    {"op": "start"}   with descriptors: request, stdout, stderr, result; see `trial.trial_process`
     {"op": "terminate"}   SIGTERM to the trial's process group
     {"op": "kill"}    end everything now
 
-Says::
+Events::
 
     {"event": "preloading", "module": "tensorflow"}
     {"event": "refused", "message": "..."}     and ends
@@ -56,31 +56,31 @@ class ForkServer:
         self._wake_read, self._wake_write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
 
     def preload(self, modules: Sequence[str]) -> bool:
-        """Import the modules; False, and said so, when one can't be."""
+        """Import the modules; False, after a "refused" event, if one can't be imported."""
         for module in modules:
-            self._say({"event": "preloading", "module": module})
+            self._send({"event": "preloading", "module": module})
             try:
                 __import__(module)
             except BaseException as error:
                 trace = error.__traceback__.tb_next if error.__traceback__ else None
                 text = "".join(traceback.TracebackException(type(error), error, trace).format())
                 message = f"preload: {module} can't be imported: {text.strip()[-MAX_ERROR:]}"
-                self._say({"event": "refused", "message": message})
+                self._send({"event": "refused", "message": message})
                 return False
-        # What is imported stays: a collection in a trial would only copy its pages.
+        # Imported modules stay: a collection in a trial would only copy their pages.
         gc.collect()
         gc.freeze()
         return True
 
     def serve(self) -> None:
-        """Fork trials until the slot is gone."""
+        """Fork trials until the socket closes."""
         signal.signal(signal.SIGCHLD, lambda *_: None)
         signal.set_wakeup_fd(self._wake_write, warn_on_full_buffer=False)
-        # Of the selectors the one without a descriptor that a trial would inherit.
+        # poll, unlike epoll, has no descriptor that a trial would inherit.
         with selectors.PollSelector() as selector:
             selector.register(self._control, selectors.EVENT_READ)
             selector.register(self._wake_read, selectors.EVENT_READ)
-            self._say({"event": "ready"})
+            self._send({"event": "ready"})
             while True:
                 for key, _ in selector.select():
                     if key.fd == self._wake_read:
@@ -89,7 +89,7 @@ class ForkServer:
                     elif not self._receive():
                         return
 
-    def _say(self, message: Mapping[str, Any]) -> None:
+    def _send(self, message: Mapping[str, Any]) -> None:
         self._control.send(json.dumps(message).encode())
 
     def _receive(self) -> bool:
@@ -106,17 +106,17 @@ class ForkServer:
         return True
 
     def _start(self, descriptors: list[int]) -> None:
-        # The child has this process's handlers until it sets its own: no signal may come before that.
+        # The child has this process's handlers until it sets its own: signals are blocked until then.
         before = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
         try:
             pid = os.fork()
         except OSError as error:
-            self._say({"event": "failed", "message": f"fork: {error.strerror}"})
+            self._send({"event": "failed", "message": f"fork: {error.strerror}"})
             pid = None
         if pid == 0:
             own = (self._control.fileno(), self._wake_read, self._wake_write)
             request, stdout, stderr, result = descriptors
-            run(Channels(request, stdout, stderr, result, server=self._pid, not_its_own=own))
+            run(Channels(request, stdout, stderr, result, server=self._pid, server_descriptors=own))
         self._trial = pid
         for descriptor in descriptors:
             os.close(descriptor)
@@ -128,7 +128,7 @@ class ForkServer:
         try:
             os.killpg(self._trial, signal.SIGTERM)
         except ProcessLookupError:
-            # It has not made its session yet. It can't be gone: only this process reaps it.
+            # The trial has not made its session yet. It can't be gone: only this process reaps it.
             os.kill(self._trial, signal.SIGTERM)
 
     def _reap(self) -> None:
@@ -145,7 +145,7 @@ class ForkServer:
             self._end()
 
     def _end(self) -> None:
-        """Kill whatever is left of the trial, then say that it has ended."""
+        """Kill all that is left of the trial, then report that it has ended."""
         if self._ended is None and self._trial is not None:
             os.kill(self._trial, signal.SIGKILL)
             _, status, usage = os.wait4(self._trial, 0)
@@ -153,11 +153,11 @@ class ForkServer:
         kill_descendants()
         status, max_rss = self._ended or (0, 0)
         self._trial = self._ended = None
-        self._say({"event": "ended", "status": status, "maxRss": max_rss})
+        self._send({"event": "ended", "status": status, "maxRss": max_rss})
 
 
 def main(arguments: Sequence[str]) -> None:
-    """Serve the socket ``arguments[0]``, as the JSON in ``arguments[1]`` says: slot (its pid), preload, paths, scratch."""
+    """Serve the socket ``arguments[0]``; the JSON ``arguments[1]`` holds slot (a pid), preload, paths and scratch."""
     settings = json.loads(arguments[1])
     become_subreaper()
     control = socket.socket(fileno=int(arguments[0]))
@@ -166,7 +166,7 @@ def main(arguments: Sequence[str]) -> None:
     server = ForkServer(control)
     slot_is_gone = True
     try:
-        # An import that hangs sees no socket close.
+        # An import that hangs would not notice that the socket closes.
         die_with_parent(settings["slot"])
         if server.preload(settings["preload"]):
             live_without_parent()
@@ -181,5 +181,5 @@ def main(arguments: Sequence[str]) -> None:
         kill_descendants()
         if slot_is_gone:
             shutil.rmtree(settings["scratch"], ignore_errors=True)
-        # No teardown: it would take as long as the import did, for nothing.
+        # No teardown: it would take as long as the imports did, and has no use.
         os._exit(0)

@@ -1,11 +1,11 @@
-"""What a trial's function returned, as bounded JSON. Pure; runs in the trial's process, so standard library only.
+"""Return value of a trial's function as bounded JSON. Pure; runs in the trial's process, so standard library only.
 
 Shapes, one of::
 
     {"none": true}
     {"number": 0.5}                                  NaN and infinities too, as Python's json writes them
     {"metrics": {"accuracy": 0.5, "note": {"other": "str 'x'"}}}
-    {"other": "list [0.5]"}                          neither of these
+    {"other": "list [0.5]"}                          none of these
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ MAX_TEXT = 80
 
 
 def describe(value: object, wanted: Sequence[str]) -> dict[str, Any]:
-    """The value in one of the shapes above.
+    """Describe a value in one of the shapes above.
 
     Args:
-        value: what the function returned.
-        wanted: metrics that must not fall victim to the bound when a mapping is large.
+        value: the function's return value.
+        wanted: metrics that are described first, so that the bound never drops them from a large mapping.
     """
     if value is None:
         return {"none": True}
@@ -49,10 +49,10 @@ def _number_or_other(value: object) -> dict[str, Any]:
 
 
 def as_number(value: object) -> float | None:
-    """The value as a float; None if it is no number.
+    """Return the value as a float; None if it is no number.
 
-    Numbers are what Python takes for a float and is neither text nor a truth value: int, float, Decimal, NumPy's
-    scalars, and arrays and tensors without dimensions. Too large an int is infinite.
+    A number is anything with ``__float__`` but text, booleans and complex numbers: int, float, Decimal, NumPy's
+    scalars, and arrays and tensors without dimensions. An int beyond a float's range becomes infinite.
     """
     if isinstance(value, (bool, str, bytes, bytearray)) or not hasattr(type(value), "__float__"):
         return None

@@ -1,7 +1,7 @@
-"""One trial, from the fork to its exit: everything here runs in the trial's own process.
+"""One trial, from the fork to its exit: all of this module runs in the trial's own process.
 
-The request (JSON, from the slot) says what to run; the result (JSON, at most 64 KiB) goes into a pipe to the slot.
-Standard library only: what is imported here is imported in every trial before the user's code.
+The request (JSON, from the slot) names the code to run; the result (JSON, at most 64 KiB) goes into a pipe to the slot.
+Standard library only: modules imported here are imported in every trial before the user's code.
 
 Requests::
 
@@ -11,7 +11,7 @@ Requests::
 
 Results, one of::
 
-    {"returned": {...}}              see `returned`
+    {"returned": {...}}              see `return_value`
     {"exception": {"type": "ValueError", "text": "...", "memory": false}}
     {"exit": 3}                      sys.exit
     {"refused": "..."}               the function can't be called with these parameters
@@ -46,7 +46,7 @@ MAX_RESULT_BYTES = 64 * 1024
 MAX_NAME = 128
 MAX_REFUSAL = 4000
 MAX_TRACEBACK = 2000
-"""Characters of a traceback's end."""
+"""Characters that are sent of a traceback, from its end."""
 
 _RESET_SIGNALS = (
     signal.SIGTERM, signal.SIGCHLD, signal.SIGHUP, signal.SIGQUIT, signal.SIGALRM, signal.SIGUSR1, signal.SIGUSR2,
@@ -55,7 +55,7 @@ _RESET_SIGNALS = (
 
 @dataclass(frozen=True)
 class Channels:
-    """Descriptors that the slot sent along, and what there is to know of the fork server."""
+    """Descriptors that came with the request, and the pid and descriptors of the fork server."""
 
     request: int
     stdout: int
@@ -63,12 +63,12 @@ class Channels:
     result: int
     server: int
     """The fork server's pid."""
-    not_its_own: tuple[int, ...]
-    """The fork server's own descriptors. Others belong to preloaded modules, which may need them."""
+    server_descriptors: tuple[int, ...]
+    """The fork server's own descriptors, which the trial closes. Others belong to preloaded modules."""
 
 
 class _Refused(Exception):
-    """The function can't be loaded, or can't take the parameters; the message says what is wrong."""
+    """The function can't be loaded, or can't take the parameters; the message gives the reason."""
 
 
 def run(channels: Channels) -> NoReturn:
@@ -93,9 +93,9 @@ def run(channels: Channels) -> NoReturn:
 
 
 def _detach(channels: Channels) -> None:
-    """Become a session of its own with the slot's pipes for output and Python's signal handling."""
+    """Start a new session with the slot's pipes for output, and restore Python's signal handling."""
     signal.set_wakeup_fd(-1)
-    for descriptor in channels.not_its_own:
+    for descriptor in channels.server_descriptors:
         os.close(descriptor)
     os.setsid()
     die_with_parent(channels.server)
@@ -103,13 +103,13 @@ def _detach(channels: Channels) -> None:
     os.dup2(channels.stderr, 2)
     os.close(channels.stdout)
     os.close(channels.stderr)
-    # Neither a command nor what a function starts inherits it.
+    # Neither a command nor a process that a function starts inherits it.
     os.set_inheritable(channels.result, False)
     for number in _RESET_SIGNALS:
         signal.signal(number, signal.SIG_DFL)
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
-    # Of all processes of the executor, the kernel is to kill the trial: neither the slot nor Spark's Java.
+    # Of all processes of the executor, the OOM killer shall choose the trial: neither the slot nor Spark's Java.
     with suppress(OSError):
         Path("/proc/self/oom_score_adj").write_text("1000")
 
@@ -133,7 +133,7 @@ def _call(request: Mapping[str, Any], result: int) -> int:
         answer = {"exit": status}
     except BaseException as error:
         answer, status = _exception(error), 1
-    # A child that the function forked, and that left it by itself, is not the trial.
+    # A child that the function forked may return from it, too: it is not the trial.
     if os.getpid() == trial:
         _send(result, answer)
     _finish()
@@ -155,8 +155,8 @@ def _check(request: Mapping[str, Any], result: int) -> int:
 
 
 def _prepare_python() -> None:
-    """Undo what a fork copies and a fresh interpreter would not have."""
-    # Trials that draw the same "random" numbers would all be one.
+    """Reset state that a fork copies and a fresh interpreter would not have."""
+    # Otherwise all trials would draw the same random numbers.
     random.seed()
     numpy, torch = sys.modules.get("numpy"), sys.modules.get("torch")
     if numpy is not None:
@@ -180,12 +180,12 @@ def _load(request: Mapping[str, Any]) -> Callable[..., object]:
     reason = refusal(function)
     if reason is not None:
         raise _Refused(f"{module_name}:{name} {reason}")
-    found: Callable[..., object] = function
-    return found
+    loaded: Callable[..., object] = function
+    return loaded
 
 
 def _forget_namesake(module_name: str, paths: Sequence[str]) -> None:
-    """Let the user's ``statistics.py`` be found although the standard library's was imported before it."""
+    """Unload a module that shadows the user's: the standard library's ``statistics`` for their ``statistics.py``."""
     package = module_name.partition(".")[0]
     loaded = sys.modules.get(package)
     if loaded is None:
@@ -222,12 +222,12 @@ def _exit_status(error: SystemExit) -> int:
         return 0
     if isinstance(error.code, int):
         return error.code & 0xFF
-    print(error.code, file=sys.stderr)  # noqa: T201 - what Python does with a text
+    print(error.code, file=sys.stderr)  # noqa: T201 - as Python does with a text
     return 1
 
 
 def _exception(error: BaseException) -> dict[str, Any]:
-    """The exception for the slot; its whole traceback goes to standard error, as Python has it."""
+    """Describe an exception for the slot, and print its whole traceback to standard error, as Python does."""
     trace = error.__traceback__
     while trace is not None and trace.tb_frame.f_code.co_filename == __file__:
         trace = trace.tb_next
@@ -244,7 +244,7 @@ def _exception(error: BaseException) -> dict[str, Any]:
 
 
 def _end(text: str) -> str:
-    """The last lines of a text: the exception's message is there."""
+    """Return the last lines of a text, where the exception's message is."""
     if len(text) <= MAX_TRACEBACK:
         return text
     cut = text[-MAX_TRACEBACK:]
@@ -259,9 +259,9 @@ def _send(result: int, answer: Mapping[str, Any]) -> None:
 
 
 def _finish() -> None:
-    """What an interpreter does at its end, but for tearing down modules that other trials will use again."""
+    """Finish as an interpreter does: wait for threads, call atexit's functions, flush. Modules are not torn down."""
     try:
-        # Waits for threads that are no daemons, and tells idle pools of threads to end.
+        # Waits for threads that are no daemons, and ends idle thread pools.
         threading._shutdown()  # type: ignore[attr-defined]
         atexit._run_exitfuncs()
     finally:

@@ -1,1 +1,4 @@
-"""The viewer: a process beside the driver that shows the run directory, and stays when the experiment has ended."""
+"""The viewer: second container of the driver's pod. It serves the run directory, also after the experiment has ended.
+
+`__main__` is its process: it serves files with `server`, and keeps TensorBoard running with `tensorboard`.
+"""

@@ -1,6 +1,6 @@
-"""Reads the run directory over HTTP, a part of a file at a time: ``GET /v1/files/trials/0007/stdout.log?offset=4096``.
+"""The run directory over HTTP, read-only, in parts of files: ``GET /v1/files/trials/0007/stdout.log?offset=4096``.
 
-It listens on the loopback address alone: who may forward a port to the pod may read, and nobody else.
+The server listens on the loopback address alone: reading it takes the right to forward a port to the pod.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ class Answer:
     """The response to a request."""
 
     body: bytes
-    kind: str = "application/octet-stream"
+    content_type: str = "application/octet-stream"
     size: int | None = None
     """Size of the whole file."""
     status: HTTPStatus = HTTPStatus.OK
 
 
 class ViewerServer(HttpServer):
-    """Serves a directory, and nothing outside it, until closed."""
+    """Serves a directory, and nothing outside it, from construction until closed."""
 
     def __init__(self, directory: Path, *, host: str = "127.0.0.1", port: int = 0) -> None:
         """Serve at once; see `HttpServer`."""
@@ -45,26 +45,26 @@ def _handler(root: Path) -> type[RequestHandler]:
         def do_GET(self) -> None:
             parts = urlsplit(self.path)
             try:
-                answer = _find(root, unquote(parts.path), parse_qs(parts.query))
+                answer = _respond(root, unquote(parts.path), parse_qs(parts.query))
             except (OSError, ValueError):
                 answer = Answer(b"there is no such file\n", status=HTTPStatus.NOT_FOUND)
-            # Trials wrote this: a browser must not show it as a page of ours.
+            # Trials' files are data: a browser must not render them as pages of this server.
             headers = {"X-Content-Type-Options": "nosniff"}
             if answer.size is not None:
                 headers[SIZE_HEADER] = str(answer.size)
             self.respond(
-                answer.body, content_type=answer.kind, status=answer.status, headers=headers
+                answer.body, content_type=answer.content_type, status=answer.status, headers=headers
             )
 
     return Handler
 
 
-def _find(root: Path, path: str, query: dict[str, list[str]]) -> Answer:
-    """What there is at a path.
+def _respond(root: Path, path: str, query: dict[str, list[str]]) -> Answer:
+    """Return the response to a request for a path.
 
     Raises:
-        OSError: nothing.
-        ValueError: nothing that may be asked for.
+        OSError: the path does not exist.
+        ValueError: the path may not be read.
     """
     if path == "/healthz":
         return Answer(b"ok\n")
@@ -92,7 +92,7 @@ def _list(root: Path, path: list[str]) -> Answer:
     with openat.directory(root, path) as directory:
         entries = openat.listing(directory, most=MAX_LISTED, depth=20)
     listed = [{"path": entry.path, "size": entry.size} for entry in entries]
-    return Answer(json.dumps(listed).encode(), kind="application/json")
+    return Answer(json.dumps(listed).encode(), content_type="application/json")
 
 
 def _segments(path: str) -> list[str]:

@@ -1,6 +1,6 @@
-"""TensorBoard over all trials: a process of its own, started again when it ends.
+"""TensorBoard over all trials: a process of its own, restarted when it ends.
 
-It is a program here, not a library: nothing of it is imported, and what trials wrote is parsed in its process alone.
+TensorBoard is a program here, not a library: nothing imports it, and its process alone parses trials' event files.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ log = logging.getLogger(__name__)
 FIRST_RESTART_S = 2.0
 LONGEST_RESTART_S = 60.0
 RELOAD_S = 10
-"""Seconds between two looks for new events."""
+"""Seconds between two reloads of events."""
 
-# Without TensorFlow, which it would import if it is there: that takes ten seconds and 400 MiB, for nothing.
+# Keeps TensorBoard from importing TensorFlow, which takes ten seconds and 400 MiB and has no use here.
 _PROGRAM = """
 import sys, types
 sys.modules["tensorboard.compat.notf"] = types.ModuleType("tensorboard.compat.notf")
@@ -32,15 +32,15 @@ sys.exit(run_main())
 
 
 def command(directory: Path, port: int, *, title: str) -> list[str]:
-    """The command line of a TensorBoard that all of the pod's addresses lead to."""
+    """Return the command line of a TensorBoard that listens on all of the pod's addresses."""
     options = ["--bind_all", "--port", str(port), "--reload_interval", str(RELOAD_S)]
     return [
         sys.executable, "-c", _PROGRAM, "--logdir", str(directory), "--window_title", title, *options,
     ]  # fmt: skip
 
 
-class KeptRunning:
-    """Keeps a program running until closed."""
+class RestartingProcess:
+    """A program that is restarted whenever it ends, until closed."""
 
     def __init__(
         self, arguments: Sequence[str], *, first_restart_s: float = FIRST_RESTART_S
@@ -54,7 +54,7 @@ class KeptRunning:
         self._thread.start()
 
     def close(self) -> None:
-        """End it."""
+        """End the program."""
         with self._lock:
             self._closing.set()
             if self._process is not None:
