@@ -14,6 +14,21 @@ from sparksweep_core.api.base import Model, Timestamp
 from sparksweep_core.api.reasons import TrialReason, TrialState
 from sparksweep_core.api.status import Message, Metrics, Parameters, TrialNumber
 
+HELLO_PATH = "/v1/hello"
+"""`SlotHello`, answered by the `Program`."""
+NEXT_PATH = "/v1/next"
+"""`SlotRef`, answered by `NextOrder`."""
+PASSED_PATH = "/v1/passed"
+"""`SlotRef` of a slot whose check of the trial code has passed, answered by `Taken`."""
+REFUSE_PATH = "/v1/refuse"
+"""`Refusal`, answered by `Taken`."""
+REPORT_PATH = "/v1/report"
+"""`Report`, answered by `Taken`."""
+HEARTBEAT_PATH = "/v1/heartbeat"
+"""`Heartbeat`, answered by `HeartbeatOrder`."""
+FILES_PATH = "/v1/files"
+"""`Chunk`, a line's end and the bytes, answered by `ChunkTaken`."""
+
 MAX_REQUEST_BYTES = 64 * 1024
 """Bytes of a slot's request: 32 metrics and a message are below 10 kB."""
 MAX_CHUNK_BYTES = 256 * 1024

@@ -22,3 +22,5 @@ OPERATOR_HEALTH_PORT = 8080
 """Liveness probe of the operator."""
 OPERATOR_HEALTH_PATH = "/healthz"
 """Path of the operator's liveness probe."""
+OPERATOR_METRICS_PORT = 8081
+"""Metrics of the operator, as the chart starts it."""

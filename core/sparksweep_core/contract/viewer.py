@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+HEALTH_PATH = "/healthz"
+"""``ok``, as long as the viewer answers."""
 FILES_PATH = "/v1/files/"
 """Before the path of a file below the run directory: its bytes, or with ``offset`` and ``limit`` a part of them."""
 LIST_PATH = "/v1/list/"

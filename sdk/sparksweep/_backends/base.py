@@ -9,6 +9,7 @@ from sparksweep._builder import Built
 from sparksweep._runs.reader import RunReader
 from sparksweep.errors import FieldError, InvalidExperiment
 from sparksweep_core.api import Experiment
+from sparksweep_core.contract.directories import ACCOUNT_DIRECTORY, TOKEN_FILE
 from sparksweep_core.contract.environment import BACKEND_ENV
 
 """The environment variable that names the backend where the program names none."""
@@ -97,5 +98,5 @@ def choose_backend(
 def _default(directory: object, namespace: str | None) -> str:
     if namespace is not None:
         return "kubernetes"
-    in_a_pod = os.path.exists("/var/run/secrets/kubernetes.io/serviceaccount/token")
+    in_a_pod = os.path.exists(f"{ACCOUNT_DIRECTORY}/{TOKEN_FILE}")
     return "kubernetes" if directory is None and in_a_pod else "local"

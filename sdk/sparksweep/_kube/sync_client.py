@@ -20,10 +20,10 @@ from sparksweep.errors import ClusterUnavailable
 from sparksweep_core.api import Experiment, TrialBatch
 from sparksweep_core.api_server.errors import KubeError, error_of
 from sparksweep_core.api_server.paths import collection
+from sparksweep_core.contract.directories import ACCOUNT_DIRECTORY, TOKEN_FILE
 from sparksweep_core.contract.labels import experiment_selector, selector_text
 from sparksweep_core.contract.names import SDK_MANAGER
 
-"""The SDK's name as the manager of fields."""
 TIMEOUT_S = 30.0
 FORWARDED_TIMEOUT_S = 60.0
 """Seconds that a forwarded port may be silent."""
@@ -31,13 +31,12 @@ NO_ANSWER = "no answer from the API server"
 
 _JSON = "application/json"
 _MERGE = "application/merge-patch+json"
-_SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 
 
 def is_inside_a_cluster() -> bool:
     """Return whether this process is in a pod that has a token for the API server."""
     has_address = bool(os.environ.get("KUBERNETES_SERVICE_HOST"))
-    return has_address and (_SERVICE_ACCOUNT / "token").exists()
+    return has_address and Path(ACCOUNT_DIRECTORY, TOKEN_FILE).exists()
 
 
 class SyncClient:
@@ -217,7 +216,7 @@ def _configure(settings: client.Configuration) -> str:
     """Fill the settings in, and return the default namespace."""
     if is_inside_a_cluster() and not os.environ.get("KUBECONFIG"):
         config.load_incluster_config(client_configuration=settings)
-        return (_SERVICE_ACCOUNT / "namespace").read_text().strip()
+        return Path(ACCOUNT_DIRECTORY, "namespace").read_text().strip()
     # The library reads the variable when it is imported, which for a notebook is too early.
     file = os.environ.get("KUBECONFIG") or None
     config.load_kube_config(config_file=file, client_configuration=settings)

@@ -19,8 +19,15 @@ from sparksweep_trainer.driver.trial_service import TrialService
 from sparksweep_trainer.files.store import FileStore
 from sparksweep_trainer.http_server import HttpServer, RequestHandler
 from sparksweep_trainer.protocol import (
+    FILES_PATH,
+    HEARTBEAT_PATH,
+    HELLO_PATH,
     MAX_CHUNK_BYTES,
     MAX_REQUEST_BYTES,
+    NEXT_PATH,
+    PASSED_PATH,
+    REFUSE_PATH,
+    REPORT_PATH,
     Chunk,
     ChunkTaken,
     Heartbeat,
@@ -41,7 +48,6 @@ FILES_AT_ONCE = 8
 """Parts of files in memory at once, however many slots send some."""
 FILES_PATIENCE_S = 20.0
 """Seconds that a part of a file waits to be read, before the slot is told to try again (503)."""
-FILES_PATH = "/v1/files"
 
 Request = TypeVar("Request", bound=BaseModel)
 
@@ -65,14 +71,14 @@ class TrialServer(HttpServer):
 
 def _handler(service: TrialService, files: FileStore | None, token: str) -> type[RequestHandler]:
     routes: dict[str, Callable[[bytes], BaseModel]] = {
-        "/v1/hello": _route(SlotHello, service.hello),
-        "/v1/next": _route(SlotRef, lambda ref: service.next(ref.slot, HOLD_S)),
-        "/v1/passed": _route(SlotRef, lambda ref: Taken(taken=service.code_check.accept(ref.slot))),
-        "/v1/refuse": _route(
+        HELLO_PATH: _route(SlotHello, service.hello),
+        NEXT_PATH: _route(SlotRef, lambda ref: service.next(ref.slot, HOLD_S)),
+        PASSED_PATH: _route(SlotRef, lambda ref: Taken(taken=service.code_check.accept(ref.slot))),
+        REFUSE_PATH: _route(
             Refusal, lambda no: Taken(taken=service.code_check.refuse(no.slot, no.message))
         ),
-        "/v1/report": _route(Report, lambda report: Taken(taken=service.report(report))),
-        "/v1/heartbeat": _route(Heartbeat, lambda beat: service.heartbeat(beat, HOLD_S)),
+        REPORT_PATH: _route(Report, lambda report: Taken(taken=service.report(report))),
+        HEARTBEAT_PATH: _route(Heartbeat, lambda beat: service.heartbeat(beat, HOLD_S)),
     }
     if files is not None:
         routes[FILES_PATH] = _file_route(service, files)

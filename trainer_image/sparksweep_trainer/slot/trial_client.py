@@ -13,7 +13,14 @@ from pydantic import BaseModel
 from sparksweep_core.backoff import Backoff
 from sparksweep_core.contract.program import Program
 from sparksweep_trainer.protocol import (
+    FILES_PATH,
+    HEARTBEAT_PATH,
+    HELLO_PATH,
     MAX_RESPONSE_BYTES,
+    NEXT_PATH,
+    PASSED_PATH,
+    REFUSE_PATH,
+    REPORT_PATH,
     Chunk,
     ChunkTaken,
     Heartbeat,
@@ -61,32 +68,32 @@ class TrialClient:
 
     def hello(self, hello: SlotHello) -> Program:
         """Introduce the slot, and return the program that it is to run."""
-        return self._post("/v1/hello", hello, Program)
+        return self._post(HELLO_PATH, hello, Program)
 
     def next(self, slot: int) -> NextOrder:
         """Ask for work; the server may hold the request back."""
-        return self._post("/v1/next", SlotRef(slot=slot), NextOrder)
+        return self._post(NEXT_PATH, SlotRef(slot=slot), NextOrder)
 
     def passed(self, slot: int) -> None:
         """Report that the trial code can take the parameters."""
-        self._post("/v1/passed", SlotRef(slot=slot), Taken)
+        self._post(PASSED_PATH, SlotRef(slot=slot), Taken)
 
     def refuse(self, refusal: Refusal) -> None:
         """Report that the trial code can't take the parameters, or can't be imported."""
-        self._post("/v1/refuse", refusal, Taken)
+        self._post(REFUSE_PATH, refusal, Taken)
 
     def report(self, report: Report) -> bool:
         """Report an outcome; False if the driver has given up on the attempt."""
-        return self._post("/v1/report", report, Taken).taken
+        return self._post(REPORT_PATH, report, Taken).taken
 
     def heartbeat(self, beat: Heartbeat) -> HeartbeatOrder:
         """Ask whether the trial is to go on; the server may hold the request back."""
-        return self._post("/v1/heartbeat", beat, HeartbeatOrder)
+        return self._post(HEARTBEAT_PATH, beat, HeartbeatOrder)
 
     def send_file(self, chunk: Chunk, data: bytes) -> ChunkTaken:
         """Send a part of one of a running trial's files."""
         head = json.dumps(chunk.to_dict()).encode()
-        return self._post_body("/v1/files", head + b"\n" + data, ChunkTaken)
+        return self._post_body(FILES_PATH, head + b"\n" + data, ChunkTaken)
 
     def close(self) -> None:
         """Close the connection; from another thread this ends a request under way."""

@@ -12,7 +12,13 @@ from http import HTTPStatus
 from pathlib import Path
 from urllib.parse import parse_qs, unquote, urlsplit
 
-from sparksweep_core.contract.viewer import FILES_PATH, LIST_PATH, MAX_PART_BYTES, SIZE_HEADER
+from sparksweep_core.contract.viewer import (
+    FILES_PATH,
+    HEALTH_PATH,
+    LIST_PATH,
+    MAX_PART_BYTES,
+    SIZE_HEADER,
+)
 from sparksweep_trainer.files import openat
 from sparksweep_trainer.http_server import HttpServer, RequestHandler
 
@@ -66,7 +72,7 @@ def _respond(root: Path, path: str, query: dict[str, list[str]]) -> Answer:
         OSError: the path does not exist.
         ValueError: the path may not be read.
     """
-    if path == "/healthz":
+    if path == HEALTH_PATH:
         return Answer(b"ok\n")
     if path.startswith(FILES_PATH):
         return _file(root, _segments(path.removeprefix(FILES_PATH)), query)
