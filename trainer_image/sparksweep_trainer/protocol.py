@@ -1,7 +1,7 @@
-"""What the driver and the slots say to each other: JSON values only, each with a bound.
+"""Messages between the driver and the slots: JSON values only, each with a bound.
 
-A slot asks for the program once, then for one assignment after the other, and reports one outcome for each.
-Nothing here is ever pickled: a trial's own output must not be able to run code in the driver.
+A slot asks for the program once, then for one assignment after another, and reports one outcome for each. Nothing is
+pickled: the output of a trial must not be able to run code in the driver.
 """
 
 from __future__ import annotations
@@ -30,147 +30,150 @@ FILES_PATH = "/v1/files"
 """`Chunk`, a line's end and the bytes, answered by `ChunkTaken`."""
 
 MAX_REQUEST_BYTES = 64 * 1024
-"""Bytes of a slot's request: 32 metrics and a message are below 10 kB."""
+"""Largest request of a slot in bytes: 32 metrics and a message are below 10 kB."""
 MAX_CHUNK_BYTES = 256 * 1024
-"""Bytes of a file that a slot sends at once."""
+"""Largest part of a file in bytes."""
 MAX_RESPONSE_BYTES = 2 * 1024 * 1024
-"""Bytes of the driver's response: the program may hold 256 Ki characters of source."""
+"""Largest response of the driver in bytes: the program may contain 256 Ki characters of source."""
 
 SlotId = Annotated[int, Field(ge=0, lt=2**31)]
-"""A slot that is started anew has a new number."""
+"""Number of a slot. A slot that replaces another has a new number."""
 
 
 class Assignment(Model):
-    """One attempt at one trial."""
+    """One attempt at a trial."""
 
     number: TrialNumber
-    """The trial."""
+    """Number of the trial."""
     attempt: Annotated[int, Field(ge=1)]
-    """The attempt, from 1. A report with another attempt than the last one assigned is dropped."""
+    """Number of the attempt, from 1. A report of any attempt but the last one assigned is dropped."""
     parameters: Parameters
     """Value of each parameter, as text."""
 
 
 class Outcome(Model):
-    """How one attempt ended."""
+    """The end of an attempt: its state, the reason, and what was measured."""
 
     state: Literal[TrialState.SUCCEEDED, TrialState.FAILED, TrialState.STOPPED]
-    """Succeeded, Failed, or Stopped when it was ended by order."""
+    """Succeeded; Failed; or Stopped, if the driver ordered it."""
     reason: TrialReason
-    """Why."""
+    """Reason of the state."""
     message: Message = ""
-    """The same for a person, with what to do."""
+    """Explanation for a person, with what to do."""
     metrics: Metrics = {}
-    """Finite metrics."""
+    """Metrics of the trial; all finite."""
     start_time: Timestamp
-    """When its process was started."""
+    """Time at which its process was started."""
     completion_time: Timestamp
-    """When its last process was gone."""
+    """Time at which its last process was gone."""
     duration_seconds: Annotated[float, Field(ge=0)]
-    """The time between, by the monotonic clock."""
+    """Duration in seconds, by the monotonic clock."""
     peak_memory_bytes: Annotated[int | None, Field(ge=0)] = None
-    """Most memory that its processes held together, as sampled."""
+    """Largest memory in bytes that its processes used together, as sampled."""
 
 
 class SlotHello(Model):
-    """A slot's first words."""
+    """The first request of a slot."""
 
     slot: SlotId
-    """The slot."""
+    """Number of the slot."""
     node: Annotated[str, Field(max_length=253)]
-    """Where it runs."""
+    """Executor that it runs on."""
     pid: Annotated[int, Field(ge=1)]
-    """Its process, for the log."""
+    """ID of its process, for the log."""
 
 
 class SlotRef(Model):
-    """A slot that asks for work, or says that the trial code can take the parameters."""
+    """A request of a slot for an order, or its report that the trial code can take the parameters."""
 
     slot: SlotId
-    """The slot."""
+    """Number of the slot."""
 
 
 class Taken(Model):
-    """Whether the driver took in what it was told; False for a report of an attempt it has given up on."""
+    """The response to a report."""
 
     taken: bool
-    """Whether it did."""
+    """False if the report was dropped, because it is about an attempt that is not the current one."""
 
 
 class Refusal(Model):
-    """The trial code can't take these parameters at all, or a preload can't be imported."""
+    """A report that the trial code can't take the parameters, or that a preload can't be imported."""
 
     slot: SlotId
-    """The slot that looked."""
+    """Number of the slot that did the check."""
     message: Message
-    """What is wrong and what would be right."""
+    """The fault, and how to correct it."""
 
 
 class Report(Model):
-    """The end of one attempt."""
+    """A report of the end of an attempt."""
 
     slot: SlotId
-    """The slot that ran it."""
+    """Number of the slot that ran it."""
     number: TrialNumber
-    """The trial."""
+    """Number of the trial."""
     attempt: Annotated[int, Field(ge=1)]
-    """The attempt."""
+    """Number of the attempt."""
     outcome: Outcome
-    """How it ended."""
+    """The outcome."""
 
 
 class NextOrder(Model):
-    """The answer to a slot that asks for work."""
+    """The response to a slot that asks for an order."""
 
     order: Literal["run", "wait", "leave", "check"]
-    """run the assignment; wait: ask again; leave: end the slot; check: say whether the code takes the parameters."""
+    """run: run the assignment; wait: ask again; leave: end the slot; check: report whether the code can take the
+    parameters."""
     assignment: Assignment | None = None
-    """What to run."""
+    """The attempt to run."""
 
 
 class Heartbeat(Model):
-    """A busy slot's question whether to go on. The driver holds the answer back until there is something to say."""
+    """A request of a busy slot whether to go on. The driver holds the response until there is an order (long
+    polling).
+    """
 
     slot: SlotId
-    """The slot."""
+    """Number of the slot."""
     number: TrialNumber
-    """The trial it runs."""
+    """Number of the trial that it runs."""
     attempt: Annotated[int, Field(ge=1)]
-    """The attempt."""
+    """Number of the attempt."""
 
 
 class HeartbeatOrder(Model):
-    """The answer to a busy slot."""
+    """The response to a busy slot."""
 
     order: Literal["continue", "stop"]
     """stop: end the trial now, and report it as Stopped."""
 
 
 class Chunk(Model):
-    """A part of one of a running trial's files; its bytes follow this, after a line's end."""
+    """A part of a file of a running trial; its bytes follow this message, after a line feed."""
 
     slot: SlotId
-    """The slot that runs the trial."""
+    """Number of the slot that runs the trial."""
     number: TrialNumber
-    """The trial."""
+    """Number of the trial."""
     attempt: Annotated[int, Field(ge=1)]
-    """The attempt. What comes of an earlier one than the driver has assigned is dropped."""
+    """Number of the attempt. Parts of an earlier attempt are dropped."""
     path: Annotated[str, Field(min_length=1, max_length=1024)]
-    """The file, below the trial's directory."""
+    """Path of the file, relative to the trial's directory."""
     offset: Annotated[int, Field(ge=0, lt=2**62)]
-    """Where in the file the bytes belong."""
+    """Offset of the bytes in the file."""
     restart: bool = False
-    """The file has begun anew: what was sent of it before goes."""
+    """True if the file was started over: the driver discards the parts it has."""
     total: Annotated[int | None, Field(ge=0, lt=2**62)] = None
-    """Size of a file that takes its place as a whole, once all of it is there. Absent: the file grows."""
+    """Size of a file that replaces its old version once it is complete. Absent: the file grows."""
 
 
 class ChunkTaken(Model):
-    """The answer to a part of a file."""
+    """The response to a part of a file."""
 
     taken: bool
-    """False: the attempt is not the driver's any more, nothing of it is wanted."""
+    """False if the attempt is not the current one: send nothing more of it."""
     size: Annotated[int, Field(ge=0)] = 0
-    """How much of the file the driver has: where to go on."""
+    """Bytes of the file that the driver has: the offset of the next part."""
     full: bool = False
-    """There is no room for this file: send no more of it."""
+    """True if there is no room for this file: send no more of it."""

@@ -64,7 +64,7 @@ def test_a_lost_checker_is_replaced(rig: Rig) -> None:
     assert second.next(1).order == "check"
 
 
-def test_what_a_slot_is_told_was_taken_has_been_recorded(rig: Rig) -> None:
+def test_an_outcome_is_recorded_before_its_slot_learns_that_it_was_taken(rig: Rig) -> None:
     client = rig.ready(1)
     client.report(report(run_next(client)))
     assert [status.state for status in rig.recorded][-1] is TrialState.SUCCEEDED

@@ -65,7 +65,7 @@ class Rig:
         self.service.submit([TrialSpec(number=number, parameters={}) for number in numbers])
 
     def reconcile(self) -> list[int]:
-        """What a turn of the manager has started."""
+        """Return the slots that a reconcile has started."""
         before = len(self.jobs.started)
         self.manager.reconcile()
         return self.jobs.started[before:]
@@ -105,7 +105,7 @@ class Rig:
         )
 
     def leave(self, slot: int) -> None:
-        """A slot is told to leave, and does."""
+        """A slot is ordered to leave, and does."""
         assert self.ask(slot).order == "leave"
         self.jobs.end(slot)
 
@@ -317,7 +317,7 @@ def test_a_trial_that_took_its_executors_memory_has_failed(rig: Rig) -> None:
     assert rig.reconcile() == []
 
 
-def test_the_executors_end_may_be_told_twice(rig: Rig) -> None:
+def test_the_end_of_an_executor_may_be_reported_twice(rig: Rig) -> None:
     rig.submit(1)
     rig.reconcile()
     rig.come(0)

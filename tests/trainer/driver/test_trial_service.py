@@ -135,7 +135,7 @@ def test_an_interrupt_ends_what_runs_and_keeps_it_for_later(rig: ServiceRig) -> 
     assert rig.service.running == 0
 
 
-def test_a_trial_that_goes_on_is_told_so(rig: ServiceRig) -> None:
+def test_a_wanted_trial_is_ordered_to_continue(rig: ServiceRig) -> None:
     rig.checked(1)
     assignment = rig.assigned()
     beat = Heartbeat(slot=0, number=1, attempt=assignment.attempt)
@@ -167,7 +167,7 @@ def test_the_owner_waits_for_a_change_and_misses_none(rig: ServiceRig) -> None:
     assert rig.service.wait(now, LONG_S) > now
 
 
-def test_what_can_not_be_written_down_is_not_told() -> None:
+def test_an_outcome_that_can_not_be_recorded_is_not_taken() -> None:
     class Full(ServiceRig):
         full = False
 

@@ -66,7 +66,7 @@ def test_batches_are_run_and_their_statuses_written(api: FakeApiServer, director
     assert {verb for verb, _, _ in api.requests} == {"GET", "PATCH"}
 
 
-def test_a_driver_that_is_told_to_end_leaves_what_runs_for_the_next(
+def test_a_driver_ended_by_a_signal_leaves_running_trials_to_the_next(
     api: FakeApiServer, directory: Path
 ) -> None:
     api.put(BATCHES, batch(0, range(1, 5), parallel=2))
@@ -141,7 +141,7 @@ def test_trials_go_on_while_the_api_server_is_away(api: FakeApiServer, directory
             api.faults.append(away)
         seen = status(api)["progress"]
         api.break_watches()
-        # As long as the rest takes, which nobody can be told of meanwhile.
+        # As long as the rest takes, in which nobody can be answered.
         time.sleep(3)
         assert status(api)["progress"] == seen
         asked = len(api.requests)
@@ -189,7 +189,7 @@ def test_a_driver_whose_run_directory_cant_be_written_says_so(
         assert "the run directory can't be used" in driver.log.read_text()
 
 
-def test_a_pod_that_was_told_nothing_says_what_is_missing(tmp_path: Path) -> None:
+def test_a_pod_without_settings_says_what_is_missing(tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "sparksweep_trainer.kubernetes"],
         env={"SPARKSWEEP_DRIVER_CONFIG": str(tmp_path)},

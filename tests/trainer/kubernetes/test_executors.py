@@ -116,7 +116,7 @@ ENDS = {
 
 
 @pytest.mark.parametrize(("seen", "reason", "message"), ENDS.values(), ids=list(ENDS))
-def test_the_end_of_an_executor_is_told_by_its_pod(
+def test_the_end_of_an_executor_is_read_from_its_pod(
     seen: Json, reason: TrialReason, message: str
 ) -> None:
     death = death_of(seen, memory="1Gi")
@@ -168,7 +168,7 @@ def rig() -> Rig:
 EXECUTOR_LOST = SlotFailed("ExecutorLostFailure", executor_lost=True)
 
 
-def test_a_death_is_told_once_however_often_it_is_seen(rig: Rig) -> None:
+def test_a_death_is_reported_once_however_often_it_is_observed(rig: Rig) -> None:
     rig.watch.on_list([pod()])
     assert rig.lost == []
     dead = pod(phase="Failed", ended=OOM_KILLED)
@@ -253,7 +253,7 @@ def test_dead_executors_are_removed_once_spark_has_seen_them(
     assert sweep(rig, server) == set(names)
     rig.now += KEEP_S
     assert sweep(rig, server) == {names[0]}
-    # Asking again, before the watch has told of the removal, asks for nothing.
+    # Asking again, before the watch has reported the removal, asks for nothing.
     count = len(server.requests)
     assert sweep(rig, server) == {names[0]}
     assert len(server.requests) == count

@@ -19,7 +19,7 @@ Json = dict[str, Any]
 
 
 class Notes:
-    """A handler that keeps what it is told."""
+    """A handler that keeps the objects that it receives."""
 
     def __init__(self) -> None:
         self.lists = 0
@@ -68,7 +68,7 @@ def follow(server: FakeApiServer) -> Iterator[Callable[..., Informer]]:
         informer.join(5)
 
 
-def test_what_is_there_and_what_comes_is_told(server: FakeApiServer, follow: Any) -> None:
+def test_existing_and_new_objects_reach_the_handler(server: FakeApiServer, follow: Any) -> None:
     notes = Notes()
     server.put(BATCHES, batch(0, range(1, 2)))
     follow(notes)
@@ -153,7 +153,7 @@ def test_a_silent_watch_is_begun_anew(server: FakeApiServer, follow: Any) -> Non
     assert notes.lists == 1
 
 
-def test_a_follower_that_fails_is_told_of() -> None:
+def test_the_failure_of_a_handler_is_reported() -> None:
     class Broken(Notes):
         def on_list(self, items: list[Json]) -> None:
             raise RuntimeError("no")

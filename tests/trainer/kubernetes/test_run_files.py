@@ -95,28 +95,28 @@ def report(step: int, **metrics: float) -> bytes:
     return json.dumps({"step": step, "time": 1.0, "metrics": metrics}).encode() + b"\n"
 
 
-def test_the_newest_report_is_told_with_and_without_tensorboard(tmp_path: Path) -> None:
+def test_the_newest_report_is_passed_on_with_and_without_tensorboard(tmp_path: Path) -> None:
     for tensorboard in (True, False):
-        told: list[tuple[int, Report]] = []
+        reports: list[tuple[int, Report]] = []
         directory = tmp_path / str(tensorboard)
         directory.mkdir()
         run = RunFiles(
             directory,
             PROGRAM,
             tensorboard=tensorboard,
-            tell=partial(lambda to, *news: to.append(news), told),
+            on_report=partial(lambda to, *report: to.append(report), reports),
         )
         running = trial(1, TrialState.RUNNING)
         run.start(partial(list, [running]))
         run.record([running.status])
-        run._hear(1, report(1, loss=0.5) + report(2, loss=0.25)[:10])
-        run._hear(1, report(2, loss=0.25)[10:] + b"no report\n")
+        run._receive(1, report(1, loss=0.5) + report(2, loss=0.25)[:10])
+        run._receive(1, report(2, loss=0.25)[10:] + b"no report\n")
         # Another attempt's lines don't begin where the last one's broke off.
-        run._hear(1, b'{"step": 3')
+        run._receive(1, b'{"step": 3')
         run.record([trial(1, TrialState.RUNNING, attempt=2).status])
-        run._hear(1, report(1, loss=0.75))
+        run._receive(1, report(1, loss=0.75))
         run.close(flush_s=5, copy_s=5)
-        assert [(number, item.step, item.metrics) for number, item in told] == [
+        assert [(number, item.step, item.metrics) for number, item in reports] == [
             (1, 1, {"loss": 0.5}),
             (1, 2, {"loss": 0.25}),
             (1, 1, {"loss": 0.75}),

@@ -248,7 +248,7 @@ def test_a_collision_is_resolved_at_once_and_loses_nothing(rig: Rig) -> None:
     rig.writer.record([trial(1)])
     assert rig.writer.write_due() is None
     assert rig.status()["progress"] == "1/2"
-    # What it has not been told of it does not claim to have seen.
+    # It does not claim to have observed a generation that it has not read.
     assert rig.status()["observedGeneration"] == 1
 
 

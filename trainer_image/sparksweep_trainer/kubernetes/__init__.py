@@ -1,9 +1,9 @@
-"""The driver pod of an experiment on a cluster: batches in, statuses out, executors looked after.
+"""The driver pod of an experiment on a cluster: reads TrialBatches, writes their statuses, watches executors.
 
     TrialBatches ──watch──> batches ──submit──> TrialService <──HTTP── slots on executors
          ^                                          │ record                  ^
-         └──────────PATCH── status_writer <─────────┘     Spark ──pods──> executors <──watch── executors.py
+         └──────────PATCH── status_writer <─────────┘     Spark ──pods──> executors <──watch── executor_watch
 
-``application`` joins the parts, ``python -m sparksweep_trainer.kubernetes`` starts it. ``kube_api`` and ``watching`` are
-the little of a Kubernetes client that this takes, from the standard library: the image needs no other.
+``application`` joins the parts, ``python -m sparksweep_trainer.kubernetes`` starts it. ``api_client`` and ``informer``
+are the Kubernetes client, on the standard library's HTTP: docs/decisions/0009 says why.
 """

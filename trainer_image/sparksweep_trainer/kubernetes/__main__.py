@@ -1,4 +1,4 @@
-"""``python -m sparksweep_trainer.kubernetes``: the process of a driver pod."""
+"""Process of a driver pod: ``python -m sparksweep_trainer.kubernetes``."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ log = logging.getLogger("sparksweep_trainer.kubernetes")
 
 
 def main() -> int:
-    """Run the driver; its exit code."""
+    """Run the driver and return its exit code."""
     logging.basicConfig(
         stream=sys.stdout, level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s"
     )
@@ -29,7 +29,7 @@ def main() -> int:
     try:
         application = Application(settings)
     except OSError as error:
-        # A volume that this user may not write to, as a rule: without it everything that trials print would be lost.
+        # Usually a volume that this user may not write to. Without it everything that trials print would be lost.
         log.error("the run directory can't be used: %s", error)
         return 2
     _install_signal_handlers(application)
@@ -38,10 +38,10 @@ def main() -> int:
 
 
 def _install_signal_handlers(application: Application) -> None:
-    """End the application when told to.
+    """End the application on SIGTERM or SIGINT.
 
-    A handler may interrupt whoever holds the very lock it would need: so it only writes into a pipe, and a thread does
-    the rest.
+    A signal handler may interrupt a thread that holds the lock it would need, so it only writes to a pipe. A thread
+    reads the pipe and ends the application.
     """
     read, write = os.pipe()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -58,5 +58,5 @@ if __name__ == "__main__":
     code = main()
     logging.shutdown()
     sys.stdout.flush()
-    # Threads that sit in a read would keep the interpreter for as long.
+    # Daemon threads blocked in a read would delay the interpreter's end.
     os._exit(code)

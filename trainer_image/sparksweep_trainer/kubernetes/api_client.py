@@ -1,7 +1,7 @@
-"""A Kubernetes client of the size that a driver needs: JSON requests and watches over the standard library's HTTP.
+"""A Kubernetes client with what a driver needs: JSON requests and watches over the standard library's HTTP.
 
-Failures come in three kinds, because callers do three things: `Unavailable` (try again later), `Conflict` (read again),
-and every other answer that is no success as `ApiError`, which trying again won't mend.
+It raises one exception for each reaction of its callers: `Unavailable` (try again later), `Conflict` (read again),
+`Expired` (list again), `NotFound`, and `ApiError` for every other refusal, which a retry won't change.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ from sparksweep_core.api.metadata import API_VERSION
 GROUP_PATH = f"/apis/{API_VERSION}"
 
 TIMEOUT_S = 20.0
-"""Seconds to wait for an answer."""
+"""Seconds to wait for a response."""
 MAX_LINE_BYTES = 8 * 1024 * 1024
-"""Bytes of one watch event: an object is below 2 MiB in etcd."""
+"""Largest watch event in bytes: an object is below 2 MiB in etcd."""
 MAX_RETRY_AFTER_S = 30.0
-"""Seconds that a server may ask to be left alone for."""
+"""Longest ``Retry-After`` in seconds that is obeyed."""
 MERGE_PATCH = "application/merge-patch+json"
 
 Json = dict[str, Any]
@@ -40,7 +40,7 @@ class ApiError(Exception):
 
 
 class NotFound(ApiError):
-    """There is no such object."""
+    """The object does not exist."""
 
 
 class Conflict(ApiError):
@@ -48,32 +48,32 @@ class Conflict(ApiError):
 
 
 class Expired(ApiError):
-    """What was asked for is too old to be watched from: list again."""
+    """The resource version is too old to watch from: list again."""
 
 
 class Unavailable(Exception):
-    """The API server does not answer, or says that it can't now: try again later."""
+    """The API server does not answer, or can't answer now: try again later."""
 
     def __init__(self, message: str, *, retry_after_s: float = 0.0) -> None:
         super().__init__(message)
         self.retry_after_s = retry_after_s
-        """Seconds that it asks to be left alone for."""
+        """Seconds that the server asks the client to wait."""
 
 
 @dataclass(frozen=True)
 class Endpoint:
-    """Where the API server is, and how to be let in."""
+    """Address of the API server, and the credentials for it."""
 
     server: str
     """``https://host:port``; plain http is for tests."""
     token_file: Path | None = None
-    """Holds a bearer token; read for each request, because Kubernetes replaces it every hour."""
+    """File with a bearer token; read for each request, because Kubernetes rotates it every hour."""
     ca_file: Path | None = None
-    """Holds the certificate of who signed the server's; None: the machine's own authorities."""
+    """File with the certificate authority of the server; None: this machine's own authorities."""
 
 
 class ApiClient:
-    """One connection to the API server. Not thread-safe: each thread has its own. A context manager."""
+    """One connection to the API server. Not thread-safe: each thread needs its own. A context manager."""
 
     def __init__(self, endpoint: Endpoint, *, timeout_s: float = TIMEOUT_S) -> None:
         self._endpoint = endpoint
@@ -87,7 +87,7 @@ class ApiClient:
         self.close()
 
     def close(self) -> None:
-        """Close the connection; the next request opens another one."""
+        """Close the connection; the next request opens another."""
         if self._connection is not None:
             self._connection.close()
             self._connection = None
@@ -101,11 +101,11 @@ class ApiClient:
         body: Json | None = None,
         content_type: str = "application/json",
     ) -> Json:
-        """Send a request; the answer's JSON.
+        """Send a request and return the JSON of the response.
 
         Raises:
             ApiError: the server refused it.
-            Unavailable: no answer, or one to try again later.
+            Unavailable: no response, or one that says to try again later.
         """
         response = self._send(method, path, query, body, content_type)
         try:
@@ -117,10 +117,10 @@ class ApiClient:
         return _parse(content)
 
     def patch_status(self, path: str, status: Json, *, resource_version: str | None) -> Json:
-        """Merge into an object's status, unless the object has changed; the object as it is then.
+        """Merge into an object's status unless the object has changed; return the object after that.
 
         Raises:
-            Conflict: it is no longer the version that was read.
+            Conflict: it is not the version that was read any more.
         """
         body: Json = {"status": status}
         if resource_version is not None:
@@ -130,12 +130,12 @@ class ApiClient:
     def watch(
         self, path: str, *, query: Mapping[str, str], read_timeout_s: float
     ) -> Iterator[tuple[str, Json]]:
-        """The events of a collection, each with its type, until the server ends the watch.
+        """Yield the events of a collection as pairs of type and object, until the server ends the watch.
 
         Args:
-            path: the collection's.
+            path: path of the collection.
             query: selectors, ``resourceVersion`` and ``timeoutSeconds``.
-            read_timeout_s: a watch that is silent for longer is taken for broken.
+            read_timeout_s: a watch that is silent for longer counts as broken.
 
         Raises:
             Expired: list again.
@@ -156,7 +156,7 @@ class ApiClient:
         except (OSError, http.client.HTTPException, ValueError) as error:
             raise Unavailable(f"watch of {path}: {error!r}") from error
         finally:
-            # Whatever is left of the answer belongs to the watch.
+            # The rest of the response belongs to the watch: the connection can't be reused.
             response.close()
             self.close()
 
@@ -170,8 +170,8 @@ class ApiClient:
     ) -> http.client.HTTPResponse:
         target = f"{path}?{urlencode(query)}" if query else path
         data = None if body is None else json.dumps(body).encode()
-        # An idle connection may have been closed by the server, which shows when it is used: it gets a second try.
-        # Every request here may be sent twice: patches carry the version they are for.
+        # The server may have closed an idle connection, which shows when it is used: then try once more on a new one.
+        # Every request here may be sent twice: patches carry the resource version that they are for.
         for reused in ([True] if self._connection is not None else []) + [False]:
             try:
                 if self._connection is None:
@@ -206,12 +206,12 @@ class ApiClient:
 
 
 def batches_path(namespace: str, name: str = "") -> str:
-    """Path of a namespace's TrialBatches, or of one."""
+    """Return the path of a namespace's TrialBatches, or of one."""
     return _path(GROUP_PATH, namespace, "trialbatches", name)
 
 
 def pods_path(namespace: str, name: str = "") -> str:
-    """Path of a namespace's pods, or of one."""
+    """Return the path of a namespace's pods, or of one."""
     return _path("/api/v1", namespace, "pods", name)
 
 
@@ -243,7 +243,7 @@ def _event(line: bytes) -> tuple[str, Json]:
     event = _parse(line)
     kind, item = event.get("type"), event.get("object")
     if not isinstance(kind, str) or not isinstance(item, dict):
-        raise Unavailable("the watch sent what is no event")
+        raise Unavailable("the watch sent something that is not an event")
     if kind == "ERROR":
         status, message = int(item.get("code") or 500), str(item.get("message", ""))
         if status == http.client.TOO_MANY_REQUESTS or status >= 500:

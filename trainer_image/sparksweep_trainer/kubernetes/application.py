@@ -1,4 +1,4 @@
-"""A driver pod from its start to its end: takes over, starts Spark, and goes on until it is told to end."""
+"""The life of a driver pod: takes over, starts Spark, and runs until it must end."""
 
 from __future__ import annotations
 
@@ -34,24 +34,24 @@ from sparksweep_trainer.kubernetes.status_writer import StatusWriter
 log = logging.getLogger(__name__)
 
 LINGER_S = 10.0
-"""Seconds that a slot without work is kept while more may come."""
+"""Seconds that an idle slot stays while more work may come."""
 PATIENCE_S = 60.0
-"""Seconds that a slot goes on while this driver does not answer: a long pause of its, not its end, which ends the
-executor."""
+"""Seconds that a slot goes on while this driver does not answer. It covers pauses; the driver's end ends the executors
+anyway."""
 INTERRUPT_S = 3.0
 """Seconds for running trials to end when the driver must; the pod has 15 in all."""
 END_S = 2.0
-"""Seconds for the slots, for Spark and for Java to end, each."""
+"""Seconds that slots, Spark and Java may each take to end."""
 FLUSH_S = 2.0
-"""Seconds for the last statuses to be written."""
+"""Seconds to write the last statuses."""
 COPY_S = 300.0
-"""Seconds for the last files to be copied when the experiment is over, and nobody waits for the driver."""
+"""Seconds to copy the last files when the experiment is over, and nobody waits for the driver."""
 POLL_S = 0.5
-"""Seconds between two looks at whether all is well."""
+"""Seconds between two health checks."""
 
 
 class End(Enum):
-    """Why a driver ends."""
+    """Reason why a driver ends."""
 
     TERMINATED = "a signal told it to"
     REPLACED = "another driver has taken over"
@@ -61,7 +61,7 @@ class End(Enum):
 
     @property
     def exit_code(self) -> int:
-        """The process's exit code."""
+        """Exit code of the process."""
         return 1 if self is End.FAILED else 0
 
 
@@ -94,12 +94,12 @@ class Application:
         self._driver: Driver | None = None
 
     def end(self, why: End) -> None:
-        """Have the driver end, for the first reason given; from any thread, but from no signal handler."""
+        """End the driver, for the first reason given; from any thread, but from no signal handler."""
         self._end = self._end or why
         self._stop.set()
 
     def run(self) -> End:
-        """Run until told to end."""
+        """Run until `end` is called; return the reason."""
         with ApiClient(self._settings.endpoint) as api:
             self._batches.take_over(
                 api,
@@ -117,7 +117,7 @@ class Application:
             self._files.start(lambda: self._service.trials)
         self._start_sweeping()
         self._start_metrics()
-        # In a thread, because Java takes seconds to start, and the order to end may come meanwhile.
+        # In a thread, because Java takes seconds to start, and the driver may have to end meanwhile.
         threading.Thread(target=self._start_spark, name="start-spark", daemon=True).start()
         self._monitor()
         end = self._end or End.TERMINATED
@@ -208,13 +208,15 @@ class Application:
         log.info("Spark runs as %s", driver.application_id)
 
     def _first_executors(self) -> dict[str, str]:
-        """Have Spark ask for the first executors while it starts, rather than seconds later, one, two and four at a time."""
+        """Return settings by which Spark requests the first executors while it starts, not seconds later in steps of
+        1, 2, 4.
+        """
         if self._settings.conf.get("spark.dynamicAllocation.enabled") != "true":
             return {}
         return {"spark.dynamicAllocation.initialExecutors": str(self._service.slots_wanted)}
 
     def _monitor(self) -> None:
-        """Wait for the end; what a slot finds wrong with the trial code goes into the status."""
+        """Wait for the end; meanwhile put a refusal of the trial code into the status, and end if Spark has."""
         refused = False
         while not self._stop.wait(POLL_S):
             refusal = self._service.code_check.refusal
@@ -222,14 +224,14 @@ class Application:
                 refused = True
                 self._writer.refuse(refusal)
             if self._driver is not None and not self._driver.is_healthy:
-                # Another driver starts where this one was; by itself it could do no more.
+                # Without Spark this driver is of no use. The operator starts another one.
                 log.error("Spark has ended")
                 self.end(End.FAILED)
 
     # ------------------------------------------------------------------ what happens
 
     def _record(self, changed: Sequence[TrialStatus]) -> None:
-        """Take in what became of trials. Called under the trial service's lock."""
+        """Pass on changed statuses. Called under the trial service's lock."""
         self._writer.record(changed)
         if self._files is not None:
             self._files.record(changed)
@@ -252,13 +254,13 @@ class Application:
     # ------------------------------------------------------------------ the end
 
     def _leave(self) -> None:
-        """Give the executors back, and write what became of the trials."""
+        """Give the executors back and write the last statuses."""
         self._service.interrupt()
         deadline = time.monotonic() + INTERRUPT_S
-        seen = -1
+        version = -1
         while self._driver is not None and self._service.running and time.monotonic() < deadline:
-            seen = self._service.wait(seen, 0.1)
-        # What has not ended by now ends with its executor.
+            version = self._service.wait(version, 0.1)
+        # Trials that still run end with their executors.
         self._service.abandon()
         driver = self._driver
         if driver is not None:
@@ -278,5 +280,5 @@ class Application:
             try:
                 api.request("DELETE", pods_path(self._settings.namespace), query=query)
             except (ApiError, Unavailable) as error:
-                # They end by themselves, and go with this driver's pod, whose they are.
+                # Executors end by themselves, and their pods are owned by this driver's pod.
                 log.warning("the executors' pods are not removed: %s", error)

@@ -1,4 +1,4 @@
-"""What the status of each TrialBatch should be, and which ones are to be written: without I/O, threads or a clock."""
+"""Computes the status of each TrialBatch, and which of them must be written. Without I/O, threads or a clock."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from sparksweep_core.api.trial_batch import TrialBatch, TrialBatchStatus
 
 @dataclass
 class _Batch:
-    """One batch, with the version of it that was seen last."""
+    """One batch, as last read."""
 
     uid: str | None
     index: int
@@ -24,22 +24,22 @@ class _Batch:
 
 
 class BatchStatuses:
-    """The batches of one experiment, as their driver would have them. Not thread-safe: its owner holds a lock."""
+    """The batches of one experiment with their driver's view of them. Not thread-safe: its owner holds a lock."""
 
     def __init__(self, driver: str) -> None:
         self._driver = driver
         self._batches: dict[str, _Batch] = {}
-        self._homes: dict[int, str] = {}
+        self._batch_names: dict[int, str] = {}
         self._dirty: set[str] = set()
         self._refused: str | None = None
 
     # ------------------------------------------------------------------ what is new
 
     def put(self, batch: TrialBatch, *, reload: bool = False) -> None:
-        """Take in a batch as it was read.
+        """Add or update a batch as it was read.
 
-        Of its status only what an earlier driver left counts, when the batch is new here, or with `reload`. It is to be
-        written if it tells of another generation, or driver, than it should.
+        Its status counts only if the batch is new here, or with `reload`: then it is what an earlier driver wrote.
+        The batch is to be written if its status has another observed generation or driver than it should.
         """
         name = batch.metadata.name
         known = self._batches.get(name)
@@ -56,12 +56,12 @@ class BatchStatuses:
                 known.trials = {trial.number: trial for trial in batch.status.trials}
         version = resource_version(batch)
         if version != known.version and _later(known.version, version) == known.version:
-            # A watch tells of what was before this driver's own write.
+            # A watch event from before this driver's own write.
             return
         known.version = version
         numbers = [trial.number for trial in batch.spec.trials]
         for number in numbers[len(known.numbers) :]:
-            self._homes[number] = name
+            self._batch_names[number] = name
         known.numbers = numbers
         known.generation = batch.metadata.generation
         status = batch.status or TrialBatchStatus()
@@ -69,17 +69,17 @@ class BatchStatuses:
             self._dirty.add(name)
 
     def record(self, changed: Iterable[TrialStatus]) -> None:
-        """Take in what became of trials."""
+        """Record changed statuses of trials."""
         for trial in changed:
-            name = self._homes.get(trial.number)
+            name = self._batch_names.get(trial.number)
             batch = None if name is None else self._batches.get(name)
             if name is not None and batch is not None:
                 batch.trials[trial.number] = trial
                 self._dirty.add(name)
 
     def report(self, number: int, step: int, metrics: Mapping[str, float]) -> bool:
-        """Take in what a trial reports; False when it does not run, and its metrics are those that count."""
-        name = self._homes.get(number)
+        """Record metrics reported by a trial; return False if it does not run, because then its final metrics count."""
+        name = self._batch_names.get(number)
         batch = None if name is None else self._batches.get(name)
         trial = None if batch is None else batch.trials.get(number)
         if name is None or batch is None or trial is None or trial.state is not TrialState.RUNNING:
@@ -90,13 +90,13 @@ class BatchStatuses:
         return True
 
     def refuse(self, message: str) -> None:
-        """The trial code can't take the trials: the newest batch says so."""
+        """Record that the trial code can't take the parameters; the status of the newest batch says so."""
         self._refused = message
         if self._batches:
             self._dirty.add(self._newest())
 
     def drop(self, name: str) -> None:
-        """The batch is gone."""
+        """Forget a batch that is gone."""
         self._batches.pop(name, None)
         self._dirty.discard(name)
 
@@ -104,13 +104,13 @@ class BatchStatuses:
 
     @property
     def dirty(self) -> list[str]:
-        """Batches to be written, by index."""
+        """Names of the batches to write, by index."""
         return sorted(self._dirty, key=lambda name: self._batches[name].index)
 
     def take(self, name: str) -> tuple[dict[str, Any], str | None] | None:
-        """A batch's status, and the version to write it over; None when there is nothing to write.
+        """Return a batch's status and the resource version to write it over, or None if there is nothing to write.
 
-        It counts as written until something changes, or `put_back`.
+        The batch counts as written until something changes, or `put_back`.
         """
         batch = self._batches.get(name)
         if batch is None or name not in self._dirty:
@@ -119,24 +119,24 @@ class BatchStatuses:
         return self._status(name, batch), batch.version
 
     def put_back(self, name: str) -> None:
-        """The batch could not be written."""
+        """Mark a batch as not written after all."""
         if name in self._batches:
             self._dirty.add(name)
 
     def wrote(self, name: str, version: str | None) -> None:
-        """The batch was written, or read, and has this version."""
+        """Record the resource version of a batch after a write or a read."""
         batch = self._batches.get(name)
         if batch is not None:
             batch.version = _later(batch.version, version)
 
     def uid(self, name: str) -> str | None:
-        """UID of a batch that is known."""
+        """Return the UID of a batch, or None."""
         batch = self._batches.get(name)
         return None if batch is None else batch.uid
 
     @property
     def names(self) -> set[str]:
-        """Every batch."""
+        """Names of all batches."""
         return set(self._batches)
 
     def _status(self, name: str, batch: _Batch) -> dict[str, Any]:
@@ -161,7 +161,7 @@ class BatchStatuses:
 
 
 def count(trials: Iterable[TrialStatus], *, total: int) -> TrialCounts:
-    """How many of `total` trials are where; one without a status is pending."""
+    """Count `total` trials by state; one without a status is pending."""
     found = dict.fromkeys(TrialState, 0)
     for trial in trials:
         found[trial.state] += 1
@@ -177,19 +177,19 @@ def count(trials: Iterable[TrialStatus], *, total: int) -> TrialCounts:
 
 
 def is_finished(batch: TrialBatch) -> bool:
-    """Whether every trial of the batch has ended."""
+    """Return True if every trial of the batch has ended."""
     trials = batch.status.trials if batch.status is not None else []
     return sum(trial.state.is_finished for trial in trials) >= len(batch.spec.trials)
 
 
 def resource_version(batch: TrialBatch) -> str | None:
-    """The version of the object as it was read."""
+    """Return the resource version of a batch as it was read."""
     value = (batch.metadata.model_extra or {}).get("resourceVersion")
     return value if isinstance(value, str) else None
 
 
 def _later(known: str | None, seen: str | None) -> str | None:
-    """The later of two versions: a watch may tell of an object later than the answer to a write did."""
+    """Return the later of two resource versions: a watch event may be older than the response to a write."""
     if known is None or seen is None:
         return seen or known
     if known.isdigit() and seen.isdigit():

@@ -1,4 +1,4 @@
-"""The experiment's TrialBatches: taken over from the driver before, then collections, and handed to the trial service."""
+"""The TrialBatches of an experiment: claims them from an earlier driver, then follows them for the trial service."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ log = logging.getLogger(__name__)
 
 
 class Batches:
-    """Follows the batches: new trials, the order to stop, how many slots there may be. One thread."""
+    """Follows the batches: new trials, the order to stop, the limit of slots. For one thread."""
 
     def __init__(
         self,
@@ -32,10 +32,10 @@ class Batches:
     ) -> None:
         """
         Args:
-            service: gets the trials.
-            writer: writes what becomes of them.
-            fence: whether this driver still counts.
-            gone: called with the name of a batch that is deleted: so is the experiment, then.
+            service: receives the trials.
+            writer: writes the trials' statuses.
+            fence: tells whether this driver is still the current one.
+            gone: called with the name of a deleted batch: then the experiment is deleted, too.
             closed: called when the experiment has ended.
         """
         self._service = service
@@ -48,10 +48,10 @@ class Batches:
     def take_over(
         self, api: ApiClient, path: str, *, experiment: str, stop: threading.Event
     ) -> None:
-        """Claim what an earlier driver has left, before anything is started.
+        """Claim the batches of an earlier driver before anything is started.
 
-        From then on that driver can write no batch in which anything may still change. The newest batch is claimed
-        last: whoever sees this driver's name there may take the whole for claimed.
+        From then on that driver can't write any batch that may still change. The newest batch is claimed last: this
+        driver's name in it says that all of them are claimed.
         """
         backoff = retry_backoff()
         while not stop.is_set():
@@ -69,7 +69,7 @@ class Batches:
 
     def _claim_all(self, batches: list[TrialBatch]) -> None:
         claimed = []
-        # An earlier look may have been cut short: whoever replaced this driver has the higher number in one of them.
+        # An earlier attempt may have been cut short: a driver that has replaced this one has its name in one of them.
         if not all(self._fence.holds(_writer_of(batch)) for batch in batches):
             return
         for batch in batches:
@@ -109,7 +109,7 @@ class Batches:
             self._hand_over(batch)
 
     def _hand_over(self, batch: TrialBatch) -> None:
-        # First where results go, then what gives rise to them.
+        # The writer must know a batch before its trials can change.
         self._writer.put(batch)
         if batch.spec.index >= self._newest:
             self._newest = batch.spec.index
@@ -127,7 +127,7 @@ def _writer_of(batch: TrialBatch) -> str | None:
 
 
 def _by_index(items: list[Json]) -> list[TrialBatch]:
-    """The batches in order; one that this version can't read is left out, and said so."""
+    """Parse batches and sort them by index; log and leave out those that this version can't read."""
     batches = []
     for item in items:
         try:

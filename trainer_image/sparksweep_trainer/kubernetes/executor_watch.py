@@ -1,6 +1,6 @@
-"""Looks after the executors' pods: says what became of a lost one, before Spark notices, and removes what is left of it.
+"""Watches the executors' pods: finds the cause of a loss before Spark notices it, and deletes dead pods.
 
-Spark is told to leave dead executors' pods alone, or nobody could tell any more whether memory was what killed one.
+Spark is configured to keep dead executors' pods: without them nobody could tell whether memory was the cause.
 """
 
 from __future__ import annotations
@@ -27,16 +27,17 @@ from sparksweep_trainer.kubernetes.executors import Death, Pod, death_of, vanish
 log = logging.getLogger(__name__)
 
 EXPLAIN_S = 5.0
-"""Seconds for which the kubelet may take to tell that a container has ended."""
+"""Seconds to wait for the kubelet to report the end of a container."""
 KEEP_S = 5.0
-"""Seconds that a dead pod stays: Spark looks at it, too, and takes one that is gone at once for deleted by accident."""
+"""Seconds that a dead pod is kept: Spark watches it, too, and takes one that vanishes at once for deleted by
+accident."""
 OVERDUE_S = 30.0
-"""Seconds after which a pod that should be gone is removed without its kubelet's word: its node is out of reach."""
+"""Seconds after its deadline when a terminating pod is deleted without its kubelet: its node is unreachable."""
 SWEEP_S = 2.0
 MAX_FAILED_STARTS = 5
-"""Executors in a row that may crash before a slot of theirs has said a word."""
+"""Executors in a row that may crash before a slot has registered from them."""
 MAX_DEATHS = 10_000
-"""Deaths remembered."""
+"""Largest number of deaths that are remembered."""
 
 
 def selector(experiment: str) -> dict[str, str]:
@@ -45,7 +46,7 @@ def selector(experiment: str) -> dict[str, str]:
 
 
 class ExecutorWatch:
-    """Follows the executors' pods, and removes dead ones. A `EventHandler`, asked by slots' threads."""
+    """Follows the executors' pods and deletes dead ones. An `EventHandler`; slots' threads call `explain`."""
 
     def __init__(
         self,
@@ -61,14 +62,14 @@ class ExecutorWatch:
     ) -> None:
         """
         Args:
-            prefix: what this driver's executors' names begin with.
-            driver_number: executors of drivers with a lower one are removed.
-            memory: an executor's memory limit.
-            lose: called with the name of a lost executor.
-            give_up: called when no executor can start.
-            has_registered: whether a slot has ever said hello from the executor of this name.
-            explain_s: how long to wait for the word of a pod's end.
-            monotonic: the clock.
+            prefix: start of the names of this driver's executors.
+            driver_number: executors of drivers with a lower number are deleted.
+            memory: memory limit of an executor, as a Kubernetes quantity.
+            lose: called with the name of a lost executor and the cause.
+            give_up: called with a message when no executor can start.
+            has_registered: returns True if a slot has ever registered from the executor of a name.
+            explain_s: seconds to wait for the report of a pod's end.
+            monotonic: clock.
         """
         self._prefix = prefix
         self._driver_number = driver_number
@@ -79,17 +80,17 @@ class ExecutorWatch:
         self._explain_s = explain_s
         self._monotonic = monotonic
         self._lock = threading.Lock()
-        self._news = threading.Condition(self._lock)
+        self._death_noted = threading.Condition(self._lock)
         self._pods: dict[str, Pod] = {}
         self._deaths: dict[str, Death] = {}
         self._remove_at: dict[str, float] = {}
         self._failed_starts = 0
 
     def explain(self, node: str, failed: SlotFailed) -> Loss:
-        """What became of a slot whose job has failed; waits a little for the word of its executor's end."""
+        """Return the cause of the end of a slot's job; waits up to `explain_s` for the report of its executor's end."""
         with self._lock:
             if failed.executor_lost:
-                self._news.wait_for(lambda: node in self._deaths, self._explain_s)
+                self._death_noted.wait_for(lambda: node in self._deaths, self._explain_s)
             death = self._deaths.get(node)
         if death is not None:
             return death.loss
@@ -113,7 +114,7 @@ class ExecutorWatch:
         with self._lock:
             self._pods[name] = item
         if not name.startswith(self._prefix):
-            self._note_stranger(name)
+            self._note_other_driver(name)
             return
         death = death_of(item, memory=self._memory)
         if death is not None:
@@ -132,7 +133,7 @@ class ExecutorWatch:
         if name.startswith(self._prefix):
             self._note_death(name, death)
 
-    def _note_stranger(self, name: str) -> None:
+    def _note_other_driver(self, name: str) -> None:
         number = executor_driver_number(name)
         if number is not None and number < self._driver_number:
             with self._lock:
@@ -149,7 +150,7 @@ class ExecutorWatch:
             self._deaths[name] = death
             if len(self._deaths) > MAX_DEATHS:
                 del self._deaths[next(iter(self._deaths))]
-            self._news.notify_all()
+            self._death_noted.notify_all()
         log.info("executor %s: %s", name, death.loss.message)
         if self._has_met(name):
             self._failed_starts = 0
@@ -162,7 +163,7 @@ class ExecutorWatch:
     # ------------------------------------------------------------------ removing
 
     def sweep(self, api: ApiClient, namespace: str, *, now: datetime | None = None) -> None:
-        """Remove the pods whose time has come.
+        """Delete the pods that are due.
 
         Raises:
             Unavailable: try again later.
@@ -179,7 +180,7 @@ class ExecutorWatch:
                 self._remove_at.pop(name, None)
 
     def run(self, api: ApiClient, namespace: str, *, stop: threading.Event) -> None:
-        """Sweep until told to stop."""
+        """Sweep every `SWEEP_S` seconds until `stop` is set."""
         with api:
             while not stop.wait(SWEEP_S):
                 try:
@@ -188,7 +189,7 @@ class ExecutorWatch:
                     log.info("dead executors are not removed yet: %s", error)
 
     def _due(self, now: datetime) -> list[tuple[str, int | None]]:
-        """Pods to remove, each with the grace period to ask for."""
+        """Return the pods to delete, each with its grace period in seconds, or None for its own."""
         moment = self._monotonic()
         due: list[tuple[str, int | None]] = []
         with self._lock:

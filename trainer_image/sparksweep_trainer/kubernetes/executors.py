@@ -1,4 +1,4 @@
-"""What became of an executor, from its pod as the API server has it. Pure."""
+"""Finds the cause of an executor's end in its pod, as the API server has it. Pure."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ Pod = dict[str, Any]
 
 _TAINTED = "DeletionByTaintManager"
 _REMOVED = 58
-"""Exit code of a Spark executor that its driver has removed while it was idle."""
+"""Exit code of a Spark executor that its driver has removed because it was idle."""
 
 
 @dataclass(frozen=True)
@@ -20,17 +20,17 @@ class Death:
     """The end of an executor."""
 
     loss: Loss
-    """For the trial that ran there."""
+    """Loss of the slot that ran there."""
     crashed: bool
-    """Whether it ended by itself, and not well."""
+    """True if it ended by itself with an error."""
 
 
 def death_of(pod: Pod, *, memory: str) -> Death | None:
-    """How an executor ended, or why it is about to; None while it lives.
+    """Return the end of an executor that has ended or is about to; None while it lives.
 
     Args:
         pod: its pod.
-        memory: its memory limit, as it was given.
+        memory: its memory limit, as a Kubernetes quantity.
     """
     name = pod["metadata"]["name"]
     status = pod.get("status") or {}
@@ -42,8 +42,8 @@ def death_of(pod: Pod, *, memory: str) -> Death | None:
         )
         return Death(Loss(message, TrialReason.OOM_KILLED), crashed=True)
     if status.get("reason") and status.get("phase") == "Failed":
-        # The whole pod, not its container: Evicted, NodeLost, Shutdown, UnexpectedAdmissionError...
-        return _lost(f"Its executor {name} failed: {_said(status)}.")
+        # The pod as a whole, not its container: Evicted, NodeLost, Shutdown, UnexpectedAdmissionError...
+        return _lost(f"Its executor {name} failed: {_reason_and_message(status)}.")
     disruption = _condition(status, "DisruptionTarget")
     if pod["metadata"].get("deletionTimestamp"):
         return _lost(f"Its executor {name} was deleted{_why_deleted(pod, disruption)}.")
@@ -59,7 +59,7 @@ def death_of(pod: Pod, *, memory: str) -> Death | None:
 
 
 def vanished(name: str) -> Death:
-    """The end of an executor whose pod nobody saw go."""
+    """Return the end of an executor whose pod is gone without a final status."""
     return _lost(f"Its executor {name} is gone.")
 
 
@@ -78,8 +78,8 @@ def _ended_container(status: dict[str, Any]) -> dict[str, Any] | None:
 def _condition(status: dict[str, Any], kind: str) -> dict[str, Any]:
     for condition in status.get("conditions") or []:
         if condition.get("type") == kind and condition.get("status") == "True":
-            found: dict[str, Any] = condition
-            return found
+            match: dict[str, Any] = condition
+            return match
     return {}
 
 
@@ -89,12 +89,14 @@ def _why_deleted(pod: Pod, disruption: dict[str, Any]) -> str:
     node = pod.get("spec", {}).get("nodeName", "")
     if disruption.get("reason") == _TAINTED:
         return f" (its node {node} is not ready, or may not run it any more)"
-    return f" ({_said(disruption)})"
+    return f" ({_reason_and_message(disruption)})"
 
 
-def _said(facts: dict[str, Any]) -> str:
-    """Reason and message, whichever there are."""
-    parts = [str(facts[key]).strip().rstrip(".") for key in ("reason", "message") if facts.get(key)]
+def _reason_and_message(status: dict[str, Any]) -> str:
+    """Return the reason and the message of a status, as far as they exist."""
+    parts = [
+        str(status[key]).strip().rstrip(".") for key in ("reason", "message") if status.get(key)
+    ]
     return ": ".join(parts)
 
 
@@ -102,5 +104,5 @@ def _exit(code: int, ended: dict[str, Any]) -> str:
     text = f"exit code {code}"
     if code == 137:
         text += " (SIGKILL, which sparksweep did not send)"
-    reason = _said({key: ended.get(key) for key in ("reason", "message")})
+    reason = _reason_and_message({key: ended.get(key) for key in ("reason", "message")})
     return f"{text}: {reason}" if reason not in ("", "Error") else text

@@ -1,8 +1,8 @@
-"""At most one driver of an experiment counts: the one with the highest number.
+"""Fencing: only the driver with the highest number may write, so that an experiment has one driver that counts.
 
-A driver whose pod could not be reached may come back when another one has taken over. Every status it writes is for the
-version that it has read, and every version that the later driver wrote carries its name: so the earlier one can't write
-anything without having read that name, and ends.
+A driver whose pod was unreachable may come back after another one has taken over. Each of its writes is for the
+resource version that it has read, and every version since the takeover carries the later driver's name. So the
+earlier driver can't write without having read that name, and ends when it does.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ from sparksweep_core.contract.names import driver_number
 
 
 class Fence:
-    """Whether this driver is still the one that counts. For many threads; once it is not, it never is again."""
+    """Tells whether this driver is still the current one. Thread-safe; once replaced, a driver stays replaced."""
 
     def __init__(self, driver: str, *, replaced: Callable[[str], None]) -> None:
-        """`replaced` is called, once, with the name of the driver that has taken over."""
+        """Call `replaced` once, with the name of the driver that has taken over."""
         self.driver = driver
         self.number = driver_number(driver) or 0
         self._replaced = replaced
@@ -25,7 +25,7 @@ class Fence:
         self._down = False
 
     def holds(self, writer: str | None) -> bool:
-        """Whether this driver may go on, having read a status that `writer` wrote."""
+        """Return True if this driver may go on after reading a status that `writer` wrote."""
         number = None if writer is None else driver_number(writer)
         with self._lock:
             if self._down:
@@ -38,6 +38,6 @@ class Fence:
 
     @property
     def is_down(self) -> bool:
-        """Whether another driver has taken over."""
+        """True if another driver has taken over."""
         with self._lock:
             return self._down

@@ -1,7 +1,7 @@
-"""Follows a collection of objects: lists it, watches it from there, and lists again whenever the watch has lost track.
+"""Informer: lists a collection of objects, watches it from there, and lists again when the watch has expired.
 
-The handler is told of whole lists and of single changes, in order and in one thread. While the API server is away it
-hears nothing, and nothing else happens.
+Its handler receives whole lists and single changes, in order and in one thread. While the API server is away, it
+receives nothing.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ from sparksweep_trainer.kubernetes.api_client import (
 log = logging.getLogger(__name__)
 
 WATCH_S = 300
-"""Seconds after which a watch is begun anew."""
+"""Seconds after which the server ends a watch, and another one begins."""
 SILENCE_S = 90.0
-"""A watch that says nothing for longer is taken for broken; bookmarks come every minute."""
+"""Seconds of silence after which a watch counts as broken; bookmarks come every minute."""
 FIRST_RETRY_S = 0.25
 LONGEST_RETRY_S = 5.0
 REFUSED_RETRY_S = 1.0
@@ -36,16 +36,16 @@ JITTER = 0.2
 
 
 class EventHandler(Protocol):
-    """Who wants to know."""
+    """Receives the state of a collection and its changes."""
 
     def on_list(self, items: list[Json]) -> None:
-        """All there is; whatever is not in it is gone."""
+        """Replace the state: an object that is not in `items` is gone."""
 
     def on_change(self, item: Json) -> None:
-        """An object is new, or changed."""
+        """Add or update an object."""
 
     def on_delete(self, item: Json) -> None:
-        """An object is gone; its last state."""
+        """Remove an object; `item` is its last state."""
 
 
 def retry_backoff() -> Backoff:
@@ -81,15 +81,15 @@ class Informer:
         self._thread = threading.Thread(target=self._run, name=f"watch {path}", daemon=True)
 
     def start(self) -> None:
-        """Begin."""
+        """Start following."""
         self._thread.start()
 
     def close(self) -> None:
-        """Tell the handler nothing more. The thread may sit in a read for a while: it is a daemon."""
+        """Call the handler no more. The thread, a daemon, may stay in a read for a while."""
         self._closing.set()
 
     def join(self, timeout_s: float) -> None:
-        """Wait for its thread to end."""
+        """Wait for the thread to end."""
         self._thread.join(timeout=timeout_s)
 
     def _run(self) -> None:
@@ -97,7 +97,7 @@ class Informer:
             while not self._closing.is_set():
                 self._sync()
         except Exception as error:
-            # The handler raised: without it the driver would be blind and not know.
+            # The handler raised: without it the driver would miss every further change.
             log.exception("following %s ended", self._path)
             self._on_error(error)
         finally:
@@ -116,7 +116,7 @@ class Informer:
             wait_s = self._backoff.next_s(error.retry_after_s)
             log.info("%s; again in %.1f s", error, wait_s)
         except ApiError as error:
-            # A server that has just started refuses everybody until it has read who has which rights.
+            # A server that has just started refuses everything until it has loaded the RBAC rules.
             self._version = None
             wait_s = self._backoff.next_s(REFUSED_RETRY_S)
             log.warning("%s: %s; again in %.1f s", self._path, error, wait_s)
@@ -136,16 +136,16 @@ class Informer:
             "timeoutSeconds": str(WATCH_S),
         }
         events = self._api.watch(self._path, query=query, read_timeout_s=self._silence_s)
-        heard = False
+        had_event = False
         for kind, item in events:
             if self._closing.is_set():
                 return
-            heard = True
+            had_event = True
             self._backoff.reset()
             self._version = item["metadata"]["resourceVersion"]
             if kind in ("ADDED", "MODIFIED"):
                 self._handler.on_change(item)
             elif kind == "DELETED":
                 self._handler.on_delete(item)
-        # The server ends each watch after a while; one that it ends at once, without a word, must not be hurried.
-        self._closing.wait(0.0 if heard else self._backoff.next_s())
+        # The server ends each watch after a while. One that it ends without any event is retried after a delay.
+        self._closing.wait(0.0 if had_event else self._backoff.next_s())

@@ -1,7 +1,7 @@
-"""The run directory of an experiment on a cluster, as the driver keeps it: trials' files, and what became of them.
+"""The run directory of an experiment on a cluster: trials' files, the table of results, TensorBoard's event files.
 
-Files come in on the slots' own threads. The table, and what TensorBoard reads, are written by a thread of their own, for
-which nobody waits.
+Files arrive on the slots' request threads. The table and the event files are written by a thread of their own, which
+nobody waits for.
 """
 
 from __future__ import annotations
@@ -29,18 +29,18 @@ from sparksweep_trainer.tensorboard_events.sessions import Sessions
 log = logging.getLogger(__name__)
 
 RESULTS_S = 30.0
-"""Seconds between two times that the table is written, if anything has changed."""
+"""Seconds between two writes of the table, if anything has changed."""
 
 _UNSEEN = (TrialReason.EXECUTOR_LOST.value, TrialReason.OOM_KILLED.value)
-"""Reasons of ends after which no slot may have been there to send the last files."""
+"""Reasons of ends after which a slot may not have sent its last files."""
 
 
-_News = TrialStatus | tuple[int, bytes] | None
-"""What became of a trial, more of what one reports, or that this is the end."""
+_Event = TrialStatus | tuple[int, bytes] | None
+"""A changed status, more bytes of the reports of a trial by its number, or None for the end."""
 
 
 class RunFiles:
-    """Keeps the run directory. For many threads."""
+    """Keeps the run directory. Thread-safe."""
 
     def __init__(
         self,
@@ -51,27 +51,27 @@ class RunFiles:
         tensorboard: bool = True,
         uri: str | None = None,
         results_s: float = RESULTS_S,
-        tell: Callable[[int, Report], None] | None = None,
+        on_report: Callable[[int, Report], None] | None = None,
     ) -> None:
         """
         Args:
             directory: the run directory.
-            described: which parameters and metrics there are.
-            quotas: how much of trials' files is kept.
-            tensorboard: whether to write each trial's session for TensorBoard.
-            uri: where the directory is copied to.
-            results_s: seconds between two times that the table is written.
-            tell: gets the number and the newest report of a trial that runs.
+            described: parameters and metrics of the experiment.
+            quotas: limits on the size of trials' files.
+            tensorboard: True to write each trial's session for TensorBoard.
+            uri: destination of a copy of the directory; None for no copy.
+            results_s: seconds between two writes of the table.
+            on_report: receives the number and the newest report of a running trial.
         """
-        self._news: queue.SimpleQueue[_News] = queue.SimpleQueue()
-        self.files = FileStore(directory, quotas=quotas, listen=self._hear)
+        self._events: queue.SimpleQueue[_Event] = queue.SimpleQueue()
+        self.files = FileStore(directory, quotas=quotas, listen=self._receive)
         self._directory = directory
         self._described = described
         self._results_s = results_s
         self._trials: Callable[[], list[Trial]] = list
         self._changed = True
         self._parameters: dict[int, Mapping[str, str]] = {}
-        self._tell = tell
+        self._on_report = on_report
         self._reports = ReportParser()
         self._attempts: dict[int, int] = {}
         self._sessions: Sessions | None = None
@@ -84,8 +84,10 @@ class RunFiles:
         self._thread = threading.Thread(target=self._run, name="run-files", daemon=True)
 
     @classmethod
-    def of(cls, settings: ClusterSettings, tell: Callable[[int, Report], None]) -> RunFiles | None:
-        """The run directory that the pod was given; None without one."""
+    def of(
+        cls, settings: ClusterSettings, on_report: Callable[[int, Report], None]
+    ) -> RunFiles | None:
+        """Return the run directory named in the settings; None without one."""
         if settings.run_directory is None:
             return None
         quotas = Quotas(run_bytes=settings.run_bytes)
@@ -95,28 +97,28 @@ class RunFiles:
             quotas=quotas,
             tensorboard=settings.tensorboard,
             uri=settings.storage_uri,
-            tell=tell,
+            on_report=on_report,
         )
 
     def start(self, trials: Callable[[], list[Trial]]) -> None:
-        """Begin to write of the trials that there are."""
+        """Start writing; `trials` returns all trials."""
         self._trials = trials
         self._thread.start()
         if self._copying is not None:
             self._copying.start()
 
     def close(self, *, flush_s: float, copy_s: float) -> None:
-        """Write for the last time, for at most `flush_s`, and copy what is left, for at most `copy_s`."""
-        self._news.put(None)
+        """Write for the last time, within `flush_s` seconds, and copy the rest, within `copy_s`."""
+        self._events.put(None)
         if self._thread.is_alive():
             self._thread.join(timeout=flush_s)
         if self._copying is not None:
             self._copying.close(flush_s=copy_s)
 
     def record(self, changed: Sequence[TrialStatus]) -> None:
-        """Take in what became of trials; called before anyone gets to see it."""
+        """Record changed statuses; called before anyone can read them."""
         for status in changed:
-            self._news.put(status)
+            self._events.put(status)
             if status.state is TrialState.RUNNING and status.attempt > 1:
                 self.files.begin(status.number, status.attempt)
             if status.reason in _UNSEEN and status.message:
@@ -124,46 +126,48 @@ class RunFiles:
                     status.number, f"attempt {status.attempt}: {status.reason}: {status.message}"
                 )
 
-    def _hear(self, number: int, data: bytes) -> None:
-        self._news.put((number, data))
+    def _receive(self, number: int, data: bytes) -> None:
+        self._events.put((number, data))
 
     # ------------------------------------------------------------------ in a thread of its own
 
     def _run(self) -> None:
-        self._tell_of_earlier_trials()
+        self._write_earlier_sessions()
         due = time.monotonic() + self._results_s
         while True:
             try:
-                news = self._news.get(timeout=max(0.0, due - time.monotonic()))
+                event = self._events.get(timeout=max(0.0, due - time.monotonic()))
             except queue.Empty:
                 self._write_results()
                 due = time.monotonic() + self._results_s
                 continue
-            if news is None:
+            if event is None:
                 self._write_results()
                 return
-            self._take(news)
+            self._take(event)
 
-    def _take(self, news: TrialStatus | tuple[int, bytes]) -> None:
-        if isinstance(news, TrialStatus):
+    def _take(self, event: TrialStatus | tuple[int, bytes]) -> None:
+        if isinstance(event, TrialStatus):
             self._changed = True
-            if self._attempts.get(news.number) != news.attempt or news.state.is_finished:
-                self._reports.forget(news.number)
-                self._attempts[news.number] = news.attempt
+            if self._attempts.get(event.number) != event.attempt or event.state.is_finished:
+                self._reports.forget(event.number)
+                self._attempts[event.number] = event.attempt
             if self._sessions is not None:
-                self._sessions.put(news, self._parameters_of(news.number))
-            if self._copying is not None and news.state.is_finished:
-                self._copying.trial_ended(news.number)
+                self._sessions.put(event, self._parameters_of(event.number))
+            if self._copying is not None and event.state.is_finished:
+                self._copying.trial_ended(event.number)
             return
-        number, data = news
+        number, data = event
         reports = self._reports.feed(number, data)
         if self._sessions is not None:
             self._sessions.report(number, reports)
-        if reports and self._tell is not None:
-            self._tell(number, reports[-1])
+        if reports and self._on_report is not None:
+            self._on_report(number, reports[-1])
 
-    def _tell_of_earlier_trials(self) -> None:
-        """An earlier driver's directory may be gone, and its trials' files with it; their metrics are not."""
+    def _write_earlier_sessions(self) -> None:
+        """Write the sessions of trials that ended before: an earlier driver's directory may be gone, their metrics
+        are not.
+        """
         if self._sessions is None:
             return
         for trial in self._trials():

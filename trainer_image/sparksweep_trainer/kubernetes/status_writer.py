@@ -1,8 +1,8 @@
-"""Writes the batches' statuses to the API server: at once when little happens, once a second when much does.
+"""Writes the batches' statuses to the API server: at once after a quiet second, else once a second.
 
-A trial counts as finished when its outcome has been written here. Until then everybody else sees it Running, and should
-this driver end before, it runs again: nothing that anyone has ever read as finished does. A slot's report is therefore
-taken without waiting for the API server, and while that is away everything goes on, and is written when it is back.
+A trial counts as finished when its outcome has been written here. Until then everybody else reads that it runs, and if
+this driver ends first, it runs again; a trial that anyone has read as finished never does. A slot's report is therefore
+taken without waiting for the API server. While that is away everything goes on, and the statuses are written later.
 """
 
 from __future__ import annotations
@@ -33,13 +33,13 @@ from sparksweep_trainer.kubernetes.informer import retry_backoff
 log = logging.getLogger(__name__)
 
 INTERVAL_S = 1.0
-"""Seconds from the beginning of one round of writes to that of the next, at least."""
+"""Shortest time in seconds between the starts of two rounds of writes."""
 MAX_CONFLICTS = 5
-"""Times that a write is tried again at once because somebody else has written."""
+"""Immediate retries of a write after another writer came first."""
 
 
 class StatusWriter:
-    """Keeps the batches' statuses written. For many threads; the writing is done by `run`, in one."""
+    """Keeps the batches' statuses written. Thread-safe; a thread of its own does the writing."""
 
     def __init__(
         self,
@@ -68,37 +68,37 @@ class StatusWriter:
     # ------------------------------------------------------------------ what is new, from any thread
 
     def put(self, batch: TrialBatch) -> None:
-        """Take in a batch as it was read; before its trials are submitted."""
+        """Add or update a batch as it was read; called before its trials are submitted."""
         with self._lock:
             self._statuses.put(batch)
             self._changed.notify_all()
 
     def record(self, changed: Sequence[TrialStatus]) -> None:
-        """Take in what became of trials. Called under the trial service's lock: it only notes it down."""
+        """Record changed statuses. Called under the trial service's lock, so it must not block."""
         with self._lock:
             self._statuses.record(changed)
             self._changed.notify_all()
 
     def report(self, number: int, report: Report) -> None:
-        """Take in what a trial reports while it runs."""
+        """Record the metrics that a running trial reports."""
         with self._lock:
             if self._statuses.report(number, report.step, report.metrics):
                 self._changed.notify_all()
 
     def refuse(self, message: str) -> None:
-        """The trial code can't take the trials."""
+        """Record that the trial code can't take the parameters."""
         with self._lock:
             self._statuses.refuse(message)
             self._changed.notify_all()
 
     @property
     def writes(self) -> tuple[int, int]:
-        """How many writes were taken, and how many were not and are tried again."""
+        """Number of writes that succeeded, and number of those that failed and were retried."""
         with self._lock:
             return self._written, self._failed
 
     def missing_from(self, items: dict[str, str | None]) -> list[str]:
-        """Batches known here that are not among these names, or there with another UID."""
+        """Return names of known batches that are missing from `items`, or there with another UID."""
         with self._lock:
             known = {name: self._statuses.uid(name) for name in self._statuses.names}
         return sorted(
@@ -108,10 +108,10 @@ class StatusWriter:
     # ------------------------------------------------------------------ taking over
 
     def claim(self, batch: TrialBatch) -> TrialBatch | None:
-        """Write this driver's name into a batch before anything of it runs; the batch as it is then.
+        """Write this driver's name into a batch before any of its trials runs; return the batch after that.
 
-        Whatever an earlier driver has written by then is in it, and it can't write any more. None when the batch is
-        gone, or a later driver has taken over.
+        It contains everything that an earlier driver has written, and that driver can't write it any more. Returns
+        None if the batch is gone, or a later driver has taken over.
 
         Raises:
             Unavailable: nothing has been written; try again.
@@ -145,20 +145,20 @@ class StatusWriter:
     # ------------------------------------------------------------------ writing
 
     def start(self) -> None:
-        """Begin to write."""
+        """Start writing."""
         self._thread.start()
 
     def close(self, *, flush_s: float) -> None:
-        """Write what is left, for at most that long, and end."""
+        """Write the rest, for at most `flush_s` seconds, and end."""
         with self._lock:
             self._closing = True
-            # The last word needs not wait for its second to be over.
+            # The last write need not wait for its interval.
             self._not_before = 0.0
             self._changed.notify_all()
         self._thread.join(timeout=flush_s)
 
     def write_due(self) -> float | None:
-        """Do a round of writes if one is due; seconds until the next is, None while there is nothing to write."""
+        """Write what is due; return the seconds until the next round, or None if there is nothing to write."""
         with self._lock:
             names = self._statuses.dirty
             if not names:
@@ -178,7 +178,7 @@ class StatusWriter:
                 log.warning("batch %s is not written yet: %s", name, error)
                 break
             except ApiError as error:
-                # A right that is missing, perhaps: others may be written all the same.
+                # Perhaps a missing right. Other batches may still be written.
                 self._put_back(name, self._backoff.next_s(INTERVAL_S))
                 log.warning("batch %s can't be written: %s", name, error)
         with self._lock:
@@ -214,10 +214,10 @@ class StatusWriter:
                 self._written += 1
             self._note(name, written)
             return
-        raise Unavailable("somebody else keeps writing to it")
+        raise Unavailable("another client keeps writing to it")
 
     def _read_again(self, name: str, path: str) -> bool:
-        """Find out what a write collided with; False when it must not be tried again."""
+        """Read the batch after a conflict; return False if the write must not be retried."""
         try:
             item = self._api.request("GET", path)
         except NotFound:
@@ -226,7 +226,7 @@ class StatusWriter:
         with self._lock:
             same = self._statuses.uid(name) == item["metadata"].get("uid")
         if not same:
-            # Another experiment of the same name: this driver's is gone, and so is the driver soon.
+            # A new experiment of the same name: this driver's own is deleted, and the driver will be.
             self._drop(name)
             return False
         if not self._fence.holds((item.get("status") or {}).get("driver")):
@@ -247,7 +247,7 @@ class StatusWriter:
         try:
             self._keep_written()
         except Exception as error:
-            # A driver whose results nobody sees is of no use.
+            # A driver that can't publish its results is of no use.
             log.exception("writing statuses ended")
             self._on_error(error)
         finally:
@@ -262,15 +262,15 @@ class StatusWriter:
                 if wait_s is None:
                     self._changed.wait_for(lambda: self._closing or bool(self._statuses.dirty))
                 else:
-                    # Nothing that happens meanwhile makes a round due earlier, but for the last one.
+                    # Changes don't make a round due earlier; only `close` does.
                     self._changed.wait_for(lambda: self._not_before == 0.0, wait_s)
 
 
 def parse_batch(item: Json) -> TrialBatch:
-    """A TrialBatch as the API server has it.
+    """Parse a TrialBatch as the API server has it.
 
     Raises:
-        ApiError: it is none that this version knows.
+        ApiError: this version can't read it.
     """
     try:
         return TrialBatch.from_api(item)
