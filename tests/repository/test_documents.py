@@ -17,6 +17,8 @@ EXAMPLES = sorted((ROOT / "examples").glob("*.yaml"))
 LINK = re.compile(r"\]\(([^()\s]+)\)")
 CODE_BLOCK = re.compile(r"^(```|~~~).*?^\1", re.MULTILINE | re.DOTALL)
 
+MODULE_PATH = re.compile(r"[\w./-]+\.py\b")
+
 MACHINE_PATH = re.compile(r"(?<![\w.$}*-])/(?:work|root|home)/\S*")
 REGISTRY_HOST = re.compile(
     r"\b(?:(?:test[.])?pypi[.](?:org|io|python[.]org)|files[.]pythonhosted[.]org|(?:repo1?|central)[.]maven[.](?:org|apache[.]org)"
@@ -58,6 +60,28 @@ def test_relative_links_in_the_documents_lead_to_files_that_exist() -> None:
     assert broken == []
 
 
+def test_every_module_that_the_architecture_names_exists() -> None:
+    documents = [ROOT / "ARCHITECTURE.md", *sorted((ROOT / "docs" / "internals").glob("*.md"))]
+    assert len(documents) > 1
+    files = {path.relative_to(ROOT).as_posix() for path in tracked_files()}
+    missing = [
+        f"{document.relative_to(ROOT)}: {module}"
+        for document in documents
+        for module in MODULE_PATH.findall(document.read_text())
+        if not names_a_file(module, files)
+    ]
+    assert missing == []
+
+
+def test_a_module_is_named_by_the_end_of_its_path() -> None:
+    files = {"core/sparksweep_core/errors.py", "sdk/sparksweep/errors.py"}
+    for module in ("errors.py", "sparksweep/errors.py", "core/sparksweep_core/errors.py"):
+        assert names_a_file(module, files)
+    for module in ("rrors.py", "sparksweep_trainer/errors.py", "errors/py.py"):
+        assert not names_a_file(module, files)
+    assert MODULE_PATH.findall("`a/b.py`, `c_d.py` and [e](../f/g.py).") == ["a/b.py", "c_d.py", "../f/g.py"]  # fmt: skip
+
+
 def test_a_link_in_prose_is_found_and_one_in_a_code_block_is_not() -> None:
     text = "See [a](docs/a.md#part), [b](https://example.org), [c](#here).\n```\n[d](no.md)\n```\n"
     assert relative_links(text) == ["docs/a.md"]
@@ -85,6 +109,12 @@ def test_a_registrys_host_is_recognised() -> None:
 
 def test_a_relative_path_or_a_url_is_nobodys_machine() -> None:
     assert private_names("docs/work/plan.md https://example.org/home/page $HOME/work/x") == []
+
+
+def names_a_file(module: str, files: set[str]) -> bool:
+    """Return True if a module's path, or the end of it, names one of the files."""
+    end = module.replace("../", "")
+    return any(file == end or file.endswith(f"/{end}") for file in files)
 
 
 def relative_links(text: str) -> list[str]:
