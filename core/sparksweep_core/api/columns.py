@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, assert_never
 
 from sparksweep_core.api.search_spec import Objective, Parameter, ParameterType
 from sparksweep_core.api.trials import Trial
@@ -88,6 +88,14 @@ def metric_names(search: SearchDescription, trials: Sequence[Trial]) -> list[str
 
 
 def _typed(parameter: Parameter, text: str | None) -> float | int | str | None:
-    if text is None or parameter.parameter_type is ParameterType.CATEGORICAL:
-        return text
-    return int(text) if parameter.parameter_type is ParameterType.INT else float(text)
+    if text is None:
+        return None
+    match parameter.parameter_type:
+        case ParameterType.CATEGORICAL:
+            return text
+        case ParameterType.INT:
+            return int(text)
+        case ParameterType.DOUBLE | ParameterType.DISCRETE:
+            return float(text)
+        case unreachable:
+            assert_never(unreachable)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sys
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, assert_never
 
 from pydantic import ConfigDict, StringConstraints
 
@@ -134,6 +134,17 @@ class ParameterType(StrEnum):
     DISCRETE = "discrete"
     CATEGORICAL = "categorical"
 
+    @property
+    def is_ranged(self) -> bool:
+        """True if the values lie between min and max, False if they are listed."""
+        match self:
+            case ParameterType.DOUBLE | ParameterType.INT:
+                return True
+            case ParameterType.DISCRETE | ParameterType.CATEGORICAL:
+                return False
+            case _:
+                assert_never(self)
+
 
 class Distribution(StrEnum):
     """Distribution of random values between min and max."""
@@ -142,6 +153,28 @@ class Distribution(StrEnum):
     LOG_UNIFORM = "logUniform"
     NORMAL = "normal"
     LOG_NORMAL = "logNormal"
+
+    @property
+    def is_logarithmic(self) -> bool:
+        """True if the values' logarithm is distributed, which needs positive bounds."""
+        match self:
+            case Distribution.LOG_UNIFORM | Distribution.LOG_NORMAL:
+                return True
+            case Distribution.UNIFORM | Distribution.NORMAL:
+                return False
+            case _:
+                assert_never(self)
+
+    @property
+    def is_normal(self) -> bool:
+        """True if values near the middle are more likely, False if all are equally likely."""
+        match self:
+            case Distribution.NORMAL | Distribution.LOG_NORMAL:
+                return True
+            case Distribution.UNIFORM | Distribution.LOG_UNIFORM:
+                return False
+            case _:
+                assert_never(self)
 
 
 class FeasibleSpace(Model):

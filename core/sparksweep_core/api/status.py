@@ -37,7 +37,7 @@ class TrialStatus(Model):
     number: TrialNumber
     """Number of the trial, from 1."""
     state: TrialState = TrialState.PENDING
-    """Pending, Running, Succeeded, Failed or Stopped."""
+    """State of the trial: Pending, Running, Succeeded, Failed or Stopped."""
     attempt: Count = 0
     """Number of times that the trial was started; 0: never."""
     retries: Count = 0
@@ -124,7 +124,7 @@ class RecentTrial(Model):
     number: TrialNumber
     """Number of the trial."""
     state: TrialState
-    """State of the trial."""
+    """State of the trial: Pending, Running, Succeeded, Failed or Stopped."""
     attempt: Count
     """Number of the last attempt."""
     objective: float | None = None

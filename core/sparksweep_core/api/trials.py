@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import assert_never
 
 from sparksweep_core.api.reasons import TrialState
 from sparksweep_core.api.search_spec import Objective, ObjectiveType
@@ -65,9 +66,13 @@ def count_states(trials: Iterable[Trial | TrialStatus], expected: int | None = N
 
 def is_better(candidate: float, incumbent: float, objective: Objective) -> bool:
     """Return True if a finite objective value beats another. Equal values don't, so the earlier trial stays the best."""
-    if objective.type is ObjectiveType.MAXIMIZE:
-        return candidate > incumbent
-    return candidate < incumbent
+    match objective.type:
+        case ObjectiveType.MAXIMIZE:
+            return candidate > incumbent
+        case ObjectiveType.MINIMIZE:
+            return candidate < incumbent
+        case unreachable:
+            assert_never(unreachable)
 
 
 def best_of(trials: Iterable[Trial], objective: Objective | None) -> Trial | None:

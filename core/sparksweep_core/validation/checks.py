@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import assert_never
 
 from sparksweep_core.api import limits
 from sparksweep_core.api.algorithm_settings import check_settings
@@ -172,6 +173,8 @@ def _algorithm(parts: Parts, algorithm: Algorithm) -> Iterator[FieldError]:
                     "is missing: differential-evolution compares trials by a metric; "
                     "give its objectiveMetricName and type",
                 )
+        case unreachable:
+            assert_never(unreachable)
 
 
 def _grid_parameter(parameter: Parameter, path: str) -> Iterator[FieldError]:
@@ -181,8 +184,7 @@ def _grid_parameter(parameter: Parameter, path: str) -> Iterator[FieldError]:
             f"{path}.step",
             "is missing: a grid needs a step for a double; for other points use a discrete parameter with a list",
         )
-    numeric = parameter.parameter_type in (ParameterType.DOUBLE, ParameterType.INT)
-    if numeric and space.distribution is not Distribution.UNIFORM:
+    if parameter.parameter_type.is_ranged and space.distribution is not Distribution.UNIFORM:
         yield FieldError(
             f"{path}.distribution",
             f"{space.distribution} is for random and differential-evolution: a grid's points are evenly spaced; "
@@ -203,6 +205,8 @@ def _size(parts: Parts, algorithm: Algorithm) -> Iterator[FieldError]:
             message = "population times generations is {} trials"
         case AlgorithmName.RANDOM:
             return
+        case unreachable:
+            assert_never(unreachable)
     if size is not None and size > limits.TRIALS:
         yield FieldError(
             "spec.maxTrialCount",

@@ -22,9 +22,6 @@ _INTEGER = re.compile(r"[+-]?[0-9]+")
 _NUMBER = re.compile(NUMBER_PATTERN)
 _INT64 = range(-(2**63), 2**63)
 
-_RANGED = (ParameterType.DOUBLE, ParameterType.INT)
-_LOGARITHMIC = (Distribution.LOG_UNIFORM, Distribution.LOG_NORMAL)
-
 
 def duplicates(values: Iterable[Hashable]) -> Iterator[tuple[int, int]]:
     """Yield the index of each repeated value, and the index of its first occurrence."""
@@ -102,7 +99,7 @@ def check_parameters(
 def is_reversed(parameter: Parameter) -> bool:
     """Return True if min and max are numbers, and min is the larger one."""
     space = parameter.feasible_space
-    if parameter.parameter_type not in _RANGED or space.min is None or space.max is None:
+    if not parameter.parameter_type.is_ranged or space.min is None or space.max is None:
         return False
     return _exact(space.min) > _exact(space.max)
 
@@ -149,7 +146,7 @@ def _exact(text: str) -> Fraction:
 
 
 def _parameter(parameter: Parameter, path: str) -> list[FieldError]:
-    check = _range if parameter.parameter_type in _RANGED else _list
+    check = _range if parameter.parameter_type.is_ranged else _list
     return list(check(parameter.parameter_type, parameter.feasible_space, path))
 
 
@@ -199,7 +196,7 @@ def _bounds(
             f"{path}.max",
             f"{high} is too far from min {low}: their difference must fit into a double",
         )
-    if space.distribution in _LOGARITHMIC and float(low) <= 0:
+    if space.distribution.is_logarithmic and float(low) <= 0:
         yield FieldError(
             f"{path}.min", f"{low} has no logarithm: {space.distribution} needs min above 0"
         )

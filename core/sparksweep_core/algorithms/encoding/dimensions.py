@@ -170,7 +170,7 @@ def dimension_of(parameter: Parameter) -> Dimension:
         ValueError: its feasible space lacks what its type needs.
     """
     space = parameter.feasible_space
-    if parameter.parameter_type in (ParameterType.DISCRETE, ParameterType.CATEGORICAL):
+    if not parameter.parameter_type.is_ranged:
         if not space.list:
             raise ValueError(f"parameter {parameter.name} has no list")
         return Listed(space.list)

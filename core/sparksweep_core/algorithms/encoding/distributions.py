@@ -30,10 +30,10 @@ class BoundedDistribution:
 
     def quantile(self, position: float) -> float:
         """The quantile at a position in [0, 1], always within the bounds."""
-        if self._is_normal:
+        if self.distribution.is_normal:
             quantile = _NORMAL.inv_cdf(_TAIL + position * (1 - 2 * _TAIL))
             position = (quantile + _SIGMAS) / (2 * _SIGMAS)
-        if self._is_log:
+        if self.distribution.is_logarithmic:
             value = math.exp(_between(math.log(self.lower), math.log(self.upper), position))
         else:
             value = _between(self.lower, self.upper, position)
@@ -43,24 +43,16 @@ class BoundedDistribution:
         """The position in [0, 1] of a value within the bounds: the inverse of `value`."""
         if self.lower == self.upper:
             return 0.0
-        if self._is_log:
+        if self.distribution.is_logarithmic:
             lower, upper, value = math.log(self.lower), math.log(self.upper), math.log(value)
         else:
             lower, upper = self.lower, self.upper
         # Halves, because the range of two floats may be too large for one.
         position = (value / 2 - lower / 2) / (upper / 2 - lower / 2)
-        if self._is_normal:
+        if self.distribution.is_normal:
             cumulated = _NORMAL.cdf(position * 2 * _SIGMAS - _SIGMAS)
             position = (cumulated - _TAIL) / (1 - 2 * _TAIL)
         return min(max(position, 0.0), 1.0)
-
-    @property
-    def _is_log(self) -> bool:
-        return self.distribution in (Distribution.LOG_UNIFORM, Distribution.LOG_NORMAL)
-
-    @property
-    def _is_normal(self) -> bool:
-        return self.distribution in (Distribution.NORMAL, Distribution.LOG_NORMAL)
 
 
 def _between(lower: float, upper: float, position: float) -> float:
