@@ -1,10 +1,10 @@
-"""How long plans keep the operator's event loop from all else: ten explorations of a search, due at once.
+"""Benchmark: delay of the operator's event loop by ten plans of a search that are due at once.
 
     python benchmarks/event_loop.py [--plans 10]
 
 The search is differential evolution's with two parameters, and the plan the slowest of its trials 170 to 190. The plans are
-made in the loop itself, and in threads beside it. Meanwhile a task of the loop sleeps for a millisecond, again and again,
-and measures how much too late it goes on; the ratio is the longest time over the one without threads.
+made in the loop itself, and in threads. Meanwhile a task of the loop repeatedly sleeps for a millisecond and measures how
+late it continues; the ratio is the longest delay over the one without threads.
 """
 
 from __future__ import annotations
@@ -26,31 +26,31 @@ SLEEP_S = 0.001
 
 
 def slowest() -> tuple[float, Callable[[], object]]:
-    """The seconds that the slowest proposal takes, and the proposal."""
+    """Return the seconds that the slowest proposal takes, and the proposal."""
     spec = experiment(2, 200, seed="1")
     trials = trials_of(spec, lambda point: sum((float(x) - 1) ** 2 for x in point.values()))
 
     def proposal(number: int) -> object:
         return create(spec).propose(trials[: number - 1], 1)
 
-    found: list[tuple[float, int]] = []
+    timings: list[tuple[float, int]] = []
     for number in range(170, 191):
         begin = time.perf_counter()
         proposal(number)
-        found.append((time.perf_counter() - begin, number))
-    seconds, number = max(found)
+        timings.append((time.perf_counter() - begin, number))
+    seconds, number = max(timings)
     return seconds, partial(proposal, number)
 
 
-async def lags(propose: Callable[[], object], plans: int, threads: int) -> tuple[list[float], float]:  # fmt: skip
-    """How much too late the loop went on, each time, and the seconds until all was proposed; 0 threads: in the loop."""
-    found: list[float] = []
+async def loop_delays(propose: Callable[[], object], plans: int, threads: int) -> tuple[list[float], float]:  # fmt: skip
+    """Return the delays of the loop and the seconds until all plans are made; 0 threads: in the loop."""
+    delays: list[float] = []
 
     async def sleep_on() -> None:
         while True:
             begin = time.perf_counter()
             await asyncio.sleep(SLEEP_S)
-            found.append(time.perf_counter() - begin - SLEEP_S)
+            delays.append(time.perf_counter() - begin - SLEEP_S)
 
     async def plan(pool: ThreadPoolExecutor) -> None:
         if threads:
@@ -66,23 +66,25 @@ async def lags(propose: Callable[[], object], plans: int, threads: int) -> tuple
         seconds = time.perf_counter() - begin
     await asyncio.sleep(10 * SLEEP_S)
     sleeper.cancel()
-    return found, seconds
+    return delays, seconds
 
 
 def main() -> None:
     """Print a row for the loop itself and for each number of threads."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--plans", type=int, default=10, help="due at once")
+    parser.add_argument(
+        "--plans", type=int, default=10, help="number of plans due at once (default: 10)"
+    )
     options = parser.parse_args()
     seconds, propose = slowest()
     print(f"one proposal: {1000 * seconds:.0f} ms; the operator plans in {PLANNER_THREADS} threads")
     alone = 0.0
     for threads in (0, 1, 2, 4, 8, 32):
-        found, total = asyncio.run(lags(propose, options.plans, threads))
-        longest = max(found)
+        delays, total = asyncio.run(loop_delays(propose, options.plans, threads))
+        longest = max(delays)
         alone = alone or longest
         where = f"{threads} threads" if threads else "in the loop"
-        late = f"late {1000 * longest:.0f} ms at most, {1000 * median(found):.1f} in the median"
+        late = f"late {1000 * longest:.0f} ms at most, {1000 * median(delays):.1f} in the median"
         print(f"{where}: {late}, all after {total:.2f} s, ratio {longest / alone:.3f}")
 
 

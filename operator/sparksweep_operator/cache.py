@@ -120,7 +120,7 @@ class ObjectCache:
             entry = _newer(
                 before,
                 body,
-                lambda: TrialBatch.model_validate(_without_managed_fields(body), strict=False),
+                lambda: TrialBatch.from_api(_without_managed_fields(body)),
             )
         except ValidationError:
             return None

@@ -28,7 +28,7 @@ It has released its executors by then, and may be copying files."""
 
 
 class DriverLifecycle:
-    """Creates and ends drivers as plans want it."""
+    """Manager of drivers: creates and ends them as planned."""
 
     def __init__(
         self,

@@ -56,7 +56,7 @@ def _now() -> datetime:
 
 
 class Reconciler:
-    """Brings the cluster to the state that plans want."""
+    """Reconciler of experiments: brings the cluster to the planned state."""
 
     def __init__(
         self,
@@ -196,8 +196,8 @@ def _parse(body: Body, memo: Memo) -> Experiment:
         else:
             memo.spec_errors = tuple(manifests.check_cluster(experiment))
             return experiment
-    # Leniently: the API server has checked the types, and an invalid document is read to be rejected in its status.
-    return Experiment.model_validate(document, strict=False)
+    # The API server has checked the types, so this reads an Experiment with other errors, too: its status names them.
+    return Experiment.from_api(document)
 
 
 def _document(body: Body) -> dict[str, object]:

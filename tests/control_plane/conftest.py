@@ -1,4 +1,4 @@
-"""Namespaces with Experiments, and one operator for those tests that need none of their own."""
+"""Fixtures: namespaces with Experiments, and one operator for the tests that need none of their own."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from support.control_plane.operator_processes import OperatorProcess
 def operator(
     control_plane: Cluster, helm: Helm, crds: None, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[OperatorProcess]:
-    """An operator for all namespaces, with exactly the rights that it is installed with."""
+    """An operator for all namespaces, with exactly the rights of an installation."""
     home = control_plane.namespace("operator")
     release = f"sparksweep-{secrets.token_hex(3)}"
     name = f"{release}-operator"
@@ -38,7 +38,7 @@ def operator(
 
 @pytest.fixture
 def bare_lab(control_plane: Cluster, helm: Helm, crds: None, namespace: str) -> Iterator[Lab]:
-    """A namespace for Experiments, which nobody looks after but whom the test starts."""
+    """A namespace for Experiments without an operator, unless the test starts one."""
     lab = Lab(control_plane, helm, namespace)
     try:
         yield lab

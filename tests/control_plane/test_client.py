@@ -43,7 +43,7 @@ def test_a_submitted_experiment_is_the_document_and_can_be_found_again(connected
     stored = connected.api.get("experiments", "digits")
     assert stored["spec"] == made.to_dict()["spec"]
     with Client(connected.name) as client:
-        assert [found.metadata.name for found in client.experiments()] == ["digits"]
+        assert [experiment.metadata.name for experiment in client.experiments()] == ["digits"]
         assert client.trials("digits") == []
         client.change("digits", suspend=True)
         assert client.get("digits").spec.suspend
@@ -85,7 +85,7 @@ def test_what_the_api_server_refuses_it_says_in_its_own_words(connected: Lab) ->
         Experiment(training, GRID).submit(namespace="no-such-place")
 
 
-def test_who_may_not_is_told_which_right_is_missing(
+def test_a_missing_right_is_named(
     connected: Lab, control_plane: Cluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     control_plane.kubectl("-n", connected.name, "create", "serviceaccount", "nobody")

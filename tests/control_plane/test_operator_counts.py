@@ -1,4 +1,4 @@
-"""How much the operator writes, exactly, from the API server's audit log; and how large the status gets."""
+"""The exact number of the operator's writes, from the API server's audit log; and the size of the status."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ MOST_BYTES = 10_000
 
 
 def passes(seconds: float) -> Iterator[None]:
-    """Turns of a loop until so much time has passed: what is counted is counted over a time."""
+    """Iterate until so much time has passed."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         yield
@@ -37,7 +37,7 @@ def by_kind(lab: Lab, since: int | None = None) -> Counter[str]:
 
 
 def test_an_experiment_to_which_nothing_happens_is_not_written(lab: Lab) -> None:
-    """One whose driver waits, and one whose trials run."""
+    """One Experiment whose driver is waiting, and one whose trials are running."""
     lab.create(name="waiting")
     lab.create(trials=10)
     for name in ("waiting", "digits"):

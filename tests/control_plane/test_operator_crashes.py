@@ -1,4 +1,4 @@
-"""The operator killed at any of its writes, away for a while, or there twice: the end is the same."""
+"""The operator is killed at any write, absent for a while, or running twice: the result is the same."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def proxy(control_plane: Cluster, crds: None, tmp_path_factory: pytest.TempPathF
 
 
 def end_state(lab: Lab) -> dict[str, Any]:
-    """What is there at the end, without times and what the API server makes up."""
+    """Return the final objects, without times and generated values."""
     status = lab.status()
     conditions = {item["type"]: (item["status"], item["reason"], item["message"]) for item in status["conditions"]}  # fmt: skip
     trials = [
@@ -78,11 +78,11 @@ def run_with_a_fault(lab: Lab, fault: Fault) -> dict[str, Any]:
             operator.stop()
             fault.mend()
             operator = OperatorThread(lab.name)
-        found = finish(lab)
+        outcome = finish(lab)
     finally:
         operator.stop()
     assert operator.error is None
-    return found
+    return outcome
 
 
 def test_killed_at_any_write_the_operator_goes_on_to_the_same_end(
@@ -102,16 +102,16 @@ def test_killed_at_any_write_the_operator_goes_on_to_the_same_end(
         fault = Fault(at, when)
         proxy.faults[lab.name] = fault
         try:
-            found = run_with_a_fault(lab, fault)
+            outcome = run_with_a_fault(lab, fault)
             lab.check_history()
         except AssertionError as error:
             return f"{description(fault)}: {error}"
         finally:
             lab.close()
-        wrong = [key for key in expected if found[key] != expected[key]]
+        wrong = [key for key in expected if outcome[key] != expected[key]]
         made = fault.writes.count("POST pods 201")
         if wrong or made != 1:
-            differences = {key: (expected[key], found[key]) for key in wrong}
+            differences = {key: (expected[key], outcome[key]) for key in wrong}
             return f"{description(fault)}: {json.dumps(differences)}, {made} drivers"
         return ""
 
@@ -129,7 +129,7 @@ def test_killed_at_any_write_the_operator_goes_on_to_the_same_end(
 def test_a_deletion_that_no_watch_tells_of_is_noticed(
     proxy: FaultProxy, bare_lab: Lab, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """After an outage the API server may have forgotten what a watch missed: what there is is listed anew."""
+    """After an outage the API server may not have the events that a watch missed: objects are listed again."""
     monkeypatch.setattr("sparksweep_operator.workers.RESYNC_S", 2.0)
     monkeypatch.setattr("sparksweep_operator.reconciler.REFRESH_AFTER", timedelta(seconds=1))
     lab = bare_lab
@@ -157,14 +157,14 @@ def test_two_operators_at_once_make_one_driver(proxy: FaultProxy, bare_lab: Lab)
     operators = [OperatorThread(lab.name), OperatorThread(lab.name)]
     try:
         lab.create(trials=TRIALS)
-        found = finish(lab)
+        outcome = finish(lab)
     finally:
         for operator in operators:
             operator.stop()
     assert [operator.error for operator in operators] == [None, None]
     assert fault.writes.count("POST pods 201") == 1
     assert fault.writes.count("POST trialbatches 201") == 1
-    assert found["counts"]["succeeded"] == TRIALS
+    assert outcome["counts"]["succeeded"] == TRIALS
     assert len(fault.writes) <= 60, fault.writes
 
 
@@ -226,7 +226,7 @@ def test_an_api_server_that_is_away_is_waited_for(
             while time.monotonic() - began < 5:
                 assert operator.is_healthy()
                 time.sleep(0.5)
-        # It remembers nothing of the time before.
+        # The new operator has no memo of the time before.
         lab.began = lab.api.version("experiments")
         lab.play(most=2)
         lab.wait(lambda: lab.status()["progress"] == "4/6", "it has caught up", timeout_s=40)

@@ -201,12 +201,12 @@ def test_what_can_not_change_is_refused_with_a_clear_text(
 
 def chosen(rows: list[Row]) -> list[Row]:
     """Of each base and path one: those are what the operator has to say of its own."""
-    found: dict[str, Row] = {}
+    by_path: dict[str, Row] = {}
     for row in rows:
         document = row.document
         if row.caught_by == "check" and row.path.startswith("spec") and "status" not in document:
-            found.setdefault(row.path, row)
-    return list(found.values())
+            by_path.setdefault(row.path, row)
+    return list(by_path.values())
 
 
 def test_what_only_the_checks_notice_fails_with_the_fields_path_and_nothing_is_made(
@@ -270,7 +270,7 @@ def test_a_driver_that_ended_soon_is_followed_after_a_pause(lab: Lab) -> None:
     fail_pod(lab, "digits-driver-0", at=now()[:19] + "Z", reason="OOMKilled", code=137)
     lab.wait_for_condition("Running", "False", message="digits-driver-0 ended (OOMKilled, exit code 137)")  # fmt: skip
     lab.wait_for_driver(number=1)
-    # The end is told in whole seconds.
+    # The end has whole seconds.
     assert time.time() - ended > 8
     lab.wait(lambda: lab.driver_names() == ["digits-driver-1"], "the dead one is deleted")
     restarted = [message for reason, message in lab.events() if reason == "DriverRestarted"]
@@ -278,7 +278,7 @@ def test_a_driver_that_ended_soon_is_followed_after_a_pause(lab: Lab) -> None:
     assert "OOMKilled, exit code 137" in restarted[0]
 
 
-def test_an_experiment_made_anew_under_its_name_begins_anew(lab: Lab) -> None:
+def test_an_experiment_recreated_under_its_name_starts_from_the_beginning(lab: Lab) -> None:
     lab.create(trials=4)
     lab.wait_for_driver()
     lab.take_over()

@@ -1,4 +1,4 @@
-"""What the operator may do is what it is installed with, and it needs no more."""
+"""The operator has the rights of its installation, and needs no more."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What keeps an Experiment from running is in its status, in Kubernetes' own words; and it goes on when that is over."""
+"""The status shows what keeps an Experiment from running, in Kubernetes' own words, until it is over."""
 
 from __future__ import annotations
 
@@ -29,25 +29,25 @@ def set_quota(lab: Lab, pods: int) -> None:
     )
 
 
-def test_a_quota_that_is_used_up_is_told_in_its_own_words_and_waited_for(lab: Lab) -> None:
+def test_the_status_quotes_a_used_up_quota_until_there_is_room(lab: Lab) -> None:
     set_quota(lab, 0)
     lab.create()
     lab.wait_for_condition(
         "Running", "False", reason="WaitingForDriver", message="exceeded quota: small"
     )
     assert lab.status()["state"] == "Pending"
-    # It is tried again now and then, and not all the time.
+    # It is retried at intervals, not constantly.
     since, began = lab.cluster.audit_size(), time.monotonic()
     lab.wait(lambda: time.monotonic() - began > 5, "some time passes")
     writes = lab.writes(since=since)
-    # Its own status wakes it; the four writes of another try wait until the last one is ten seconds ago.
+    # Its own status triggers a reconcile; the four writes of a retry wait until ten seconds after the last.
     assert len(writes) <= 5, [(item["verb"], item["requestURI"]) for item in writes]
     lab.api.delete("resourcequotas", "small")
     lab.wait_for_driver()
     lab.wait_for_condition("Running", "False", message="The driver is waiting: ")
 
 
-def test_a_missing_service_account_is_told_by_its_name_and_waited_for(lab: Lab) -> None:
+def test_the_status_names_a_missing_service_account_until_it_exists(lab: Lab) -> None:
     lab.api.delete("serviceaccounts", "sparksweep-driver")
     lab.create()
     lab.wait_for_condition(
@@ -129,7 +129,7 @@ def test_executors_that_no_node_takes_say_so_and_go_with_their_driver(lab: Lab) 
 
 
 def test_executors_that_a_quota_refuses_say_so(lab: Lab) -> None:
-    """Spark tells it to nobody but its own log. Nothing else is wrong, whatever the template has."""
+    """Spark writes it to its log only. Nothing else is wrong, whatever the template has."""
     template = {
         "imagePullSecrets": [{"name": "pull"}],
         "resources": {"cpu": "500m", "memory": "1Gi", "gpu": {"count": 2}},
@@ -166,7 +166,7 @@ def test_every_pod_is_taken_where_only_the_restricted_profile_is_allowed(lab: La
     lab.create()
     lab.wait_for_driver()
     lab.take_over()
-    # Without a refusal nothing is known to keep executors from being made, longer than the probe waits.
+    # For longer than the probe waits, no refusal is reported.
     began = time.monotonic()
     lab.wait(lambda: time.monotonic() - began > 1 and lab.drivers(), "the driver stays")
     assert "can't be created" not in lab.condition("Running")["message"]

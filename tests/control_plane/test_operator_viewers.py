@@ -1,4 +1,4 @@
-"""The viewer in a driver's pod outlives the experiment: its driver is told to end, and the pod stays."""
+"""The viewer in a driver's pod outlives the experiment: its driver is ended, and the pod stays."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ CRASHED: Document = {"terminated": {"exitCode": 1, "reason": "Error"}}
 
 
 def containers(lab: Lab, pod: str, *, driver: Document, viewer: Document) -> None:
-    """What the kubelet would say of the pod's containers."""
+    """Write the statuses of the pod's containers, as the kubelet does."""
     common = {"image": "", "imageID": "", "lastState": {}, "ready": True, "restartCount": 0}
     statuses = [
         {"name": name, "state": state, **common}
@@ -20,7 +20,7 @@ def containers(lab: Lab, pod: str, *, driver: Document, viewer: Document) -> Non
     lab.api.patch("pods", pod, {"status": {"phase": "Running", "containerStatuses": statuses}}, "status")  # fmt: skip
 
 
-def test_at_the_end_the_driver_is_told_and_its_pod_stays(lab: Lab) -> None:
+def test_at_the_end_the_newest_batch_is_closed_and_the_pod_stays(lab: Lab) -> None:
     lab.create(trials=3)
     pod = lab.wait_for_driver()
     containers(lab, pod, driver=RUNNING, viewer=RUNNING)

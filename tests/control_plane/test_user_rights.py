@@ -15,7 +15,7 @@ USER = "alice@example.org"
 
 
 class User:
-    """kubectl with the rights of somebody."""
+    """kubectl with a user's rights."""
 
     def __init__(self, cluster: Cluster, name: str) -> None:
         self._cluster = cluster

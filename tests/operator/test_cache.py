@@ -1,4 +1,4 @@
-"""What the operator knows of the cluster, in whatever order it hears of it."""
+"""The cache holds the newest version of each object, whatever the order of arrival."""
 
 from __future__ import annotations
 
@@ -49,13 +49,20 @@ def version_of(cache: ObjectCache) -> str | None:
 
 def test_a_newer_version_replaces_an_older_one_and_never_the_other_way() -> None:
     cache = ObjectCache()
-    for version, known in [(9, "9"), (10, "10"), (9, "10"), (10, "10"), (100, "100"), (11, "100")]:
+    for version, expected in [
+        (9, "9"),
+        (10, "10"),
+        (9, "10"),
+        (10, "10"),
+        (100, "100"),
+        (11, "100"),
+    ]:
         assert cache.upsert_experiment(body_of(version)) == KEY
-        assert version_of(cache) == known, "compared as numbers, not as texts"
+        assert version_of(cache) == expected, "versions are compared as numbers, not as text"
 
 
 @given(st.permutations(range(1, 9)))
-def test_in_whatever_order_versions_come_the_newest_stays(versions: list[int]) -> None:
+def test_the_newest_version_stays_in_any_order_of_arrival(versions: list[int]) -> None:
     cache = ObjectCache()
     for version in versions:
         cache.upsert_experiment(body_of(version))
@@ -66,35 +73,35 @@ def test_in_whatever_order_versions_come_the_newest_stays(versions: list[int]) -
     assert [pod.phase for pod in cache.pods(KEY)] == ["Phase8"]
 
 
-def test_what_is_not_known_is_nothing() -> None:
+def test_an_empty_cache_has_no_objects() -> None:
     cache = ObjectCache()
     assert cache.experiment(KEY) is None
     assert (cache.batches(KEY, UID), cache.pods(KEY)) == ([], [])
 
 
-def test_the_record_of_who_wrote_what_is_not_kept() -> None:
+def test_managed_fields_are_not_cached() -> None:
     cache = ObjectCache()
     body = body_of(1)
     body["metadata"]["managedFields"] = [{"manager": "anybody"}]
     given_body = copy.deepcopy(body)
     cache.upsert_experiment(body)
-    kept = cache.experiment(KEY)
-    assert kept is not None
-    assert "managedFields" not in kept["metadata"]
-    assert body == given_body, "the caller's stays as it is"
+    cached = cache.experiment(KEY)
+    assert cached is not None
+    assert "managedFields" not in cached["metadata"]
+    assert body == given_body, "the caller's body is unchanged"
 
 
-def test_a_deleted_experiment_is_forgotten_but_not_the_next_one_of_its_name() -> None:
+def test_a_deleted_experiment_is_removed_but_not_the_next_one_of_its_name() -> None:
     cache = ObjectCache()
     cache.upsert_experiment(body_of(1))
     cache.remove_experiment(body_of(2))
     assert cache.experiment(KEY) is None
     cache.upsert_experiment(body_of(3, uid="uid-of-the-next"))
     cache.remove_experiment(body_of(4))
-    assert version_of(cache) == "3", "the news of the old one's end came late"
+    assert version_of(cache) == "3", "the old Experiment's deletion arrived late"
 
 
-def test_what_is_gone_does_not_come_back_with_a_late_answer() -> None:
+def test_a_late_response_does_not_restore_a_deleted_object() -> None:
     cache = ObjectCache()
     cache.upsert_experiment(body_of(1))
     cache.upsert_batch(batch_body())
@@ -109,7 +116,7 @@ def test_what_is_gone_does_not_come_back_with_a_late_answer() -> None:
     assert (cache.batches(KEY, UID), cache.pods(KEY)) == ([], [])
 
 
-def test_a_list_of_pods_tells_of_those_that_are_gone_but_not_of_later_ones() -> None:
+def test_a_list_of_pods_removes_missing_ones_but_not_later_ones() -> None:
     cache = ObjectCache()
     cache.upsert_pod(pod_body("digits-driver-0", version=3))
     cache.upsert_pod(pod_body("digits-driver-1", version=4))
@@ -164,7 +171,7 @@ def test_experiments_of_one_name_in_two_namespaces_do_not_mix() -> None:
     assert len(cache.pods(("elsewhere", NAME))) == 1
 
 
-def test_nothing_is_kept_of_what_is_gone() -> None:
+def test_nothing_of_deleted_objects_remains() -> None:
     cache = ObjectCache()
     for number in range(50):
         body = body_of(number + 1, uid=f"uid-{number}")

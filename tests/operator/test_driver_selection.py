@@ -1,4 +1,4 @@
-"""Which driver an experiment has, and which one comes next."""
+"""Selection of an experiment's driver, and of the number of the next."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def test_pods_of_an_earlier_experiment_of_that_name_are_none_of_ours() -> None:
     selection = select([theirs])
     assert selection.status.state is DriverState.ABSENT
     assert selection.obsolete == ()
-    assert selection.next_number == 6, "their names are taken until they are gone"
+    assert selection.next_number == 6, "their names are in use until they are deleted"
 
 
 def test_older_drivers_that_live_are_superfluous() -> None:

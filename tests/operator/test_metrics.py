@@ -1,4 +1,4 @@
-"""What the operator counts: each thing once, under labels that do not grow, from zero on."""
+"""The operator's metrics: each event is counted once, labels do not grow, series start at zero."""
 
 from __future__ import annotations
 
@@ -37,11 +37,11 @@ def value(registry: CollectorRegistry, name: str, **labels: str) -> float | None
 def trial(
     number: int, state: str, *, reason: str | None = None, seconds: float = 2
 ) -> dict[str, Any]:
-    found: dict[str, Any] = {"number": number, "state": state, "attempt": 1}
-    found["startTime"] = moment(10 + number)
+    status: dict[str, Any] = {"number": number, "state": state, "attempt": 1}
+    status["startTime"] = moment(10 + number)
     if reason is not None:
-        found |= {"reason": reason, "completionTime": moment(60), "durationSeconds": seconds}
-    return found
+        status |= {"reason": reason, "completionTime": moment(60), "durationSeconds": seconds}
+    return status
 
 
 def batch_body(version: int, *trials: dict[str, Any], index: int = 0) -> dict[str, Any]:
@@ -122,11 +122,11 @@ def test_the_time_to_the_first_trial_is_measured_once_an_experiment() -> None:
     assert value(metrics.registry, "sparksweep_time_to_first_trial_seconds_sum") == 11
 
 
-# ---------------------------------------------------------------------- turns and requests
+# ---------------------------------------------------------------------- reconciles and requests
 
 
 @pytest.mark.parametrize("outcome", OUTCOMES)
-def test_a_turn_is_counted_by_how_it_ended(outcome: str) -> None:
+def test_a_reconcile_is_counted_by_its_outcome(outcome: str) -> None:
     metrics = Metrics()
     assert value(metrics.registry, "sparksweep_reconcile_seconds_count", outcome=outcome) == 0
     metrics.observe_reconcile(0.2, outcome)
@@ -169,7 +169,7 @@ def test_every_reason_starts_at_zero_with_the_state_that_it_goes_with() -> None:
     )  # fmt: skip
 
 
-# ---------------------------------------------------------------------- the census
+# ---------------------------------------------------------------------- the collector
 
 
 def status(state: str, reason: str = "", **trials: int) -> dict[str, Any]:
@@ -177,10 +177,10 @@ def status(state: str, reason: str = "", **trials: int) -> dict[str, Any]:
     return {"state": state, "trials": trials, "conditions": conditions}
 
 
-def put(cache: ObjectCache, name: str, found: dict[str, Any] | None) -> None:
+def put(cache: ObjectCache, name: str, status: dict[str, Any] | None) -> None:
     body = experiment_body(name)
     body["metadata"] |= {"uid": f"uid-of-{name}"}
-    cache.upsert_experiment(body | ({} if found is None else {"status": found}))
+    cache.upsert_experiment(body | ({} if status is None else {"status": status}))
 
 
 def test_experiments_trials_and_slots_are_counted_as_they_are() -> None:
@@ -192,16 +192,16 @@ def test_experiments_trials_and_slots_are_counted_as_they_are() -> None:
     cache.upsert_pod(pod_body("digits-driver-0", phase="Running"))
     for number, phase in enumerate(("Running", "Pending", "Failed")):
         cache.upsert_pod(pod_body(f"digits-0-exec-{number}", role="executor", phase=phase))
-    found = collector.count_objects(cache)
-    assert found.experiments == {
+    counts = collector.count_objects(cache)
+    assert counts.experiments == {
         "Pending": 2, "Running": 1, "Suspended": 0, "Stopping": 0, "Complete": 1, "Failed": 0,
     }  # fmt: skip
-    assert found.waiting == {"WaitingForDriver": 1, "WaitingForExecutors": 0}
-    assert found.trials == {"Pending": 6, "Running": 2, "Succeeded": 7, "Failed": 1, "Stopped": 0}
-    assert found.pods["driver"] == {"Pending": 0, "Running": 1}
-    assert found.pods["executor"] == {"Pending": 1, "Running": 1}
-    # Two for the running one, of which more are not allowed; one for the stuck one.
-    assert found.slots_wanted == 3
+    assert counts.waiting == {"WaitingForDriver": 1, "WaitingForExecutors": 0}
+    assert counts.trials == {"Pending": 6, "Running": 2, "Succeeded": 7, "Failed": 1, "Stopped": 0}
+    assert counts.pods["driver"] == {"Pending": 0, "Running": 1}
+    assert counts.pods["executor"] == {"Pending": 1, "Running": 1}
+    # Two for the running one, its maximum; one for the waiting one.
+    assert counts.slots_wanted == 3
 
 
 def test_every_trial_state_and_nothing_else_is_a_label_of_trials() -> None:
@@ -219,7 +219,7 @@ def scrape(port: int) -> dict[str, Any]:
 
 
 def serving(check: Callable[[int], None], *, busy: threading.Event | None = None) -> None:
-    """Serve a cache in an event loop while `check`, in a thread, asks for it at a port."""
+    """Serve a cache's metrics while `check`, in a thread, scrapes them at a port."""
 
     async def run() -> None:
         metrics = Metrics()
@@ -231,7 +231,7 @@ def serving(check: Callable[[int], None], *, busy: threading.Event | None = None
             if busy is not None:
                 thread = threading.Thread(target=check, args=(port,))
                 thread.start()
-                # The loop does nothing else meanwhile.
+                # This blocks the loop.
                 assert busy.wait(30)
                 thread.join()
             else:
@@ -243,14 +243,14 @@ def serving(check: Callable[[int], None], *, busy: threading.Event | None = None
 
 
 def test_all_of_it_is_served_over_http() -> None:
-    seen: dict[str, Any] = {}
-    serving(lambda port: seen.update(scrape(port)))
+    scraped: dict[str, Any] = {}
+    serving(lambda port: scraped.update(scrape(port)))
     expected = {
         "sparksweep_build_info", "sparksweep_reconcile_seconds", "sparksweep_queue_age_seconds",
         "sparksweep_experiments", "sparksweep_trials", "sparksweep_slots", "sparksweep_trial_seconds",
     }  # fmt: skip
-    assert expected <= set(seen)
-    for family in seen.values():
+    assert expected <= set(scraped)
+    for family in scraped.values():
         assert family.documentation, family.name
 
 

@@ -1,4 +1,4 @@
-"""Which events a change of the status makes: each thing once, and a bounded number of failures."""
+"""Events of changes of the status: each once, and a bounded number of failures."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def failed(*numbers: int, message: str = "ValueError") -> list[RecentTrial]:
     ]
 
 
-def told(before: ExperimentStatus, after: ExperimentStatus) -> list[tuple[str, str, str]]:
+def events_of(before: ExperimentStatus, after: ExperimentStatus) -> list[tuple[str, str, str]]:
     return [(item.type, item.reason, item.message) for item in events_between(before, after, [])]
 
 
@@ -53,20 +53,20 @@ def test_nothing_changed_says_nothing() -> None:
         recent_trials=failed(3),
         trials=TrialCounts(failed=1, created=1),
     )
-    assert told(EMPTY, EMPTY) == []
-    assert told(status, status) == []
+    assert events_of(EMPTY, EMPTY) == []
+    assert events_of(status, status) == []
 
 
-def test_the_start_is_told_once() -> None:
+def test_the_start_has_one_event() -> None:
     started = ExperimentStatus(start_time=NOW, trials=TrialCounts(expected=6))
     message = "The experiment has started: 6 trials."
-    assert told(EMPTY, started) == [("Normal", "Started", message)]
-    assert told(started, started) == []
+    assert events_of(EMPTY, started) == [("Normal", "Started", message)]
+    assert events_of(started, started) == []
 
 
 def test_an_endless_search_starts_without_a_count() -> None:
     text = "The experiment has started: an unlimited number of trials."
-    assert told(EMPTY, ExperimentStatus(start_time=NOW)) == [("Normal", "Started", text)]
+    assert events_of(EMPTY, ExperimentStatus(start_time=NOW)) == [("Normal", "Started", text)]
 
 
 def test_batches_of_one_step_make_one_event() -> None:
@@ -78,22 +78,22 @@ def test_batches_of_one_step_make_one_event() -> None:
     ]
 
 
-def test_of_many_batches_the_first_ones_are_told_and_then_one_in_ten() -> None:
+def test_of_many_batches_the_first_have_an_event_each_and_then_every_tenth() -> None:
     trials = [TrialSpec(number=1, parameters={"x": "1"})]
-    told_of = [
+    announced = [
         index for index in range(30) if events_between(EMPTY, EMPTY, [batch(index, trials=trials)])
     ]
-    assert told_of == [0, 1, 2, 3, 4, 10, 20]
+    assert announced == [0, 1, 2, 3, 4, 10, 20]
 
 
-def test_a_failed_trial_is_told_with_its_reason_once() -> None:
+def test_a_failed_trial_has_one_event_with_its_reason() -> None:
     before = ExperimentStatus(recent_trials=failed(3), trials=TrialCounts(failed=1))
     after = ExperimentStatus(recent_trials=failed(3, 5), trials=TrialCounts(failed=2))
     message = "Trial 5 failed: Exception. ValueError"
-    assert told(before, after) == [("Warning", "TrialFailed", message)]
+    assert events_of(before, after) == [("Warning", "TrialFailed", message)]
 
 
-def test_failures_are_told_up_to_a_bound_and_then_that_there_are_more() -> None:
+def test_failures_have_events_up_to_a_maximum_and_one_for_the_rest() -> None:
     count, events = 1000, []
     before = EMPTY
     for number in range(1, count + 1):
@@ -111,16 +111,16 @@ def test_failures_that_come_all_at_once_are_bounded_too() -> None:
     assert reasons == ["TrialFailed"] * 3 + ["ManyTrialsFailed"]
 
 
-def test_suspended_and_resumed_are_told_once_each() -> None:
+def test_suspension_and_resumption_have_one_event_each() -> None:
     kind = ConditionType.SUSPENDED
     suspended = ExperimentStatus(conditions=[condition(kind, "True", "SuspendedByUser", "Wait.")])
     resumed = ExperimentStatus(conditions=[condition(kind, "False", "Resumed")])
-    assert told(EMPTY, suspended) == [("Normal", "SuspendedByUser", "Suspended: Wait.")]
-    assert told(suspended, resumed) == [("Normal", "Resumed", "The experiment has resumed.")]
-    assert told(resumed, resumed) == []
+    assert events_of(EMPTY, suspended) == [("Normal", "SuspendedByUser", "Suspended: Wait.")]
+    assert events_of(suspended, resumed) == [("Normal", "Resumed", "The experiment has resumed.")]
+    assert events_of(resumed, resumed) == []
 
 
-def test_the_end_is_told_once_and_a_failure_is_a_warning() -> None:
+def test_the_end_has_one_event_and_a_failure_is_a_warning() -> None:
     complete = ExperimentStatus(
         conditions=[condition(ConditionType.COMPLETE, "True", "GoalReached", "Trial 3...")]
     )
@@ -130,9 +130,9 @@ def test_the_end_is_told_once_and_a_failure_is_a_warning() -> None:
             condition(ConditionType.FAILED, "True", "InvalidSpec", "spec.x: no"),
         ]
     )
-    assert told(EMPTY, complete) == [("Normal", "GoalReached", "Complete: Trial 3...")]
-    assert told(complete, complete) == []
-    assert told(EMPTY, broken) == [("Warning", "InvalidSpec", "Failed: spec.x: no")]
+    assert events_of(EMPTY, complete) == [("Normal", "GoalReached", "Complete: Trial 3...")]
+    assert events_of(complete, complete) == []
+    assert events_of(EMPTY, broken) == [("Warning", "InvalidSpec", "Failed: spec.x: no")]
 
 
 def test_no_message_is_longer_than_the_api_server_takes() -> None:

@@ -1,4 +1,4 @@
-"""How often an Experiment's status is written: what has happened at once, how far the trials are less often."""
+"""Delays of the status: an event is written at once, the progress of trials less often."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A turn beside those of other experiments."""
+"""Plans are made in threads, so that they do not block the event loop."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from support.operator.operator_objects import NAME, NAMESPACE, experiment_body
 
 
 class _PlannedError(Exception):
-    """Ends the turn after its plan: nothing is to be done."""
+    """Ends the reconcile after its plan, before anything is written."""
 
 
 def test_while_a_plan_is_made_the_loop_serves_others(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -26,7 +26,7 @@ def test_while_a_plan_is_made_the_loop_serves_others(monkeypatch: pytest.MonkeyP
 
     def plan(*_: Any, **__: Any) -> None:
         began.set()
-        assert served.wait(10), "the loop waits for the plan"
+        assert served.wait(10), "the plan blocks the loop"
         raise _PlannedError
 
     async def other() -> None:

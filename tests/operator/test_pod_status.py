@@ -1,4 +1,4 @@
-"""What the operator makes of a pod: whether it is alive, what keeps it from running, how it ended."""
+"""Facts about pods: is it alive, what blocks it, how did it end."""
 
 from __future__ import annotations
 
@@ -106,7 +106,7 @@ def test_what_keeps_the_viewer_from_starting_is_the_pods_trouble() -> None:
     assert pod("digits-driver-0", status=status).problem == "ErrImagePull: not found"
 
 
-def test_a_pod_of_somebody_else_with_our_label_is_read_too() -> None:
+def test_a_foreign_pod_with_our_label_is_read_too() -> None:
     body = pod_body("anything")
     for key in ("ownerReferences", "creationTimestamp"):
         del body["metadata"][key]
@@ -125,7 +125,7 @@ def test_executors_without_trouble_say_nothing() -> None:
     assert executors_message([]) == ""
 
 
-def test_of_several_troubles_the_most_frequent_is_told() -> None:
+def test_of_several_problems_the_most_frequent_is_named() -> None:
     pods = [executor(1, "no GPU"), executor(2, "no memory"), executor(3, "no memory"), executor(4)]
     assert executors_message(pods) == "2 of 4 executors are waiting: no memory"
 

@@ -1,4 +1,4 @@
-"""What the operator is told by its environment."""
+"""The operator's settings come from its environment."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ def test_without_an_environment_there_are_defaults() -> None:
 
 
 def test_each_setting_is_the_variable_of_its_name() -> None:
-    found = Settings.from_environment(
+    settings = Settings.from_environment(
         {
             "SPARKSWEEP_TRAINER_IMAGE": "registry.example/trainer:2",
             "SPARKSWEEP_IMAGE_PULL_POLICY": "Never",
@@ -19,7 +19,7 @@ def test_each_setting_is_the_variable_of_its_name() -> None:
             "SPARKSWEEP_DRIVER_MEMORY": "3Gi",
         }
     )
-    assert found == Settings(
+    assert settings == Settings(
         trainer_image="registry.example/trainer:2",
         image_pull_policy="Never",
         driver_service_account="drivers",

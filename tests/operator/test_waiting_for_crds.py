@@ -1,4 +1,4 @@
-"""An operator that comes before the CRDs waits for them, says so once, and asks again."""
+"""An operator that is started before the CRDs exist waits for them and logs that once."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from sparksweep_operator.kube import KubeError, KubernetesClient
 
 
 class Served:
-    """A client that answers as it is told."""
+    """A client with the given answers."""
 
     def __init__(self, *answers: bool | KubeError) -> None:
         self.answers = list(answers)
@@ -49,7 +49,7 @@ def test_it_goes_on_when_both_kinds_and_their_statuses_are_served() -> None:
     }  # fmt: skip
 
 
-def test_what_it_waits_for_is_told_once(caplog: pytest.LogCaptureFixture) -> None:
+def test_each_problem_is_logged_once(caplog: pytest.LogCaptureFixture) -> None:
     away = KubeError("no answer from the API server")
     with caplog.at_level(logging.WARNING):
         wait(Served(False, False, False, away, away, True))
@@ -59,7 +59,7 @@ def test_what_it_waits_for_is_told_once(caplog: pytest.LogCaptureFixture) -> Non
     ]
 
 
-def test_told_to_stop_it_no_longer_waits() -> None:
+def test_the_stop_event_ends_the_wait() -> None:
     stop = asyncio.Event()
     stop.set()
     wait(Served(), stop)

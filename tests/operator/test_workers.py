@@ -1,6 +1,6 @@
-"""Each experiment's loop: when it takes a result, how long it waits, when it ends.
+"""Workers: the times of reconciles, the back-off after failures, the end.
 
-The event loop's time is not the cache's: where every task waits, it jumps to the moment of the next timer.
+The event loop's clock is simulated: when all tasks wait, it jumps to the time of the next timer.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ OTHER = ("lab", "other")
 
 
 class _Jumps(selectors.SelectSelector):
-    """Waits for nothing: it moves the loop's clock on instead."""
+    """Selector that advances the loop's clock instead of waiting."""
 
     now = 0.0
 
@@ -47,8 +47,8 @@ class _Loop(asyncio.SelectorEventLoop):
         return self.jumps.now
 
 
-class Runs:
-    """Runs that are results from a list, the last of them again and again."""
+class FakeReconciler:
+    """A reconciler that returns or raises the given results in turn, the last one repeatedly."""
 
     def __init__(self, *results: Result | Exception, over: bool = False) -> None:
         self.results = list(results)
@@ -83,211 +83,221 @@ def _no_jitter(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(random, "uniform", lambda low, high: 1.0)
 
 
-def test_many_wakes_before_a_turn_make_one_turn() -> None:
+def test_many_changes_before_a_reconcile_cause_one() -> None:
     async def test() -> None:
-        runs = Runs(result())
+        reconciler = FakeReconciler(result())
         for _ in range(100):
-            runs.workers.enqueue(KEY)
+            reconciler.workers.enqueue(KEY)
         await asyncio.sleep(10)
-        assert runs.at == [0]
-        await runs.workers.close()
+        assert reconciler.at == [0]
+        await reconciler.workers.close()
 
     run(test())
 
 
-def test_many_wakes_during_a_turn_make_one_more() -> None:
+def test_many_changes_during_a_reconcile_cause_one_more() -> None:
     async def test() -> None:
-        runs = Runs(result())
+        reconciler = FakeReconciler(result())
 
         async def enqueue_often() -> None:
             for _ in range(100):
-                runs.workers.enqueue(KEY)
+                reconciler.workers.enqueue(KEY)
             await asyncio.sleep(1)
-            runs.before_end = None
+            reconciler.before_end = None
 
-        runs.before_end = enqueue_often
-        runs.workers.enqueue(KEY)
+        reconciler.before_end = enqueue_often
+        reconciler.workers.enqueue(KEY)
         await asyncio.sleep(10)
-        assert runs.at == [0, 1]
-        await runs.workers.close()
+        assert reconciler.at == [0, 1]
+        await reconciler.workers.close()
 
     run(test())
 
 
-def test_a_turn_that_wrote_the_status_is_followed_a_second_later_at_the_soonest() -> None:
+def test_after_a_write_of_the_status_the_next_reconcile_waits_a_second() -> None:
     async def test() -> None:
-        runs = Runs(result(wrote=True))
-        runs.workers.enqueue(KEY)
+        reconciler = FakeReconciler(result(wrote=True))
+        reconciler.workers.enqueue(KEY)
         for _ in range(41):
             await asyncio.sleep(0.125)
-            runs.workers.enqueue(KEY)
-        assert runs.at == [0, 1, 2, 3, 4, 5]
-        await runs.workers.close()
+            reconciler.workers.enqueue(KEY)
+        assert reconciler.at == [0, 1, 2, 3, 4, 5]
+        await reconciler.workers.close()
 
     run(test())
 
 
-def test_a_turn_that_wrote_nothing_is_followed_at_once_when_there_is_news() -> None:
+def test_after_a_reconcile_that_wrote_nothing_a_change_is_handled_at_once() -> None:
     async def test() -> None:
-        runs = Runs(result())
-        runs.workers.enqueue(KEY)
+        reconciler = FakeReconciler(result())
+        reconciler.workers.enqueue(KEY)
         await asyncio.sleep(0.25)
-        runs.workers.enqueue(KEY)
+        reconciler.workers.enqueue(KEY)
         await asyncio.sleep(0.25)
-        assert runs.at == [0, 0.25]
-        await runs.workers.close()
+        assert reconciler.at == [0, 0.25]
+        await reconciler.workers.close()
 
     run(test())
 
 
-def test_a_turn_comes_again_when_it_asked_for_it_and_now_and_then_anyway() -> None:
+def test_a_requeue_comes_after_its_delay_and_a_resync_in_any_case() -> None:
     async def test() -> None:
-        runs = Runs(result(again=7), result())
-        runs.workers.enqueue(KEY)
+        reconciler = FakeReconciler(result(again=7), result())
+        reconciler.workers.enqueue(KEY)
         await asyncio.sleep(module.RESYNC_S + 8)
-        assert runs.at == [0, 7, 7 + module.RESYNC_S]
-        await runs.workers.close()
+        assert reconciler.at == [0, 7, 7 + module.RESYNC_S]
+        await reconciler.workers.close()
 
     run(test())
 
 
 def test_a_distant_moment_is_reached_in_steps() -> None:
     async def test() -> None:
-        runs = Runs(result(again=10 * module.RESYNC_S))
-        runs.workers.enqueue(KEY)
+        reconciler = FakeReconciler(result(again=10 * module.RESYNC_S))
+        reconciler.workers.enqueue(KEY)
         await asyncio.sleep(2 * module.RESYNC_S + 1)
-        assert runs.at == [0, module.RESYNC_S, 2 * module.RESYNC_S]
-        await runs.workers.close()
+        assert reconciler.at == [0, module.RESYNC_S, 2 * module.RESYNC_S]
+        await reconciler.workers.close()
 
     run(test())
 
 
-def test_an_api_server_that_is_away_is_asked_ever_more_rarely_but_never_after_a_minute() -> None:
+def test_an_outage_is_retried_with_growing_delays_below_a_minute() -> None:
     async def test() -> None:
-        runs = Runs(Unavailable("no answer"))
-        runs.workers.enqueue(KEY)
+        reconciler = FakeReconciler(Unavailable("no answer"))
+        reconciler.workers.enqueue(KEY)
         await asyncio.sleep(60)
-        pauses = [after - before for before, after in zip(runs.at, runs.at[1:], strict=False)]
+        pauses = [
+            after - before for before, after in zip(reconciler.at, reconciler.at[1:], strict=False)
+        ]
         assert pauses[:4] == [1, 2, 4, 8]
         assert set(pauses[4:]) == {module.LONGEST_OUTAGE_BACKOFF_S}
-        await runs.workers.close()
+        await reconciler.workers.close()
 
     run(test())
 
 
 def test_an_api_server_that_asks_to_wait_is_obeyed() -> None:
     async def test() -> None:
-        runs = Runs(Unavailable("too many requests", 30.0), result())
-        runs.workers.enqueue(KEY)
+        reconciler = FakeReconciler(Unavailable("too many requests", 30.0), result())
+        reconciler.workers.enqueue(KEY)
         for _ in range(20):
             await asyncio.sleep(1)
-            runs.workers.enqueue(KEY)
-        assert runs.at == [0], "news do not shorten the pause"
+            reconciler.workers.enqueue(KEY)
+        assert reconciler.at == [0], "changes do not shorten the back-off"
         await asyncio.sleep(11)
-        assert runs.at == [0, 30]
-        await runs.workers.close()
+        assert reconciler.at == [0, 30]
+        await reconciler.workers.close()
 
     run(test())
 
 
 def test_any_other_failure_is_tried_again_within_a_minute() -> None:
     async def test() -> None:
-        runs = Runs(*[Forbidden("pods is forbidden")] * 3, *[ValueError("ours")] * 9, result())
-        runs.workers.enqueue(KEY)
+        reconciler = FakeReconciler(
+            *[Forbidden("pods is forbidden")] * 3, *[ValueError("ours")] * 9, result()
+        )
+        reconciler.workers.enqueue(KEY)
         await asyncio.sleep(1000)
-        pauses = [after - before for before, after in zip(runs.at, runs.at[1:], strict=False)]
+        pauses = [
+            after - before for before, after in zip(reconciler.at, reconciler.at[1:], strict=False)
+        ]
         assert pauses[:7] == [1, 2, 4, 8, 16, 32, 60]
         assert max(pauses[:12]) == module.LONGEST_BACKOFF_S
-        await runs.workers.close()
+        await reconciler.workers.close()
 
     run(test())
 
 
 @pytest.mark.parametrize("error", [Conflict("is being deleted"), NotFound("is gone")])
-def test_one_who_was_too_late_or_too_early_looks_again_soon(error: Exception) -> None:
-    """An earlier experiment's objects may take half a minute to be gone."""
+def test_a_conflict_is_retried_soon(error: Exception) -> None:
+    """Deleting an earlier experiment's objects may take half a minute."""
 
     async def test() -> None:
-        runs = Runs(*[error] * 15, result())
-        runs.workers.enqueue(KEY)
+        reconciler = FakeReconciler(*[error] * 15, result())
+        reconciler.workers.enqueue(KEY)
         await asyncio.sleep(60)
-        assert len(runs.at) >= 16, runs.at
-        pauses = [after - before for before, after in zip(runs.at, runs.at[1:], strict=False)]
+        assert len(reconciler.at) >= 16, reconciler.at
+        pauses = [
+            after - before for before, after in zip(reconciler.at, reconciler.at[1:], strict=False)
+        ]
         assert min(pauses) >= 0.5
-        await runs.workers.close()
+        await reconciler.workers.close()
 
     run(test())
 
 
-def test_a_turn_that_worked_ends_the_pauses() -> None:
+def test_a_success_resets_the_back_off() -> None:
     async def test() -> None:
-        runs = Runs(ValueError(), ValueError(), result(again=1), ValueError(), result())
-        runs.workers.enqueue(KEY)
+        reconciler = FakeReconciler(
+            ValueError(), ValueError(), result(again=1), ValueError(), result()
+        )
+        reconciler.workers.enqueue(KEY)
         await asyncio.sleep(20)
-        assert runs.at == [0, 1, 3, 4, 5]
-        await runs.workers.close()
+        assert reconciler.at == [0, 1, 3, 4, 5]
+        await reconciler.workers.close()
 
     run(test())
 
 
-def test_the_loop_ends_with_the_experiment_and_starts_anew_on_later_news() -> None:
+def test_the_worker_ends_with_the_experiment_and_a_later_change_starts_another() -> None:
     async def test() -> None:
         before = len(asyncio.all_tasks())
-        runs = Runs(result(), over=True)
-        runs.workers.enqueue(KEY)
+        reconciler = FakeReconciler(result(), over=True)
+        reconciler.workers.enqueue(KEY)
         await asyncio.sleep(1)
         assert len(asyncio.all_tasks()) == before
-        runs.workers.enqueue(KEY)
+        reconciler.workers.enqueue(KEY)
         await asyncio.sleep(1)
-        assert len(runs.at) == 2
-        assert runs.memos[0] is not runs.memos[1]
+        assert len(reconciler.at) == 2
+        assert reconciler.memos[0] is not reconciler.memos[1]
         assert len(asyncio.all_tasks()) == before
 
     run(test())
 
 
-def test_the_loop_stays_while_something_is_still_to_come() -> None:
+def test_the_worker_stays_while_a_requeue_is_due() -> None:
     async def test() -> None:
-        runs = Runs(result(again=50), result(), over=True)
-        runs.workers.enqueue(KEY)
+        reconciler = FakeReconciler(result(again=50), result(), over=True)
+        reconciler.workers.enqueue(KEY)
         await asyncio.sleep(51)
-        assert runs.at == [0, 50]
-        await runs.workers.close()
+        assert reconciler.at == [0, 50]
+        await reconciler.workers.close()
 
     run(test())
 
 
-def test_news_that_come_in_the_last_turn_are_not_lost() -> None:
+def test_a_change_during_the_last_reconcile_is_not_lost() -> None:
     async def test() -> None:
-        runs = Runs(result(), over=True)
+        reconciler = FakeReconciler(result(), over=True)
 
         async def enqueue() -> None:
-            runs.before_end = None
-            runs.workers.enqueue(KEY)
+            reconciler.before_end = None
+            reconciler.workers.enqueue(KEY)
 
-        runs.before_end = enqueue
-        runs.workers.enqueue(KEY)
+        reconciler.before_end = enqueue
+        reconciler.workers.enqueue(KEY)
         await asyncio.sleep(1)
-        assert len(runs.at) == 2
+        assert len(reconciler.at) == 2
 
     run(test())
 
 
 def test_experiments_do_not_wait_for_each_other() -> None:
     async def test() -> None:
-        runs = Runs(result())
+        reconciler = FakeReconciler(result())
 
         async def hang() -> None:
-            runs.before_end = None
+            reconciler.before_end = None
             await asyncio.sleep(1000)
 
-        runs.before_end = hang
-        runs.workers.enqueue(KEY)
+        reconciler.before_end = hang
+        reconciler.workers.enqueue(KEY)
         await asyncio.sleep(1)
-        runs.workers.enqueue(OTHER)
+        reconciler.workers.enqueue(OTHER)
         await asyncio.sleep(1)
-        assert runs.at == [0, 1]
-        await runs.workers.close()
+        assert reconciler.at == [0, 1]
+        await reconciler.workers.close()
 
     run(test())
 
@@ -295,50 +305,50 @@ def test_experiments_do_not_wait_for_each_other() -> None:
 def test_closing_ends_everything_at_once() -> None:
     async def test() -> None:
         before = len(asyncio.all_tasks())
-        runs = Runs(result(wrote=True), Unavailable("no answer"))
-        runs.workers.enqueue(KEY)
-        runs.workers.enqueue(OTHER)
+        reconciler = FakeReconciler(result(wrote=True), Unavailable("no answer"))
+        reconciler.workers.enqueue(KEY)
+        reconciler.workers.enqueue(OTHER)
         await asyncio.sleep(0.5)
         started = asyncio.get_running_loop().time()
-        await runs.workers.close()
+        await reconciler.workers.close()
         assert asyncio.get_running_loop().time() == started
         assert len(asyncio.all_tasks()) == before
 
     run(test())
 
 
-def test_closing_ends_a_loop_that_has_just_been_woken() -> None:
+def test_closing_ends_a_worker_that_has_just_been_enqueued() -> None:
     async def test() -> None:
         before = len(asyncio.all_tasks())
-        runs = Runs(result())
-        runs.workers.enqueue(KEY)
+        reconciler = FakeReconciler(result())
+        reconciler.workers.enqueue(KEY)
         await asyncio.sleep(1)
-        runs.workers.enqueue(KEY)
-        await runs.workers.close()
+        reconciler.workers.enqueue(KEY)
+        await reconciler.workers.close()
         assert len(asyncio.all_tasks()) == before
 
     run(test())
 
 
-def test_news_after_the_close_start_nothing() -> None:
+def test_a_change_after_the_close_starts_nothing() -> None:
     async def test() -> None:
-        runs = Runs(result())
-        await runs.workers.close()
-        runs.workers.enqueue(KEY)
+        reconciler = FakeReconciler(result())
+        await reconciler.workers.close()
+        reconciler.workers.enqueue(KEY)
         await asyncio.sleep(1)
-        assert runs.at == []
+        assert reconciler.at == []
 
     run(test())
 
 
-def test_what_waits_for_a_turn_has_an_age_until_it_has_had_one_that_went_well(
+def test_a_change_has_an_age_until_a_reconcile_of_it_succeeds(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     now = 100.0
     monkeypatch.setattr(time, "monotonic", lambda: now)
     ages: list[float] = []
 
-    class Watched(Runs):
+    class Watched(FakeReconciler):
         async def reconcile(self, key: Key, memo: Memo) -> Result:
             nonlocal now
             ages.append(self.workers.queue_age_s())
@@ -346,13 +356,15 @@ def test_what_waits_for_a_turn_has_an_age_until_it_has_had_one_that_went_well(
             return await super().reconcile(key, memo)
 
     async def run() -> None:
-        runs = Watched(Unavailable("down"), IDLE, over=True)
-        assert runs.workers.queue_age_s() == 0
-        runs.workers.enqueue(KEY)
+        reconciler = Watched(Unavailable("down"), IDLE, over=True)
+        assert reconciler.workers.queue_age_s() == 0
+        reconciler.workers.enqueue(KEY)
         await asyncio.sleep(0.1)
-        assert runs.workers.queue_age_s() == 7, "it failed, and waits for another result"
+        assert reconciler.workers.queue_age_s() == 7, (
+            "the reconcile failed, so the change is still unhandled"
+        )
         await asyncio.sleep(60)
-        assert runs.workers.queue_age_s() == 0
+        assert reconciler.workers.queue_age_s() == 0
 
     with asyncio.Runner(loop_factory=_Loop) as runner:
         runner.run(run())

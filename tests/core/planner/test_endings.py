@@ -1,4 +1,4 @@
-"""Each way in which an experiment ends, and what becomes of the trials that were not done."""
+"""Every end of an experiment, and the final states of its unfinished trials."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from support.planner.planner_simulation import MAXIMIZE, MINIMIZE, Simulation, e
 
 
 def ended(values: list[float | None], **spec: Any) -> Simulation:
-    """A simulation whose trial n gets values[n - 1], run to its end."""
+    """Run a simulation to its end, in which trial n gets values[n - 1]."""
     simulation = Simulation(experiment_of(**spec))
     plans = simulation.run(values)
     assert plans[-1].finished

@@ -1,4 +1,4 @@
-"""Random histories: whatever happens to an experiment, in whatever order, these things hold."""
+"""Random histories: invariants that hold whatever happens to an experiment, in any order."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ values = st.none() | st.sampled_from([math.nan, -1e300, -3.0, -1.0, 0.0, 0.5, 0.
 
 
 class Histories(RuleBasedStateMachine):
-    """One experiment that everything happens to."""
+    """One experiment, and everything that may happen to it."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -83,7 +83,7 @@ class Histories(RuleBasedStateMachine):
         planned = simulation.reconcile()
         check_status(simulation)
         if self.end is not None:
-            assert simulation.status == self.end, "an end is for good"
+            assert simulation.status == self.end, "an end is final"
             assert (planned.batches, planned.driver_wanted) == ((), False)
         if planned.finished:
             self.end = simulation.status
@@ -101,7 +101,9 @@ class Histories(RuleBasedStateMachine):
             for trial in trials
             if trial.spec.lineage and not trial.state.is_finished
         ]
-        assert len(set(unfinished)) == len(unfinished), "two trials for one place"
+        assert len(set(unfinished)) == len(unfinished), (
+            "two unfinished trials for one place in the population"
+        )
         drawn = [trial.spec.parameters["x"] for trial in trials]
         assert len(set(drawn)) == len(drawn), "a point was tried twice"
         for batch in simulation.batches.values():
@@ -145,8 +147,8 @@ class Histories(RuleBasedStateMachine):
     def trials_end(self, data: st.DataObject) -> None:
         slots = data.draw(st.lists(st.sampled_from(self.simulation.busy_slots), unique=True))
         outcome = data.draw(st.lists(values, min_size=1, max_size=4))
-        for place, slot in enumerate(slots):
-            self.simulation.end(slot, outcome[place % len(outcome)])
+        for index, slot in enumerate(slots):
+            self.simulation.end(slot, outcome[index % len(outcome)])
 
     @rule(rounds=st.integers(1, 30), value=values)
     def many_trials_run(self, rounds: int, value: float | None) -> None:
@@ -199,7 +201,7 @@ class Histories(RuleBasedStateMachine):
         self.simulation.refuse(message)
 
     def teardown(self) -> None:
-        """Left alone, it ends, once, and says why."""
+        """Without further events the experiment ends, once, with a reason."""
         if not hasattr(self, "simulation"):
             return
         self.simulation.change(suspend=False)
@@ -242,12 +244,12 @@ def best_value(simulation: Simulation) -> tuple[float, int] | None:
     if objective is None:
         return None
     sign = 1 if objective.type is ObjectiveType.MINIMIZE else -1
-    found = [
+    signed = [
         (sign * trial.status.metrics[METRIC], trial.number)
         for trial in simulation.trials
         if trial.state is TrialState.SUCCEEDED
     ]
-    return (sign * min(found)[0], min(found)[1]) if found else None
+    return (sign * min(signed)[0], min(signed)[1]) if signed else None
 
 
 TestHistories = Histories.TestCase

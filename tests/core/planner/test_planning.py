@@ -1,4 +1,4 @@
-"""How an experiment goes on: its first plan, refills, suspension, changes while it runs, and its status."""
+"""Plans of a running experiment: the first one, new batches, suspension, changes of the spec, the status."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 
 from sparksweep_core.api import AlgorithmName, FeasibleSpace, TrialState, TrialStatus, limits
-from sparksweep_core.planner import DriverState, DriverStatus, plan
+from sparksweep_core.planner import DriverState, DriverStatus, Locations, plan, reject
 from support.planner.planner_simulation import (
     METRIC,
     START,
@@ -189,7 +189,7 @@ def test_suspending_gives_the_driver_back_and_what_ran_waits_again() -> None:
     assert (planned.driver_wanted, planned.batches, planned.finished) == (False, (), False)
     assert simulation.reason("Suspended") == ("True", "SuspendedByUser")
     assert simulation.reason("Running") == ("False", "SuspendedByUser")
-    assert simulation.status.trials.running == 2, "the driver was still there"
+    assert simulation.status.trials.running == 2, "the driver still ran"
     simulation.reconcile()
     counts = simulation.status.trials
     assert (counts.pending, counts.running, counts.succeeded) == (99, 0, 1)
@@ -283,7 +283,7 @@ def test_what_keeps_some_executors_is_said_beside_the_trials_that_run() -> None:
     )
 
 
-def test_a_changed_parallelism_is_told_in_the_newest_batch_alone() -> None:
+def test_a_changed_parallelism_is_written_into_the_newest_batch_alone() -> None:
     simulation = Simulation(experiment_of(points=150, parallel_trial_count=70))
     simulation.settle()
     assert [batch.spec.parallel_trial_count for batch in simulation.batches.values()] == [70, 70]
@@ -319,7 +319,7 @@ def test_a_lost_status_is_made_again_from_the_batches() -> None:
     assert simulation.status.recent_trials == before.recent_trials
 
 
-def test_links_in_the_status_are_kept() -> None:
+def test_locations_in_the_status_are_kept() -> None:
     simulation = Simulation(experiment_of())
     simulation.reconcile()
     links = {"tensorboard": "http://here", "results": "/data/results.parquet"}
@@ -327,6 +327,34 @@ def test_links_in_the_status_are_kept() -> None:
     simulation.experiment = simulation.experiment.model_copy(update={"status": status})
     simulation.settle()
     assert (simulation.status.tensorboard, simulation.status.results) == tuple(links.values())
+
+
+@pytest.mark.parametrize("finished", [False, True])
+def test_given_locations_replace_those_in_the_status(finished: bool) -> None:
+    simulation = Simulation(experiment_of())
+    if finished:
+        simulation.run([1.0])
+    else:
+        simulation.settle()
+    driver = DriverStatus(state=simulation.driver)
+    batches = list(simulation.batches.values())
+    for locations in (Locations("pod/digits-driver-0:/run", "http://here"), Locations()):
+        status = plan(
+            simulation.experiment,
+            batches,
+            driver=driver,
+            now=simulation.now,
+            locations=locations,
+        ).status
+        assert (status.results, status.tensorboard) == (locations.results, locations.tensorboard)
+        assert status.state == simulation.status.state
+
+
+def test_a_rejected_experiment_names_its_locations_too() -> None:
+    status = reject(
+        experiment_of(), "no", now=START, locations=Locations(results="s3://b/x")
+    ).status
+    assert (status.results, status.tensorboard) == ("s3://b/x", None)
 
 
 def test_recent_trials_are_the_best_the_last_failed_and_running_ones() -> None:
@@ -349,7 +377,7 @@ def test_recent_trials_are_the_best_the_last_failed_and_running_ones() -> None:
 
 
 def trial_of(number: int) -> TrialStatus:
-    """A third of the trials each has failed, runs, or has succeeded."""
+    """Of the trials, a third each has failed, is running, has succeeded."""
     state = (TrialState.FAILED, TrialState.RUNNING, TrialState.SUCCEEDED)[number % 3]
     done = state is TrialState.SUCCEEDED
     return TrialStatus(

@@ -26,15 +26,15 @@ _SKIPPED = ("Host", "Content-Length", "Transfer-Encoding", "Connection", "Accept
 
 @dataclass
 class Fault:
-    """What happens to a namespace's requests."""
+    """Treatment of a namespace's requests."""
 
     at: int | None = None
-    """The write that is cut, from 0; None: none."""
+    """Index of the write that is cut, from 0; None for none."""
     when: Literal["before", "after"] = "before"
-    """Before it is forwarded, or after, without the answer."""
+    """Cut the connection before the request is forwarded, or after, without the answer."""
     cut: threading.Event = field(default_factory=threading.Event)
     writes: list[str] = field(default_factory=list)
-    """What was asked for, in order: "POST pods 201"."""
+    """Requests in order: "POST pods 201"."""
     gone: list[str] = field(default_factory=list)
     """Resources whose next watch is answered by 410 Gone, as after an outage."""
 
@@ -44,7 +44,7 @@ class Fault:
 
 
 class FaultProxy:
-    """Plain HTTP on a port of this machine, with the rights of a kubeconfig behind it."""
+    """Plain HTTP server on a port of this machine that forwards with the rights of a kubeconfig."""
 
     def __init__(self, kubeconfig: Path) -> None:
         self.faults: dict[str, Fault] = {}
@@ -66,7 +66,7 @@ class FaultProxy:
         self._thread.join(timeout=30)
 
     def write_kubeconfig(self, path: Path) -> Path:
-        """One that leads here."""
+        """Write a kubeconfig that leads to the proxy; return its path."""
         document = {
             "apiVersion": "v1",
             "kind": "Config",
@@ -79,7 +79,7 @@ class FaultProxy:
         return path
 
     def cut_connections(self, namespace: str) -> None:
-        """Close what is open now; requests made later pass."""
+        """Close open connections; later requests pass."""
         self._loop.call_soon_threadsafe(self._cut_open, namespace)
 
     # ------------------------------------------------------------------
@@ -116,8 +116,8 @@ class FaultProxy:
             _abort(request)
 
     async def _forward(self, request: web.Request) -> web.StreamResponse:
-        found = _NAMESPACE.search(request.path)
-        namespace = found[1] if found else ""
+        match = _NAMESPACE.search(request.path)
+        namespace = match[1] if match else ""
         fault = self.faults.setdefault(namespace, Fault())
         if fault.cut.is_set():
             return _abort(request)
@@ -199,5 +199,5 @@ def _credentials(kubeconfig: Path) -> tuple[str, ssl.SSLContext]:
 
 
 def description(fault: Fault) -> str:
-    """For a failure's message."""
+    """Describe the requests, for a failure's message."""
     return json.dumps({"at": fault.at, "when": fault.when, "writes": fault.writes})

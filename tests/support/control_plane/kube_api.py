@@ -1,4 +1,4 @@
-"""The API server by plain requests: as fast as the tests need it, and with its own words where it refuses."""
+"""Client of the API server by plain requests: fast, and with the server's own words where it refuses."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ GONE = 410
 
 
 class Refused(AssertionError):
-    """The API server said no. For a test that did not expect it, that is a failed assertion."""
+    """A request that the API server refused; an assertion failure in a test that does not expect it."""
 
     def __init__(self, code: int, message: str) -> None:
         super().__init__(f"{code}: {message}")
@@ -31,7 +31,7 @@ class Refused(AssertionError):
 
 
 class KubeApi:
-    """One namespace, with the rights of a kubeconfig."""
+    """Client for one namespace, with the rights of a kubeconfig."""
 
     def __init__(self, kubeconfig: Path, namespace: str) -> None:
         self.namespace = namespace
@@ -53,7 +53,7 @@ class KubeApi:
         return self._request("GET", self._path(kind, name))
 
     def find(self, kind: str, name: str) -> Document | None:
-        """The object, if there is one."""
+        """Return the object, or None if it does not exist."""
         try:
             return self.get(kind, name)
         except Refused as error:
@@ -63,11 +63,11 @@ class KubeApi:
 
     def items(self, kind: str, selector: str = "") -> list[Document]:
         query = urlencode({"labelSelector": selector}) if selector else ""
-        found: list[Document] = self._request("GET", self._path(kind) + f"?{query}")["items"]
-        return found
+        items: list[Document] = self._request("GET", self._path(kind) + f"?{query}")["items"]
+        return items
 
     def version(self, kind: str) -> str:
-        """The resourceVersion as of now, to look at the history from."""
+        """Return the current resourceVersion, to read the history from."""
         version: str = self._request("GET", f"{self._path(kind)}?limit=1")["metadata"][
             "resourceVersion"
         ]
@@ -80,7 +80,7 @@ class KubeApi:
         self._request("DELETE", self._path(kind, name), options)
 
     def history(self, kind: str, since: str) -> Iterator[Document]:
-        """Every version of every object since a resourceVersion, up to now: watch events."""
+        """Return the watch events since a resourceVersion: every version of every object."""
         listed = self._request("GET", self._path(kind))
         left = {item["metadata"]["uid"]: int(item["metadata"]["resourceVersion"]) for item in listed["items"]}  # fmt: skip
         left = {uid: version for uid, version in left.items() if version > int(since)}
@@ -95,7 +95,7 @@ class KubeApi:
                 for line in lines:
                     event = json.loads(line)
                     if event["type"] == "ERROR" and event["object"]["code"] == GONE:
-                        # An API server that was away remembers nothing from before: there is what there is.
+                        # A restarted API server has no older events: only the current objects are left.
                         yield from ({"type": "ADDED", "object": item} for item in listed["items"])
                         return
                     assert event["type"] != "ERROR", event
@@ -121,7 +121,7 @@ class KubeApi:
             f"{self._host}{path}",
             body=None if body is None else json.dumps(body),
             headers={**self._headers, "Content-Type": content_type},
-            # It says 429 when it has just been started.
+            # The API server answers 429 just after its start.
             retries=urllib3.Retry(
                 total=8, allowed_methods=None, status_forcelist=[429], backoff_factor=0.2
             ),

@@ -1,4 +1,4 @@
-"""A namespace with Experiments, and the driver's part in it, played: there are no nodes, so no driver ever runs."""
+"""A namespace with Experiments, and a simulated driver: there are no nodes, so no real driver ever runs."""
 
 from __future__ import annotations
 
@@ -69,12 +69,12 @@ def wait_for(
     timeout_s: float = 30,
     state: Callable[[], object] = str,
 ) -> Any:
-    """Wait until `condition` answers with something true; its answer."""
+    """Wait until `condition` returns a true value; return it."""
     deadline = time.monotonic() + timeout_s
     while True:
-        found = condition()
-        if found:
-            return found
+        value = condition()
+        if value:
+            return value
         if time.monotonic() > deadline:
             raise AssertionError(f"not within {timeout_s:g} s: {what}\n{state()}")
         time.sleep(0.05)
@@ -112,8 +112,8 @@ class Lab:
         self.api.patch("experiments", name, {"spec": spec})
 
     def status(self, name: str = "digits") -> Document:
-        found: Document = self.api.get("experiments", name).get("status", {})
-        return found
+        status: Document = self.api.get("experiments", name).get("status", {})
+        return status
 
     def condition(self, kind: str, name: str = "digits") -> Document:
         for condition in self.status(name).get("conditions", []):
@@ -123,8 +123,8 @@ class Lab:
         return {"status": None, "reason": None, "message": ""}
 
     def batches(self, name: str = "digits") -> list[Document]:
-        found = self.api.items("trialbatches", f"{EXPERIMENT_LABEL}={name}")
-        return sorted(found, key=lambda batch: batch["spec"]["index"])
+        batches = self.api.items("trialbatches", f"{EXPERIMENT_LABEL}={name}")
+        return sorted(batches, key=lambda batch: batch["spec"]["index"])
 
     def drivers(self, name: str = "digits") -> list[Document]:
         """The driver pods that are not being deleted, the newest last."""
@@ -137,13 +137,13 @@ class Lab:
         return [pod["metadata"]["name"] for pod in self.drivers(name)]
 
     def events(self, name: str = "digits") -> list[tuple[str, str]]:
-        """Reason and message, in the order of their times."""
-        found = [item for item in self.api.items("events") if item["involvedObject"].get("name") == name]  # fmt: skip
-        found = [item for item in found if item["involvedObject"]["kind"] == "Experiment"]
-        return [(item["reason"], item["message"]) for item in sorted(found, key=lambda item: item["lastTimestamp"])]  # fmt: skip
+        """Return reason and message of each event, in the order of their times."""
+        events = [item for item in self.api.items("events") if item["involvedObject"].get("name") == name]  # fmt: skip
+        events = [item for item in events if item["involvedObject"]["kind"] == "Experiment"]
+        return [(item["reason"], item["message"]) for item in sorted(events, key=lambda item: item["lastTimestamp"])]  # fmt: skip
 
     def left(self) -> list[str]:
-        """What is left of ours."""
+        """Return the paths of our objects that still exist."""
         return [
             f"{kind}/{item['metadata']['name']}"
             for kind in OURS
@@ -152,7 +152,7 @@ class Lab:
         ]
 
     def state(self) -> str:
-        """What there is, for a failure's message."""
+        """Describe the objects, for a failure's message."""
         statuses = {item["metadata"]["name"]: item.get("status") for item in self.api.items("experiments")}  # fmt: skip
         return "\n".join(
             [self.kubectl("get", "swx,swb,pods,configmaps", "-o", "wide"), json.dumps(statuses, indent=1), *map(str, self.api.items("events")[-5:])]
@@ -190,53 +190,53 @@ class Lab:
         timeout_s: float = 30,
     ) -> Document:
         def holds() -> Document | None:
-            found = self.condition(kind, name)
-            same = found["status"] == status and reason in (None, found["reason"])
-            return found if same and message in found["message"] else None
+            condition = self.condition(kind, name)
+            same = condition["status"] == status and reason in (None, condition["reason"])
+            return condition if same and message in condition["message"] else None
 
         what = f"{kind}={status} {reason or ''} {message}"
-        found: Document = self.wait(holds, what, timeout_s=timeout_s)
-        return found
+        condition: Document = self.wait(holds, what, timeout_s=timeout_s)
+        return condition
 
     # ------------------------------------------------------------------ the driver's part
 
     def take_over(self, name: str = "digits") -> str:
-        """The newest driver writes its name into the newest batch: now it runs."""
+        """Write the newest driver's name into the newest batch, as a driver does that has taken over."""
         driver = self.driver_names(name)[-1]
         batch = self.batches(name)[-1]
         self.report(batch, [], driver=driver)
         return driver
 
     def report(self, batch: Document, trials: list[Document], *, driver: str | None = None) -> None:
-        """Write the states of some trials into a batch's status, beside those it has already."""
+        """Add the states of some trials to a batch's status."""
         before = batch.get("status", {})
-        known = {item["number"]: item for item in before.get("trials", [])}
-        known |= {item["number"]: item for item in trials}
-        states = [item["state"].lower() for item in known.values()]
+        statuses = {item["number"]: item for item in before.get("trials", [])}
+        statuses |= {item["number"]: item for item in trials}
+        states = [item["state"].lower() for item in statuses.values()]
         total = len(batch["spec"]["trials"])
         counts = {state: states.count(state) for state in STATES if state != "pending"}
         counts["pending"] = total - sum(counts.values())
         status = {
             "observedGeneration": batch["metadata"]["generation"],
             "driver": driver or before.get("driver"),
-            "progress": f"{sum(item['state'] in FINISHED for item in known.values())}/{total}",
+            "progress": f"{sum(item['state'] in FINISHED for item in statuses.values())}/{total}",
             "counts": {**counts, "created": total},
-            "trials": sorted(known.values(), key=lambda item: item["number"]),
+            "trials": sorted(statuses.values(), key=lambda item: item["number"]),
         }
         name = batch["metadata"]["name"]
         answer = self.driver_api.patch("trialbatches", name, {"status": status}, "status")
         batch.update(answer)
 
     def play(self, name: str = "digits", *, most: int | None = None) -> int:
-        """Finish the trials that wait, as the newest driver would; how many that were."""
+        """Finish pending trials as the newest driver would; return their number."""
         drivers = self.drivers(name)
         if not drivers:
             return 0
         driver, played = drivers[-1]["metadata"]["name"], 0
         owner = drivers[-1]["metadata"]["ownerReferences"][0]["uid"]
         for batch in self._unfinished_batches(name, owner):
-            known = {item["number"] for item in batch.get("status", {}).get("trials", []) if item["state"] in FINISHED}  # fmt: skip
-            waiting = [item for item in batch["spec"]["trials"] if item["number"] not in known]
+            finished = {item["number"] for item in batch.get("status", {}).get("trials", []) if item["state"] in FINISHED}  # fmt: skip
+            waiting = [item for item in batch["spec"]["trials"] if item["number"] not in finished]
             stop = batch["spec"].get("stop")
             if stop:
                 trials = [stopped(item["number"], stop) for item in waiting]
@@ -250,7 +250,7 @@ class Lab:
         return played
 
     def _unfinished_batches(self, name: str, owner: str) -> Iterator[Document]:
-        """Without those at the beginning that were finished before: a large experiment has many."""
+        """Iterate over the batches after those that are statuses to be finished: a large experiment has many."""
         index = self._finished.get(owner, 0)
         while batch := self.api.find("trialbatches", f"{name}-{index:05d}"):
             if batch["metadata"]["ownerReferences"][0]["uid"] == owner:
@@ -262,7 +262,7 @@ class Lab:
             index += 1
 
     def play_to_the_end(self, name: str = "digits", timeout_s: float = 40) -> Document:
-        """Play until the experiment is finished; its status."""
+        """Play until the experiment is finished; return its status."""
 
         def step() -> bool:
             if self.status(name).get("completionTime"):
@@ -270,7 +270,7 @@ class Lab:
             try:
                 self.play(name)
             except Refused as error:
-                # The operator was quicker: look again.
+                # The operator was quicker: retry.
                 if error.code not in (404, 409):
                     raise
             return False
@@ -281,8 +281,8 @@ class Lab:
     # ------------------------------------------------------------------ what must always hold
 
     def check_history(self) -> list[Document]:
-        """Every status that anyone could have read: counts add up, and what has ended stays so."""
-        seen: list[Document] = []
+        """Check every version of every status: counts add up, and finished trials stay finished."""
+        versions: list[Document] = []
         ended: dict[str, int] = {}
         for event in self.api.history("experiments", self.began):
             body = event["object"]
@@ -292,14 +292,14 @@ class Lab:
             status = body.get("status")
             if not status:
                 continue
-            seen.append(body)
+            versions.append(body)
             counts = status["trials"]
             assert counts["created"] == sum(counts[state] for state in STATES), counts
             over = sum(counts[state] for state in ("succeeded", "failed", "stopped"))
             uid = body["metadata"]["uid"]
             assert over >= ended.get(uid, 0), "a finished trial is no longer finished"
             ended[uid] = over
-        return seen
+        return versions
 
 
 def succeeded(trial: Document) -> Document:

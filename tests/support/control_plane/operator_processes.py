@@ -1,4 +1,4 @@
-"""The operator as a process, and as a thread of the tests' own where many of them are needed at once."""
+"""The operator as a process, or as a thread of the tests where many are needed at once."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from sparksweep_operator.handlers import run_operator
 from sparksweep_operator.settings import Settings
 from support.control_plane.lab import wait_for
 
-# No node has so many: the drivers' pods stay where they are, whatever else runs on the cluster.
+# No node has so many CPUs: the drivers' pods stay pending, whatever else runs on the cluster.
 SETTINGS = Settings(trainer_image="docker.io/sparksweep/trainer:dev", driver_cpu="1000")
 
 
 def free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        port: int = found.getsockname()[1]
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        port: int = listener.getsockname()[1]
         return port
 
 
@@ -39,7 +39,7 @@ class OperatorProcess:
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
-        """Start it; it is there when its probe answers."""
+        """Start the process, and wait until its probe answers."""
         arguments = [word for name in self.namespaces for word in ("-n", name)]
         self.url = f"http://127.0.0.1:{self.port}/healthz"
         options = ["--log-format", "text", "--liveness", self.url]
@@ -68,13 +68,13 @@ class OperatorProcess:
             return False
 
     def kill(self) -> None:
-        """SIGKILL."""
+        """Send SIGKILL."""
         if self._process is not None:
             self._process.kill()
             self._process.wait()
 
     def stop(self) -> int:
-        """SIGTERM; the exit code."""
+        """Send SIGTERM; return the exit code."""
         assert self._process is not None
         self._process.send_signal(signal.SIGTERM)
         return self._process.wait(timeout=30)
@@ -83,14 +83,14 @@ class OperatorProcess:
         return self.log.read_text()
 
     def troubles(self) -> list[str]:
-        """Lines of its log that say that something is wrong with the operator itself, and not with a request once."""
+        """Return log lines about defects of the operator, as opposed to a request that failed once."""
         words = (" ERROR ", "Traceback", "inconsistencies", "unexpected", "Task was destroyed")
         lines = [line for line in self.output().splitlines() if "will retry" not in line]
         return [line for line in lines if any(word in line for word in words)]
 
 
 class OperatorThread:
-    """The same operator without a process: what its requests did is all that is left when they no longer pass."""
+    """The operator in a thread: once its requests no longer pass, only their effects remain."""
 
     def __init__(self, namespace: str) -> None:
         """Serve a namespace. The kubeconfig is the environment's."""

@@ -1,4 +1,4 @@
-"""Objects for the tests of this directory, as the API server would have them."""
+"""Objects for the operator's tests, as the API server returns them."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
 
 
 def moment(seconds: float) -> str:
-    """So many seconds after `NOW`, as the API server writes it."""
+    """Return the time some seconds after `NOW`, as the API server writes it."""
     return (NOW + timedelta(seconds=seconds)).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def experiment_body(
     name: str = NAME, *, template: dict[str, Any] | None = None, **spec: Any
 ) -> dict[str, Any]:
-    """A grid of three points; `template` and `spec` replace fields."""
+    """Return an Experiment with a grid of three points; `template` and `spec` replace fields."""
     return {
         "apiVersion": API_VERSION,
         "kind": "Experiment",
@@ -60,7 +60,7 @@ def experiment_body(
 def experiment(
     name: str = NAME, *, template: dict[str, Any] | None = None, **spec: Any
 ) -> Experiment:
-    """The same, parsed and checked."""
+    """Return the same Experiment, parsed and checked."""
     return parse_experiment(experiment_body(name, template=template, **spec))
 
 
@@ -75,7 +75,7 @@ def pod_body(
     status: dict[str, Any] | None = None,
     deleting: bool = False,
 ) -> dict[str, Any]:
-    """A pod of the experiment `NAME`."""
+    """Return a pod of the experiment `NAME`."""
     body: dict[str, Any] = {
         "apiVersion": "v1",
         "kind": "Pod",
@@ -96,30 +96,30 @@ def pod_body(
 
 
 def pod(name: str, **arguments: Any) -> Pod:
-    """What the operator keeps of it."""
+    """Return the operator's facts about such a pod."""
     return Pod.from_api(pod_body(name, **arguments))
 
 
 def ended(reason: str, code: int, at: float) -> dict[str, Any]:
-    """The status of a pod whose container has ended."""
+    """Return the status of a pod whose container has ended."""
     terminated = {"reason": reason, "exitCode": code, "finishedAt": moment(at)}
     return {"containerStatuses": [{"name": "driver", "state": {"terminated": terminated}}]}
 
 
 def beside_a_viewer(status: dict[str, Any], *, state: str = "running") -> dict[str, Any]:
-    """The status of a driver's pod with a viewer in it that is in such a state."""
+    """Add a viewer's container in a given state to the status of a driver's pod."""
     viewer = {"name": "viewer", "state": {state: {}}}
     return {**status, "containerStatuses": [*status.get("containerStatuses", []), viewer]}
 
 
 def waiting(reason: str, message: str = "") -> dict[str, Any]:
-    """The status of a pod whose container waits."""
+    """Return the status of a pod whose container is waiting."""
     state = {"reason": reason, **({"message": message} if message else {})}
     return {"containerStatuses": [{"name": "driver", "state": {"waiting": state}}]}
 
 
 def batch(index: int = 0, *, driver: str | None = None, trials: Sequence[Any] = ()) -> TrialBatch:
-    """A batch of the experiment; `driver` wrote its status last."""
+    """Return a batch of the experiment whose status `driver` wrote last."""
     return TrialBatch(
         metadata=ObjectMeta(name=batch_name(NAME, index), namespace=NAMESPACE),
         spec=TrialBatchSpec(experiment=NAME, index=index, trials=list(trials)),

@@ -1,6 +1,6 @@
-"""A small simulation for the planner: its plans are carried out, and the trainer's own ledger plays the driver.
+"""Simulation of an experiment: the planner's plans are carried out, and the trainer's ledger acts as the driver.
 
-What is written goes through JSON, as it does on a cluster and in a local run.
+Everything is written and read as JSON, as on a cluster and in a local run.
 """
 
 from __future__ import annotations
@@ -49,8 +49,8 @@ MINIMIZE = Objective(type=ObjectiveType.MINIMIZE, objective_metric_name=METRIC)
 
 
 def integers(count: int) -> Parameter:
-    """A parameter with so many values."""
-    # Its last 39 digits are zeros when it is too long to be written out.
+    """Return a parameter with so many values."""
+    # Of a number that is too long to be written out, the last 39 digits are zeros.
     most = str(count) if count < 10**39 else f"{count // 10**39}e39"
     space = FeasibleSpace(min="1", max=most)
     return Parameter(name="x", parameter_type=ParameterType.INT, feasible_space=space)
@@ -66,7 +66,7 @@ def experiment_of(
     uid: str | None = "uid-1",
     **spec: Any,
 ) -> Experiment:
-    """An Experiment over an int parameter with so many values; None: a continuous one.
+    """Return an Experiment over an int parameter with so many values; None for a continuous one.
 
     Unless `settings` are given, a search that draws has the seed 7.
     """
@@ -111,16 +111,16 @@ class Simulation:
     # ------------------------------------------------------------------ the planner's side
 
     def ask(self) -> Plan:
-        """A plan for what is, without carrying it out."""
+        """Return a plan for the current state, without carrying it out."""
         driver = DriverStatus(state=self.driver)
         return plan(self.experiment, list(self.batches.values()), driver=driver, now=self.now)
 
     def reconcile(self) -> Plan:
-        """Plan and carry it out, the driver's start excepted."""
+        """Plan and carry the plan out, except for the driver's start."""
         planned = self.ask()
         for batch in planned.batches:
-            known = self.batches.get(batch.metadata.name)
-            assert batch.status == (known.status if known else None), "the status is the driver's"
+            old = self.batches.get(batch.metadata.name)
+            assert batch.status == (old.status if old else None), "the status is the driver's"
             self._write_spec(batch)
         self._write(planned.status)
         again = self.ask()
@@ -135,7 +135,7 @@ class Simulation:
         return planned
 
     def settle(self) -> Plan:
-        """Turn until there is nothing left to do without trials that go on."""
+        """Reconcile until only running trials could change anything."""
         for _ in range(6):
             planned = self.reconcile()
             if planned.driver_wanted and self.driver is not DriverState.RUNNING:
@@ -143,7 +143,7 @@ class Simulation:
         return planned
 
     def change(self, **spec: Any) -> None:
-        """What a user does with `kubectl edit`."""
+        """Change the spec, as a user does with `kubectl edit`."""
         metadata = self.experiment.metadata
         raised = metadata.model_copy(update={"generation": (metadata.generation or 0) + 1})
         self.experiment = self.experiment.model_copy(
@@ -154,28 +154,28 @@ class Simulation:
         )
 
     def wipe_status(self) -> None:
-        """What a user should not do."""
+        """Remove the status, as no user should."""
         self.experiment = self.experiment.model_copy(update={"status": None})
 
     def wait(self, seconds: float) -> None:
-        """Let time pass; it may run backwards."""
+        """Advance the clock; a negative number of seconds turns it back."""
         self.now += timedelta(seconds=seconds)
 
     def _write_spec(self, batch: TrialBatch) -> None:
-        kept = self.batches.get(batch.metadata.name)
+        old = self.batches.get(batch.metadata.name)
         written = TrialBatch.model_validate_json(batch.to_json())
-        update = {"status": kept.status if kept else None}
+        update = {"status": old.status if old else None}
         self.batches[batch.metadata.name] = written.model_copy(update=update)
 
     def _write(self, status: ExperimentStatus) -> None:
         read = ExperimentStatus.model_validate_json(status.to_json())
-        assert read == status, "what is read must be what was written"
+        assert read == status, "the status that is read must equal the one that was written"
         self.experiment = self.experiment.model_copy(update={"status": read})
 
     # ------------------------------------------------------------------ the driver's side
 
     def start_driver(self) -> None:
-        """A driver starts and takes in what there is."""
+        """Start a driver, which reads all batches."""
         self.driver = DriverState.RUNNING
         self._ledger = Ledger(max_retries=self.experiment.spec.trial_template.max_retries)
         self._runs.clear()
@@ -183,7 +183,7 @@ class Simulation:
             self._hand_over(batch)
 
     def end_driver(self) -> None:
-        """The driver is gone, and with it what it ran."""
+        """End the driver with all trials that it runs."""
         self.driver = DriverState.ABSENT
         self._ledger = None
         self._runs.clear()
@@ -202,7 +202,7 @@ class Simulation:
         return sorted(self._runs)
 
     def begin(self) -> list[int]:
-        """Start a trial on every idle slot; their numbers."""
+        """Start a trial on every idle slot; return their numbers."""
         begun: list[int] = []
         if self._ledger is None:
             return begun
@@ -215,7 +215,7 @@ class Simulation:
         return begun
 
     def end(self, slot: int, value: float | None = None, message: str = "it broke") -> int:
-        """End a slot's trial with a value, or as failed; the trial's number. NaN fails it, as slots make it."""
+        """End a slot's trial with a value, or as failed (None or NaN); return the trial's number."""
         assert self._ledger is not None
         number, attempt = self._runs.pop(slot)
         failed = value is None or value != value
@@ -242,14 +242,14 @@ class Simulation:
         return number
 
     def lose(self, slot: int) -> None:
-        """A slot goes away with its trial."""
+        """Remove a slot with its trial."""
         assert self._ledger is not None
         del self._runs[slot]
         self._ledger.lose(slot, "The executor is gone.")
         self._publish()
 
     def refuse(self, message: str) -> None:
-        """The driver finds that the trial code can't take the parameters."""
+        """Report that the trial code can't take the parameters."""
         name = min(self.batches)
         status = self.batches[name].status or TrialBatchStatus()
         refused = status.model_copy(update={"refused": message})
@@ -287,11 +287,11 @@ class Simulation:
         for name, batch in self.batches.items():
             touched = [t.number for t in batch.spec.trials if t.number in changed]
             if touched:
-                known = {s.number: s for s in batch.status.trials} if batch.status else {}
-                known |= {number: changed[number] for number in touched}
-                self.batches[name] = _with_statuses(batch, [known[n] for n in sorted(known)])
+                statuses = {s.number: s for s in batch.status.trials} if batch.status else {}
+                statuses |= {number: changed[number] for number in touched}
+                self.batches[name] = _with_statuses(batch, [statuses[n] for n in sorted(statuses)])
 
-    # ------------------------------------------------------------------ what anyone may read
+    # ------------------------------------------------------------------ readable state
 
     @property
     def status(self) -> ExperimentStatus:
@@ -305,19 +305,19 @@ class Simulation:
         return trials_of(list(self.batches.values()))
 
     def find_condition(self, kind: str) -> Condition | None:
-        """The condition of this type; None where the status has none."""
+        """Return the condition of a type; None if the status has none."""
         return next((c for c in self.status.conditions if c.type == kind), None)
 
     def condition(self, kind: str) -> Condition:
-        """The condition of this type, which the status must have."""
+        """Return the condition of a type, which the status must have."""
         condition = self.find_condition(kind)
         assert condition is not None, f"{kind} is not among the status's conditions"
         return condition
 
     def reason(self, kind: str) -> tuple[str, str] | None:
-        """Status and reason of a condition."""
-        found = self.find_condition(kind)
-        return (found.status, found.reason) if found else None
+        """Return status and reason of a condition."""
+        condition = self.find_condition(kind)
+        return (condition.status, condition.reason) if condition else None
 
 
 def _with_statuses(batch: TrialBatch, statuses: list[TrialStatus]) -> TrialBatch:
@@ -330,7 +330,7 @@ def _with_statuses(batch: TrialBatch, statuses: list[TrialStatus]) -> TrialBatch
 
 
 def simulation_of(experiment: Experiment, statuses: Sequence[TrialStatus]) -> Simulation:
-    """A simulation in which so many trials were made and became this."""
+    """Return a simulation whose trials have the given statuses."""
     simulation = Simulation(experiment)
     made = create(experiment.spec).propose([], len(statuses))
     for index, start in enumerate(range(0, len(statuses), limits.BATCH_TRIALS)):
