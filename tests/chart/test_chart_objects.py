@@ -12,10 +12,11 @@ import yaml
 
 from cluster.client import Cluster
 from cluster.helm import CHART, Helm, HelmError, value_flags
+from sparksweep_core.contract import ports
 from sparksweep_core.contract.environment import PREFIX
-from sparksweep_core.contract.ports import TRIAL_SERVER_PORT
+from sparksweep_core.contract.labels import PART_OF_LABEL, ROLE_LABEL
 from sparksweep_core.validation.document import parse_experiment
-from sparksweep_operator.manifests import driver_pod
+from sparksweep_operator.manifests import driver_pod, executor_pod
 from sparksweep_operator.manifests.driver_pod import LOST_AFTER_S
 from sparksweep_operator.settings import Settings
 from support.chart_values import DIGEST, IMAGE, REFUSED, switches
@@ -227,8 +228,41 @@ def test_policies_let_executors_reach_their_driver_and_nobody_else(helm: Helm) -
     assert roles == ["driver"]
     dns, driver = executors["egress"]
     assert {port["port"] for port in dns["ports"]} == {53}
-    assert {port["port"] for port in driver["ports"]} == {7078, 7079, TRIAL_SERVER_PORT}
+    assert {port["port"] for port in driver["ports"]} == {7078, 7079, ports.TRIAL_SERVER_PORT}
     assert driver["to"][0]["podSelector"]["matchLabels"]["sparksweep.dev/role"] == "driver"
+
+
+def test_ports_and_roles_of_policies_are_those_of_the_pods(helm: Helm) -> None:
+    anyone: list[Document] = [{"namespaceSelector": {}}]
+    values = {
+        "networkPolicy.enabled": True,
+        "networkPolicy.metricsFrom": anyone,
+        "networkPolicy.tensorboardFrom": anyone,
+        "watchNamespaces": ["one"],
+    }
+    objects = helm.template(values=values)
+    spark = {ports.SPARK_DRIVER_PORT, ports.SPARK_BLOCK_MANAGER_PORT, ports.TRIAL_SERVER_PORT}
+    drivers = only(objects, "NetworkPolicy", "drivers")["spec"]
+    opened = [{port["port"] for port in rule["ports"]} for rule in drivers["ingress"]]
+    assert opened == [spark, {ports.METRICS_PORT}, {ports.TENSORBOARD_PORT}]
+    operators = only(objects, "NetworkPolicy", "operator")["spec"]
+    assert [port["port"] for port in operators["ingress"][0]["ports"]] == [
+        ports.OPERATOR_METRICS_PORT
+    ]
+    served = {port["name"]: port["containerPort"] for port in container(objects)["ports"]}
+    assert served == {"health": ports.OPERATOR_HEALTH_PORT, "metrics": ports.OPERATOR_METRICS_PORT}
+    probe = container(objects)["livenessProbe"]["httpGet"]
+    assert probe == {"path": ports.OPERATOR_HEALTH_PATH, "port": "health"}
+    of = parse_experiment(EXPERIMENT)
+    for name, pod in (("drivers", driver_pod(of, 0, Settings())), ("executors", executor_pod(of))):
+        selector = only(objects, "NetworkPolicy", name)["spec"]["podSelector"]["matchLabels"]
+        assert set(selector) == {PART_OF_LABEL, ROLE_LABEL}
+        assert selector.items() <= pod["metadata"]["labels"].items()
+    pod = driver_pod(of, 0, Settings())
+    declared = {
+        port["containerPort"] for item in pod["spec"]["containers"] for port in item["ports"]
+    }
+    assert declared == {ports.METRICS_PORT, ports.TENSORBOARD_PORT}
 
 
 def test_prometheus_finds_the_operator_by_its_service_and_drivers_by_their_pods(helm: Helm) -> None:
