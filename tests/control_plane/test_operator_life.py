@@ -232,7 +232,7 @@ def test_what_only_the_checks_notice_fails_with_the_fields_path_and_nothing_is_m
 def test_too_little_memory_for_spark_is_refused_by_the_operator(lab: Lab) -> None:
     lab.create(template={"resources": {"memory": "512Mi"}})
     failure = lab.wait_for_condition("Failed", reason="InvalidSpec")
-    assert "spec.trialTemplate.resources.memory: 512Mi: on a cluster at least" in failure["message"]
+    assert "spec.trialTemplate.resources.memory: 512Mi: must be at least" in failure["message"]
 
 
 def test_a_driver_deleted_by_hand_is_followed_by_the_next(lab: Lab) -> None:

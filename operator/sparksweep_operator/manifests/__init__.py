@@ -1,4 +1,4 @@
-"""The objects that the operator makes for an Experiment, as JSON values. Pure."""
+"""Manifests of the objects that the operator creates for an Experiment, as JSON values. Pure."""
 
 from sparksweep_operator.manifests.config_maps import code_config_map, driver_config_map
 from sparksweep_operator.manifests.driver_pod import driver_pod

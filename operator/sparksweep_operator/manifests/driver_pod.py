@@ -1,4 +1,4 @@
-"""The driver's pod: Spark's driver in client mode with the trial server, and the viewer of the run directory."""
+"""Manifest of a driver's pod: Spark's driver in client mode with the trial server, and the viewer of the run directory."""
 
 from __future__ import annotations
 
@@ -44,21 +44,21 @@ TENSORBOARD_REQUEST = "256Mi"
 """Memory that a TensorBoard without TensorFlow holds for a few trials."""
 
 GRACE_S = 15
-"""Seconds that a driver has to stop Spark, and with it to give its executors back."""
+"""Seconds that a driver has to stop Spark and release its executors."""
 LOST_AFTER_S = 30
-"""Seconds that its node may be unreachable before another driver takes over."""
+"""Seconds that a driver's node may be unreachable before another driver takes over."""
 
 
 def driver_pod(experiment: Experiment, number: int, settings: Settings) -> dict[str, Any]:
-    """The driver's pod. It runs no user code, so it needs neither the trial's image nor its GPUs or volumes."""
+    """Return a driver's pod. It runs no user code, so it needs neither the trial's image nor its GPUs or volumes."""
     name = experiment.metadata.name
     template = experiment.spec.trial_template
     spec: dict[str, Any] = {
         **common_pod_spec(template, lost_after_s=LOST_AFTER_S),
-        # Another driver takes over rather than this one starting again: the operator counts and paces them.
+        # The operator starts another driver instead of the kubelet restarting this one, to count and pace them.
         "restartPolicy": "Never",
         "serviceAccountName": settings.driver_service_account,
-        # The driver's container mounts the token itself, so that the viewer's has none.
+        # The driver's container mounts the token itself; the viewer's gets none.
         "automountServiceAccountToken": False,
         "terminationGracePeriodSeconds": GRACE_S,
         "containers": [
@@ -75,7 +75,7 @@ def driver_pod(experiment: Experiment, number: int, settings: Settings) -> dict[
     }
     secret = experiment.spec.storage.secret_name
     if secret is not None:
-        # The driver alone: what runs user code, and what reads its files, must not have them.
+        # For the driver only: neither executors, which run user code, nor the viewer, which reads its files, may have them.
         driver = spec["containers"][0]
         driver["envFrom"] = [{"secretRef": {"name": secret}}]
         driver["volumeMounts"].append(
@@ -121,7 +121,7 @@ def _driver(name: str, number: int, directory: str, settings: Settings) -> dict[
 
 
 def _viewer(experiment: Experiment, settings: Settings) -> dict[str, Any]:
-    """It reads what user code wrote, so it may do nothing else: no token, and nothing to write to but its own /tmp."""
+    """Return the viewer's container. It reads files of user code, so it has no token and can write to its /tmp only."""
     env = [{"name": RUN_DIRECTORY_ENV, "value": run_directory(experiment)}]
     container: dict[str, Any] = {
         "name": VIEWER_CONTAINER,
@@ -151,12 +151,12 @@ def _run_volume(experiment: Experiment) -> dict[str, Any]:
     storage = experiment.spec.storage
     if storage.persistent_volume_claim is not None:
         return {"persistentVolumeClaim": storage.persistent_volume_claim.to_dict()}
-    # Beyond its limit Kubernetes would evict the pod: the driver keeps less.
+    # Kubernetes evicts the pod beyond this limit; `run_bytes` keeps the driver below it.
     return {"emptyDir": {"sizeLimit": storage.size_limit}}
 
 
 def _token_sources() -> list[dict[str, Any]]:
-    """What Kubernetes itself would mount for an account."""
+    """Return the sources that Kubernetes itself mounts for a service account, without the namespace."""
     return [
         {"serviceAccountToken": {"path": TOKEN_FILE, "expirationSeconds": 3607}},
         {

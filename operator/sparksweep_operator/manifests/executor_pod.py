@@ -1,4 +1,4 @@
-"""The pod template of an Experiment's executors: everything about them that is no Spark setting."""
+"""Pod template of an Experiment's executors: all their properties that are no Spark settings."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ from sparksweep_operator.manifests.security import (
 from sparksweep_operator.settings import Settings
 
 LOST_AFTER_S = 60
-"""Seconds that an executor's node may be unreachable: as long as Spark waits for its heartbeats."""
+"""Seconds that an executor's node may be unreachable; equal to Spark's time-out for heartbeats."""
 
 
 def executor_pod(experiment: Experiment) -> dict[str, Any]:
-    """The pod template; Spark adds image, memory, CPU, environment and the driver as owner."""
+    """Return the pod template; Spark adds image, memory, CPU, environment and the driver as owner."""
     template = experiment.spec.trial_template
     spec: dict[str, Any] = {
         **common_pod_spec(template, lost_after_s=LOST_AFTER_S),
-        # Spark gives the driver's account to executors unless they have one; without a token it has no rights.
+        # Spark assigns the driver's account to executors that name none. Without a token this one has no rights.
         "serviceAccountName": "default",
         "automountServiceAccountToken": False,
         "terminationGracePeriodSeconds": 5,
@@ -45,7 +45,7 @@ def executor_pod(experiment: Experiment) -> dict[str, Any]:
 
 
 def executor_probe(experiment: Experiment, settings: Settings) -> dict[str, Any]:
-    """A pod like an executor, for a dry run: what the API server says to it, it says to Spark, who tells nobody."""
+    """Return a copy of an executor's pod for a dry run, which surfaces quota and admission errors that Spark only logs."""
     pod = executor_pod(experiment)
     template = experiment.spec.trial_template
     memory = str(memory_bytes(template.resources.memory) // 2**20 * 2**20)
@@ -82,7 +82,7 @@ def _container(template: TrialTemplate) -> dict[str, Any]:
         container["volumeMounts"].append(mount)
     gpu = template.resources.gpu
     if gpu.count:
-        # In the template rather than in Spark's settings: one trial an executor makes its own accounting idle, and
+        # In the template and not in Spark's settings: with one trial for each executor Spark need not count GPUs, and
         # its discovery of devices would keep an executor from registering.
         container["resources"] = {"limits": {gpu.resource_name: str(gpu.count)}}
     return container
@@ -117,7 +117,7 @@ def _code(experiment: Experiment) -> dict[str, Any]:
 
 
 def code_path(template: TrialTemplate) -> str:
-    """The source's file below the code directory: where Python finds the function's module."""
+    """Return the path of the source below the code directory, where Python finds the function's module."""
     if template.function is None:
         return COMMAND_SOURCE
     return template.function.partition(":")[0].replace(".", "/") + ".py"

@@ -1,4 +1,4 @@
-"""Where what an Experiment leaves is found: the words of its status. Pure."""
+"""Locations of an Experiment's results and of its TensorBoard, for its status. Pure."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from sparksweep_operator.manifests.names import run_directory, run_name
 
 
 def results_location(experiment: Experiment, pod: str | None) -> str | None:
-    """Where the run directory is: with the trials' table, logs and files.
+    """Return the location of the run directory, which holds the trials' table, logs and files.
 
     Args:
         experiment: the Experiment.
-        pod: the driver's pod whose viewer shows it; None if there is none.
+        pod: the driver's pod with a running viewer; None if there is none.
     """
     storage = experiment.spec.storage
     if storage.uri is not None:
@@ -25,11 +25,11 @@ def results_location(experiment: Experiment, pod: str | None) -> str | None:
 
 
 def tensorboard_address(experiment: Experiment, pod: str | None) -> str | None:
-    """Where TensorBoard is, for whoever is in the cluster.
+    """Return the URL of TensorBoard inside the cluster; None if there is none.
 
     Args:
         experiment: the Experiment.
-        pod: the driver's pod that it runs in; None if there is none.
+        pod: the driver's pod that runs TensorBoard; None if there is none.
     """
     if pod is None or not experiment.spec.tensorboard.enabled:
         return None

@@ -1,4 +1,4 @@
-"""What every pod of ours has in common: it passes Pod Security's `restricted` profile, and bears with its nodes."""
+"""Fields that all pods share: they pass Pod Security's `restricted` profile, and tolerate short losses of their node."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 from sparksweep_core.api.template import TrialTemplate
 
 USER = 10001
-"""The images' user and group."""
+"""User and group of the images."""
 
 POD_SECURITY: dict[str, Any] = {
     "runAsNonRoot": True,
@@ -25,15 +25,15 @@ CONTAINER_SECURITY: dict[str, Any] = {
 
 
 def common_pod_spec(template: TrialTemplate, *, lost_after_s: int) -> dict[str, Any]:
-    """The fields of a pod's spec that driver and executors share.
+    """Return the fields of a pod's spec that drivers and executors share.
 
     Args:
-        template: what the user wants of them.
+        template: the user's template.
         lost_after_s: seconds that the pod's node may be unreachable.
     """
     given = [item.to_dict() for item in template.tolerations]
     spec: dict[str, Any] = {
-        # A namespace with thousands of Services would fill the environment beyond what exec takes.
+        # The variables of thousands of Services in a namespace would exceed the limit of exec.
         "enableServiceLinks": False,
         "securityContext": POD_SECURITY,
         "tolerations": unreachable_tolerations(lost_after_s, given),
@@ -46,10 +46,10 @@ def common_pod_spec(template: TrialTemplate, *, lost_after_s: int) -> dict[str, 
 
 
 def unreachable_tolerations(seconds: int, given: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The tolerations given, and how long to wait for a node that went away, unless they say so themselves.
+    """Add tolerations of an unreachable node for so many seconds, unless the given ones cover that already.
 
-    Kubernetes' own answer is five minutes, for which a lost trial would wait in vain: an executor that its driver
-    can't reach is of no use even if it comes back.
+    Kubernetes' default is five minutes, by which a lost trial would be delayed: an executor that its driver can't reach
+    is of no use even if it comes back.
     """
     keys = ("node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable")
     ours = [

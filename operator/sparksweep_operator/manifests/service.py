@@ -1,4 +1,4 @@
-"""The Service that leads to an Experiment's TensorBoard."""
+"""Manifest of the Service in front of an Experiment's TensorBoard."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from sparksweep_operator.manifests.names import owned_metadata
 
 
 def tensorboard_service(experiment: Experiment) -> dict[str, Any] | None:
-    """The Service; None where TensorBoard is off."""
+    """Return the Service; None if TensorBoard is off."""
     if not experiment.spec.tensorboard.enabled:
         return None
     name = experiment.metadata.name
@@ -23,7 +23,7 @@ def tensorboard_service(experiment: Experiment) -> dict[str, Any] | None:
         "spec": {
             "selector": experiment_selector(name, DRIVER),
             "ports": [{"name": "http", "port": TENSORBOARD_PORT}],
-            # When the driver has ended its pod is not ready any more, and TensorBoard is still there.
+            # A pod whose driver has ended is not ready, but its TensorBoard still runs.
             "publishNotReadyAddresses": True,
         },
     }

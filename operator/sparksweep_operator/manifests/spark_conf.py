@@ -1,7 +1,7 @@
-"""The Spark settings of an Experiment's application: client mode, one executor a slot, retries ours alone.
+"""Spark settings of an Experiment's application: client mode, one executor for each slot, no retries by Spark.
 
-Values may hold ``$(NAME)``: the driver puts its environment variable in its place, as Kubernetes does in a pod's
-command. What belongs to a single driver pod comes in so, and the ConfigMap stays the same for all of them.
+Values may hold ``$(NAME)``, which the driver replaces by its environment variable, as Kubernetes does in a pod's command.
+Settings of a single driver's pod are passed like this, so that one ConfigMap serves all drivers.
 """
 
 from __future__ import annotations
@@ -24,30 +24,30 @@ from sparksweep_operator.settings import Settings
 MASTER = f"{KUBERNETES_MASTER}https://kubernetes.default.svc"
 
 HEAP_MIB = 480
-"""Java's heap on an executor, of which Spark wants 450 MiB beside what this collector keeps free. It only hands out
-trials, and never fills it."""
+"""MiB of an executor's Java heap. Spark refuses less than 450 MiB without the part that the collector reserves; an
+executor only hands out trials, and never fills it."""
 MIN_MEMORY = 640 * 2**20
-"""Bytes below which Java and Python leave a trial nothing: together they hold about 350 MiB."""
+"""Least bytes of an executor: Java and Python take about 350 MiB of them."""
 
 DRIVER_HEAP = "512m"
-# What optimises long-lived programs costs an idle one a second at its start.
+# The compiler for long-lived programs would cost a second at the start.
 _JAVA_OPTIONS = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC -Xss512k -XX:MaxMetaspaceSize=192m"
 
 
 def check_cluster(experiment: Experiment) -> list[FieldError]:
-    """What a cluster can't run although a local run can."""
+    """Return the errors of an Experiment that a local run accepts but a cluster can't run."""
     memory = experiment.spec.trial_template.resources.memory
     if memory_bytes(memory) >= MIN_MEMORY:
         return []
     message = (
-        f"{memory}: on a cluster at least {format_bytes(MIN_MEMORY)}, "
-        "of which Spark's executor takes about 350Mi"
+        f"{memory}: must be at least {format_bytes(MIN_MEMORY)} on a cluster, "
+        "where Spark's executor takes about 350Mi of it"
     )
     return [FieldError("spec.trialTemplate.resources.memory", message)]
 
 
 def spark_conf(experiment: Experiment, settings: Settings) -> dict[str, str]:
-    """The settings."""
+    """Return the settings by their names."""
     template = experiment.spec.trial_template
     # Spark counts in whole MiB; the pod's limit is the sum of the two.
     limit_mib = memory_bytes(template.resources.memory) // 2**20
@@ -68,14 +68,14 @@ def spark_conf(experiment: Experiment, settings: Settings) -> dict[str, str]:
         "spark.driver.blockManager.port": str(SPARK_BLOCK_MANAGER_PORT),
         "spark.driver.memory": DRIVER_HEAP,
         "spark.driver.extraJavaOptions": _JAVA_OPTIONS,
-        # One task, and so one trial, an executor; what the container may use is said in Kubernetes' terms.
+        # One task, and so one trial, for each executor; Kubernetes' settings limit the container.
         "spark.executor.cores": "1",
         "spark.task.cpus": "1",
         "spark.kubernetes.executor.request.cores": template.resources.cpu,
         "spark.executor.memory": f"{HEAP_MIB}m",
         "spark.executor.memoryOverhead": f"{limit_mib - HEAP_MIB}m",
         "spark.executor.extraJavaOptions": _JAVA_OPTIONS,
-        # An executor comes with a waiting slot, and goes five seconds after its slot has left.
+        # Spark requests an executor for each waiting slot, and releases it five seconds after its slot has ended.
         "spark.dynamicAllocation.enabled": "true",
         "spark.dynamicAllocation.shuffleTracking.enabled": "true",
         "spark.dynamicAllocation.minExecutors": "0",
@@ -83,13 +83,13 @@ def spark_conf(experiment: Experiment, settings: Settings) -> dict[str, str]:
         "spark.dynamicAllocation.schedulerBacklogTimeout": "1s",
         "spark.kubernetes.allocation.batch.delay": "1s",
         "spark.kubernetes.allocation.batch.size": "100",
-        # The first trial starts when the first executor is there.
+        # The first trial starts as soon as the first executor has registered.
         "spark.scheduler.minRegisteredResourcesRatio": "0",
-        # Lost executors are ours to count: Spark would end the application over a few trials out of memory.
+        # The driver counts lost executors itself: Spark would end the application after a few trials out of memory.
         "spark.executor.maxNumFailures": "1000000",
         "spark.kubernetes.executor.deleteOnTermination": "false",
         "spark.kubernetes.executor.disableConfigMap": "true",
-        # Or Spark would look for its own Services and claims at its end, which it may not, and has none of.
+        # At its end Spark would look for Services and claims of its own: it has none, and no right to list them.
         "spark.kubernetes.driver.service.deleteOnTermination": "false",
         "spark.kubernetes.driver.ownPersistentVolumeClaim": "false",
         "spark.kubernetes.driver.reusePersistentVolumeClaim": "false",

@@ -1,4 +1,4 @@
-"""What the slots of a local run are told to run: the Experiment's template, made to fit this machine."""
+"""The program of a local run, and the parts of an Experiment that a local run can't or doesn't use."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from sparksweep_core.contract.program import Program
 
 
 def check_local(experiment: Experiment) -> None:
-    """Find out whether this machine can run the Experiment at all.
+    """Check that a local run can run the Experiment.
 
     Raises:
-        InvalidExperiment: it needs what only a cluster has.
+        InvalidExperiment: The Experiment needs a cluster, or is suspended.
     """
     spec = experiment.spec
     errors = []
@@ -47,13 +47,13 @@ def check_local(experiment: Experiment) -> None:
 def local_program(
     experiment: Experiment, *, trials: Path, home: Path, modules: Sequence[Path] = ()
 ) -> Program:
-    """The program of a local run.
+    """Return the program of a local run.
 
     Args:
-        experiment: what to run; it has passed `check_local`.
+        experiment: an Experiment that has passed `check_local`.
         trials: directory of the trials' directories.
-        home: the directory of the Experiment's file: modules are looked for there, and commands start there.
-        modules: directories where modules are looked for first.
+        home: the directory of the Experiment's file; Python searches it for modules, and commands start in it.
+        modules: directories that Python searches before `home`.
     """
     spec = experiment.spec
     return Program(
@@ -68,7 +68,7 @@ def local_program(
 
 
 def ignored_locally(experiment: Experiment) -> list[str]:
-    """Fields of the Experiment that only a cluster heeds, for a note to the user."""
+    """Return the fields of the Experiment that only a cluster uses, for a message to the user."""
     template = experiment.spec.trial_template
     fields = {
         "image": template.image is not None,
@@ -81,10 +81,10 @@ def ignored_locally(experiment: Experiment) -> list[str]:
         "volumes": bool(template.volumes),
         "resources.gpu": template.resources.gpu.count > 0,
     }
-    found = [f"spec.trialTemplate.{name}" for name, present in fields.items() if present]
+    ignored = [f"spec.trialTemplate.{name}" for name, present in fields.items() if present]
     if experiment.spec.ttl_seconds_after_finished is not None:
-        found.append("spec.ttlSecondsAfterFinished")
+        ignored.append("spec.ttlSecondsAfterFinished")
     storage = experiment.spec.storage
     if storage.persistent_volume_claim is not None or storage.uri is not None:
-        found.append("spec.storage")
-    return found
+        ignored.append("spec.storage")
+    return ignored
