@@ -10,9 +10,11 @@ import pytest
 
 from sparksweep_core.algorithms import create
 from sparksweep_core.algorithms.differential_evolution.lineage import parse
+from sparksweep_core.algorithms.differential_evolution.offspring import MAX_CHILDREN
 from sparksweep_core.algorithms.differential_evolution.population import finished_newest_first
 from sparksweep_core.algorithms.encoding.unit_cube import UnitCube
-from sparksweep_core.algorithms.model_assisted.screening import MOST_CHILDREN, Screen
+from sparksweep_core.algorithms.model_assisted.candidate_models import CandidateModels
+from sparksweep_core.algorithms.model_assisted.schedule import Schedule
 from sparksweep_core.api import Parameter, Trial, TrialSpec, TrialState, TrialStatus
 from support.algorithms.search_spaces import double, ended, integer, listed, spec_of
 
@@ -20,8 +22,14 @@ NAME = "differential-evolution"
 SPACE = [double("x", "0", "1"), integer("n", 0, 9), listed("kind", "a", "b", "c")]
 
 
-def screen(parameters: Sequence[Parameter] = SPACE, budget: int = 100) -> Screen:
-    return Screen(UnitCube(parameters), lambda trial: trial.status.metrics.get("loss"), budget)
+def schedule(parameters: Sequence[Parameter] = SPACE, budget: int = 100) -> Schedule:
+    return Schedule.of(UnitCube(parameters), budget)
+
+
+def models(parameters: Sequence[Parameter] = SPACE, budget: int = 100) -> CandidateModels:
+    cube = UnitCube(parameters)
+    plan = Schedule.of(cube, budget)
+    return CandidateModels(cube, lambda trial: trial.status.metrics.get("loss"), plan)
 
 
 def loss(point: dict[str, str]) -> float:
@@ -52,67 +60,67 @@ CHILDREN = [
 
 
 def ranked(
-    judge: Screen,
+    fitted: CandidateModels,
     settled: Sequence[Trial],
     others: Sequence[dict[str, str]] = (),
     *,
     centre: dict[str, str],
     children: Sequence[dict[str, str]] = CHILDREN,
 ) -> list[int]:
-    return judge.ranking(judge.known(settled, others, centre=centre), children)
+    return fitted.ranking(fitted.training_data(settled, others, centre=centre), children)
 
 
 def test_there_are_more_children_the_fewer_trials_are_left() -> None:
-    counts = [screen(budget=200).children(number) for number in range(1, 250)]
+    counts = [schedule(budget=200).child_count(number) for number in range(1, 250)]
     assert counts == sorted(counts)
-    assert counts[0] < MOST_CHILDREN == counts[-1]
+    assert counts[0] < MAX_CHILDREN == counts[-1]
 
 
 def test_late_trials_of_a_long_search_are_not_screened() -> None:
-    assert screen(budget=10**6).children(100_000) == 1
+    assert schedule(budget=10**6).child_count(100_000) == 1
 
 
 def test_the_child_near_good_trials_comes_first() -> None:
     trials = tried(40)
     best = min(trials, key=lambda trial: trial.status.metrics["loss"])
-    assert ranked(screen(), trials, centre=best.spec.parameters)[0] == 1
+    assert ranked(models(), trials, centre=best.spec.parameters)[0] == 1
 
 
 def test_a_child_beside_a_trial_that_is_running_comes_later() -> None:
     trials = tried(40)
     best = min(trials, key=lambda trial: trial.status.metrics["loss"])
     children = [*CHILDREN, {"x": "0.45", "n": "7", "kind": "b"}]
-    found = ranked(screen(), trials, centre=best.spec.parameters, children=children)
+    found = ranked(models(), trials, centre=best.spec.parameters, children=children)
     assert found[:2] == [1, 3]
     running = [{**CHILDREN[1], "x": f"0.3{digit}"} for digit in range(6)]
-    later = ranked(screen(), trials, running, centre=best.spec.parameters, children=children)
+    later = ranked(models(), trials, running, centre=best.spec.parameters, children=children)
     assert later[:2] == [3, 1]
     unfinished = [
         Trial(trial(number, point), TrialStatus(number=number))
         for number, point in enumerate(running, 41)
     ]
     assert later == ranked(
-        screen(), [*trials, *unfinished], centre=best.spec.parameters, children=children
+        models(), [*trials, *unfinished], centre=best.spec.parameters, children=children
     )
 
 
 def test_what_it_keeps_changes_nothing() -> None:
     trials, other = tried(40), tried(25)[::-1]
     centre = CHILDREN[1]
-    used = screen()
+    used = models()
     ranked(
         used,
         [Trial(t.spec.model_copy(update={"number": n}), t.status) for n, t in enumerate(other, 1)],
         centre=centre,
     )
-    assert ranked(used, trials, centre=centre) == ranked(screen(), trials, centre=centre)
+    assert ranked(used, trials, centre=centre) == ranked(models(), trials, centre=centre)
 
 
 def test_before_there_is_anything_to_learn_from_the_order_is_that_of_the_draws() -> None:
     trials = tried(3)
     running = TrialStatus(number=4, state=TrialState.RUNNING)
     trials.append(Trial(trial(4, CHILDREN[0]), running))
-    assert ranked(screen(), trials, centre=CHILDREN[1]) == [0, 1, 2]
+    assert ranked(models(), trials, centre=CHILDREN[1]) == [0, 1, 2]
 
 
 def test_a_trial_that_somebody_else_made_is_passed_over() -> None:
@@ -120,7 +128,7 @@ def test_a_trial_that_somebody_else_made_is_passed_over() -> None:
     foreign = TrialSpec(number=41, parameters={"x": "much", "kind": "d"})
     more = [*trials, ended(foreign, TrialState.SUCCEEDED, -1.0)]
     centre = CHILDREN[1]
-    assert ranked(screen(), more, centre=centre) == ranked(screen(), trials, centre=centre)
+    assert ranked(models(), more, centre=centre) == ranked(models(), trials, centre=centre)
 
 
 NUMBERS = [double("x", "0", "1"), double("y", "0", "1")]
@@ -154,9 +162,11 @@ def guessed(
     parameters: Sequence[Parameter] = NUMBERS,
     budget: int = 100,
 ) -> list[float] | None:
-    judge = screen(parameters, budget)
+    fitted = models(parameters, budget)
     best = min(trials, key=lambda trial: trial.status.metrics.get("loss", 1e9))
-    return judge.guess(judge.known(trials, others, centre=best.spec.parameters))
+    return fitted.quadratic_minimizer(
+        fitted.training_data(trials, others, centre=best.spec.parameters)
+    )
 
 
 def test_the_guess_is_where_the_parabola_through_the_trials_is_lowest() -> None:
@@ -181,12 +191,12 @@ def test_a_guess_beside_a_trial_that_has_not_ended_waits_for_it() -> None:
 
 
 def test_guesses_are_made_of_few_numbers_early_in_a_search() -> None:
-    assert screen(NUMBERS).guesses(2000)
-    assert not screen(NUMBERS).guesses(2001)
-    assert not screen().guesses(1), "a category has no place between two others"
+    assert schedule(NUMBERS).uses_quadratic_model(2000)
+    assert not schedule(NUMBERS).uses_quadratic_model(2001)
+    assert not schedule().uses_quadratic_model(1), "a category has no place between two others"
     five = [double(f"x{place}", "0", "1") for place in range(5)]
-    assert screen(five).guesses(1)
-    assert not screen([*five, double("y", "0", "1")]).guesses(1)
+    assert schedule(five).uses_quadratic_model(1)
+    assert not schedule([*five, double("y", "0", "1")]).uses_quadratic_model(1)
 
 
 THREE = [*NUMBERS, double("z", "0", "1")]
@@ -222,33 +232,33 @@ def test_two_parameters_are_explored_to_the_end_and_guesses_always_made() -> Non
 
 
 def explored(
-    trials: Sequence[Trial], number: int = 20, *, leads: bool = False
+    trials: Sequence[Trial], number: int = 20, *, is_leading: bool = False
 ) -> list[float] | None:
-    judge = screen(NUMBERS)
+    fitted = models(NUMBERS)
     best = min(trials, key=lambda trial: trial.status.metrics["loss"])
-    known = judge.known(trials, [], centre=best.spec.parameters)
-    return judge.exploration(number, known, Random(1).random, leads=leads)
+    data = fitted.training_data(trials, [], centre=best.spec.parameters)
+    return fitted.exploration(number, data, Random(1).random, is_leading=is_leading)
 
 
-def explorers(parameters: Sequence[Parameter], *, leads: bool) -> list[int]:
-    judge = screen(parameters)
-    return [number for number in range(1, 300) if judge.explores(number, leads=leads)]
+def explorers(parameters: Sequence[Parameter], *, is_leading: bool) -> list[int]:
+    phases = schedule(parameters)
+    return [number for number in range(1, 300) if phases.explores(number, is_leading=is_leading)]
 
 
 def test_of_up_to_three_numbers_trials_are_explorations() -> None:
-    assert explorers(NUMBERS, leads=False) == [*range(1, 201)]
-    assert explorers(NUMBERS[:1], leads=False) == [*range(1, 101)]
-    assert explorers(THREE, leads=False) == [*range(2, 51, 2)]
-    assert not explorers(SPACE, leads=False), "a category has no place between two others"
-    assert not explorers([*THREE, double("w", "0", "1")], leads=False)
+    assert explorers(NUMBERS, is_leading=False) == [*range(1, 201)]
+    assert explorers(NUMBERS[:1], is_leading=False) == [*range(1, 101)]
+    assert explorers(THREE, is_leading=False) == [*range(2, 51, 2)]
+    assert not explorers(SPACE, is_leading=False), "a category has no place between two others"
+    assert not explorers([*THREE, double("w", "0", "1")], is_leading=False)
 
 
 def test_with_up_to_two_the_best_members_may_be_left_for_explorations() -> None:
     refining = [*range(4, 201, 4)]
-    assert explorers(NUMBERS, leads=True) == [n for n in range(1, 201) if n not in refining]
-    assert not explorers(THREE, leads=True)
-    assert explored(bowl(30), leads=True) is None, "it has not closed in"
-    assert explored(at_one_place(15, gain=0.0), leads=True) is not None
+    assert explorers(NUMBERS, is_leading=True) == [n for n in range(1, 201) if n not in refining]
+    assert not explorers(THREE, is_leading=True)
+    assert explored(bowl(30), is_leading=True) is None, "it has not closed in"
+    assert explored(at_one_place(15, gain=0.0), is_leading=True) is not None
 
 
 def test_every_second_of_the_first_trials_is_where_the_most_is_to_be_gained() -> None:
@@ -288,7 +298,7 @@ def test_when_nothing_more_is_gained_at_one_place_the_search_looks_elsewhere() -
 
 
 def has_stagnated(trials: Sequence[Trial], size: int) -> bool:
-    return screen(NUMBERS).has_stagnated(reversed(trials), size)
+    return models(NUMBERS).has_stagnated(reversed(trials), size)
 
 
 def test_a_population_that_gains_nothing_more_at_one_place_has_closed_in() -> None:
@@ -312,11 +322,11 @@ def test_failed_trials_gain_nothing_and_are_no_place() -> None:
 
 
 def test_where_trials_may_not_be_explorations_a_population_makes_room_for_another() -> None:
-    assert screen(THREE).restarts(1)
-    assert not screen(NUMBERS).restarts(200)
-    assert screen(NUMBERS).restarts(201)
-    assert not screen(NUMBERS).restarts(2001), "it does not close in so fast any more"
-    assert not screen().restarts(1), "a category has no place between two others"
+    assert schedule(THREE).replaces_population(1)
+    assert not schedule(NUMBERS).replaces_population(200)
+    assert schedule(NUMBERS).replaces_population(201)
+    assert not schedule(NUMBERS).replaces_population(2001), "it does not close in so fast any more"
+    assert not schedule().replaces_population(1), "a category has no place between two others"
 
 
 def restarts(strategy: str) -> set[int]:
@@ -364,9 +374,9 @@ COLOURS = [listed(name, *"abcde") for name in ("one", "two", "three", "four")]
 
 
 def test_with_categories_and_no_continuum_the_first_trials_are_explorations() -> None:
-    for leads in (True, False):
-        assert explorers(COLOURS, leads=leads) == [*range(1, 101)]
-        assert explorers([*COLOURS, integer("n", 0, 9)], leads=leads) == [*range(1, 101)]
+    for is_leading in (True, False):
+        assert explorers(COLOURS, is_leading=is_leading) == [*range(1, 101)]
+        assert explorers([*COLOURS, integer("n", 0, 9)], is_leading=is_leading) == [*range(1, 101)]
 
 
 def found_of_colours(seed: int, **settings: str) -> float:

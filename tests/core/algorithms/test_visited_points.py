@@ -24,7 +24,7 @@ def compared(point: dict[str, str], trials: list[Trial]) -> bool:
 @given(data=st.data())
 @examples(100)
 def test_it_answers_as_if_it_had_been_made_for_each_list_anew(data: st.DataObject) -> None:
-    seen = VisitedPoints(("a", "b"))
+    visited = VisitedPoints(("a", "b"))
     growing: list[Trial] = []
     for _ in range(12):
         growing += [
@@ -40,21 +40,21 @@ def test_it_answers_as_if_it_had_been_made_for_each_list_anew(data: st.DataObjec
         copied = [trial(known.number, dict(known.spec.parameters)) for known in growing]
         asked = data.draw(st.sampled_from([growing, growing, other, cut, copied]))
         point = data.draw(points)
-        assert seen.has(point, asked) == compared(point, asked)
+        assert visited.contains(point, asked) == compared(point, asked)
 
 
 def test_a_list_that_was_cut_off_and_went_on_otherwise_is_read_anew() -> None:
-    seen = VisitedPoints(("a",))
+    visited = VisitedPoints(("a",))
     trials = [trial(number, {"a": str(number)}) for number in range(1, 6)]
-    assert [seen.has({"a": "5"}, trials) for _ in range(4)] == [True] * 4
+    assert [visited.contains({"a": "5"}, trials) for _ in range(4)] == [True] * 4
     trials[3:] = [trial(number, {"a": str(-number)}) for number in range(4, 9)]
-    assert not seen.has({"a": "5"}, trials)
-    assert seen.has({"a": "-8"}, trials)
+    assert not visited.contains({"a": "5"}, trials)
+    assert visited.contains({"a": "-8"}, trials)
 
 
 def test_the_order_of_a_points_values_does_not_matter_and_foreign_trials_are_others() -> None:
-    seen = VisitedPoints(("a", "b"))
+    visited = VisitedPoints(("a", "b"))
     trials = [trial(1, {"b": "2", "a": "1"}), trial(2, {"c": "3"})]
     for _ in range(4):
-        assert seen.has({"a": "1", "b": "2"}, trials)
-        assert not seen.has({"a": "2", "b": "1"}, trials)
+        assert visited.contains({"a": "1", "b": "2"}, trials)
+        assert not visited.contains({"a": "2", "b": "1"}, trials)

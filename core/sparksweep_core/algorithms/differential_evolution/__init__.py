@@ -1,1 +1,1 @@
-"""Differential evolution: population, strategies, offspring and lineage."""
+"""Differential evolution: population, strategies, offspring and lineage. It knows no models."""

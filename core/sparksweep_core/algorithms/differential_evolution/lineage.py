@@ -1,8 +1,8 @@
-"""What differential evolution writes beside a trial's parameters: whose place it is to take, and how it was made.
+"""Record of how differential evolution made a trial: the target it competes with, its parent and its rates.
 
 Which target was free, and what had been learnt of mutation and crossover, depends on which trials had ended when this
-one was made. No one could tell later, so it is kept in the trial's record. With it, the population follows from the
-newest trials alone, at any time and in any process.
+one was made. That can't be computed later, so it is written into the trial's spec. With it, the population follows from
+the newest trials alone, at any time and in any process.
 """
 
 from __future__ import annotations
@@ -29,24 +29,24 @@ class Rates:
     crossover: float
 
     def rounded(self) -> Rates:
-        """As the record keeps them."""
+        """Return the rates as a lineage's text keeps them."""
         return Rates(round(self.mutation, DIGITS), round(self.crossover, DIGITS))
 
 
 @dataclass(frozen=True, slots=True)
 class Lineage:
-    """How a trial came about."""
+    """Origin of a trial."""
 
     restart: int
-    """Which population it belongs to: 0 is the first one, 1 the one after the first restart."""
+    """Index of the population: 0 is the first one, 1 the one after the first restart."""
     target: int
-    """The place in the population, from 0."""
+    """Index of the trial's place in the population, from 0."""
     size: int
-    """How many places there are."""
+    """Number of members of the population."""
     parent: int | None = None
-    """Number of the trial that held the place; None: the first one of the place."""
+    """Number of the trial that was the target's member; None for the first trial of a target."""
     rates: Rates | None = None
-    """F and CR; None: it was drawn, not made from others."""
+    """F and CR; None if the point was drawn, or proposed by a model, instead of made from members."""
 
     def __str__(self) -> str:
         first = f"restart={self.restart} target={self.target} of={self.size}"
@@ -61,7 +61,7 @@ class Lineage:
 
 @lru_cache(maxsize=4096)
 def parse(text: str) -> Lineage | None:
-    """The lineage that a text stands for; None when it is none."""
+    """Return the lineage that a text stands for; None if it is not one."""
     match = _TEXT.fullmatch(text)
     if match is None:
         return None

@@ -1,90 +1,94 @@
-"""The population of differential evolution as the newest trials tell it: read from the trials, never kept.
+"""The population of differential evolution: read from the newest trials, never stored.
 
-Each place of the population (a "target") is held by the best trial that was made for it. A trial names the one whose
-place it is to take, so the newest trial of a place says who holds it: that trial if it has ended and is not worse, else
-the one it names. A place has at most one unfinished trial, so its trials end in the order of their numbers, and it does
-not matter in which order the trials of different places end.
+Each target, a place in the population, has as its member the best trial that was made for it. A trial names the member
+it competes with, so the newest trial of a target determines its member: that trial if it has ended and is not worse,
+else the one it names. A target has at most one unfinished trial, so its trials end in the order of their numbers, and
+the order in which trials of different targets end does not matter.
 """
 
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from sparksweep_core.algorithms.differential_evolution.lineage import Lineage, Rates, parse
+from sparksweep_core.algorithms.encoding.space import Point
 from sparksweep_core.api import Objective, ObjectiveType, Trial
 
-Costs = Callable[[Trial], float | None]
-"""What a trial costs, lower is better; None: it has no result, or none yet."""
+CostFunction = Callable[[Trial], float | None]
+"""Cost of a trial, lower is better; None if it has no result, or none yet."""
 
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """A trial that holds a place, or held one."""
+    """A trial that is, or was, a member of the population."""
 
     number: int
-    point: Mapping[str, str]
+    point: Point
     cost: float | None
-    """None: it failed, which is worse than any cost."""
+    """None if it failed, which is worse than any cost."""
 
 
 @dataclass(frozen=True, slots=True)
 class Success:
-    """A trial that took its parent's place."""
+    """A trial that replaced its parent."""
 
     rates: Rates
     parent: Member
     is_improvement: bool
-    """Whether it is better, and not as good."""
+    """True if it is better than its parent, False if equally good."""
 
 
 @dataclass(slots=True)
 class Population:
-    """What the trials of one restart have led to."""
+    """State of one population, from its first trial to the newest."""
 
     restart: int
     size: int
-    """How many places there are."""
+    """Number of targets."""
     members: dict[int, Member] = field(default_factory=dict)
-    """Who holds each place; a place whose first trial has not ended has nobody."""
+    """Member of each target; none for a target whose first trial has not ended."""
     busy: set[int] = field(default_factory=set)
-    """Places with an unfinished trial."""
-    last: int = -1
-    """The place that the newest trial was made for."""
+    """Targets with an unfinished trial."""
+    last_target: int = -1
+    """Target of the newest trial."""
     successes: list[Success] = field(default_factory=list)
-    """Of the last trials that have ended, those that took a place, the newest first."""
-    ended: int = 0
-    """How many trials were looked at for that."""
+    """Successes among the last ended trials, the newest first."""
+    ended_count: int = 0
+    """Number of ended trials among which `successes` were searched."""
 
     @property
-    def begun(self) -> int:
-        """How many places have had a trial; they get their first ones in order."""
+    def started_count(self) -> int:
+        """Number of targets that have had a trial; targets get their first ones in order."""
         return len(self.members.keys() | self.busy)
 
     def ranked(self) -> list[Member]:
-        """The members that have a cost, the best first; of equals the newer."""
-        known = [(member.cost, -member.number, member) for member in self.members.values()]
-        return [
-            member
-            for cost, _, member in sorted(
-                (entry for entry in known if entry[0] is not None), key=lambda entry: entry[:2]
-            )
+        """Return the members that have a cost, the best first; of equals the newer."""
+        scored = [
+            (member.cost, -member.number, member)
+            for member in self.members.values()
+            if member.cost is not None
         ]
+        return [member for _, _, member in sorted(scored, key=lambda entry: entry[:2])]
 
     def has_converged(self, depth: int) -> bool:
-        """Whether trials of this population no longer lead to better ones."""
+        """Return True if trials of this population no longer lead to better ones.
+
+        Args:
+            depth: how many times `size` ended trials must have passed without an improvement.
+        """
         if len(self.members) < self.size:
             return False
         costs = {member.cost for member in self.members.values()}
-        if len(costs) == 1 and self.ended > self.size:
+        if len(costs) == 1 and self.ended_count > self.size:
             return True
-        is_better = any(success.is_improvement for success in self.successes)
-        return self.ended >= depth * self.size and not is_better
+        has_improved = any(success.is_improvement for success in self.successes)
+        return self.ended_count >= depth * self.size and not has_improved
 
 
-def costs_by(objective: Objective) -> Costs:
-    """What trials cost under an objective: its metric, negated when it is to be maximised."""
+def cost_function(objective: Objective) -> CostFunction:
+    """Return the cost under an objective: its metric, negated if it is to be maximised."""
     sign = 1.0 if objective.type is ObjectiveType.MINIMIZE else -1.0
 
     def cost(trial: Trial) -> float | None:
@@ -94,85 +98,95 @@ def costs_by(objective: Objective) -> Costs:
     return cost
 
 
-def newest_population(trials: Sequence[Trial], cost_of: Costs, *, depth: int) -> Population | None:
-    """The population that the newest trials belong to; None when no trial belongs to any.
+def newest_population(
+    trials: Sequence[Trial], cost_of: CostFunction, *, depth: int
+) -> Population | None:
+    """Return the population that the newest trials belong to; None if no trial belongs to any.
 
-    It is read backwards, as far as it takes to find who holds each place, and at least `depth` sizes' worth of trials
-    that have ended, to find the successes. A trial without a lineage is passed over.
+    Trials are read backwards until each target's member is determined and `depth` times the population's size of ended
+    trials have been searched for successes. A trial without a lineage is skipped.
     """
-    found: Population | None = None
-    seen: set[int] = set()
-    for trial, lineage in _backwards(trials):
-        if found is None:
-            found = Population(lineage.restart, lineage.size, last=lineage.target)
-        elif lineage.restart != found.restart or (
-            len(seen) >= found.size and found.ended >= depth * found.size
+    population: Population | None = None
+    visited_targets: set[int] = set()
+    for trial, lineage in _newest_first(trials):
+        if population is None:
+            population = Population(lineage.restart, lineage.size, last_target=lineage.target)
+        elif lineage.restart != population.restart or (
+            len(visited_targets) >= population.size
+            and population.ended_count >= depth * population.size
         ):
             break
-        _take(
-            found,
+        _add(
+            population,
             trial,
             lineage,
-            is_newest=lineage.target not in seen,
+            is_newest=lineage.target not in visited_targets,
             trials=trials,
             cost_of=cost_of,
         )
-        seen.add(lineage.target)
-    return found
+        visited_targets.add(lineage.target)
+    return population
 
 
 def finished_newest_first(trials: Sequence[Trial], restart: int) -> Iterator[Trial]:
-    """The ended trials of the newest population, the newest first; it is the one of this restart."""
-    for trial, lineage in _backwards(trials):
+    """Yield the ended trials of the newest population, the newest first.
+
+    Args:
+        trials: all trials.
+        restart: index of the newest population.
+    """
+    for trial, lineage in _newest_first(trials):
         if lineage.restart != restart:
             return
         if trial.state.is_finished:
             yield trial
 
 
-def _backwards(trials: Sequence[Trial]) -> Iterator[tuple[Trial, Lineage]]:
-    """The trials that have a lineage, the newest first."""
+def _newest_first(trials: Sequence[Trial]) -> Iterator[tuple[Trial, Lineage]]:
+    """Yield the trials that have a lineage, the newest first."""
     for trial in reversed(trials):
         lineage = parse(trial.spec.lineage) if trial.spec.lineage else None
         if lineage is not None:
             yield trial, lineage
 
 
-def _take(
-    found: Population,
+def _add(
+    population: Population,
     trial: Trial,
     lineage: Lineage,
     *,
     is_newest: bool,
     trials: Sequence[Trial],
-    cost_of: Costs,
+    cost_of: CostFunction,
 ) -> None:
+    """Add a trial to the population, after all newer ones; `is_newest` says that it is its target's newest."""
     if not is_newest and not trial.state.is_finished:
         return
-    before = None if lineage.parent is None else _numbered(trials, lineage.parent)
-    parent = None if before is None else _member(before, cost_of)
+    parent_trial = None if lineage.parent is None else _numbered(trials, lineage.parent)
+    parent = None if parent_trial is None else _member(parent_trial, cost_of)
     if not trial.state.is_finished:
-        found.busy.add(lineage.target)
+        population.busy.add(lineage.target)
         if parent is not None:
-            found.members[lineage.target] = parent
+            population.members[lineage.target] = parent
         return
     child = _member(trial, cost_of)
-    found.ended += 1
+    population.ended_count += 1
     is_accepted = parent is None or not is_worse(child, parent)
     if is_newest:
-        found.members[lineage.target] = child if is_accepted or parent is None else parent
+        population.members[lineage.target] = child if is_accepted or parent is None else parent
     if parent is not None and lineage.rates is not None and is_accepted and child.cost is not None:
-        found.successes.append(Success(lineage.rates, parent, is_worse(parent, child)))
+        success = Success(lineage.rates, parent, is_improvement=is_worse(parent, child))
+        population.successes.append(success)
 
 
 def is_worse(one: Member, other: Member) -> bool:
-    """Whether one's cost is higher; no cost is the highest."""
+    """Return True if one's cost is higher than the other's; a missing cost is the highest."""
     if one.cost is None or other.cost is None:
         return other.cost is not None
     return one.cost > other.cost
 
 
-def _member(trial: Trial, cost_of: Costs) -> Member:
+def _member(trial: Trial, cost_of: CostFunction) -> Member:
     return Member(trial.number, trial.spec.parameters, cost_of(trial))
 
 
@@ -181,5 +195,5 @@ def _numbered(trials: Sequence[Trial], number: int) -> Trial | None:
     guess = number - trials[0].number
     if 0 <= guess < len(trials) and trials[guess].number == number:
         return trials[guess]
-    place = bisect_left(trials, number, key=lambda trial: trial.number)
-    return trials[place] if place < len(trials) and trials[place].number == number else None
+    index = bisect_left(trials, number, key=lambda trial: trial.number)
+    return trials[index] if index < len(trials) and trials[index].number == number else None

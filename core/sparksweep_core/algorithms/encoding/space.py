@@ -8,6 +8,9 @@ from collections.abc import Mapping, Sequence
 from sparksweep_core.algorithms.encoding.dimensions import Dimension, dimension_of
 from sparksweep_core.api import Parameter
 
+Point = Mapping[str, str]
+"""A value as text for each parameter's name."""
+
 
 class Space:
     """All points that the parameters span. A point maps each parameter's name to a value as text."""

@@ -1,1 +1,1 @@
-"""Differential evolution assisted by models: which trials they choose, and how."""
+"""Model-assisted differential evolution: an advisor that proposes points with models of the ended trials."""

@@ -1,37 +1,37 @@
-"""Whether a search has closed in on a place, and gains nothing more there."""
+"""Detects that a search has stagnated: its best trials are at one point, and it gains nothing more there."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
 
-from sparksweep_core.algorithms.models.linear_algebra import Point
+from sparksweep_core.algorithms.models.linear_algebra import Vector
 
 MIN_STALLED = 10
-"""How many trials are to have gained nothing for that, at least."""
+"""Least number of last trials that must have gained nothing."""
 _NO_GAIN = 1e-4
-"""What they may gain together, as a share of the distance between the best cost and the best quarter's last one."""
+"""Gain that these may make together, as a share of the distance between the best cost and the best quarter's last one."""
 _CLUSTER, _CLOSE = 5, 1e-3
-"""How many of the best trials are to be so close to the best one, in units of the cube's side."""
+"""Number of best trials that must be so close to the best one, in units of the cube's side."""
 
 
 def has_stagnated(
-    costs: Sequence[float | None], point_of: Callable[[int], Point], *, still: int
+    costs: Sequence[float | None], point_of: Callable[[int], Vector], *, stalled: int
 ) -> bool:
-    """Whether the last trials have gained nothing that is worth it, and the best ones are at one place.
+    """Return True if the last trials have gained next to nothing, and the best ones are at one point.
 
     Args:
-        costs: of trials that have ended, in their order; None: it failed.
-        point_of: the point of the trial at a place of that order, in the unit cube.
-        still: how many the last ones are: `STILL`, and more where more are tried in turn.
+        costs: of ended trials, in their order; None if it failed.
+        point_of: returns the point, in the unit cube, of the trial at an index of that order.
+        stalled: number of last trials: `MIN_STALLED`, and more where more targets take turns.
     """
     ranked = [math.inf if cost is None else cost for cost in costs]
-    if len(ranked) < 2 * still:
+    if len(ranked) < 2 * stalled:
         return False
     order = sorted(range(len(ranked)), key=ranked.__getitem__)
-    best, before = ranked[order[0]], min(ranked[:-still])
+    best, before = ranked[order[0]], min(ranked[:-stalled])
     # Not `>`: without any result both are infinite, and the gain is not a number.
     if not before - best <= _NO_GAIN * (ranked[order[len(order) // 4]] - best):
         return False
     centre = point_of(order[0])
-    return all(math.dist(point_of(place), centre) <= _CLOSE for place in order[1:_CLUSTER])
+    return all(math.dist(point_of(index), centre) <= _CLOSE for index in order[1:_CLUSTER])

@@ -1,1 +1,1 @@
-"""Models of an objective, fitted to finished trials: Kriging, quadratic models, and what they expect to gain."""
+"""Models of an objective, fitted to finished trials: Kriging and quadratic models, and the expected improvement."""

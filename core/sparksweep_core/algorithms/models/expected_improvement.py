@@ -1,7 +1,7 @@
-"""Where in the whole space a trial promises the most: expected improvement, by a model of all trials that have ended.
+"""Expected improvement: the point of the whole space with the most of it, under a Kriging model of all ended trials.
 
 D. R. Jones, M. Schonlau, W. J. Welch, "Efficient Global Optimization of Expensive Black-Box Functions", Journal of Global
-Optimization 13, 1998. A point promises much where a low cost is expected, and where little is known.
+Optimization 13, 1998. It is high where a low cost is expected, and where little is known.
 """
 
 from __future__ import annotations
@@ -13,127 +13,128 @@ from statistics import NormalDist, median
 from sparksweep_core.algorithms.encoding.unit_cube import Genotype
 from sparksweep_core.algorithms.keyed_random import BELOW_ONE, Draw, standard_normal
 from sparksweep_core.algorithms.models.kriging import Kriging, best_first, log_scores
-from sparksweep_core.algorithms.models.linear_algebra import Point
+from sparksweep_core.algorithms.models.linear_algebra import Vector
 
 _NORMAL = NormalDist()
-_REACHES = (0.05, 0.1, 0.2, 0.4, 0.8)
-"""How far points may be alike, in units of the cube's side; the likeliest is taken."""
-_LISTED_REACHES = (0.4, 0.8, 1.6, 3.2)
-"""The same where there are categories: two points that differ in one are 1 apart."""
-_ANYWHERE = 200
+_LENGTH_SCALES = (0.05, 0.1, 0.2, 0.4, 0.8)
+"""Length scales of the model, in units of the cube's side; the likeliest is taken."""
+_CATEGORICAL_LENGTH_SCALES = (0.4, 0.8, 1.6, 3.2)
+"""The same where there are categories, which are corners of a simplex."""
+_GLOBAL = 200
 """Candidates that are drawn from the whole cube."""
-_BESIDE, OF_BEST = 20, 5
+_LOCAL, LOCAL_CENTRES = 20, 5
 """Candidates that are drawn around each of so many of the best trials."""
-_VARIATIONS, _DRAWN_ANEW = 40, 1.5
-"""Where there are categories, candidates of each of these that differ in so many parameters or so, and in one at least."""
-_NEAR, _FAR = 1e-3, 0.3
-"""Bounds of the standard deviation of these, which is drawn for each of them, its logarithm uniformly."""
-_APART = 0.01
-"""A trial that is nearer to a better one is not in the model: it says little more, and the model takes n^3 steps."""
-_AWAY = 0.0025
-"""Where nothing but new places counts, candidates are as far from each trial as the side of a cube of such a volume."""
+_VARIATIONS, _CHANGED = 40, 1.5
+"""Where there are categories: candidates around each of the best trials, and the mean number of parameters in which they
+differ from it; at least one."""
+_LEAST_SPREAD, _MOST_SPREAD = 1e-3, 0.3
+"""Bounds of a local candidate's standard deviation, whose logarithm is drawn uniformly."""
+_LEAST_DISTANCE = 0.01
+"""A trial that is nearer to a better one is left out of the model: it says little more, and the model takes n^3 steps."""
+_DISTANT_VOLUME = 0.0025
+"""Distant candidates are as far from each trial as the side of a cube of such a volume."""
 
 
-def candidates(ended: Sequence[Point], costs: Sequence[float | None], draw: Draw) -> list[Genotype]:
-    """Points among which the most promising one is looked for.
+def candidates(
+    ended: Sequence[Vector], costs: Sequence[float | None], draw: Draw
+) -> list[Genotype]:
+    """Draw candidates from the whole cube and around the best trials.
 
     Args:
         ended: the trials that have ended, in the unit cube; at least one.
-        costs: what each of them cost; None: it failed.
-        draw: what they are drawn with.
+        costs: cost of each; None if it failed.
+        draw: source of random numbers.
     """
-    found = _anywhere(len(ended[0]), draw)
-    for best in best_first(costs)[:OF_BEST]:
-        for _ in range(_BESIDE):
-            spread = _NEAR * (_FAR / _NEAR) ** draw()
-            found.append([_beside(position, spread, draw) for position in ended[best]])
-    return found
+    drawn = _uniform(len(ended[0]), draw)
+    for best in best_first(costs)[:LOCAL_CENTRES]:
+        for _ in range(_LOCAL):
+            spread = _LEAST_SPREAD * (_MOST_SPREAD / _LEAST_SPREAD) ** draw()
+            drawn.append([_perturbed(position, spread, draw) for position in ended[best]])
+    return drawn
 
 
 def categorical_candidates(best: Sequence[Genotype], draw: Draw) -> list[Genotype]:
-    """Points among which the most promising one is looked for where there are categories: beside is what differs in little.
+    """Draw candidates from the whole cube and some that differ from the best trials in few parameters.
 
     Args:
-        best: the genotypes of the `OF_BEST` best trials, or fewer; at least one.
-        draw: what they are drawn with.
+        best: genotypes of the `LOCAL_CENTRES` best trials, or fewer; at least one.
+        draw: source of random numbers.
     """
     size = len(best[0])
-    found = _anywhere(size, draw)
+    drawn = _uniform(size, draw)
     for genotype in best:
         for _ in range(_VARIATIONS):
-            varied = [draw() if draw() < _DRAWN_ANEW / size else place for place in genotype]
+            varied = [draw() if draw() < _CHANGED / size else position for position in genotype]
             if varied == genotype:
                 varied[int(draw() * size)] = draw()
-            found.append(varied)
-    return found
+            drawn.append(varied)
+    return drawn
 
 
-def distant(points: Sequence[Point], trials: Sequence[Point]) -> list[int]:
-    """The places of the points that are beside no trial."""
-    apart = _AWAY ** (1 / len(trials[0]))
+def distant(points: Sequence[Vector], trials: Sequence[Vector]) -> list[int]:
+    """Return the indices of the points that are near no trial."""
+    least = _DISTANT_VOLUME ** (1 / len(trials[0]))
     return [
-        place
-        for place, point in enumerate(points)
-        if all(math.dist(point, trial) >= apart for trial in trials)
+        index
+        for index, point in enumerate(points)
+        if all(math.dist(point, trial) >= least for trial in trials)
     ]
 
 
 def most_promising(
-    ended: Sequence[Point],
+    ended: Sequence[Vector],
     costs: Sequence[float | None],
-    unfinished: Sequence[Point],
-    points: Sequence[Point],
+    unfinished: Sequence[Vector],
+    points: Sequence[Vector],
     *,
     has_categories: bool = False,
 ) -> int | None:
-    """The place of the point that is expected to improve the most on the best trial.
+    """Return the index of the point with the highest expected improvement on the best trial.
 
-    None: there is none, or the costs say nothing.
+    None if there are no points, or all costs are equal.
 
     Args:
         ended: the trials that have ended, in the unit cube; two at least.
-        costs: what each of them cost; None: it failed.
-        unfinished: the trials that have not; each is taken for one that costs what half of the others do.
+        costs: cost of each; None if it failed.
+        unfinished: the trials that have not; imputed with the median score (constant liar).
         points: to choose from.
-        has_categories: whether coordinates of the points are these.
+        has_categories: True if some coordinates of the points encode categories.
     """
     all_scores = log_scores(costs)
     best, middle = min(all_scores), median(all_scores)
     if best == max(all_scores) or not points:
         return None
-    known: list[Point] = []
+    modelled: list[Vector] = []
     scores: list[float] = []
-    for place in sorted(range(len(ended)), key=all_scores.__getitem__):
-        if all(math.dist(ended[place], other) >= _APART for other in known):
-            known.append(ended[place])
-            scores.append(all_scores[place])
-    known += unfinished
+    for index in sorted(range(len(ended)), key=all_scores.__getitem__):
+        if all(math.dist(ended[index], other) >= _LEAST_DISTANCE for other in modelled):
+            modelled.append(ended[index])
+            scores.append(all_scores[index])
+    modelled += unfinished
     scores += [middle] * len(unfinished)
-    if len(known) < 2:
+    if len(modelled) < 2:
         return None
-    reaches = _LISTED_REACHES if has_categories else _REACHES
-    model = max(
-        (Kriging(known, scores, length_scale=length_scale) for length_scale in reaches),
-        key=lambda one: one.log_likelihood,
-    )
+    length_scales = _CATEGORICAL_LENGTH_SCALES if has_categories else _LENGTH_SCALES
+    fits = (Kriging(modelled, scores, length_scale=scale) for scale in length_scales)
+    model = max(fits, key=lambda fit: fit.log_likelihood)
     return max(
         range(len(points)),
-        key=lambda place: _improvement(best, *model.mean_and_deviation(points[place])),
+        key=lambda index: _expected_improvement(best, *model.mean_and_deviation(points[index])),
     )
 
 
-def _anywhere(size: int, draw: Draw) -> list[Genotype]:
-    return [[draw() for _ in range(size)] for _ in range(_ANYWHERE)]
+def _uniform(size: int, draw: Draw) -> list[Genotype]:
+    return [[draw() for _ in range(size)] for _ in range(_GLOBAL)]
 
 
-def _improvement(best: float, mean: float, deviation: float) -> float:
+def _expected_improvement(best: float, mean: float, deviation: float) -> float:
     if not deviation > 0:
         return max(best - mean, 0.0)
     gain = (best - mean) / deviation
     return deviation * (gain * _NORMAL.cdf(gain) + _NORMAL.pdf(gain))
 
 
-def _beside(position: float, spread: float, draw: Draw) -> float:
+def _perturbed(position: float, spread: float, draw: Draw) -> float:
     moved = position + spread * standard_normal(draw)
     # Outside it is mirrored at the bound; moved to the bound itself, candidates would pile up there.
     inside = abs(moved) if moved < 1 else 2 - moved

@@ -1,4 +1,4 @@
-"""Distances in the shape of what has done well: long where the best trials are far apart, short where they are close.
+"""Distances in the shape of the best trials: long where these are far apart, short where they are close.
 
 In a valley that is narrow and long, the trials that are near by this measure are those along the valley. Mahalanobis'
 distance, with the covariance of the best trials; S. Kern, N. Hansen, P. Koumoutsakos, "Local Meta-Models for Optimization
@@ -11,22 +11,22 @@ from collections.abc import Callable, Sequence
 from operator import mul
 from statistics import fmean
 
-from sparksweep_core.algorithms.models.linear_algebra import Point, cholesky, forward_substitution
+from sparksweep_core.algorithms.models.linear_algebra import Vector, cholesky, forward_substitution
 
-Whitening = Callable[[Point], Point]
-"""Where a point lies in the space in which distances are the usual ones."""
+Whitening = Callable[[Vector], Vector]
+"""Maps a point into the space in which Mahalanobis' distance is the Euclidean one."""
 
-_ROUND = 0.5
-"""Share of a ball in the shape, for each dimension and divided by the points: what few of them say of it is rough."""
+_BALL = 0.5
+"""Share of a ball in the covariance, times dimensions and divided by points: few points give only a rough shape."""
 
 
-def identity(point: Point) -> Point:
-    """The metric in which distances are the usual ones from the start."""
+def identity(point: Vector) -> Vector:
+    """Return the point itself: the whitening where distances are Euclidean from the start."""
     return point
 
 
-def whitening_of(best: Sequence[Point]) -> Whitening:
-    """The metric of some points; the usual one if they are too few to have a shape, or all the same.
+def whitening_of(best: Sequence[Vector]) -> Whitening:
+    """Return the whitening of some points; the identity if they are too few to have a shape, or all the same.
 
     Args:
         best: points of the same number of dimensions.
@@ -42,12 +42,12 @@ def whitening_of(best: Sequence[Point]) -> Whitening:
         [fmean(map(mul, columns[row], columns[other])) for other in range(row + 1)]
         for row in range(size)
     ]
-    share = _ROUND * size / len(best)
-    ball = share * fmean(covariance[place][place] for place in range(size))
+    share = _BALL * size / len(best)
+    ball = share * fmean(covariance[row][row] for row in range(size))
     for row in range(size):
         covariance[row] = [(1 - share) * value for value in covariance[row]]
         covariance[row][row] += ball
-    shape = cholesky(covariance)
-    if shape is None:
+    factor = cholesky(covariance)
+    if factor is None:
         return identity
-    return lambda point: forward_substitution(shape, point)
+    return lambda point: forward_substitution(factor, point)
