@@ -7,21 +7,21 @@ import types
 from pathlib import Path
 from typing import Any
 
-# Without TensorFlow, which it would import if it is there, for nothing.
+# Keeps TensorBoard from importing TensorFlow, which has no use here.
 sys.modules.setdefault("tensorboard.compat.notf", types.ModuleType("tensorboard.compat.notf"))
 
 
 def read_events(file: Path) -> list[Any]:
-    """The events after the file's version."""
+    """Read the events after the file's version."""
     from tensorboard.backend.event_processing.event_file_loader import EventFileLoader
 
-    version, *found = list[Any](EventFileLoader(str(file)).Load())
+    version, *events = list[Any](EventFileLoader(str(file)).Load())
     assert version.file_version == "brain.Event:2"
-    return found
+    return events
 
 
 def plugin_data(event: Any) -> Any:
-    """What an event holds for the HParams page; None for any other event."""
+    """Decode an event of the HParams page; None for any other event."""
     from tensorboard.plugins.hparams import plugin_data_pb2
 
     plugin = event.summary.value[0].metadata.plugin_data
@@ -31,7 +31,7 @@ def plugin_data(event: Any) -> Any:
 
 
 def scalars(events: list[Any]) -> list[tuple[str, int, float]]:
-    """Tag, step and value of each scalar."""
+    """Return tag, step and value of each scalar."""
     return [
         (value.tag, event.step, round(value.tensor.float_val[0], 6))
         for event in events

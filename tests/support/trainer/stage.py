@@ -1,4 +1,4 @@
-"""Processes for tests to look at: each plays a scene, and whatever they leave behind ends with the test."""
+"""Processes for tests to observe: each plays a scene, and all that they leave behind ends with the test."""
 
 import json
 import os
@@ -16,9 +16,9 @@ PRELUDE = """
 import json, os, signal, subprocess, sys, time
 from sparksweep_trainer.trial.processes import *
 
-def say(**facts):
+def say(**values):
     # In one piece: several processes say something.
-    os.write(1, (json.dumps(facts) + os.linesep).encode())
+    os.write(1, (json.dumps(values) + os.linesep).encode())
 
 def sleep_for_ever():
     while True:
@@ -34,7 +34,7 @@ class Actor:
         self.pid = process.pid
 
     def hear(self) -> Any:
-        """The next thing it says."""
+        """Return the next message of the scene."""
         assert self.process.stdout is not None
         return json.loads(self.process.stdout.readline())
 
@@ -83,20 +83,20 @@ class Stage:
 
 
 def processes_with(text: str) -> list[int]:
-    """Processes that were started with a text in their environment."""
-    found = []
+    """Return the processes that were started with a text in their environment."""
+    marked = []
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit():
             try:
                 if text.encode() in (entry / "environ").read_bytes():
-                    found.append(int(entry.name))
+                    marked.append(int(entry.name))
             except OSError:
                 continue
-    return found
+    return marked
 
 
 def soon(condition: Callable[[], bool], timeout_s: float = 15) -> bool:
-    """Whether it holds before long."""
+    """Return True as soon as the condition holds, False after a timeout."""
     deadline = time.monotonic() + timeout_s
     while not condition():
         if time.monotonic() > deadline:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from sparksweep_trainer.files import copying
-from sparksweep_trainer.files.copying import Copier, Copying
+from sparksweep_trainer.files.copying import Copier, CopyThread
 from support.trainer.fake_api_server import eventually
 
 
@@ -36,8 +36,8 @@ def copier(run: Path, store: Path) -> Copier:
 
 
 def files(directory: Path) -> dict[str, str]:
-    found = [path for path in directory.rglob("*") if path.is_file()]
-    return {str(path.relative_to(directory)): path.read_text() for path in found}
+    files = [path for path in directory.rglob("*") if path.is_file()]
+    return {str(path.relative_to(directory)): path.read_text() for path in files}
 
 
 def test_a_trial_is_copied_without_the_others_hidden_files_and_links(
@@ -84,7 +84,7 @@ def test_a_scheme_that_is_not_known_is_a_refusal_and_no_crash(run: Path) -> None
 def test_trials_are_copied_as_they_end_and_the_rest_at_the_end(
     copier: Copier, run: Path, store: Path
 ) -> None:
-    thread = Copying(copier, table="results.parquet", pause_s=0.01)
+    thread = CopyThread(copier, table="results.parquet", pause_s=0.01)
     thread.start()
     thread.trial_ended(1)
     eventually(lambda: set(files(store)) == {"trials/0001/stdout.log", "trials/0001/tensorboard/events"})  # fmt: skip
@@ -107,7 +107,7 @@ def test_what_could_not_be_copied_is_tried_again(
         send(self, path)
 
     monkeypatch.setattr(Copier, "_send", refuse)
-    thread = Copying(copier, table="results.parquet", pause_s=0.01)
+    thread = CopyThread(copier, table="results.parquet", pause_s=0.01)
     thread.start()
     thread.trial_ended(1)
     assert files(store) == {}
@@ -121,7 +121,7 @@ def test_a_store_that_takes_too_long_does_not_keep_the_driver(
 ) -> None:
     over = threading.Event()
     monkeypatch.setattr(copying.Copier, "_send", lambda *_: over.wait(10))
-    thread = Copying(copier, table="results.parquet")
+    thread = CopyThread(copier, table="results.parquet")
     thread.start()
     assert not thread.close(flush_s=0.1)
     over.set()

@@ -60,14 +60,14 @@ def test_whatever_comes_twice_or_too_early_the_file_is_a_beginning_of_what_was_p
     printed = bytes(range(60))
     with tempfile.TemporaryDirectory() as path:
         store = FileStore(Path(path))
-        known = 0
+        stored = 0
         for offset, length in parts:
             answer = send(store, "stdout.log", printed[offset : offset + length], offset)
-            known = max(known, offset + length) if offset <= known else known
-            assert answer.size == known
+            stored = max(stored, offset + length) if offset <= stored else stored
+            assert answer.size == stored
         file = Path(path, "trials/0007/stdout.log")
-        assert (file.read_bytes() if file.exists() else b"") == printed[:known]
-        assert store.used == known
+        assert (file.read_bytes() if file.exists() else b"") == printed[:stored]
+        assert store.used == stored
 
 
 def test_a_file_that_began_anew_loses_what_was_there(store: FileStore, tmp_path: Path) -> None:

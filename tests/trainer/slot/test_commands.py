@@ -28,8 +28,8 @@ def test_a_value_with_blanks_and_quotes_stays_one_word() -> None:
 
 
 def test_the_trials_name_and_its_source_are_placeholders_too() -> None:
-    found = words("python", "${trialSource}", "--run=${trialSpec.Name}", source=Path("/code/t.py"))
-    assert found == ["python", "/code/t.py", "--run=digits-7"]
+    argv = words("python", "${trialSource}", "--run=${trialSpec.Name}", source=Path("/code/t.py"))
+    assert argv == ["python", "/code/t.py", "--run=digits-7"]
 
 
 def test_katibs_trial_parameters_name_another_parameter() -> None:
@@ -37,8 +37,8 @@ def test_katibs_trial_parameters_name_another_parameter() -> None:
         command=["train", "--lr=${trialParameters.learningRate}"],
         trial_parameters=[TrialParameter(name="learningRate", reference="lr")],
     )
-    found = command_line(template, {"lr": "0.01"}, trial="t-1", source=None)
-    assert found == ["train", "--lr=0.01"]
+    argv = command_line(template, {"lr": "0.01"}, trial="t-1", source=None)
+    assert argv == ["train", "--lr=0.01"]
 
 
 def program(path: Path, *, mode: int = 0o755) -> Path:
@@ -56,8 +56,8 @@ def test_a_bare_name_is_looked_for_on_the_path_alone(tmp_path: Path) -> None:
 
 def test_a_word_with_a_slash_is_looked_for_in_the_directory(tmp_path: Path) -> None:
     wanted = program(tmp_path / "tools" / "train")
-    found = find_program("tools/train", directory=str(tmp_path), path="/bin")
-    assert found == str(wanted)
+    executed = find_program("tools/train", directory=str(tmp_path), path="/bin")
+    assert executed == str(wanted)
     assert find_program(str(wanted), directory="/", path="") == str(wanted)
 
 

@@ -29,8 +29,8 @@ def test_a_trial_knows_itself_and_starts_in_its_own_directory(tmp_path: Path) ->
         from sparksweep import context, tensorboard
 
         def training(x):
-            facts = [context.trial_number(), context.attempt(), context.parameters(), str(tensorboard.logdir())]
-            Path("facts.json").write_text(json.dumps(facts))
+            values = [context.trial_number(), context.attempt(), context.parameters(), str(tensorboard.logdir())]
+            Path("values.json").write_text(json.dumps(values))
             assert context.trial_directory() == Path.cwd()
             assert os.environ["MINE"] == "yes"
             return 0.5
@@ -39,8 +39,8 @@ def test_a_trial_knows_itself_and_starts_in_its_own_directory(tmp_path: Path) ->
         tmp_path, source, parameters={"x": float}, env=[EnvVar(name="MINE", value="yes")]
     ) as rig:
         rig.metrics(number=3, attempt=2, x="0.25")
-        facts = json.loads((rig.trials / "0003" / "facts.json").read_text())
-        assert facts == [3, 2, {"x": 0.25}, str(rig.trials / "0003" / "tensorboard")]
+        values = json.loads((rig.trials / "0003" / "values.json").read_text())
+        assert values == [3, 2, {"x": 0.25}, str(rig.trials / "0003" / "tensorboard")]
 
 
 def test_output_of_every_kind_is_in_the_log_as_it_comes(tmp_path: Path) -> None:

@@ -74,7 +74,7 @@ def gpu_rig(directory: Path, framework: str, source: str = "", **options: int) -
 
 
 def assert_given_back(before: int) -> None:
-    """The GPU's memory is as free as before, to what the driver rounds."""
+    """Assert that the GPU's memory is as free as before, but for rounding."""
     assert soon(lambda: memory_used() <= before + 64, timeout_s=10)
 
 
@@ -86,9 +86,9 @@ def test_every_trial_has_the_memory_that_the_one_before_it_had(
     with gpu_rig(tmp_path, framework) as rig:
         for number in (1, 2, 3):
             # More than half: two of them don't fit.
-            found = rig.metrics(number=number, share="0.6")
-            assert found["score"] == SCORE
-            assert found["free"] > 0.9
+            metrics = rig.metrics(number=number, share="0.6")
+            assert metrics["score"] == SCORE
+            assert metrics["free"] > 0.9
         # The fork server is still there, and holds nothing.
         assert_given_back(before)
 

@@ -24,7 +24,7 @@ OBJECTIVE = Objective(
 
 
 def returned(value: object, objective: Objective | None = OBJECTIVE) -> ObjectiveMetrics:
-    """What is measured of a function that returned the value."""
+    """Extract the metrics of a function that returned the value."""
     wanted = [objective.objective_metric_name] if objective else []
     return from_returned(describe(value, wanted), objective)
 

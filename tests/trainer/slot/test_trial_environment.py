@@ -28,12 +28,12 @@ def environment(base: dict[str, str] | None = None, **template: Any) -> dict[str
 @pytest.mark.parametrize(("cpu", "threads"), [("1", "1"), ("4", "4"), ("500m", "1"), ("2.5", "3")])
 def test_libraries_use_as_many_threads_as_the_trial_has_cpus(cpu: str, threads: str) -> None:
     # Spark sets this one by its own cores.
-    found = environment({"OMP_NUM_THREADS": "64"}, resources=Resources(cpu=cpu))
-    assert {found[name] for name in THREAD_VARIABLES} == {threads}
+    variables = environment({"OMP_NUM_THREADS": "64"}, resources=Resources(cpu=cpu))
+    assert {variables[name] for name in THREAD_VARIABLES} == {threads}
 
 
 def test_the_experiments_own_variables_win() -> None:
-    found = environment(
+    variables = environment(
         {"DATA": "/old"},
         env=[
             EnvVar(name="OMP_NUM_THREADS", value="7"),
@@ -41,13 +41,13 @@ def test_the_experiments_own_variables_win() -> None:
             EnvVar(name="CUDA_VISIBLE_DEVICES", value="0"),
         ],
     )
-    assert found["OMP_NUM_THREADS"] == "7"
-    assert found["DATA"] == "/new"
-    assert found["CUDA_VISIBLE_DEVICES"] == "0"
+    assert variables["OMP_NUM_THREADS"] == "7"
+    assert variables["DATA"] == "/new"
+    assert variables["CUDA_VISIBLE_DEVICES"] == "0"
 
 
 def test_trials_inherit_neither_sparks_secrets_nor_another_trials_facts() -> None:
-    found = environment(
+    variables = environment(
         {
             "PYTHON_WORKER_FACTORY_SECRET": "s",
             "PYSPARK_GATEWAY_SECRET": "s",
@@ -60,10 +60,10 @@ def test_trials_inherit_neither_sparks_secrets_nor_another_trials_facts() -> Non
             "HOME": "/somewhere",
         }
     )
-    assert found["HOME"] == "/somewhere"
-    assert "s" not in found.values()
-    assert "SPARKSWEEP_TRIAL_NUMBER" not in found
-    assert found[RUNNER_ENV] == "m1"
+    assert variables["HOME"] == "/somewhere"
+    assert "s" not in variables.values()
+    assert "SPARKSWEEP_TRIAL_NUMBER" not in variables
+    assert variables[RUNNER_ENV] == "m1"
 
 
 def test_gpus_are_hidden_from_a_trial_that_asked_for_none() -> None:
@@ -91,16 +91,19 @@ def test_a_variable_from_a_secret_is_the_one_that_the_pod_has() -> None:
 
 
 def test_a_trial_is_told_its_name_its_place_and_its_parameters() -> None:
-    found = trial_environment(
+    variables = trial_environment(
         experiment="digits",
         number=7,
         attempt=2,
         directory=Path("/runs/trials/0007"),
         parameters={"lr": 0.1, "layers": 2, "optimizer": "adam"},
     )
-    assert found["SPARKSWEEP_TRIAL_NAME"] == "digits-7"
-    assert (found["SPARKSWEEP_TRIAL_NUMBER"], found["SPARKSWEEP_TRIAL_ATTEMPT"]) == ("7", "2")
-    assert found["SPARKSWEEP_TRIAL_DIR"] == "/runs/trials/0007"
-    assert found["SPARKSWEEP_LOGDIR"] == "/runs/trials/0007/tensorboard"
-    parameters = json.loads(found["SPARKSWEEP_PARAMETERS"])
+    assert variables["SPARKSWEEP_TRIAL_NAME"] == "digits-7"
+    assert (variables["SPARKSWEEP_TRIAL_NUMBER"], variables["SPARKSWEEP_TRIAL_ATTEMPT"]) == (
+        "7",
+        "2",
+    )
+    assert variables["SPARKSWEEP_TRIAL_DIR"] == "/runs/trials/0007"
+    assert variables["SPARKSWEEP_LOGDIR"] == "/runs/trials/0007/tensorboard"
+    parameters = json.loads(variables["SPARKSWEEP_PARAMETERS"])
     assert parameters == {"lr": 0.1, "layers": 2, "optimizer": "adam"}

@@ -120,8 +120,8 @@ def test_the_logs_of_an_earlier_attempt_are_kept(tmp_path: Path) -> None:
     assert not (tmp_path / "stdout.log").exists()
     # The second attempt was lost before it wrote anything.
     keep_earlier_logs(tmp_path, 3)
-    kept = {path.name for path in tmp_path.iterdir()}
-    assert kept == {"stdout.attempt-1.log", "metrics.attempt-1.jsonl"}
+    names = {path.name for path in tmp_path.iterdir()}
+    assert names == {"stdout.attempt-1.log", "metrics.attempt-1.jsonl"}
 
 
 class Clock:
@@ -161,8 +161,8 @@ def test_the_end_of_a_flood_has_its_times_where_it_is_put(tmp_path: Path) -> Non
     log.close()
     times.close()
     content = (tmp_path / "stdout.log").read_bytes()
-    found = {}
+    times_of = {}
     for line in (tmp_path / "output.times").read_text().splitlines():
         moment, _, offset = line.split()
-        found[content[int(offset) : int(offset) + 2]] = float(moment) - 1764078000
-    assert found == {b"a\n": 0, b"b\n": 1, b"g\n": 6, b"h\n": 7}
+        times_of[content[int(offset) : int(offset) + 2]] = float(moment) - 1764078000
+    assert times_of == {b"a\n": 0, b"b\n": 1, b"g\n": 6, b"h\n": 7}

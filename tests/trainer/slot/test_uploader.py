@@ -89,7 +89,7 @@ def test_a_file_that_is_being_written_is_sent_when_it_has_settled(
     assert driver.sent("model.keras") == 12
 
 
-def test_a_log_that_is_replaced_begins_anew(driver: Driver, trial: Path) -> None:
+def test_a_log_that_is_replaced_is_sent_from_its_beginning(driver: Driver, trial: Path) -> None:
     (trial / "stdout.log").write_bytes(b"of the attempt before")
     with uploading(driver, trial):
         assert soon(lambda: driver.has("stdout.log") is not None)
@@ -138,7 +138,7 @@ def test_a_file_without_room_is_not_sent_again_and_others_are(driver: Driver, tr
 
 
 def test_a_driver_that_has_less_than_was_sent_gets_the_rest(driver: Driver, trial: Path) -> None:
-    """As when it was started anew, and the attempt is still its own."""
+    """As after a restart of a driver that still has the attempt."""
     lost = threading.Event()
 
     def lose_once(chunk: Chunk) -> ChunkTaken | None:

@@ -44,16 +44,16 @@ def read(path: Path, *parts: bytes) -> list[Any]:
 def test_tensorboard_reads_scalars(tmp_path: Path) -> None:
     (event,) = read(tmp_path, events.scalars({"a": 0.5, "b/c": -2.0}, step=3, moment=9.25))
     assert (event.step, event.wall_time) == (3, 9.25)
-    found = {value.tag: value.tensor.float_val[0] for value in event.summary.value}
-    assert found == {"a": 0.5, "b/c": -2.0}
+    values = {value.tag: value.tensor.float_val[0] for value in event.summary.value}
+    assert values == {"a": 0.5, "b/c": -2.0}
 
 
 def test_tensorboard_reads_an_experiment(tmp_path: Path) -> None:
     described = events.experiment(["lr", "kind"], ["lr"], ["accuracy", "loss"], moment=2.0)
-    found = plugin_data(read(tmp_path, described)[0]).experiment
-    assert [(info.name, info.type) for info in found.hparam_infos] == [("lr", 3), ("kind", 1)]
-    assert [info.name.tag for info in found.metric_infos] == ["accuracy", "loss"]
-    assert found.time_created_secs == 2.0
+    experiment = plugin_data(read(tmp_path, described)[0]).experiment
+    assert [(info.name, info.type) for info in experiment.hparam_infos] == [("lr", 3), ("kind", 1)]
+    assert [info.name.tag for info in experiment.metric_infos] == ["accuracy", "loss"]
+    assert experiment.time_created_secs == 2.0
 
 
 def test_tensorboard_reads_a_session(tmp_path: Path) -> None:
@@ -88,8 +88,8 @@ def test_every_field_is_read_as_it_was_written(
     assert event.step == step
     assert event.wall_time == moment or math.isnan(moment)
     assert event.summary.value[0].tag == tag
-    found = event.summary.value[0].simple_value
-    assert found == value or math.isnan(value)
+    plotted = event.summary.value[0].simple_value
+    assert plotted == value or math.isnan(value)
 
 
 def test_a_number_that_is_too_large_for_a_float_is_infinite() -> None:

@@ -17,8 +17,8 @@ from support.trainer.session_values import OBJECTIVE, PARAMETERS, VALUES
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
 
-class Board:
-    """What was written below a directory."""
+class SessionFiles:
+    """Sessions, and the event files that they write below a directory."""
 
     def __init__(self, root: Path, objective: Objective | None = OBJECTIVE) -> None:
         self.root = root
@@ -50,38 +50,40 @@ class Board:
 
 
 @pytest.fixture
-def board(tmp_path: Path) -> Board:
-    return Board(tmp_path)
+def files(tmp_path: Path) -> SessionFiles:
+    return SessionFiles(tmp_path)
 
 
-def test_the_page_is_about_every_parameter_and_metric(board: Board) -> None:
-    experiment = plugin_data(board.events(".")[0]).experiment
+def test_the_page_is_about_every_parameter_and_metric(files: SessionFiles) -> None:
+    experiment = plugin_data(files.events(".")[0]).experiment
     assert [(info.name, info.type) for info in experiment.hparam_infos] == [("lr", 3), ("kind", 1)]
-    assert board.metrics() == ["accuracy", "loss"]
+    assert files.metrics() == ["accuracy", "loss"]
 
 
-def test_a_trial_that_reports_nothing_shows_its_parameters_and_metrics(board: Board) -> None:
-    board.put(TrialState.RUNNING)
-    (start,) = board.events()
+def test_a_trial_that_reports_nothing_shows_its_parameters_and_metrics(files: SessionFiles) -> None:
+    files.put(TrialState.RUNNING)
+    (start,) = files.events()
     begun = plugin_data(start).session_start_info
     assert begun.hparams["lr"].number_value == 0.5
     assert begun.hparams["kind"].string_value == "a"
-    board.put(TrialState.SUCCEEDED, metrics={"accuracy": 0.75, "loss": 2.0})
-    *_, end = found = board.events()
+    files.put(TrialState.SUCCEEDED, metrics={"accuracy": 0.75, "loss": 2.0})
+    *_, end = events = files.events()
     assert plugin_data(end).session_end_info.status == 1
-    assert scalars(found) == [("accuracy", 0, 0.75), ("loss", 0, 2.0)]
+    assert scalars(events) == [("accuracy", 0, 0.75), ("loss", 0, 2.0)]
 
 
-def test_what_a_trial_reports_is_plotted_and_its_last_metrics_come_after(board: Board) -> None:
-    board.put(TrialState.RUNNING)
-    board.report({"step": 1, "time": 5.5, "metrics": {"accuracy": 0.25}})
-    board.feed(b'{"step": 2, "time": 6.5, ')
-    board.feed(b'"metrics": {"accuracy": 0.5, "loss": null}}\n')
-    board.put(TrialState.SUCCEEDED, metrics={"accuracy": 0.5})
-    assert scalars(board.events()) == [
+def test_what_a_trial_reports_is_plotted_and_its_last_metrics_come_after(
+    files: SessionFiles,
+) -> None:
+    files.put(TrialState.RUNNING)
+    files.report({"step": 1, "time": 5.5, "metrics": {"accuracy": 0.25}})
+    files.feed(b'{"step": 2, "time": 6.5, ')
+    files.feed(b'"metrics": {"accuracy": 0.5, "loss": null}}\n')
+    files.put(TrialState.SUCCEEDED, metrics={"accuracy": 0.5})
+    assert scalars(files.events()) == [
         ("accuracy", 1, 0.25), ("accuracy", 2, 0.5), ("accuracy", 2, 0.5),
     ]  # fmt: skip
-    assert [event.wall_time for event in board.events()][1:3] == [5.5, 6.5]
+    assert [event.wall_time for event in files.events()][1:3] == [5.5, 6.5]
 
 
 @pytest.mark.parametrize(
@@ -105,52 +107,52 @@ def test_what_a_trial_reports_is_plotted_and_its_last_metrics_come_after(board: 
         "x" * 70_000,
     ],
 )
-def test_whatever_a_trial_writes_does_no_harm(board: Board, line: str) -> None:
-    board.put(TrialState.RUNNING)
-    board.report(line, {"step": 3, "time": 1, "metrics": {"a": 1}})
-    assert scalars(board.events()) == [("a", 3, 1.0)]
+def test_whatever_a_trial_writes_does_no_harm(files: SessionFiles, line: str) -> None:
+    files.put(TrialState.RUNNING)
+    files.report(line, {"step": 3, "time": 1, "metrics": {"a": 1}})
+    assert scalars(files.events()) == [("a", 3, 1.0)]
 
 
-def test_an_attempt_begins_anew(board: Board) -> None:
-    board.put(TrialState.RUNNING)
-    board.report({"step": 9, "time": 1, "metrics": {"accuracy": 0.1}})
-    board.put(TrialState.PENDING)
-    board.report({"step": 10, "time": 1, "metrics": {"accuracy": 0.1}})
-    board.put(TrialState.RUNNING, attempt=2)
-    board.put(TrialState.FAILED, attempt=2)
-    assert scalars(board.events()) == []
-    assert plugin_data(board.events()[-1]).session_end_info.status == 2
+def test_a_later_attempt_replaces_the_events_of_the_earlier_one(files: SessionFiles) -> None:
+    files.put(TrialState.RUNNING)
+    files.report({"step": 9, "time": 1, "metrics": {"accuracy": 0.1}})
+    files.put(TrialState.PENDING)
+    files.report({"step": 10, "time": 1, "metrics": {"accuracy": 0.1}})
+    files.put(TrialState.RUNNING, attempt=2)
+    files.put(TrialState.FAILED, attempt=2)
+    assert scalars(files.events()) == []
+    assert plugin_data(files.events()[-1]).session_end_info.status == 2
 
 
 def test_without_an_objective_metrics_are_known_when_the_first_trial_has_them(
     tmp_path: Path,
 ) -> None:
-    board = Board(tmp_path, objective=None)
-    assert board.metrics() == []
-    board.put(TrialState.RUNNING)
-    board.put(TrialState.SUCCEEDED, metrics={"b": 1.0, "a": 2.0})
-    assert board.metrics() == ["a", "b"]
+    files = SessionFiles(tmp_path, objective=None)
+    assert files.metrics() == []
+    files.put(TrialState.RUNNING)
+    files.put(TrialState.SUCCEEDED, metrics={"b": 1.0, "a": 2.0})
+    assert files.metrics() == ["a", "b"]
 
 
-def test_a_trial_of_an_earlier_driver_is_told_of_as_a_whole(board: Board) -> None:
-    assert not board.sessions.knows(7)
-    board.put(TrialState.SUCCEEDED, metrics={"accuracy": 0.5}, completion_time=NOW)
-    assert board.sessions.knows(7)
-    start, *_, end = board.events()
+def test_a_trial_of_an_earlier_driver_is_written_as_a_whole(files: SessionFiles) -> None:
+    assert not files.sessions.has_events(7)
+    files.put(TrialState.SUCCEEDED, metrics={"accuracy": 0.5}, completion_time=NOW)
+    assert files.sessions.has_events(7)
+    start, *_, end = files.events()
     assert plugin_data(start).HasField("session_start_info")
     assert plugin_data(end).session_end_info.end_time_secs == NOW.timestamp()
 
 
-def test_trials_that_never_started_have_no_session(board: Board) -> None:
-    board.put(TrialState.STOPPED, attempt=0)
-    assert not board.sessions.knows(7)
+def test_trials_that_never_started_have_no_session(files: SessionFiles) -> None:
+    files.put(TrialState.STOPPED, attempt=0)
+    assert not files.sessions.has_events(7)
 
 
 def test_there_are_so_many_sessions_and_no_more(
-    board: Board, monkeypatch: pytest.MonkeyPatch
+    files: SessionFiles, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sessions, "MAX_SESSIONS", 2)
     for number in (1, 2, 3):
-        board.put(TrialState.RUNNING, number=number)
-        board.put(TrialState.SUCCEEDED, number=number)
-    assert [board.sessions.knows(number) for number in (1, 2, 3)] == [True, True, False]
+        files.put(TrialState.RUNNING, number=number)
+        files.put(TrialState.SUCCEEDED, number=number)
+    assert [files.sessions.has_events(number) for number in (1, 2, 3)] == [True, True, False]

@@ -171,14 +171,14 @@ def test_a_function_that_is_not_refused_gets_every_value_by_its_name(
     takes_all = rest or values.keys() <= arguments.keys()
     has_all = all(default or name in values for name, (_, default) in arguments.items())
     try:
-        seen = call(namespace["training"], **values)
+        received = call(namespace["training"], **values)
     except ArgumentsError:
         assert not (takes_all and has_all)
         return
     assert takes_all
     assert has_all
-    seen |= seen.pop("rest", {})
-    assert seen == dict.fromkeys(arguments, "default") | values
+    received |= received.pop("rest", {})
+    assert received == dict.fromkeys(arguments, "default") | values
 
 
 # ---------------------------------------------------------------------- what can be called

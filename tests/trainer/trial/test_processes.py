@@ -29,8 +29,8 @@ def test_descendants_are_found_with_their_parents(stage: Stage) -> None:
         "sleep_for_ever()\n",
     )
     pids = scene.hear()
-    found = descendants(scene.pid)
-    assert found == {pids["child"]: scene.pid, pids["grandchild"]: pids["child"]}
+    parent_of = descendants(scene.pid)
+    assert parent_of == {pids["child"]: scene.pid, pids["grandchild"]: pids["child"]}
     assert descendants(pids["grandchild"]) == {}
 
 

@@ -81,7 +81,7 @@ class Copier:
             # The trial has sent nothing.
             return True
         except Exception as error:
-            # Each store raises errors of its own types; any of them may pass.
+            # Each store raises errors of its own types; any of them may be transient.
             self._warn(error)
             whole = False
         else:
@@ -125,7 +125,7 @@ def _blocks(root: Path, path: str) -> Iterator[bytes]:
             offset += len(block)
 
 
-class Copying:
+class CopyThread:
     """A thread that copies each trial when it has ended, and the table when it was written."""
 
     def __init__(self, copier: Copier, *, table: str, pause_s: float = PAUSE_S) -> None:

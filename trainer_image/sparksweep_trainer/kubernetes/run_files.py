@@ -18,7 +18,7 @@ from sparksweep_core.api.reasons import TrialReason, TrialState
 from sparksweep_core.api.status import TrialStatus
 from sparksweep_core.api.trials import Trial
 from sparksweep_core.contract.run_layout import RESULTS_FILE, TRIALS
-from sparksweep_trainer.files.copying import Copier, Copying
+from sparksweep_trainer.files.copying import Copier, CopyThread
 from sparksweep_trainer.files.quotas import Quotas
 from sparksweep_trainer.files.reports import Report, ReportParser
 from sparksweep_trainer.files.results import write_results
@@ -78,9 +78,9 @@ class RunFiles:
         if tensorboard:
             trials = directory / TRIALS
             self._sessions = Sessions(trials, described.parameters, described.objective)
-        self._copying: Copying | None = None
+        self._copying: CopyThread | None = None
         if uri is not None:
-            self._copying = Copying(Copier(directory, uri), table=RESULTS_FILE)
+            self._copying = CopyThread(Copier(directory, uri), table=RESULTS_FILE)
         self._thread = threading.Thread(target=self._run, name="run-files", daemon=True)
 
     @classmethod
@@ -171,7 +171,7 @@ class RunFiles:
         if self._sessions is None:
             return
         for trial in self._trials():
-            if trial.state.is_finished and not self._sessions.knows(trial.number):
+            if trial.state.is_finished and not self._sessions.has_events(trial.number):
                 self._sessions.put(trial.status, trial.spec.parameters)
 
     def _parameters_of(self, number: int) -> Mapping[str, str]:

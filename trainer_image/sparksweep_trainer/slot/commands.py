@@ -12,7 +12,7 @@ from sparksweep_core.api.template import TrialTemplate
 
 
 class ProgramNotFound(Exception):
-    """There is no such program, or it can't be executed; the message says where it was searched."""
+    """There is no such program, or it can't be executed; the message names the path that was searched."""
 
 
 def command_line(

@@ -83,7 +83,7 @@ class Sessions:
             # The trial waits for its next attempt.
             del self._running[status.number]
 
-    def knows(self, number: int) -> bool:
+    def has_events(self, number: int) -> bool:
         """Return True if the trial has an event file, perhaps from an earlier driver."""
         with (
             suppress(OSError),
