@@ -1,7 +1,7 @@
 """Hyperparameter experiments on Kubernetes, and on this machine.
 
 from sparksweep import Experiment, search          an experiment as an object
-from sparksweep import experiment                  Hops' calls: experiment.grid_search(training, {...})
+from sparksweep import experiment                  Hops' functions: experiment.grid_search(training, {...})
 from sparksweep import report, tensorboard, hdfs   inside a training function
 """
 
@@ -18,7 +18,7 @@ __all__ = ["Experiment", "report"]
 
 
 def __getattr__(name: str) -> Any:
-    # Trials import this package for `report` and the like: what they don't use must cost them nothing.
+    # Trials import this package for `report`: importing what they don't use would slow down each trial's start.
     if name == "Experiment":
         from sparksweep._experiment import Experiment
 

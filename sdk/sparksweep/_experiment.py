@@ -1,4 +1,4 @@
-"""`Experiment`: built in Python, shown as YAML, submitted, watched, and its result.
+"""`sparksweep.Experiment`: an experiment built in Python, submitted, watched, and its result.
 
 experiment = Experiment(
     training,
@@ -30,13 +30,19 @@ from sparksweep_core.validation.document import parse_experiment, read_experimen
 
 __all__ = ["Experiment"]
 
-TURN_S = 0.5
-"""How often a wait looks, where nothing wakes it."""
+POLL_S = 0.5
+"""Seconds between two reads of the status, unless the run reports a change earlier."""
 _REFUSALS = (api.ExperimentReason.FUNCTION_REFUSED, api.ExperimentReason.INVALID_SPEC)
 
 
 class Experiment:
-    """An experiment, before and after it is submitted. Not thread-safe."""
+    """An experiment, before and after it is submitted. Not thread-safe.
+
+    ::
+
+        experiment = Experiment(training, {"dropout": search.uniform(0.2, 0.7)}, objective="accuracy")
+        result = experiment.submit().wait()
+    """
 
     def __init__(
         self,
@@ -49,21 +55,45 @@ class Experiment:
         direction: str = "max",
         **options: Unpack[Options],
     ) -> None:
-        """Check everything that can be checked before it runs.
+        """Build the document, and check everything that can be checked before it runs.
 
         Args:
-            run: a function, which is shipped to its trials; ``"module:function"`` of the image; or a command's words.
-            parameters: by name what `sparksweep.search` makes, or a list of values.
-            algorithm: grid, random or differential-evolution. By default grid, if every parameter has a list of
-                values, else differential-evolution.
-            settings: of the algorithm, such as ``{"population": 10, "seed": 7}``.
-            objective: the metric to optimise, as the function's dict or the command's output names it; a function
-                that returns a number returns this one. None: nothing is optimised, and no trial is best.
-            direction: max or min.
-            **options: see `sparksweep._builder.Options`.
+            run: A function, which is pickled and sent to the trials; ``"module:function"`` in the image; or a
+                command's words.
+            parameters: By name a `sparksweep.search.Domain`, or a list of values.
+            algorithm: ``grid``, ``random`` or ``differential-evolution``; by default grid if every parameter has a
+                list of values, else differential-evolution.
+            settings: Settings of the algorithm, such as ``{"population": 10, "seed": 7}``.
+            objective: The name of the metric to optimise, in the function's dictionary or the command's output; if
+                the function returns a number, that is this metric. None: no metric is optimised, and there is no
+                best trial.
+            direction: ``max`` or ``min``.
+            **options: Resources of a trial, limits of the search, and metadata:
+
+                - ``name``: The Experiment's name; by default the function's name with a unique suffix.
+                - ``description``: A text for readers, stored as an annotation.
+                - ``parallel``: Trials at the same time.
+                - ``max_trials``: Largest number of trials.
+                - ``max_failed_trials``: The experiment fails at this number of failed trials.
+                - ``goal``: The experiment ends as soon as a trial's objective is at least this good.
+                - ``metrics``: Further metrics to store, besides the objective.
+                - ``deadline_seconds``: The experiment fails if it has not ended after this time.
+                - ``ttl_seconds``: On a cluster, the Experiment is deleted this long after its end.
+                - ``image``: The container image of trials.
+                - ``cpu``: CPUs of a trial: 2, or "500m".
+                - ``memory``: Memory limit of a trial: "4Gi".
+                - ``gpus``: GPUs of a trial.
+                - ``gpu_resource``: The extended resource of the GPUs; by default nvidia.com/gpu.
+                - ``node_selector``: Labels that a trial's node must have.
+                - ``tolerations``: Node taints to tolerate, as in a pod's spec.
+                - ``env``: Environment variables of a trial.
+                - ``timeout_seconds``: A trial that takes longer fails.
+                - ``max_retries``: How often a failed trial runs again.
+                - ``preload``: Modules to import once for each slot.
+                - ``template``: Other fields of spec.trialTemplate, as in YAML; they override the options above.
 
         Raises:
-            InvalidExperiment: with every finding.
+            InvalidExperiment: The experiment is invalid; the error lists every finding.
         """
         self._built = build(
             Request(
@@ -80,11 +110,14 @@ class Experiment:
 
     @classmethod
     def from_yaml(cls, source: str | os.PathLike[str]) -> Experiment:
-        """The Experiment of a YAML file, or of a text with a line's end in it.
+        """Read an Experiment from YAML.
+
+        Args:
+            source: The path of a file; or the YAML itself, if it is a string with a line break.
 
         Raises:
-            InvalidExperiment: with every finding.
-            OSError: the file can't be read.
+            InvalidExperiment: The document is invalid; the error lists every finding.
+            OSError: The file can't be read.
         """
         if isinstance(source, str) and "\n" in source:
             return cls._of(Built(parse_experiment(parse_yaml(source))))
@@ -92,43 +125,50 @@ class Experiment:
 
     @classmethod
     def get(cls, name: str, *, namespace: str | None = None) -> Experiment:
-        """An Experiment that is on the cluster already.
+        """Return an Experiment that exists on the cluster, as if this program had submitted it.
+
+        Args:
+            name: The Experiment's name.
+            namespace: Its namespace; by default the kubeconfig's, or that of the pod that this runs in.
 
         Raises:
-            ExperimentNotFound: there is none of that name.
+            ExperimentNotFound: There is none of that name.
+            Forbidden: A right is missing.
+            ClusterUnavailable: The API server does not answer, or no cluster is configured.
+            MissingDependency: The Kubernetes client is not installed.
         """
         from sparksweep._backends.cluster import ClusterBackend
 
         run = ClusterBackend(namespace).attach(name)
-        found = cls._of(Built(run.experiment()))
-        found._run = run
-        return found
+        experiment = cls._of(Built(run.experiment()))
+        experiment._run = run
+        return experiment
 
     @classmethod
     def _of(cls, built: Built) -> Experiment:
-        found = cls.__new__(cls)
-        found._built = built
-        found._run = None
-        return found
+        experiment = cls.__new__(cls)
+        experiment._built = built
+        experiment._run = None
+        return experiment
 
     # ------------------------------------------------------------------ before it runs
 
     @property
     def name(self) -> str:
-        """Its name."""
+        """The Experiment's name."""
         return self._built.experiment.metadata.name
 
     @property
     def spec(self) -> api.ExperimentSpec:
-        """What to run, as the API's type."""
+        """The Experiment's spec, as the API's type."""
         return self._built.experiment.spec
 
     def to_dict(self) -> dict[str, Any]:
-        """The document that ``kubectl apply`` takes; without the code, when that is too long for it."""
+        """Return the document for ``kubectl apply``, without the function's code if that is too long for it."""
         return self._built.on_a_cluster.to_dict()
 
     def to_yaml(self) -> str:
-        """What ``kubectl apply`` takes, as YAML; with a ConfigMap for code that is too long for the Experiment."""
+        """Return YAML for ``kubectl apply``, with a ConfigMap for code that is too long for the Experiment."""
         documents = [self.to_dict()]
         if self._built.code_map is not None:
             documents.insert(0, self._built.code_map)
@@ -141,20 +181,25 @@ class Experiment:
         namespace: str | None = None,
         directory: str | os.PathLike[str] | None = None,
     ) -> Experiment:
-        """Start it, and return at once; itself, so that ``.submit().wait()`` can follow.
+        """Start the experiment, and return at once.
 
         Args:
-            backend: ``local`` or ``kubernetes``; by default the cluster that this process is in, and outside one
-                this machine.
-            namespace: on a cluster; naming one chooses it.
-            directory: of a local run; by default ``runs/NAME``.
+            backend: ``local`` or ``kubernetes``; by default the value of the environment variable
+                SPARKSWEEP_BACKEND, else the cluster that this process runs in, else this machine.
+            namespace: The namespace on a cluster; giving one selects the backend ``kubernetes``.
+            directory: The run directory of a local run; by default ``runs/NAME``.
+
+        Returns:
+            The experiment itself: ``result = experiment.submit().wait()``.
 
         Raises:
-            SparksweepError: it was submitted before.
-            ExperimentExists: the cluster has one of that name.
-            ExperimentRefused: the cluster does not take it.
-            Forbidden: a right is missing.
-            ClusterUnavailable: the cluster does not answer, or none is configured.
+            SparksweepError: It was submitted before.
+            InvalidExperiment: There is no such backend, or it does not take the namespace or the directory.
+            ExperimentExists: The cluster has one of that name.
+            ExperimentRefused: The API server rejects it.
+            Forbidden: A right is missing.
+            ClusterUnavailable: The API server does not answer, or no cluster is configured.
+            MissingDependency: The Kubernetes client is not installed.
         """
         if self._run is not None:
             raise SparksweepError(f"{self.name} was already submitted: {self._run.where}")
@@ -166,27 +211,31 @@ class Experiment:
 
     @property
     def where(self) -> str | None:
-        """The run directory, or namespace and name; None before it is submitted."""
+        """The run directory, or namespace and name on a cluster; None before it is submitted."""
         return None if self._run is None else self._run.where
 
     @property
     def status(self) -> api.ExperimentStatus | None:
-        """Its status as of now; None before there is one."""
+        """The newest status; None before there is one."""
         return None if self._run is None else self._run.experiment().status
 
     def wait(self, *, progress: bool = True, timeout: float | None = None) -> Result:
-        """Wait for its end.
+        """Wait until the experiment has ended.
 
-        An interrupt from the keyboard ends a local run; an Experiment on a cluster goes on.
+        Ctrl-C ends a local run; an Experiment on a cluster continues.
 
         Args:
-            progress: show a bar, with the best trial so far.
-            timeout: seconds; None waits for ever.
+            progress: Show a progress bar with the best trial so far.
+            timeout: Seconds to wait; None: without limit.
+
+        Returns:
+            The result.
 
         Raises:
-            ExperimentFailed: it ended without success; the error holds the result.
-            ExperimentRefused: the function can't be run; nothing was.
-            TimeoutError: it goes on.
+            ExperimentFailed: The experiment ended without success; the error holds the result.
+            ExperimentRefused: The function can't be run; no trial was started.
+            TimeoutError: The experiment still runs.
+            SparksweepError: It is not submitted, or a local run broke off.
         """
         run = self._submitted()
         deadline = None if timeout is None else time.monotonic() + timeout
@@ -203,19 +252,30 @@ class Experiment:
                         raise TimeoutError(
                             f"{self.name} still runs after {timeout:g} s: {run.where}"
                         )
-                    run.pause(TURN_S)
+                    run.pause(POLL_S)
             except KeyboardInterrupt:
                 if run.is_local:
                     run.cancel()
                 raise
 
     def result(self) -> Result:
-        """What there is so far."""
+        """Return the result so far.
+
+        Raises:
+            SparksweepError: It is not submitted.
+        """
         run = self._submitted()
         return self._result(run.experiment(), run)
 
     def cancel(self) -> Result:
-        """End it; what there is by then. On a cluster it is suspended: set ``suspend: false``, and it goes on."""
+        """Stop a local run, or suspend an Experiment on a cluster; ``suspend: false`` resumes that.
+
+        Returns:
+            The result so far.
+
+        Raises:
+            SparksweepError: It is not submitted.
+        """
         run = self._submitted()
         run.cancel()
         return self.result()
@@ -229,7 +289,7 @@ class Experiment:
             return experiment_html(self._built.experiment)
         return experiment_html(self._run.experiment(), self._run.where)
 
-    # ------------------------------------------------------------------ its end
+    # ------------------------------------------------------------------ after its end
 
     def _submitted(self) -> Run:
         if self._run is None:
@@ -248,8 +308,9 @@ class Experiment:
         result = self._result(experiment, run)
         if failed is not None:
             first = next((t for t in run.reader.trials() if t.state is api.TrialState.FAILED), None)
-            why = f"\nTrial {first.number}: {first.status.message}" if first is not None else ""
-            raise ExperimentFailed(f"{self.name}: {failed.reason}: {failed.message}{why}", result)
+            example = f"\nTrial {first.number}: {first.status.message}" if first is not None else ""
+            message = f"{self.name}: {failed.reason}: {failed.message}{example}"
+            raise ExperimentFailed(message, result)
         return result
 
 
@@ -258,13 +319,13 @@ def _has_ended(experiment: api.Experiment) -> bool:
     return (
         experiment.holds(api.ConditionType.COMPLETE, api.ConditionType.FAILED)
         or experiment.condition(api.ConditionType.ACCEPTED, "False") is not None
-        # A local run that was interrupted; on a cluster a suspended one may be resumed by anyone.
+        # An interrupted local run has ended; a suspended Experiment on a cluster may be resumed.
         or (suspended is not None and suspended.reason == api.ExperimentReason.INTERRUPTED)
     )
 
 
 def _warn(experiment: api.Experiment) -> bool:
-    """Pass on what the experiment was accepted with; whether there was something."""
+    """Warn of the findings with which the experiment was accepted; return whether it was accepted yet."""
     accepted = experiment.condition(api.ConditionType.ACCEPTED, "True")
     if accepted is None or accepted.reason == api.ExperimentReason.VALID:
         return accepted is not None

@@ -1,4 +1,4 @@
-"""What came of an experiment, for Python: the best trial, all trials as a DataFrame, and where the files are."""
+"""The result of an experiment: the best trial, all trials as a DataFrame, and the run directory."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 __all__ = ["Result"]
 
 Value = Any
-"""Of a parameter: float, int, str, or what was given in a list."""
+"""A parameter's value: float, int, str, or any object that was given in a list."""
 
 
 class Result:
@@ -35,7 +35,7 @@ class Result:
         self.experiment = experiment
         """The Experiment with its last status."""
         self.logdir = logdir
-        """The run directory, with each trial's files; None when nobody keeps it."""
+        """The run directory, with each trial's files; None if it is unknown."""
         self._trials = list(trials)
         self._values = values or {}
 
@@ -46,19 +46,19 @@ class Result:
 
     @property
     def best_value(self) -> float | None:
-        """The best trial's objective."""
+        """The best trial's objective; None without a best trial."""
         best = self.best_trial
         return None if best is None else best.objective_value(self.experiment.spec.objective)
 
     @property
     def best_params(self) -> dict[str, Value]:
-        """The best trial's parameters, as the function got them; none without a best trial."""
+        """The best trial's parameters, as the function received them; empty without a best trial."""
         best = self.best_trial
         return {} if best is None else self.parameters_of(best)
 
     @property
     def best_metrics(self) -> dict[str, float]:
-        """The best trial's metrics; none without a best trial."""
+        """The best trial's metrics; empty without a best trial."""
         best = self.best_trial
         return {} if best is None else dict(best.status.metrics)
 
@@ -70,7 +70,7 @@ class Result:
 
     @property
     def trials(self) -> pandas.DataFrame:
-        """Every trial, one row each, by number.
+        """A DataFrame with a row for each trial, indexed by its number.
 
         Columns: state, attempt, retries, reason, message, ``parameters.<name>``, ``metrics.<name>``, node, start_time,
         completion_time, duration_seconds, peak_memory_bytes.
@@ -97,7 +97,7 @@ class Result:
         return pandas.DataFrame(data).set_index("number")
 
     def parameters_of(self, trial: Trial) -> dict[str, Value]:
-        """A trial's parameters, as the function got them."""
+        """Return a trial's parameters, as the function received them."""
         return {
             parameter.name: self._value(parameter, trial.spec.parameters[parameter.name])
             for parameter in self.experiment.spec.parameters
@@ -105,7 +105,7 @@ class Result:
         }
 
     def directory_of(self, trial: Trial) -> str | None:
-        """A trial's directory; None when nobody keeps the run directory."""
+        """Return a trial's directory; None if the run directory is unknown."""
         if self.logdir is None:
             return None
         return os.path.join(self.logdir, trial_path(trial.number))

@@ -1,4 +1,4 @@
-"""The types of the API: one model for the CRDs, the SDK, the command line and what runs the trials."""
+"""The types of the API: one model for the CRDs, the SDK, the command line and the programs that run trials."""
 
 from sparksweep_core.api.experiment import Experiment, ExperimentSpec
 from sparksweep_core.api.metadata import API_VERSION, ExperimentMeta, ObjectMeta

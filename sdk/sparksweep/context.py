@@ -1,7 +1,7 @@
-"""What a trial may know about itself: its directory, number, attempt and parameters.
+"""Facts about the running trial, for training code: its directory, number, attempt and parameters.
 
-For training code: standard library only. Outside a trial, in a notebook say, every function answers with what does no
-harm there, so that the same code runs.
+Every function also works outside a trial, such as in a notebook, so that the same code runs there. Importing this module
+imports little besides the standard library.
 """
 
 from __future__ import annotations
@@ -25,43 +25,58 @@ __all__ = ["attempt", "parameters", "report", "trial_directory", "trial_number"]
 
 
 def trial_directory() -> Path:
-    """Where the trial keeps its files, which stay after it; outside a trial the working directory."""
+    """Return the trial's directory, whose files are kept after the trial.
+
+    Returns:
+        The directory; outside a trial the working directory.
+    """
     return Path(os.environ.get(TRIAL_DIR_ENV) or Path.cwd())
 
 
 def trial_number() -> int:
-    """The trial's number in its experiment, from 1; outside a trial 0."""
+    """Return the trial's number in its experiment.
+
+    Returns:
+        The number, from 1; outside a trial 0.
+    """
     return int(os.environ.get(TRIAL_NUMBER_ENV, "0"))
 
 
 def attempt() -> int:
-    """How many times the trial was started, this time included; outside a trial 0.
+    """Return the number of the trial's attempt: how often the trial was started, this time included.
 
-    Above 1, the trial's directory holds what the attempt before left there.
+    From 2 on, the trial's directory may hold files of the attempt before.
+
+    Returns:
+        The number, from 1; outside a trial 0.
     """
     return int(os.environ.get(TRIAL_ATTEMPT_ENV, "0"))
 
 
 def parameters() -> dict[str, float | int | str]:
-    """The trial's hyperparameters by name, typed as a function gets them; outside a trial none."""
-    found: dict[str, float | int | str] = json.loads(os.environ.get(PARAMETERS_ENV, "{}"))
-    return found
+    """Return the trial's hyperparameters.
+
+    Returns:
+        Values by name, of the types that a function gets; outside a trial an empty dictionary.
+    """
+    values: dict[str, float | int | str] = json.loads(os.environ.get(PARAMETERS_ENV, "{}"))
+    return values
 
 
 def report(step: int, **metrics: float) -> None:
-    """Write down metrics of a step, such as an epoch: they are kept with the trial. Outside a trial nothing happens.
+    """Record metrics of a step, such as an epoch, with the trial. Outside a trial only check them.
 
-    What counts for the search is what the function returns.
+    The search does not use them: it uses the metrics that the function returns.
 
     Args:
-        step: which step, from 0 or 1 as you like.
-        **metrics: numbers by name; NumPy's and tensors without dimensions are numbers, too.
+        step: The step; start from 0 or 1.
+        **metrics: Numbers by name; NumPy scalars and tensors without dimensions are numbers, too.
 
     Raises:
-        TypeError: a metric is no number.
+        TypeError: A metric is not a number.
     """
     directory = os.environ.get(TRIAL_DIR_ENV)
-    # Told apart even where nothing is written: what fails in a trial should fail in the notebook before.
+    # Checked outside a trial too: what would fail in a trial should fail in the notebook first.
     values = {name: _number(name, value) for name, value in metrics.items()}
     if directory is None:
         return
@@ -72,7 +87,7 @@ def report(step: int, **metrics: float) -> None:
 
 
 def _number(name: str, value: object) -> float | None:
-    """The value as JSON can hold it: NaN and infinities, which it can't, are null."""
+    """Return the value as JSON can hold it: None for NaN and infinities."""
     if isinstance(value, bool | str | bytes) or not hasattr(value, "__float__"):
         raise TypeError(f"{name} is not a number but a {type(value).__name__}: {value!r:.80}")
     number = float(value)

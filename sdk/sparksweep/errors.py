@@ -1,17 +1,17 @@
-"""Every error a caller may catch.
+"""The errors that the SDK raises.
 
 SparksweepError
-├── InvalidExperiment      the document says something that can't run; lists every finding with its field's path
-├── ExperimentRefused      the document is sound, but what it names (function, preload) can't run it
+├── InvalidExperiment      the document is invalid; lists every finding with its field's path
+├── ExperimentRefused      the document is valid, but the function or a module to preload can't run it
 ├── ExperimentFailed       the experiment ended without success; holds its result
 ├── RunDirectoryError      a run directory is missing, in use, damaged, or of another experiment
 ├── TrialNotFound          the run has no such trial, or the trial no such attempt
-├── MissingDependency      something this machine lacks (Java, an extra), and how to get it
-└── ClusterError           the API server said no, in its own words
+├── MissingDependency      a program or library (Java, an extra) is not installed
+└── ClusterError           the API server refuses a request, with its own message
     ├── ExperimentNotFound   there is no Experiment of that name
     ├── ExperimentExists     there is one already
     ├── Forbidden            a right is missing
-    └── ClusterUnavailable   no answer, or one that asks to come back later; and no way to reach a cluster
+    └── ClusterUnavailable   the API server does not answer or is overloaded, or no cluster is configured
 """
 
 from __future__ import annotations
@@ -41,11 +41,15 @@ __all__ = [
 
 
 class ExperimentRefused(SparksweepError):
-    """The document is sound, but the trial code can't take it: nothing was started, correct it and run again."""
+    """The document is valid, but the function can't run it, or the API server rejects it. No trial was started."""
 
 
 class ExperimentFailed(SparksweepError):
-    """The experiment ended without success. ``result`` holds what there is: every trial, with its reason."""
+    """The experiment ended without success.
+
+    Attributes:
+        result: The result so far: every trial, with its reason.
+    """
 
     def __init__(self, message: str, result: Result) -> None:
         super().__init__(message)
@@ -53,19 +57,19 @@ class ExperimentFailed(SparksweepError):
 
 
 class RunDirectoryError(SparksweepError):
-    """A run directory is missing, in use, damaged or of another experiment: name another one."""
+    """A run directory is missing, in use, damaged, or of another experiment."""
 
 
 class TrialNotFound(SparksweepError, LookupError):
-    """There is no such trial, or it was not started that often: name another one."""
+    """The run has no such trial, or the trial no such attempt."""
 
 
 class MissingDependency(SparksweepError):
-    """This machine lacks something; the message says how to install it."""
+    """A program or library is not installed; the message says how to install it."""
 
 
 class ClusterError(SparksweepError):
-    """A request to the API server failed; the message is its own."""
+    """The API server refused a request; the message is the API server's."""
 
 
 class ExperimentNotFound(ClusterError, LookupError):
@@ -73,12 +77,12 @@ class ExperimentNotFound(ClusterError, LookupError):
 
 
 class ExperimentExists(ClusterError):
-    """There is an Experiment of that name in the namespace: delete it, or take another name."""
+    """There is an Experiment of that name in the namespace: delete it, or choose another name."""
 
 
 class Forbidden(ClusterError, PermissionError):
-    """The user may not do this; the message names the right."""
+    """The user lacks a right, which the message names."""
 
 
 class ClusterUnavailable(ClusterError, ConnectionError):
-    """The API server does not answer, or there is nothing that says where one is."""
+    """The API server does not answer or is overloaded, or no cluster is configured."""

@@ -1,4 +1,4 @@
-"""Hops' experiments, as its notebooks call them.
+"""Hops' functions for experiments, as its notebooks call them.
 
     from sparksweep import experiment
 
@@ -9,11 +9,12 @@
     grid = {"learning_rate": [0.001, 0.0005], "dropout": [0.45, 0.7]}
     result = experiment.grid_search(training, grid, direction="max")
 
-Arguments have Hops' names, those of 2018 and of its last version alike, and its order and defaults. A Spark session in
-front is taken and ignored: each run has a Spark of its own. What is new is by keyword only, and the same in all
-functions: `backend`, `namespace`, `directory` (see `Experiment.submit`), `progress`, and `sparksweep._builder.Options`.
+Arguments have Hops' names (those of 2018 and of its last version), order and defaults. A Spark session as the first
+argument is accepted and ignored: each run has its own Spark. Further arguments are keywords, and the same in all
+functions: ``backend``, ``namespace`` and ``directory`` as in `Experiment.submit`, ``progress`` as in `Experiment.wait`,
+and the options of `Experiment`.
 
-Each function waits for the end, and returns a `Result`, which unpacks as Hops' tuple.
+Each function waits until the experiment has ended, and returns a `Result`, which unpacks as Hops' tuple.
 """
 
 from __future__ import annotations
@@ -44,10 +45,12 @@ __all__ = [
 
 
 class Direction(StrEnum):
-    """Which way is better. The texts ``max`` and ``min`` do as well."""
+    """The direction of optimisation. The strings ``max`` and ``min`` mean the same."""
 
     MAX = "MAX"
+    """A higher metric is better."""
     MIN = "MIN"
+    """A lower metric is better."""
 
 
 class LaunchResult(Result):
@@ -56,8 +59,10 @@ class LaunchResult(Result):
     @property
     def outputs(self) -> dict[str, float] | list[dict[str, float]] | None:
         """The metrics that the run returned, None if none; of several runs a list, in their order."""
-        found = [dict(trial.status.metrics) for trial in self._trials]
-        return found if len(found) > 1 else (found[0] or None if found else None)
+        metrics = [dict(trial.status.metrics) for trial in self._trials]
+        if len(metrics) > 1:
+            return metrics
+        return metrics[0] or None if metrics else None
 
     def __iter__(self) -> Iterator[Any]:
         yield from (self.logdir, self.outputs)
@@ -111,21 +116,25 @@ def _evolution(generations: int, population: int) -> Form:
 
 @called_as(_GRID)
 def grid_search(call: Call) -> Result:
-    """Run every combination of the values; the first hyperparameter varies slowest.
+    """Run a trial for every combination of the values; the first hyperparameter varies slowest.
 
     Args:
-        train_fn: called with each hyperparameter as the argument of that name; returns the metric, or a dict of
-            metrics. One that returns nothing is run all the same, and no trial is best.
-        grid_dict: by hyperparameter a list of values.
-        direction: whether the metric is to be maximised or minimised.
-        name: of the experiment.
-        local_logdir: ignored: files are local while a trial runs, and kept after it.
-        description: for people.
-        optimization_key: the metric to compare by, when ``train_fn`` returns a dict.
+        train_fn: The function, called with each hyperparameter as the argument of that name. It returns the metric,
+            or a dictionary of metrics; if it returns nothing, there is no best trial.
+        grid_dict: A list of values for each hyperparameter.
+        direction: `Direction.MAX` to maximise the metric, `Direction.MIN` to minimise it.
+        name: The experiment's name; made unique.
+        local_logdir: Ignored: files are local while a trial runs, and kept afterwards.
+        description: A text for readers, stored as an annotation.
+        optimization_key: The metric to optimise, if ``train_fn`` returns a dictionary.
+
+    Returns:
+        The result, which unpacks as ``best_dir, best_params, best_metrics``.
 
     Raises:
-        InvalidExperiment: an argument is wrong; nothing has run.
-        ExperimentFailed: no trial has succeeded; the error holds the result.
+        InvalidExperiment: An argument is wrong; no trial has run.
+        ExperimentFailed: No trial has succeeded; the error holds the result.
+        TypeError: The arguments fit no form of the call.
     """
     function = call.arguments["train_fn"]
     has_metric = not (callable(function) and returns_nothing(function))
@@ -135,22 +144,26 @@ def grid_search(call: Call) -> Result:
 
 @called_as(_RANDOM)
 def random_search(call: Call) -> Result:
-    """Run random points.
+    """Run trials with random hyperparameters.
 
     Args:
-        train_fn: returns the metric, or a dict of metrics.
-        boundary_dict: by hyperparameter ``[lower, upper]``, categories, or what `sparksweep.search` makes.
-        direction: whether the metric is to be maximised or minimised.
-        samples: how many points.
-        name: of the experiment.
-        local_logdir: ignored: files are local while a trial runs, and kept after it.
-        description: for people.
-        optimization_key: the metric to compare by, when ``train_fn`` returns a dict.
-        seed: the same seed draws the same points.
+        train_fn: The function; it returns the metric, or a dictionary of metrics.
+        boundary_dict: For each hyperparameter ``[lower, upper]``, categories, or a `sparksweep.search.Domain`.
+        direction: `Direction.MAX` to maximise the metric, `Direction.MIN` to minimise it.
+        samples: The number of trials.
+        name: The experiment's name; made unique.
+        local_logdir: Ignored: files are local while a trial runs, and kept afterwards.
+        description: A text for readers, stored as an annotation.
+        optimization_key: The metric to optimise, if ``train_fn`` returns a dictionary.
+        seed: The seed of the random numbers: the same seed draws the same points.
+
+    Returns:
+        The result, which unpacks as ``best_dir, best_params, best_metrics``.
 
     Raises:
-        InvalidExperiment: an argument is wrong; nothing has run.
-        ExperimentFailed: no trial has succeeded; the error holds the result.
+        InvalidExperiment: An argument is wrong; no trial has run.
+        ExperimentFailed: No trial has succeeded; the error holds the result.
+        TypeError: The arguments fit no form of the call.
     """
     options = {"max_trials": call.arguments["samples"], **call.options}
     call = Call(call.arguments, options, call.where)  # type: ignore[arg-type]
@@ -175,53 +188,64 @@ def _evolve(call: Call) -> Result:
 
 @called_as(_evolution(generations=4, population=6))
 def differential_evolution(call: Call) -> Result:
-    """Evolve a population of points: population times generations trials, the first generation included.
+    """Search by differential evolution (Storn and Price, 1997), with population times generations trials.
 
     Args:
-        train_fn: returns the metric, or a dict of metrics.
-        boundary_dict: by hyperparameter ``[lower, upper]``, categories, or what `sparksweep.search` makes. Bounds
-            in the wrong order are exchanged, with a warning.
-        direction: whether the metric is to be maximised or minimised.
-        generations: how many, the first one included.
-        population: points in each generation.
+        train_fn: The function; it returns the metric, or a dictionary of metrics.
+        boundary_dict: For each hyperparameter ``[lower, upper]``, categories, or a `sparksweep.search.Domain`.
+            Bounds in the wrong order are exchanged, with a warning.
+        direction: `Direction.MAX` to maximise the metric, `Direction.MIN` to minimise it.
+        generations: The number of generations, the first one included.
+        population: The number of points in each generation.
         mutation: F, the weight of differences.
         crossover: CR, the probability that a hyperparameter is changed.
-        name: of the experiment.
-        local_logdir: ignored: files are local while a trial runs, and kept after it.
-        description: for people.
-        optimization_key: the metric to compare by, when ``train_fn`` returns a dict.
-        seed: the same seed gives the same trials.
+        name: The experiment's name; made unique.
+        local_logdir: Ignored: files are local while a trial runs, and kept afterwards.
+        description: A text for readers, stored as an annotation.
+        optimization_key: The metric to optimise, if ``train_fn`` returns a dictionary.
+        seed: The seed of the random numbers.
         mode: ``generational``, as in Hops, or ``asynchronous``, which never waits for a generation to end.
-        strategy: ``rand1bin`` or ``adaptive``; by default the one that goes with the mode.
+        strategy: ``rand1bin`` or ``adaptive``; by default the mode's own.
+
+    Returns:
+        The result, which unpacks as ``best_dir, best_params, best_metrics``.
 
     Raises:
-        InvalidExperiment: an argument is wrong; nothing has run.
-        ExperimentFailed: no trial has succeeded; the error holds the result.
+        InvalidExperiment: An argument is wrong; no trial has run.
+        ExperimentFailed: No trial has succeeded; the error holds the result.
+        TypeError: The arguments fit no form of the call.
     """
     return _evolve(call)
 
 
 @called_as(_evolution(generations=10, population=10))
 def evolutionary_search(call: Call) -> Result:
-    """`differential_evolution` under its first name, with the defaults that it had then: 10 generations of 10."""
+    """Search by differential evolution, under the name and with the defaults of 2018: 10 generations of 10 points.
+
+    See `differential_evolution` for the arguments and errors.
+    """
     return _evolve(call)
 
 
 @called_as(_LAUNCH)
 def launch(call: Call) -> LaunchResult:
-    """Run the function once; with lists of arguments once for each place in the lists.
+    """Run the function once, or once for each set of arguments.
 
     Args:
-        train_fn: the function.
-        args_dict: by argument a list of values: the first values make the first run, the second ones the second.
-        name: of the experiment.
-        local_logdir: ignored: files are local while a trial runs, and kept after it.
-        description: for people.
-        metric_key: a metric that must be among what the function returns.
+        train_fn: The function.
+        args_dict: A list of values for each argument: the first values make the first run, the second ones the second.
+        name: The experiment's name; made unique.
+        local_logdir: Ignored: files are local while a trial runs, and kept afterwards.
+        description: A text for readers, stored as an annotation.
+        metric_key: A metric that the function must return.
+
+    Returns:
+        The result, which unpacks as ``logdir, outputs``.
 
     Raises:
-        InvalidExperiment: an argument is wrong; nothing has run.
-        ExperimentFailed: no run has succeeded; the error holds the result.
+        InvalidExperiment: An argument is wrong; no run was started.
+        ExperimentFailed: No run has succeeded; the error holds the result.
+        TypeError: The arguments fit no form of the call.
     """
     function = call.arguments["train_fn"]
     runs = launches(call.arguments["args_dict"])
@@ -237,7 +261,7 @@ def launch(call: Call) -> LaunchResult:
     return LaunchResult(result.experiment, result._trials, logdir=result.logdir)
 
 
-# ---------------------------------------------------------------------- what they share
+# ---------------------------------------------------------------------- shared by all functions
 
 
 def _run(
@@ -282,7 +306,7 @@ def _named(arguments: Mapping[str, Any]) -> str:
 
 
 def _label(arguments: Mapping[str, object], number: int) -> str:
-    """What the run is called in the Experiment, whose parameters are texts."""
+    """Return the text of a run's arguments in the Experiment, whose parameters are texts."""
     text = ", ".join(f"{name}={value!r}" for name, value in arguments.items())
     return f"{number}: {text}"[:200] if text else "none"
 

@@ -1,4 +1,4 @@
-"""Hops' ``hdfs``: where a project's data is, whatever keeps it.
+"""Hops' ``hdfs``: the location of a project's data, on any file system.
 
     from sparksweep import hdfs
     train = hdfs.project_path() + "Resources/train.tfrecords"
@@ -20,18 +20,22 @@ _NAMENODES = ("hdfs", "hopsfs", "webhdfs")
 
 
 def project_path(project: str | None = None, exclude_nn_addr: bool = False) -> str:
-    """The project's root, with a ``/`` at its end, so that a relative path can follow.
+    """Return the root of the project's data.
 
-    It is what SPARKSWEEP_PROJECT_PATH says: the directory of a mounted volume, ``hdfs://namenode:8020/Projects/mine``,
-    ``s3://bucket/mine``. A local run sets it to the directory where it was started unless the shell has; on a cluster
-    it is set in ``spec.trialTemplate.env``. Outside a trial it is the working directory unless the shell says more.
+    The environment variable SPARKSWEEP_PROJECT_PATH sets it: to the directory of a mounted volume,
+    ``hdfs://namenode:8020/Projects/mine``, or ``s3://bucket/mine``. On a cluster, set the variable in
+    ``spec.trialTemplate.env``. In a local run the default is the directory in which the run was started; outside a
+    trial it is the working directory.
 
     Args:
-        project: another project: the directory of that name beside this one.
-        exclude_nn_addr: leave out the address of HDFS' name node: ``hdfs:///Projects/mine/``.
+        project: The name of another project, whose directory is next to this one's.
+        exclude_nn_addr: Leave out the address of HDFS' name node: ``hdfs:///Projects/mine/``.
+
+    Returns:
+        A directory or a URI, with a ``/`` at its end, so that a relative path can be appended.
 
     Raises:
-        LookupError: this is a trial, and nobody has said where the project is.
+        LookupError: In a trial, SPARKSWEEP_PROJECT_PATH is not set.
     """
     given = os.environ.get(PROJECT_PATH_ENV, "")
     if not given:
@@ -46,7 +50,7 @@ def project_path(project: str | None = None, exclude_nn_addr: bool = False) -> s
         return _beside(os.path.abspath(parts.path), project)
     address = "" if exclude_nn_addr and parts.scheme in _NAMENODES else parts.netloc
     path = _beside(parts.path, project)
-    # Without an address urlunsplit would write hdfs:/Projects.
+    # Without an address urlunsplit returns hdfs:/Projects.
     return f"{parts.scheme}://{path}" if not address else urlunsplit((parts.scheme, address, path, "", ""))  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""Keras' epochs as reports: ``model.fit(..., callbacks=[report_metrics()])``. The only importer of Keras."""
+"""A Keras callback that reports each epoch: ``model.fit(..., callbacks=[report_metrics()])``. Alone imports Keras."""
 
 from __future__ import annotations
 
@@ -12,13 +12,16 @@ __all__ = ["report_metrics"]
 
 
 def report_metrics() -> Any:
-    """A Keras callback that reports the logs of each epoch, validation included, by `sparksweep.report`.
+    """Return a Keras callback that passes the logs of each epoch, validation included, to `sparksweep.report`.
+
+    Returns:
+        A ``keras.callbacks.Callback``; epochs count from 1.
 
     Raises:
         MissingDependency: Keras is not installed.
     """
     try:
-        # When it is asked for: to import Keras takes seconds, which only who trains with it should pay.
+        # Imported on use: importing Keras takes seconds.
         from keras.callbacks import Callback
     except ModuleNotFoundError as error:
         raise MissingDependency("Keras is not installed: use an image that has it") from error

@@ -1,6 +1,6 @@
-"""Where to search, in Python: ``{"learning_rate": search.log_uniform(1e-4, 1e-1), "units": search.int_uniform(16, 128)}``.
+"""Domains of hyperparameters: ``{"learning_rate": search.log_uniform(1e-4, 1e-1), "units": search.int_uniform(16, 128)}``.
 
-Each function makes a `Domain`, which becomes a parameter of the Experiment. A plain list of values means `choice`.
+Each function returns a `Domain`, which becomes a parameter of the Experiment. A plain list of values means `choice`.
 """
 
 from __future__ import annotations
@@ -20,20 +20,22 @@ Number = int | float
 
 @dataclass(frozen=True)
 class Domain:
-    """The values one parameter may take."""
+    """The values that one parameter may take."""
 
     parameter_type: ParameterType
+    """The parameter's type in the Experiment."""
     space: FeasibleSpace
+    """The parameter's feasible space in the Experiment."""
     values: Mapping[str, object] = field(default_factory=dict)
-    """By its text, each value that text alone can't bring back: True, None, a tuple. Empty when text can."""
+    """By its text, each value that can't be made from text alone: True, None, a tuple. Empty if all can."""
 
     def parameter(self, name: str) -> Parameter:
-        """The parameter of that name."""
+        """Return the Experiment's parameter of that name with this domain."""
         return Parameter(name=name, parameter_type=self.parameter_type, feasible_space=self.space)
 
     @property
     def is_finite(self) -> bool:
-        """Whether a grid can enumerate it."""
+        """True if a grid can enumerate the values."""
         is_plain = self.space.distribution is Distribution.UNIFORM
         return is_plain and (
             self.parameter_type is not ParameterType.DOUBLE or self.space.step is not None
@@ -41,42 +43,99 @@ class Domain:
 
 
 def uniform(low: Number, high: Number, *, step: Number | None = None) -> Domain:
-    """A float from low to high, both included; with a step, low and every step from there."""
+    """Return the domain of a float, uniformly distributed.
+
+    Args:
+        low: The lower bound, included.
+        high: The upper bound, included.
+        step: The distance of two values; the values are then low, low + step, and so on.
+
+    Raises:
+        InvalidExperiment: An argument is not a finite number.
+    """
     return _ranged(ParameterType.DOUBLE, low, high, step)
 
 
 def log_uniform(low: Number, high: Number) -> Domain:
-    """A float from low to high whose logarithm is uniform: every power of ten is as likely."""
+    """Return the domain of a float whose logarithm is uniformly distributed: every power of ten is equally likely.
+
+    Args:
+        low: The lower bound, included, above 0.
+        high: The upper bound, included.
+
+    Raises:
+        InvalidExperiment: An argument is not a finite number.
+    """
     return _ranged(ParameterType.DOUBLE, low, high, distribution=Distribution.LOG_UNIFORM)
 
 
 def normal(low: Number, high: Number) -> Domain:
-    """A float from low to high around the middle: mean (low + high) / 2, standard deviation (high - low) / 6."""
+    """Return the domain of a float, normally distributed: mean (low + high) / 2, standard deviation (high - low) / 6.
+
+    Args:
+        low: The lower bound, included.
+        high: The upper bound, included.
+
+    Raises:
+        InvalidExperiment: An argument is not a finite number.
+    """
     return _ranged(ParameterType.DOUBLE, low, high, distribution=Distribution.NORMAL)
 
 
 def log_normal(low: Number, high: Number) -> Domain:
-    """A float from low to high whose logarithm is as `normal`'s values are."""
+    """Return the domain of a float whose logarithm is normally distributed, as in `normal`.
+
+    Args:
+        low: The lower bound, included, above 0.
+        high: The upper bound, included.
+
+    Raises:
+        InvalidExperiment: An argument is not a finite number.
+    """
     return _ranged(ParameterType.DOUBLE, low, high, distribution=Distribution.LOG_NORMAL)
 
 
 def int_uniform(low: int, high: int, *, step: int | None = None, log: bool = False) -> Domain:
-    """An int from low to high, both included; with log, every power of ten is as likely."""
+    """Return the domain of an int, uniformly distributed.
+
+    Args:
+        low: The lower bound, included.
+        high: The upper bound, included.
+        step: The distance of two values.
+        log: Distribute the logarithm uniformly: every power of ten is equally likely.
+
+    Raises:
+        InvalidExperiment: An argument is not an integer.
+    """
     distribution = Distribution.LOG_UNIFORM if log else Distribution.UNIFORM
     return _ranged(ParameterType.INT, low, high, step, distribution)
 
 
 def choice(*values: object) -> Domain:
-    """One of the values, given one by one or as one list.
+    """Return the domain of the given values.
 
-    Numbers are ordered by size for differential evolution; texts have no order. Any other value, and a mixture of
-    kinds, has no order either, and reaches a function that is given as a Python object only.
+    Differential evolution orders numbers by size. Strings, other objects, and values of different kinds have no order.
+    Objects other than numbers and strings can be passed only to a function that is given as a Python object.
+
+    Args:
+        *values: The values, one by one or as one list.
+
+    Raises:
+        InvalidExperiment: There is no value, or two values have the same text.
     """
     return _listed(_unpacked(values))
 
 
 def grid(*values: object, step: Number | None = None) -> Domain:
-    """The values of a grid, in their order; ``grid(0.1, 0.5, step=0.1)`` is 0.1, 0.2, and so on to 0.5."""
+    """Return the domain of a grid's values, in their order; ``grid(0.1, 0.5, step=0.1)`` is 0.1, 0.2, ..., 0.5.
+
+    Args:
+        *values: The values; with a step the lower and the upper bound.
+        step: The distance of two values.
+
+    Raises:
+        InvalidExperiment: There is no value, or there are not two bounds to a step.
+    """
     if step is None:
         return choice(*values)
     if len(values) != 2:
@@ -91,12 +150,12 @@ def grid(*values: object, step: Number | None = None) -> Domain:
 
 
 def text_of(value: Number) -> str:
-    """A number as the API writes it, exactly."""
+    """Return a number's exact text, as the API writes it."""
     return str(int(value)) if _is_int(value) else repr(float(value))
 
 
 def as_python(value: object) -> object:
-    """A NumPy scalar as the Python value it stands for; anything else as it is."""
+    """Return the Python value of a NumPy scalar; any other value unchanged."""
     is_numpys = type(value).__module__.partition(".")[0] == "numpy"
     if is_numpys and getattr(value, "shape", None) == ():
         plain: object = value.item()  # type: ignore[attr-defined]
@@ -105,7 +164,7 @@ def as_python(value: object) -> object:
 
 
 def is_number(value: object) -> bool:
-    """Whether a value is a finite number, and no truth value."""
+    """Return whether a value is a finite number; booleans are not."""
     if isinstance(value, bool) or not isinstance(value, numbers.Real):
         return False
     return math.isfinite(float(value))
@@ -164,7 +223,7 @@ def _listed(given: Sequence[object]) -> Domain:
 
 
 def _label(value: object) -> str:
-    """What stands for a value in the Experiment: a text as itself, any other as Python writes it."""
+    """Return the text of a value in the Experiment: a string itself, else its repr."""
     text = value if isinstance(value, str) and value else repr(value)
     return text if len(text) <= limits.VALUE else f"{text[: limits.VALUE - 40]}... #{_digest(text)}"
 

@@ -1,6 +1,9 @@
-"""Brings back, in a trial's process, a function that the SDK shipped as text. See `shipping`, the other end.
+"""Loads a function that the SDK shipped as text, in a trial's process. `sparksweep._shipping` writes the text.
 
-Standard library only, but for cloudpickle itself: it is imported in trials before the user's code.
+Not for users, but public: the text of every shipped function imports `load` from here, so the module's name and the
+arguments of `load` must not change.
+
+Imports cloudpickle and the standard library only: trials import it before the user's code.
 """
 
 from __future__ import annotations
@@ -15,15 +18,15 @@ __all__ = ["load"]
 
 
 def load(*, name: str, python: str, pickled: str) -> Callable[..., object]:
-    """The function.
+    """Return the function.
 
     Args:
-        name: its name, for messages.
-        python: the Python that pickled it, as ``3.11``; another one can't read its byte code.
-        pickled: base64 of the compressed pickle.
+        name: The function's name, for messages.
+        python: The Python version that pickled it, such as ``3.11``; other versions can't read its byte code.
+        pickled: The zlib-compressed pickle, as base64.
 
     Raises:
-        ImportError: this Python can't load it; the message says what would help.
+        ImportError: This Python can't load it; the message names a remedy.
     """
     here = f"{sys.version_info.major}.{sys.version_info.minor}"
     if here != python:
@@ -33,7 +36,7 @@ def load(*, name: str, python: str, pickled: str) -> Callable[..., object]:
             "or name the function as module:function"
         )
     try:
-        import cloudpickle  # noqa: F401 - the pickle asks for it by name
+        import cloudpickle  # noqa: F401 - the pickle imports it by name
     except ImportError:
         raise ImportError(
             f"{name} was shipped by cloudpickle, which the trial's image lacks: add it there"

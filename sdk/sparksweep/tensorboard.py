@@ -1,4 +1,4 @@
-"""TensorBoard's log directory of a trial: ``keras.callbacks.TensorBoard(tensorboard.logdir())``.
+"""The TensorBoard log directory of a trial: ``keras.callbacks.TensorBoard(tensorboard.logdir())``.
 
 For training code: standard library only.
 """
@@ -15,7 +15,11 @@ __all__ = ["logdir"]
 
 
 def logdir() -> str:
-    """The directory for this trial's TensorBoard events, made if need be; outside a trial ``./tensorboard``."""
+    """Return the directory for this trial's TensorBoard events, and create it if it does not exist.
+
+    Returns:
+        The directory; outside a trial ``tensorboard`` in the working directory.
+    """
     directory = Path(os.environ.get(LOGDIR_ENV) or Path.cwd() / TENSORBOARD_DIRECTORY)
     directory.mkdir(parents=True, exist_ok=True)
     return str(directory)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import linecache
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ import pytest
 import yaml
 
 from sparksweep import Experiment, search
-from sparksweep._builder import unique_name
+from sparksweep._builder import Options, unique_name
 from sparksweep._functions import returns_nothing
 from sparksweep.errors import InvalidExperiment, SparksweepError
 from sparksweep_core.validation.document import parse_experiment
@@ -236,3 +237,8 @@ def test_as_html_it_says_what_it_is_and_escapes_what_it_holds() -> None:
     assert "maximize acc" in shown
     command = Experiment(["sh", "-c", "echo metric=1 ${trialParameters.lr}"], {"lr": ["<b>", "c"]})
     assert "<td" in command._repr_html_()
+
+
+def test_every_option_is_described_where_users_read_of_it() -> None:
+    text = Experiment.__init__.__doc__ or ""
+    assert re.findall(r"- ``(\w+)``:", text) == list(Options.__annotations__)

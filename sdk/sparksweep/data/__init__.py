@@ -1,11 +1,11 @@
-"""Training data for a trial, wherever it is kept: ``data.path("Resources/train.tfrecords")`` is a path that anything can open.
+"""Training data of any store as local files: ``data.path("Resources/train.tfrecords")`` returns a local path.
 
     from sparksweep import data
 
     with open(data.path("Resources/train.csv")) as file: ...
     images = data.dataset("s3://bucket/digits.parquet").pandas()
 
-For training code: what `path` needs for a local file is in the standard library; pyarrow is imported when data is remote.
+For training code: pyarrow is imported only when data is remote.
 """
 
 from __future__ import annotations
@@ -25,29 +25,32 @@ __all__ = ["dataset", "path"]
 
 
 def path(where: str | os.PathLike[str]) -> str:
-    """A local path of a file or folder: itself, or a copy that is kept on this node.
+    """Return a local path of a file or folder: its own path, or that of a copy in this node's cache.
 
-    A copy is fetched once however many trials ask for it, and again when the original has another size, time or etag.
-    Copies are in the directory SPARKSWEEP_DATA_CACHE (by default one in the temporary directory) and take at most
-    SPARKSWEEP_DATA_CACHE_SIZE ("10Gi" by default): those that were not used for longest make room.
+    A copy is fetched once for all trials of the node, and again when the original's size, modification time or etag
+    has changed. The cache is the directory SPARKSWEEP_DATA_CACHE (by default one in the temporary directory). It takes
+    at most SPARKSWEEP_DATA_CACHE_SIZE ("10Gi" by default); the least recently used copies are removed to make room.
 
     Args:
-        where: a path, relative to `hdfs.project_path` unless it begins with ``/``; or a URI: ``s3://``, ``gs://``,
+        where: A path, relative to `hdfs.project_path` unless it begins with ``/``; or a URI: ``s3://``, ``gs://``,
             ``hdfs://``, ``webhdfs://``, ``abfs://``, ``file://``.
 
+    Returns:
+        The path. A copy is not removed while this process runs.
+
     Raises:
-        FileNotFoundError: there is nothing; the error names where it was looked for.
-        MissingDependency: what reads this kind of URI is not installed.
-        OSError: it can't be read, or does not fit.
+        FileNotFoundError: There is no such file or folder; the message names its full path or URI.
+        MissingDependency: The library that reads this kind of URI is not installed.
+        OSError: It can't be read, or does not fit into the cache.
     """
     given = os.fspath(where)
     whole = given if os.path.isabs(given) or urlsplit(given).scheme else hdfs.project_path() + given
     parts = urlsplit(whole)
     if parts.scheme in ("", "file"):
-        found = parts.path if parts.scheme else whole
-        if not os.path.exists(found):
-            raise FileNotFoundError(f"{found} does not exist")
-        return found
+        local = parts.path if parts.scheme else whole
+        if not os.path.exists(local):
+            raise FileNotFoundError(f"{local} does not exist")
+        return local
     from sparksweep.data._cache import Cache
     from sparksweep.data._stores import remote
 
@@ -55,14 +58,18 @@ def path(where: str | os.PathLike[str]) -> str:
 
 
 def dataset(where: str | os.PathLike[str], columns: Sequence[str] | None = None) -> Dataset:
-    """A Parquet file, or a folder of them, as a DataFrame or as a tf.data.Dataset.
+    """Open a Parquet file, or a folder of Parquet files.
 
     Args:
-        where: as `path` takes it.
-        columns: those to read; None: all.
+        where: A path or URI, as for `path`.
+        columns: The columns to read; None: all.
+
+    Returns:
+        A dataset that reads as a DataFrame, as batches of arrays, or as a tf.data.Dataset.
 
     Raises:
-        FileNotFoundError: there is nothing.
+        FileNotFoundError: There is no such file or folder.
+        KeyError: There is no such column.
         MissingDependency: pyarrow is not installed.
     """
     from sparksweep.data._datasets import Dataset

@@ -1,4 +1,4 @@
-"""Parquet for training: as a pandas.DataFrame, or as a tf.data.Dataset that reads as it goes."""
+"""Parquet files as a pandas.DataFrame, as batches of arrays, or as a tf.data.Dataset."""
 
 from __future__ import annotations
 
@@ -12,17 +12,22 @@ if TYPE_CHECKING:
     import pandas
 
 ROWS = 8192
-"""Rows that are read at once."""
+"""Default number of rows in a batch."""
 
 
 class Dataset:
     """A Parquet file, or a folder of them, on this node."""
 
     def __init__(self, path: str, columns: Sequence[str] | None = None) -> None:
-        """Look at the files; nothing is read yet.
+        """Read the files' schema, but no rows.
+
+        Args:
+            path: A local file or folder.
+            columns: The columns to read; None: all.
 
         Raises:
-            KeyError: there is no such column.
+            KeyError: There is no such column.
+            MissingDependency: pyarrow is not installed.
         """
         try:
             import pyarrow.dataset
@@ -31,23 +36,30 @@ class Dataset:
                 "pyarrow is not installed. Parquet needs it: pip install 'sparksweep[data]'"
             ) from error
         self._dataset = pyarrow.dataset.dataset(path, format="parquet")
-        known = self._dataset.schema.names
-        unknown = [name for name in columns or () if name not in known]
-        if unknown:
-            raise KeyError(f"{path} has no column {unknown[0]!r}; it has {', '.join(known)}")
-        self.columns = list(columns) if columns is not None else list(known)
+        names = self._dataset.schema.names
+        missing = [name for name in columns or () if name not in names]
+        if missing:
+            raise KeyError(f"{path} has no column {missing[0]!r}; it has {', '.join(names)}")
+        self.columns = list(columns) if columns is not None else list(names)
         """The columns that are read."""
 
     def __len__(self) -> int:
         return int(self._dataset.count_rows())
 
     def pandas(self) -> pandas.DataFrame:
-        """Everything, in memory."""
+        """Return all rows as a DataFrame."""
         frame: pandas.DataFrame = self._dataset.to_table(columns=self.columns).to_pandas()
         return frame
 
     def batches(self, rows: int = ROWS) -> Iterator[dict[str, numpy.ndarray]]:
-        """The columns as NumPy arrays, so many rows at a time; a column of lists of one length is two-dimensional."""
+        """Yield batches of rows.
+
+        Args:
+            rows: The largest number of rows in a batch.
+
+        Yields:
+            NumPy arrays by column: of shape (rows,), or (rows, length) for a column of lists of one length.
+        """
         for batch in self._dataset.to_batches(columns=self.columns, batch_size=rows):
             if batch.num_rows:
                 yield {
@@ -58,15 +70,20 @@ class Dataset:
     def tf(
         self, label: str | None = None, *, batch_size: int = 32, shuffle: int | None = None
     ) -> Any:
-        """A tf.data.Dataset of dictionaries of features, or of pairs of those and the label.
+        """Return a tf.data.Dataset that reads the files in batches.
 
         Args:
-            label: the column to predict.
-            batch_size: rows of a batch.
-            shuffle: a seed; None: in the order of the files.
+            label: The column to predict.
+            batch_size: The number of rows in a batch.
+            shuffle: A seed to shuffle rows with; None: in the order of the files.
+
+        Returns:
+            A dataset of dictionaries of features by column; with a label, of pairs of features and label.
 
         Raises:
+            KeyError: There is no such column as the label.
             MissingDependency: TensorFlow is not installed.
+            ValueError: The files have no rows.
         """
         from sparksweep.data._tensorflow_dataset import dataset_of
 
