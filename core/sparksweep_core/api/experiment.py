@@ -18,11 +18,7 @@ from sparksweep_core.api.tensorboard import TensorBoard
 
 
 class ExperimentSpec(Model):
-    """The search space, the algorithm, and the program of each trial.
-
-    While an experiment runs, only parallelTrialCount, maxTrialCount, maxFailedTrialCount, activeDeadlineSeconds,
-    ttlSecondsAfterFinished and suspend can be changed.
-    """
+    """The search space, the algorithm, and the program of each trial."""
 
     model_config = ConfigDict(
         json_schema_extra=cel_rules(
@@ -126,7 +122,11 @@ class Experiment(Model):
     metadata: ExperimentMeta
     """Standard object metadata."""
     spec: ExperimentSpec
-    """The search, and the trials to run."""
+    """The search, and the trials to run.
+
+    Of an existing Experiment, only parallelTrialCount, maxTrialCount, maxFailedTrialCount, activeDeadlineSeconds,
+    ttlSecondsAfterFinished and suspend can be changed.
+    """
     status: ExperimentStatus | None = None
     """Progress and results so far; written by sparksweep only."""
 

@@ -20,6 +20,9 @@ MUTABLE = (
 )
 """Fields of the spec that may change while the experiment runs."""
 
+IMMUTABLE = ("objective", "algorithm", "parameters", "tensorboard", "storage", "trialTemplate")
+"""All other fields of the spec. The API server refuses their change too, by CEL rules of `ExperimentSpec`."""
+
 MUTABLE_WHEN_FINISHED = ("ttlSecondsAfterFinished",)
 """Fields of the spec that may change after its end."""
 

@@ -121,7 +121,8 @@ def _fields(model: type[Model]) -> dict[str, Any]:
 def _description(model: type[Model] | None, name: str) -> str:
     for field_name, field in model.model_fields.items() if model else ():
         if name == (field.alias or field_name):
-            return " ".join((field.description or "").split())
+            first_paragraph = (field.description or "").partition("\n\n")[0]
+            return " ".join(first_paragraph.split())
     return ""
 
 

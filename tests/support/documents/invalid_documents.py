@@ -69,7 +69,7 @@ WHOLE: Rows = [
      "is the version of Katib: write sparksweep.dev/v1alpha1", "schema"),
     ("no-api-version", {"apiVersion": REMOVED}, "apiVersion", "missing: write apiVersion:", "schema"),
     ("no-kind", {"kind": REMOVED}, "kind", "missing: write kind: Experiment", "schema"),
-    ("no-spec", {"spec": REMOVED}, "spec", "missing: The search, and the trials to run", "schema"),
+    ("no-spec", {"spec": REMOVED}, "spec", "missing: The search, and the trials to run.$", "schema"),
     ("spec-is-a-list", {"spec": []}, "spec", r"\[\] is not a mapping", "schema"),
     ("unknown-top-level", {"specs": {}}, "specs", "did you mean spec", "schema"),
     ("unknown-field", {"spec.maxTrials": 3}, "spec.maxTrials", "did you mean maxTrialCount", "schema"),
@@ -339,6 +339,9 @@ TEMPLATES: Rows = [
     ("env-reserved", {f"{TEMPLATE}.env": [{"name": "SPARKSWEEP_TRIAL", "value": "1"}]}, f"{TEMPLATE}.env[0].name",
      "names that start with SPARKSWEEP_ are reserved", "cel"),
     ("timeout-zero", {f"{TEMPLATE}.timeoutSeconds": 0}, f"{TEMPLATE}.timeoutSeconds", "less than 1", "schema"),
+    ("grace-beyond-an-hour", {f"{TEMPLATE}.terminationGracePeriodSeconds": 3601},
+     f"{TEMPLATE}.terminationGracePeriodSeconds", "3601 is more than 3,600", "schema"),
+    ("image-empty", {f"{TEMPLATE}.image": ""}, f"{TEMPLATE}.image", '"" is empty', "schema"),
     ("retries-negative", {f"{TEMPLATE}.maxRetries": -1}, f"{TEMPLATE}.maxRetries", "less than 0", "schema"),
 ]  # fmt: skip
 

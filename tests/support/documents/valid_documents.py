@@ -255,6 +255,14 @@ CHANGED: dict[str, dict[str, Any]] = {
             },
         },
     ),
+    "suspended-from-the-start-and-deleted-at-its-end": changed(
+        FUNCTION,
+        {
+            "spec.suspend": True,
+            "spec.ttlSecondsAfterFinished": 0,
+            f"{TEMPLATE}.terminationGracePeriodSeconds": 0,
+        },
+    ),
     "small-command": changed(COMMAND, {f"{TEMPLATE}.resources": {"memory": "16Mi", "cpu": "10m"}}),
     "every-placeholder": changed(
         COMMAND,
