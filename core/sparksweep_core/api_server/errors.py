@@ -3,6 +3,7 @@
 KubeError
 ├── NotFound       404
 ├── Conflict       409: another writer was first, or the object was replaced; read it again
+├── Expired        410: the resource version is too old to watch from; list again
 ├── Forbidden      403: a right is missing, or a quota is exhausted; the message says which
 ├── Invalid        400, 422: the object itself is refused
 └── Unavailable    429, 5xx, no answer: try again later
@@ -16,6 +17,9 @@ import json
 class KubeError(Exception):
     """A request failed; the message is the API server's own."""
 
+    code: int | None = None
+    """HTTP status of the response; None without one."""
+
 
 class NotFound(KubeError):
     """The object does not exist."""
@@ -23,6 +27,10 @@ class NotFound(KubeError):
 
 class Conflict(KubeError):
     """The object exists already, or has changed since it was read."""
+
+
+class Expired(KubeError):
+    """The resource version is too old to watch from."""
 
 
 class Forbidden(KubeError):
@@ -36,14 +44,14 @@ class Invalid(KubeError):
 class Unavailable(KubeError):
     """The API server can't answer now."""
 
-    def __init__(self, message: str, retry_after_s: float | None = None) -> None:
+    def __init__(self, message: str, retry_after_s: float = 0.0) -> None:
         super().__init__(message)
         self.retry_after_s = retry_after_s
-        """Seconds that the server asks the client to wait."""
+        """Seconds that the server asks the client to wait; 0.0 if it does not say."""
 
 
 _KINDS: dict[int, type[KubeError]] = {
-    400: Invalid, 403: Forbidden, 404: NotFound, 409: Conflict, 422: Invalid,
+    400: Invalid, 403: Forbidden, 404: NotFound, 409: Conflict, 410: Expired, 422: Invalid,
 }  # fmt: skip
 
 
@@ -56,10 +64,15 @@ def error_of(code: int, body: bytes, retry_after: str | None = None) -> KubeErro
         retry_after: the header of that name.
     """
     message = _message(body) or f"HTTP {code}"
+    error: KubeError
     if code == 429 or code >= 500:
-        seconds = float(retry_after) if retry_after and retry_after.isdigit() else None
-        return Unavailable(message, seconds)
-    return _KINDS.get(code, KubeError)(message)
+        error = Unavailable(
+            message, float(retry_after) if retry_after and retry_after.isdigit() else 0.0
+        )
+    else:
+        error = _KINDS.get(code, KubeError)(message)
+    error.code = code
+    return error
 
 
 def _message(body: bytes) -> str:

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from sparksweep_core.api import TrialReason, TrialState, TrialStatus
+from sparksweep_core.api_server.errors import Conflict, Invalid, NotFound, Unavailable
 from sparksweep_core.contract.names import driver_number
 from sparksweep_trainer.files.reports import Report
-from sparksweep_trainer.kubernetes.api_client import ApiError, Conflict, NotFound, Unavailable
 from sparksweep_trainer.kubernetes.fencing import Fence
 from sparksweep_trainer.kubernetes.status_writer import INTERVAL_S, StatusWriter, parse_batch
 from support.trainer.fake_api_server import merged
@@ -48,7 +48,7 @@ class Store:
             raise self.fault
         item = self.get(key)
         if resource_version != item["metadata"]["resourceVersion"]:
-            raise Conflict(409, "modified")
+            raise Conflict("modified")
         item["status"] = merged(item.get("status") or {}, status)
         self.writes.append((key, status))
         return self.put(item)
@@ -59,7 +59,7 @@ class Store:
 
     def get(self, key: str) -> Json:
         if key not in self.items:
-            raise NotFound(404, key)
+            raise NotFound(key)
         return copy.deepcopy(self.items[key])
 
 
@@ -294,7 +294,7 @@ def test_a_refused_write_is_tried_again_and_keeps_no_other_batch_waiting(rig: Ri
     rig.add(batch(1, range(3, 5)))
 
     def refuse(_: str) -> None:
-        rig.store.fault = ApiError(422, "no")
+        rig.store.fault = Invalid("no")
 
     def allow(_: str) -> None:
         rig.store.fault = None

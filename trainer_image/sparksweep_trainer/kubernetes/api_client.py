@@ -1,7 +1,6 @@
 """A Kubernetes client with what a driver needs: JSON requests and watches over the standard library's HTTP.
 
-It raises one exception for each reaction of its callers: `Unavailable` (try again later), `Conflict` (read again),
-`Expired` (list again), `NotFound`, and `ApiError` for every other refusal, which a retry won't change.
+Failures are raised as the errors of `sparksweep_core.api_server`.
 """
 
 from __future__ import annotations
@@ -10,15 +9,13 @@ import http.client
 import json
 import ssl
 from collections.abc import Iterator, Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlencode, urlsplit
 
-from sparksweep_core.api.metadata import API_VERSION
-
-GROUP_PATH = f"/apis/{API_VERSION}"
+from sparksweep_core.api_server.errors import Unavailable, error_of
+from sparksweep_core.api_server.paths import collection
 
 TIMEOUT_S = 20.0
 """Seconds to wait for a response."""
@@ -29,35 +26,6 @@ MAX_RETRY_AFTER_S = 30.0
 MERGE_PATCH = "application/merge-patch+json"
 
 Json = dict[str, Any]
-
-
-class ApiError(Exception):
-    """The API server refused a request."""
-
-    def __init__(self, status: int, message: str) -> None:
-        super().__init__(f"{status} {message}")
-        self.status = status
-
-
-class NotFound(ApiError):
-    """The object does not exist."""
-
-
-class Conflict(ApiError):
-    """The object has changed since it was read."""
-
-
-class Expired(ApiError):
-    """The resource version is too old to watch from: list again."""
-
-
-class Unavailable(Exception):
-    """The API server does not answer, or can't answer now: try again later."""
-
-    def __init__(self, message: str, *, retry_after_s: float = 0.0) -> None:
-        super().__init__(message)
-        self.retry_after_s = retry_after_s
-        """Seconds that the server asks the client to wait."""
 
 
 @dataclass(frozen=True)
@@ -104,7 +72,7 @@ class ApiClient:
         """Send a request and return the JSON of the response.
 
         Raises:
-            ApiError: the server refused it.
+            KubeError: the server refused it; see `sparksweep_core.api_server.errors`.
             Unavailable: no response, or one that says to try again later.
         """
         response = self._send(method, path, query, body, content_type)
@@ -207,36 +175,26 @@ class ApiClient:
 
 def batches_path(namespace: str, name: str = "") -> str:
     """Return the path of a namespace's TrialBatches, or of one."""
-    return _path(GROUP_PATH, namespace, "trialbatches", name)
+    return _path("TrialBatch", namespace, name)
 
 
 def pods_path(namespace: str, name: str = "") -> str:
     """Return the path of a namespace's pods, or of one."""
-    return _path("/api/v1", namespace, "pods", name)
+    return _path("Pod", namespace, name)
 
 
-def _path(group: str, namespace: str, kind: str, name: str) -> str:
-    place, item = quote(namespace, safe=""), quote(name, safe="")
-    return f"{group}/namespaces/{place}/{kind}" + (f"/{item}" if item else "")
+def _path(kind: str, namespace: str, name: str) -> str:
+    path = collection(kind, quote(namespace, safe=""))
+    return f"{path}/{quote(name, safe='')}" if name else path
 
 
 def _check(response: http.client.HTTPResponse, content: bytes) -> None:
-    status = response.status
-    if status < 300:
+    if response.status < 300:
         return
-    message = _message(content) or response.reason
-    if status == http.client.TOO_MANY_REQUESTS or status >= 500:
-        retry_after_s = 0.0
-        with suppress(ValueError):
-            asked_s = float(response.headers.get("Retry-After", "0"))
-            retry_after_s = min(max(0.0, asked_s), MAX_RETRY_AFTER_S)
-        raise Unavailable(f"{status} {message}", retry_after_s=retry_after_s)
-    raise _refusal(status, message)
-
-
-def _refusal(status: int, message: str) -> ApiError:
-    kinds = {404: NotFound, 409: Conflict, 410: Expired}
-    return kinds.get(status, ApiError)(status, message)
+    error = error_of(response.status, content, response.headers.get("Retry-After"))
+    if isinstance(error, Unavailable):
+        error.retry_after_s = min(error.retry_after_s, MAX_RETRY_AFTER_S)
+    raise error
 
 
 def _event(line: bytes) -> tuple[str, Json]:
@@ -245,10 +203,7 @@ def _event(line: bytes) -> tuple[str, Json]:
     if not isinstance(kind, str) or not isinstance(item, dict):
         raise Unavailable("the watch sent something that is not an event")
     if kind == "ERROR":
-        status, message = int(item.get("code") or 500), str(item.get("message", ""))
-        if status == http.client.TOO_MANY_REQUESTS or status >= 500:
-            raise Unavailable(f"{status} {message}")
-        raise _refusal(status, message)
+        raise error_of(int(item.get("code") or 500), json.dumps(item).encode())
     return kind, item
 
 
@@ -260,9 +215,3 @@ def _parse(content: bytes) -> Json:
     if not isinstance(value, dict):
         raise Unavailable(f"an answer that is no object: {content[:100]!r}")
     return value
-
-
-def _message(content: bytes) -> str:
-    with suppress(ValueError, AttributeError):
-        return str(json.loads(content).get("message", ""))[:500]
-    return ""

@@ -9,19 +9,14 @@ from collections.abc import Sequence
 from enum import Enum
 
 from sparksweep_core.api.status import TrialStatus
+from sparksweep_core.api_server.errors import KubeError
 from sparksweep_core.contract.labels import experiment_selector
 from sparksweep_core.contract.ports import METRICS_PORT, TRIAL_SERVER_PORT
 from sparksweep_trainer.driver.slot_loss import Explain, Loss, without_explanation
 from sparksweep_trainer.driver.spark import Driver, DriverSettings
 from sparksweep_trainer.driver.trial_service import TrialService
 from sparksweep_trainer.kubernetes import prometheus
-from sparksweep_trainer.kubernetes.api_client import (
-    ApiClient,
-    ApiError,
-    Unavailable,
-    batches_path,
-    pods_path,
-)
+from sparksweep_trainer.kubernetes.api_client import ApiClient, batches_path, pods_path
 from sparksweep_trainer.kubernetes.batches import Batches
 from sparksweep_trainer.kubernetes.executor_watch import ExecutorWatch
 from sparksweep_trainer.kubernetes.executor_watch import selector as executor_selector
@@ -279,6 +274,6 @@ class Application:
         with ApiClient(self._settings.endpoint, timeout_s=FLUSH_S) as api:
             try:
                 api.request("DELETE", pods_path(self._settings.namespace), query=query)
-            except (ApiError, Unavailable) as error:
+            except KubeError as error:
                 # Executors end by themselves, and their pods are owned by this driver's pod.
                 log.warning("the executors' pods are not removed: %s", error)

@@ -7,9 +7,10 @@ import threading
 from collections.abc import Callable
 
 from sparksweep_core.api.trial_batch import TrialBatch
+from sparksweep_core.api_server.errors import Invalid, KubeError, Unavailable
 from sparksweep_core.contract.labels import experiment_selector, selector_text
 from sparksweep_trainer.driver.trial_service import TrialService
-from sparksweep_trainer.kubernetes.api_client import ApiClient, ApiError, Json, Unavailable
+from sparksweep_trainer.kubernetes.api_client import ApiClient, Json
 from sparksweep_trainer.kubernetes.batch_statuses import is_finished
 from sparksweep_trainer.kubernetes.fencing import Fence
 from sparksweep_trainer.kubernetes.informer import retry_backoff
@@ -60,8 +61,9 @@ class Batches:
                 answer = api.request("GET", path, query=query)
                 self._claim_all(_by_index(answer.get("items") or []))
                 return
-            except (Unavailable, ApiError) as error:
-                wait_s = backoff.next_s(getattr(error, "retry_after_s", 0.0))
+            except KubeError as error:
+                asked_s = error.retry_after_s if isinstance(error, Unavailable) else 0.0
+                wait_s = backoff.next_s(asked_s)
                 log.warning(
                     "the batches can't be taken over yet: %s; again in %.1f s", error, wait_s
                 )
@@ -132,6 +134,6 @@ def _by_index(items: list[Json]) -> list[TrialBatch]:
     for item in items:
         try:
             batches.append(parse_batch(item))
-        except ApiError as error:
+        except Invalid as error:
             log.error("batch %s is left out: %s", item.get("metadata", {}).get("name"), error)
     return sorted(batches, key=lambda batch: batch.spec.index)

@@ -11,17 +11,11 @@ import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 
+from sparksweep_core.api_server.errors import KubeError, NotFound, Unavailable
 from sparksweep_core.contract.labels import EXECUTOR, experiment_selector
 from sparksweep_core.contract.names import executor_driver_number
 from sparksweep_trainer.driver.slot_loss import Loss, SlotFailed
-from sparksweep_trainer.kubernetes.api_client import (
-    ApiClient,
-    ApiError,
-    Json,
-    NotFound,
-    Unavailable,
-    pods_path,
-)
+from sparksweep_trainer.kubernetes.api_client import ApiClient, Json, pods_path
 from sparksweep_trainer.kubernetes.executors import Death, Pod, death_of, vanished
 
 log = logging.getLogger(__name__)
@@ -174,7 +168,9 @@ class ExecutorWatch:
                 api.request("DELETE", pods_path(namespace, name), query=query)
             except NotFound:
                 pass
-            except ApiError as error:
+            except Unavailable:
+                raise
+            except KubeError as error:
                 log.warning("pod %s can't be removed: %s", name, error)
             with self._lock:
                 self._remove_at.pop(name, None)

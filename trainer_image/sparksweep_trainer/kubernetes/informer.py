@@ -12,15 +12,9 @@ import threading
 from collections.abc import Callable, Mapping
 from typing import Protocol
 
+from sparksweep_core.api_server.errors import Expired, KubeError, Unavailable
 from sparksweep_core.backoff import Backoff
-from sparksweep_trainer.kubernetes.api_client import (
-    ApiClient,
-    ApiError,
-    Endpoint,
-    Expired,
-    Json,
-    Unavailable,
-)
+from sparksweep_trainer.kubernetes.api_client import ApiClient, Endpoint, Json
 
 log = logging.getLogger(__name__)
 
@@ -115,7 +109,7 @@ class Informer:
         except Unavailable as error:
             wait_s = self._backoff.next_s(error.retry_after_s)
             log.info("%s; again in %.1f s", error, wait_s)
-        except ApiError as error:
+        except KubeError as error:
             # A server that has just started refuses everything until it has loaded the RBAC rules.
             self._version = None
             wait_s = self._backoff.next_s(REFUSED_RETRY_S)

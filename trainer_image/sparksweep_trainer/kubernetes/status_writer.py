@@ -16,16 +16,9 @@ from pydantic import ValidationError
 
 from sparksweep_core.api.status import TrialStatus
 from sparksweep_core.api.trial_batch import TrialBatch
+from sparksweep_core.api_server.errors import Conflict, Invalid, KubeError, NotFound, Unavailable
 from sparksweep_trainer.files.reports import Report
-from sparksweep_trainer.kubernetes.api_client import (
-    ApiClient,
-    ApiError,
-    Conflict,
-    Json,
-    NotFound,
-    Unavailable,
-    batches_path,
-)
+from sparksweep_trainer.kubernetes.api_client import ApiClient, Json, batches_path
 from sparksweep_trainer.kubernetes.batch_statuses import BatchStatuses
 from sparksweep_trainer.kubernetes.fencing import Fence
 from sparksweep_trainer.kubernetes.informer import retry_backoff
@@ -115,7 +108,7 @@ class StatusWriter:
 
         Raises:
             Unavailable: nothing has been written; try again.
-            ApiError: the server refuses it.
+            KubeError: the server refuses it.
         """
         path = batches_path(self._namespace, batch.metadata.name)
         while True:
@@ -177,7 +170,7 @@ class StatusWriter:
                 self._put_back(name, self._backoff.next_s(error.retry_after_s))
                 log.warning("batch %s is not written yet: %s", name, error)
                 break
-            except ApiError as error:
+            except KubeError as error:
                 # Perhaps a missing right. Other batches may still be written.
                 self._put_back(name, self._backoff.next_s(INTERVAL_S))
                 log.warning("batch %s can't be written: %s", name, error)
@@ -270,9 +263,9 @@ def parse_batch(item: Json) -> TrialBatch:
     """Parse a TrialBatch as the API server has it.
 
     Raises:
-        ApiError: this version can't read it.
+        Invalid: this version can't read it.
     """
     try:
         return TrialBatch.from_api(item)
     except ValidationError as error:
-        raise ApiError(422, f"a TrialBatch that can't be read: {error}") from error
+        raise Invalid(f"a TrialBatch that can't be read: {error}") from error
