@@ -85,13 +85,13 @@ class ExperimentSpec(Model):
     max_trial_count: Annotated[int | None, Field(ge=1, le=limits.TRIALS)] = None
     """Maximum number of trials. Absent: until the search ends."""
     max_failed_trial_count: Annotated[int | None, Field(ge=0, le=limits.TRIALS)] = None
-    """Number of failed trials that fails the experiment; 0 and 1 both mean the first. Absent: no limit."""
+    """The experiment fails when this many trials have failed; 0 and 1 both mean the first. Absent: no limit."""
     suspend: bool = False
     """True: release the executors. Running trials are ended, and run again as their next attempt once it is false."""
     active_deadline_seconds: Annotated[int | None, Field(ge=1, le=limits.SECONDS)] = None
-    """Seconds after its start when an experiment that has not ended fails. Absent: no limit."""
+    """The experiment fails if it has not ended this many seconds after its start. Absent: no limit."""
     ttl_seconds_after_finished: Annotated[int | None, Field(ge=0, le=limits.SECONDS)] = None
-    """Seconds after its end when the experiment is deleted. Absent: never."""
+    """The experiment is deleted this many seconds after its end. Absent: never."""
     tensorboard: TensorBoard = TensorBoard()
     """TensorBoard over all trials."""
     storage: Storage = Storage()

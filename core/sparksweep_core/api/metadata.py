@@ -35,9 +35,9 @@ class OwnerReference(Model):
 
 
 class ObjectMeta(Model):
-    """Standard object metadata. Fields that only the API server uses are kept unread."""
+    """Standard object metadata. Fields that only the API server uses are preserved as they are."""
 
-    # The server adds fields (managedFields, resourceVersion...) that nobody here reads.
+    # The server adds fields (managedFields, resourceVersion...) that this project does not read.
     model_config = ConfigDict(extra="allow")
 
     name: Annotated[str, Field(min_length=1, max_length=253)]

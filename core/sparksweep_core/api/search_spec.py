@@ -35,7 +35,7 @@ Value = Annotated[str, StringConstraints(min_length=1, max_length=limits.VALUE)]
 """A parameter value as text."""
 
 
-# Named out here: inside FeasibleSpace `list` is the field.
+# Defined here, because inside FeasibleSpace `list` is the field.
 ValueList = list[Value]
 
 
@@ -87,7 +87,7 @@ class Objective(Model):
     objective_metric_name: MetricName
     """Name of the metric by which trials are compared."""
     goal: float | None = None
-    """Value of the metric that completes the experiment as soon as a trial is at least as good. Absent: all trials run."""
+    """The experiment completes as soon as a trial's metric is at least this good. Absent: all trials run."""
     additional_metric_names: Annotated[
         list[MetricName], list_set(max_length=limits.METRICS - 1)
     ] = []
@@ -192,7 +192,7 @@ class FeasibleSpace(Model):
     """uniform, logUniform, normal or logNormal. All but uniform are for double and int only, and not for grid."""
 
 
-# In a rule, has() guards what its first half leaves to another rule.
+# In a rule, has() excludes absent fields, which another rule reports.
 _RANGED = "self.parameterType in ['double', 'int']"
 _SPACE = "self.feasibleSpace"
 _BOTH = f"has({_SPACE}.min) && has({_SPACE}.max)"

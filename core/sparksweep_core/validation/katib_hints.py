@@ -27,7 +27,7 @@ KATIB_FIELDS = {
 }
 """Hints by path, without indices."""
 
-# A tuple: the value that a user wrote as the name may be a list, which no set can be asked for.
+# A tuple: the user's value may be a list, which can't be looked up in a set.
 KATIB_ALGORITHMS = (
     "bayesianoptimization",
     "cmaes",

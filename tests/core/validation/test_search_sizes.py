@@ -1,4 +1,4 @@
-"""How many points a grid has: exact for any decimals, and never by making them."""
+"""Points of a grid: counted exactly for any decimals, without enumerating them."""
 
 from __future__ import annotations
 

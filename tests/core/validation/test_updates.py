@@ -1,4 +1,4 @@
-"""What may change in an Experiment, while it runs and after its end."""
+"""Fields that may change in an Experiment, while it runs and after its end."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is right passes, here and on the server, and means the same after a round trip."""
+"""Valid documents pass, here and on the server, and mean the same after a round trip."""
 
 from __future__ import annotations
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 REMOVED = object()
-"""As a value: the field is taken away."""
+"""As a value: the field is removed."""
 
 _PART = re.compile(r"\[([^\]]*)\]|([^.\[\]]+)")
 
@@ -58,7 +58,7 @@ COMMAND: dict[str, Any] = {
         },
     },
 }
-"""The same by a command."""
+"""The same search by a command."""
 
 
 def changed(base: Mapping[str, Any], changes: Mapping[str, object]) -> dict[str, Any]:

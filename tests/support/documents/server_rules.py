@@ -1,4 +1,4 @@
-"""The API server's part of validation, without one: defaults, the structural schema, list types and CEL rules.
+"""Validation as the API server does it, without one: defaults, the structural schema, list types and CEL rules.
 
 Strict field validation is what ``kubectl`` asks for: an unknown field is an error rather than dropped.
 """
@@ -16,14 +16,14 @@ from jsonschema.exceptions import ValidationError
 from jsonschema.validators import extend
 
 SERVED = {"apiVersion": "sparksweep.dev/v1alpha1", "kind": "Experiment"}
-"""What the server compares before it looks at anything else."""
+"""Fields that the server compares before it reads any other."""
 
 RESERVED = {"function", "namespace", "import", "in", "if", "for", "var", "package"}
 """CEL's reserved words, which are written __so__ as the name of a field."""
 
 
 def refusals(schema: dict[str, Any], document: dict[str, Any]) -> dict[str, list[str]]:
-    """What a server with this schema says to the creation of the document: by the schema, and by rules."""
+    """Return what a server with this schema refuses in the creation of the document, by the schema and by rules."""
     filled = with_defaults(schema, copy.deepcopy(document))
     # The status is its subresource's; a creation drops it.
     filled.pop("status", None)
