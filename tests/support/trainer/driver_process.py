@@ -1,4 +1,4 @@
-"""The process of a driver pod, with Spark on this machine in a cluster's stead."""
+"""The process of a driver pod, with Spark on this machine instead of a cluster."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def training(x):
 
 
 class DriverProcess:
-    """One ``python -m sparksweep_trainer.kubernetes``. `api` is where its API server is, as environment variables."""
+    """A process of ``python -m sparksweep_trainer.kubernetes``. `api` names its API server in environment variables."""
 
     def __init__(
         self,
@@ -105,7 +105,7 @@ class DriverProcess:
         return self.process.wait(timeout=15)
 
     def java(self) -> int:
-        """The pid of its Java."""
+        """Return the process ID of its Java."""
         children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children")
         threads = children.parent.parent.glob("*/children")
         pids = [int(pid) for path in threads for pid in path.read_text().split()]

@@ -15,7 +15,7 @@ from sparksweep_trainer.kubernetes.api_client import Endpoint
 
 Json = dict[str, Any]
 Fault = Callable[["Handler"], bool]
-"""Answers a request itself, and says so with True."""
+"""Answers a request itself and returns True, or returns False to leave it to the server."""
 
 
 class FakeApiServer:
@@ -52,16 +52,16 @@ class FakeApiServer:
     # ------------------------------------------------------------------ what a test does
 
     def put(self, collection: str, item: Json, *, kind: str | None = None) -> Json:
-        """Create or replace an object, as others than the driver would."""
+        """Create or replace an object, as another client would."""
         with self.lock:
             name = item["metadata"]["name"]
-            known = self.objects.setdefault(collection, {})
+            objects = self.objects.setdefault(collection, {})
             self.version += 1
             stored: Json = json.loads(json.dumps(item))
             stored["metadata"].setdefault("uid", f"uid-{name}")
             stored["metadata"]["resourceVersion"] = str(self.version)
-            event = kind or ("MODIFIED" if name in known else "ADDED")
-            known[name] = stored
+            event = kind or ("MODIFIED" if name in objects else "ADDED")
+            objects[name] = stored
             self.note(event, stored, collection)
             return stored
 
@@ -83,19 +83,19 @@ class FakeApiServer:
         self.lock.notify_all()
 
     def break_watches(self) -> None:
-        """End every watch, in the middle of an event."""
+        """End every watch in the middle of an event."""
         with self.lock:
             self.epoch += 1
             self.lock.notify_all()
 
     def compact(self) -> None:
-        """Forget all events: who watches from before must list again."""
+        """Forget all events, so that a watch from an earlier version has expired."""
         with self.lock:
             self.oldest = self.version
             self.events.clear()
 
     def sent(self, method: str, ending: str = "") -> list[Json]:
-        """Bodies of the requests so far with this method and this ending of the path."""
+        """Return the bodies of the requests so far with this method and this end of the path."""
         with self.lock:
             return [
                 body
@@ -137,26 +137,26 @@ class Handler(BaseHTTPRequestHandler):
         if "watch" in self.query:
             self.watch()
             return
-        collection, name = self.place()
+        collection, name = self.resource()
         with self.api.lock:
-            known = self.api.objects.get(collection, {})
+            objects = self.api.objects.get(collection, {})
             if not name and self.command == "GET":
-                items = [item for item in known.values() if self.selected(item)]
+                items = [item for item in objects.values() if self.selected(item)]
                 answer = {"items": items, "metadata": {"resourceVersion": str(self.api.version)}}
                 status = 200
             elif not name:
-                for item in [item for item in known.values() if self.selected(item)]:
+                for item in [item for item in objects.values() if self.selected(item)]:
                     self.api.remove(collection, item["metadata"]["name"])
                 status, answer = 200, {}
-            elif name not in known:
+            elif name not in objects:
                 status, answer = 404, {"message": f"{name} not found"}
             elif self.command == "DELETE":
                 self.api.remove(collection, name)
                 status, answer = 200, {}
             elif self.command == "PATCH":
-                status, answer = self.patch(collection, known[name])
+                status, answer = self.patch(collection, objects[name])
             else:
-                status, answer = 200, known[name]
+                status, answer = 200, objects[name]
         self.answer(status, answer)
 
     def patch(self, collection: str, item: Json) -> tuple[int, Json]:
@@ -167,7 +167,7 @@ class Handler(BaseHTTPRequestHandler):
         return 200, self.api.put(collection, item)
 
     def watch(self) -> None:
-        collection, _ = self.place()
+        collection, _ = self.resource()
         after = int(self.query["resourceVersion"])
         api = self.api
         if after < api.oldest:
@@ -209,8 +209,8 @@ class Handler(BaseHTTPRequestHandler):
         wanted = [part.partition("=") for part in selector.split(",") if part]
         return all(labels.get(key) == value for key, _, value in wanted)
 
-    def place(self) -> tuple[str, str]:
-        """Collection and name that the path means."""
+    def resource(self) -> tuple[str, str]:
+        """Return the collection and the name in the path."""
         path = self.target.removesuffix("/status")
         for word in ("/trialbatches/", "/pods/"):
             if word in path:
@@ -230,11 +230,11 @@ class Handler(BaseHTTPRequestHandler):
         self.wfile.flush()
 
     def log_message(self, format: str, *args: object) -> None:
-        """Say nothing."""
+        """Log nothing."""
 
 
 def merged(value: Any, patch: Any) -> Any:
-    """RFC 7386."""
+    """Merge a patch into an object (RFC 7386)."""
     if not isinstance(patch, dict):
         return patch
     result = dict(value) if isinstance(value, dict) else {}
@@ -247,7 +247,7 @@ def merged(value: Any, patch: Any) -> Any:
 
 
 def eventually(condition: Callable[[], bool], *, within_s: float = 10.0) -> None:
-    """Wait until it is so."""
+    """Wait until a condition holds."""
     deadline = time.monotonic() + within_s
     while not condition():
         assert time.monotonic() < deadline, "it did not come to be"

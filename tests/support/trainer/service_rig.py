@@ -20,7 +20,7 @@ from support.trainer.stage import soon
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 LONG_S = 30.0
-"""As good as for ever: whoever is not woken fails the test."""
+"""Longer than any wait should take: a thread that is not woken fails the test."""
 
 T = TypeVar("T")
 
@@ -57,13 +57,13 @@ class ServiceRig:
         self.service.submit([TrialSpec(number=n, parameters={}) for n in numbers])
 
     def checked(self, *numbers: int) -> None:
-        """Trials wait, and the trial code has passed."""
+        """Submit trials, and pass the check of the trial code."""
         self.submit(*numbers)
         assert self.service.next(0, 0).order == "check"
         assert self.service.code_check.accept(0)
 
     def waiting(self, call: Callable[[], T]) -> Future[T]:
-        """A thread that waits in the service."""
+        """Start a thread that waits in the service."""
         before = self._waiters()
         future = self._threads.submit(call)
         assert soon(lambda: self._waiters() > before)

@@ -1,4 +1,4 @@
-"""How many slots there are: they come with the work, leave when there is none, and are replaced when lost."""
+"""Numbers of slots: they come with the work, leave when there is none, and are replaced when lost."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ class Rig:
         return self.jobs.started[before:]
 
     def come(self, *slots: int) -> None:
-        """Slots say hello."""
+        """Register slots."""
         for slot in slots:
             self.service.hello(SlotHello(slot=slot, node=f"exec-{slot}", pid=1))
 
@@ -79,7 +79,7 @@ class Rig:
         return self.service.next(slot, 0.0)
 
     def work(self, *slots: int) -> None:
-        """Slots that came take a trial each; the first one looks at the code if nobody has."""
+        """Have registered slots take a trial each; the first one checks the code if no slot has."""
         for slot in slots:
             order = self.ask(slot)
             if order.order == "check":
@@ -105,7 +105,7 @@ class Rig:
         )
 
     def leave(self, slot: int) -> None:
-        """A slot is ordered to leave, and does."""
+        """Have a slot ask for an order, receive "leave", and end."""
         assert self.ask(slot).order == "leave"
         self.jobs.end(slot)
 
@@ -342,7 +342,7 @@ def test_a_trial_that_always_loses_its_slot_comes_to_an_end(rig: Rig) -> None:
     assert rig.reconcile() == []
 
 
-def test_looking_at_the_code_may_take_the_memory_too(rig: Rig) -> None:
+def test_the_check_of_the_code_may_take_the_memory_too(rig: Rig) -> None:
     rig.submit(1)
     rig.reconcile()
     rig.come(0)
@@ -354,7 +354,9 @@ def test_looking_at_the_code_may_take_the_memory_too(rig: Rig) -> None:
     assert rig.states == [TrialState.PENDING]
 
 
-def test_looking_at_the_code_is_tried_again_when_an_executor_is_lost_by_accident(rig: Rig) -> None:
+def test_the_check_of_the_code_is_tried_again_when_an_executor_is_lost_by_accident(
+    rig: Rig,
+) -> None:
     rig.submit(1)
     for slot in range(MAX_LOST_CHECKS):
         assert rig.service.code_check.refusal is None

@@ -1,4 +1,4 @@
-"""The trial service among threads: who waits, who is woken, and what is written down before anyone sees it."""
+"""The trial service among threads: waiting, waking, and recording a change before anyone can read it."""
 
 import threading
 from collections.abc import Iterator, Sequence

@@ -1,4 +1,4 @@
-"""The client for the API server: what it makes of answers, refusals, silence and broken connections."""
+"""The client for the API server: responses, refusals, silence and broken connections."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The process of a driver pod, with Spark on this machine in a cluster's stead, against a small API server."""
+"""The process of a driver pod, with Spark on this machine instead of a cluster, against a small API server."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What became of an executor: from pods as the API server shows them, and from their coming and going."""
+"""Ends of executors, from their pods and from watch events."""
 
 from __future__ import annotations
 
@@ -231,7 +231,7 @@ def server() -> Iterator[FakeApiServer]:
 
 
 def sweep(rig: Rig, server: FakeApiServer, now: datetime = NOW) -> set[str]:
-    """Names of the pods that are left."""
+    """Return the names of the pods that are left."""
     with ApiClient(server.endpoint) as api:
         rig.watch.sweep(api, NAMESPACE, now=now)
     return set(server.objects[PODS])

@@ -1,4 +1,4 @@
-"""Following a collection: nothing is missed, whatever becomes of the watch, and no server is hurried."""
+"""The informer: it misses nothing, whatever happens to the watch, and gives a failing server time."""
 
 from __future__ import annotations
 

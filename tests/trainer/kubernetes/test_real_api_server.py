@@ -30,7 +30,7 @@ Json = dict[str, Any]
 
 
 class Pod:
-    """What a driver pod finds around it: its namespace, a token and the authority."""
+    """The surroundings of a driver pod: its namespace, a token and the certificate authority."""
 
     def __init__(self, cluster: Cluster, helm: Helm, namespace: str, directory: Path) -> None:
         self.cluster = cluster
@@ -152,7 +152,7 @@ def left(api: ApiClient, path: str) -> set[str]:
 
 
 def end(pod: Pod, pod_name: str, ended: Json) -> None:
-    """As the kubelet says it."""
+    """Write the end of a container as the kubelet does."""
     container = {
         "name": "executor",
         "image": "none",

@@ -1,4 +1,4 @@
-"""The run directory as the driver keeps it: the table of trials, and what is to be said of their ends."""
+"""The run directory as the driver keeps it: the table of trials, and notes about their ends."""
 
 import json
 from functools import partial

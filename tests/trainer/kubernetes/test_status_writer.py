@@ -1,4 +1,4 @@
-"""Statuses of batches: what is written, how often, over what, and by whom."""
+"""Writes of batch statuses: their content, rate, resource version and writer."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 class Store:
-    """An API server in memory: of its requests only those that a writer makes."""
+    """An API server in memory, with the requests that a writer makes."""
 
     def __init__(self) -> None:
         self.items: dict[str, Json] = {}
@@ -84,7 +84,7 @@ class Rig:
         )
 
     def add(self, item: Json) -> None:
-        """A batch that is there, and claimed."""
+        """Add a batch and claim it."""
         claimed = self.writer.claim(parse_batch(self.store.put(item)))
         assert claimed is not None
         self.store.writes.clear()

@@ -2,7 +2,7 @@
 
 A slot is expected once its number is reserved for a Spark job, registered once it has said hello, idle or busy from then
 on, and gone for good once it was ordered to leave or was lost. A replacement has a new number, so that late requests of
-a lost slot can be told apart from its own.
+a lost slot are not taken for its own.
 """
 
 from __future__ import annotations

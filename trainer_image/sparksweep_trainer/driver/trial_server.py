@@ -47,7 +47,7 @@ BACKLOG = 1024
 FILES_AT_ONCE = 8
 """Parts of files in memory at once, however many slots send some."""
 FILES_PATIENCE_S = 20.0
-"""Seconds that a part of a file waits to be read, before the slot is told to try again (503)."""
+"""Seconds that a part of a file waits to be read, before the server answers 503."""
 
 Request = TypeVar("Request", bound=BaseModel)
 

@@ -48,7 +48,7 @@ POLL_S = 0.5
 class End(Enum):
     """Reason why a driver ends."""
 
-    TERMINATED = "a signal told it to"
+    TERMINATED = "a signal asked for it"
     REPLACED = "another driver has taken over"
     DELETED = "the experiment is being deleted"
     OVER = "the experiment has ended"

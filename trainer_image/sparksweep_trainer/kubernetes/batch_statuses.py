@@ -24,7 +24,7 @@ class _Batch:
 
 
 class BatchStatuses:
-    """The batches of one experiment with their driver's view of them. Not thread-safe: its owner holds a lock."""
+    """The batches of one experiment as their driver knows them. Not thread-safe: its owner holds a lock."""
 
     def __init__(self, driver: str) -> None:
         self._driver = driver
@@ -42,30 +42,30 @@ class BatchStatuses:
         The batch is to be written if its status has another observed generation or driver than it should.
         """
         name = batch.metadata.name
-        known = self._batches.get(name)
-        if known is None or reload:
-            known = _Batch(
+        entry = self._batches.get(name)
+        if entry is None or reload:
+            entry = _Batch(
                 uid=batch.metadata.uid,
                 index=batch.spec.index,
                 version=None,
                 generation=None,
                 numbers=[],
             )
-            self._batches[name] = known
+            self._batches[name] = entry
             if batch.status is not None:
-                known.trials = {trial.number: trial for trial in batch.status.trials}
+                entry.trials = {trial.number: trial for trial in batch.status.trials}
         version = resource_version(batch)
-        if version != known.version and _later(known.version, version) == known.version:
+        if version != entry.version and _later(entry.version, version) == entry.version:
             # A watch event from before this driver's own write.
             return
-        known.version = version
+        entry.version = version
         numbers = [trial.number for trial in batch.spec.trials]
-        for number in numbers[len(known.numbers) :]:
+        for number in numbers[len(entry.numbers) :]:
             self._batch_names[number] = name
-        known.numbers = numbers
-        known.generation = batch.metadata.generation
+        entry.numbers = numbers
+        entry.generation = batch.metadata.generation
         status = batch.status or TrialBatchStatus()
-        if (status.observed_generation, status.driver) != (known.generation, self._driver):
+        if (status.observed_generation, status.driver) != (entry.generation, self._driver):
             self._dirty.add(name)
 
     def record(self, changed: Iterable[TrialStatus]) -> None:
@@ -162,17 +162,17 @@ class BatchStatuses:
 
 def count(trials: Iterable[TrialStatus], *, total: int) -> TrialCounts:
     """Count `total` trials by state; one without a status is pending."""
-    found = dict.fromkeys(TrialState, 0)
+    counts = dict.fromkeys(TrialState, 0)
     for trial in trials:
-        found[trial.state] += 1
-    pending = total - sum(found.values()) + found[TrialState.PENDING]
+        counts[trial.state] += 1
+    pending = total - sum(counts.values()) + counts[TrialState.PENDING]
     return TrialCounts(
         created=total,
         pending=pending,
-        running=found[TrialState.RUNNING],
-        succeeded=found[TrialState.SUCCEEDED],
-        failed=found[TrialState.FAILED],
-        stopped=found[TrialState.STOPPED],
+        running=counts[TrialState.RUNNING],
+        succeeded=counts[TrialState.SUCCEEDED],
+        failed=counts[TrialState.FAILED],
+        stopped=counts[TrialState.STOPPED],
     )
 
 
@@ -188,10 +188,10 @@ def resource_version(batch: TrialBatch) -> str | None:
     return value if isinstance(value, str) else None
 
 
-def _later(known: str | None, seen: str | None) -> str | None:
+def _later(recorded: str | None, observed: str | None) -> str | None:
     """Return the later of two resource versions: a watch event may be older than the response to a write."""
-    if known is None or seen is None:
-        return seen or known
-    if known.isdigit() and seen.isdigit():
-        return max(known, seen, key=int)
-    return seen
+    if recorded is None or observed is None:
+        return observed or recorded
+    if recorded.isdigit() and observed.isdigit():
+        return max(recorded, observed, key=int)
+    return observed

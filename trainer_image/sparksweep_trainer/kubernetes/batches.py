@@ -90,8 +90,8 @@ class Batches:
 
     def on_list(self, items: list[Json]) -> None:
         """See `EventHandler`."""
-        found = {item["metadata"]["name"]: item["metadata"].get("uid") for item in items}
-        for name in self._writer.missing_from(found):
+        uids = {item["metadata"]["name"]: item["metadata"].get("uid") for item in items}
+        for name in self._writer.missing_from(uids):
             self._gone(name)
             return
         for batch in _by_index(items):

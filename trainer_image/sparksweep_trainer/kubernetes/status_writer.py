@@ -58,7 +58,7 @@ class StatusWriter:
         self._failed = 0
         self._thread = threading.Thread(target=self._run, name="status-writer", daemon=True)
 
-    # ------------------------------------------------------------------ what is new, from any thread
+    # ------------------------------------------------------------------ changes, from any thread
 
     def put(self, batch: TrialBatch) -> None:
         """Add or update a batch as it was read; called before its trials are submitted."""
@@ -91,12 +91,10 @@ class StatusWriter:
             return self._written, self._failed
 
     def missing_from(self, items: dict[str, str | None]) -> list[str]:
-        """Return names of known batches that are missing from `items`, or there with another UID."""
+        """Return names of recorded batches that are missing from `items`, or there with another UID."""
         with self._lock:
-            known = {name: self._statuses.uid(name) for name in self._statuses.names}
-        return sorted(
-            name for name, uid in known.items() if name not in items or items[name] != uid
-        )
+            uids = {name: self._statuses.uid(name) for name in self._statuses.names}
+        return sorted(name for name, uid in uids.items() if name not in items or items[name] != uid)
 
     # ------------------------------------------------------------------ taking over
 
