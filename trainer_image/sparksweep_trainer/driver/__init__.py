@@ -1,1 +1,7 @@
-"""The driver: starts Spark, hands trials to slots, and keeps the ledger of their statuses."""
+"""The driver: starts Spark, hands trials to slots, and keeps the ledger of their statuses.
+
+``spark`` starts Spark, the trial server and the slots; ``slot_manager`` decides how many slots there are, from the
+bookkeeping of ``slot_registry``, and ``slot_loss`` names the cause when one is lost. Slots send their requests to
+``trial_server``, which asks ``trial_service``: the lock and the waiting around ``code_check``, which comes before the
+first trial, and ``ledger``, which assigns trials and records outcomes. ``retry_policy`` decides what runs again.
+"""
