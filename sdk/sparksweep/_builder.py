@@ -140,7 +140,7 @@ def build(request: Request) -> Built:
     if not domains:
         raise _invalid("parameters", "is empty: give at least one, by its name")
     values = {name: domain.values for name, domain in domains.items() if domain.values}
-    template, code = _runs(request.run, list(domains), values)
+    template, code = _code(request.run, list(domains), values)
     options = request.options
     spec: dict[str, Any] = {
         "objective": _objective(request),
@@ -164,7 +164,7 @@ def build(request: Request) -> Built:
         "apiVersion": api.API_VERSION,
         "kind": "Experiment",
         "metadata": _metadata(request),
-        "spec": _given(spec),
+        "spec": _without_none(spec),
     }
     experiment = parse_experiment(document)
     return Built(experiment, code, values)
@@ -191,10 +191,10 @@ def direction_of(direction: object) -> str:
     Raises:
         InvalidExperiment: it is neither, in any spelling.
     """
-    found = DIRECTIONS.get(str(getattr(direction, "value", direction)).lower())
-    if found is None:
+    api_direction = DIRECTIONS.get(str(getattr(direction, "value", direction)).lower())
+    if api_direction is None:
         raise _invalid("direction", f"{direction!r} is neither 'max' nor 'min'")
-    return found
+    return api_direction
 
 
 # ---------------------------------------------------------------------- the parts
@@ -229,7 +229,7 @@ def _algorithm(domains: Mapping[str, Domain]) -> str:
     return "grid" if is_grid else "differential-evolution"
 
 
-def _runs(
+def _code(
     run: Function | str | Sequence[str],
     parameters: Sequence[str],
     values: Mapping[str, Mapping[str, object]],
@@ -255,7 +255,7 @@ def _runs(
 def _objective(request: Request) -> dict[str, Any] | None:
     if request.objective is None:
         return None
-    return _given(
+    return _without_none(
         {
             "type": direction_of(request.direction),
             "objectiveMetricName": request.objective,
@@ -266,16 +266,16 @@ def _objective(request: Request) -> dict[str, Any] | None:
 
 
 def _template(options: Options) -> dict[str, Any]:
-    gpu = _given({"count": options.get("gpus"), "resourceName": options.get("gpu_resource")})
+    gpu = _without_none({"count": options.get("gpus"), "resourceName": options.get("gpu_resource")})
     cpu = options.get("cpu")
     resources = {
         "cpu": None if cpu is None else str(cpu),
         "memory": options.get("memory"),
         "gpu": gpu or None,
     }
-    found = {
+    template = {
         "image": options.get("image"),
-        "resources": _given(resources) or None,
+        "resources": _without_none(resources) or None,
         "nodeSelector": dict(options.get("node_selector", {})) or None,
         "tolerations": [dict(item) for item in options.get("tolerations", ())] or None,
         "env": [{"name": k, "value": v} for k, v in options.get("env", {}).items()] or None,
@@ -283,7 +283,7 @@ def _template(options: Options) -> dict[str, Any]:
         "maxRetries": options.get("max_retries"),
         "preload": list(options.get("preload", ())) or None,
     }
-    return {**_given(found), **options.get("template", {})}
+    return {**_without_none(template), **options.get("template", {})}
 
 
 def _metadata(request: Request) -> dict[str, Any]:
@@ -296,7 +296,7 @@ def _metadata(request: Request) -> dict[str, Any]:
     return metadata
 
 
-def _given(values: Mapping[str, Any]) -> dict[str, Any]:
+def _without_none(values: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in values.items() if value is not None}
 
 

@@ -14,7 +14,7 @@ from sparksweep.search import Domain, as_python, choice, int_uniform, is_number,
 
 _R = TypeVar("_R")
 
-PLACES = ("backend", "namespace", "directory", "progress")
+SUBMIT_KEYWORDS = ("backend", "namespace", "directory", "progress")
 """Keywords of every function that say where and how to run."""
 _REQUIRED = inspect.Parameter.empty
 
@@ -26,7 +26,7 @@ class Call:
     arguments: Mapping[str, Any]
     options: Options
     where: Mapping[str, Any]
-    """Of `PLACES`."""
+    """Of `SUBMIT_KEYWORDS`."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,25 +53,25 @@ class Form:
         given.pop("spark", None)
         if args and not _is_code(args[0]):
             args = args[1:]
-        places = list(self.session_order if has_session else self.order)
-        if len(args) > len(places):
-            raise TypeError(f"{name}() takes {len(places)} arguments by position, not {len(args)}")
-        found: dict[str, Any] = dict(zip(places, args, strict=False))
+        names = list(self.session_order if has_session else self.order)
+        if len(args) > len(names):
+            raise TypeError(f"{name}() takes {len(names)} arguments by position, not {len(args)}")
+        bound: dict[str, Any] = dict(zip(names, args, strict=False))
         options: dict[str, Any] = {}
         where: dict[str, Any] = {}
         for given_name, value in given.items():
             key = self.aliases.get(given_name, given_name)
-            if key in found:
+            if key in bound:
                 raise TypeError(f"{name}() got multiple values for argument {key!r}")
             if key in self.order or key in self.extra or key in self.session_order:
-                found[key] = value
-            elif key in PLACES:
+                bound[key] = value
+            elif key in SUBMIT_KEYWORDS:
                 where[key] = value
             elif key in Options.__annotations__:
                 options[key] = value
             else:
-                raise TypeError(f"{name}() takes no argument {given_name!r}; {self._known()}")
-        complete = {**self.order, **self.extra, **found}
+                raise TypeError(f"{name}() takes no argument {given_name!r}; {self._accepted()}")
+        complete = {**self.order, **self.extra, **bound}
         missing = [key for key, value in complete.items() if value is _REQUIRED]
         if missing:
             raise TypeError(f"{name}() needs {', '.join(map(repr, missing))}")
@@ -94,8 +94,8 @@ class Form:
             ]
         )
 
-    def _known(self) -> str:
-        names = [*self.order, *self.extra, *PLACES, *Options.__annotations__]
+    def _accepted(self) -> str:
+        names = [*self.order, *self.extra, *SUBMIT_KEYWORDS, *Options.__annotations__]
         return f"it takes {', '.join(names)}"
 
 

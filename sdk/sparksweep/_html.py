@@ -25,7 +25,7 @@ def experiment_html(experiment: Experiment, where: str = "") -> str:
         rows.append(("where", where))
     if status is not None:
         rows.append(("trials", status.progress or "none yet"))
-        rows += [(condition.type.value, _told(condition)) for condition in status.conditions if condition.is_true]  # fmt: skip
+        rows += [(condition.type.value, _condition_text(condition)) for condition in status.conditions if condition.is_true]  # fmt: skip
         if status.best_trial is not None:
             point = ", ".join(f"{k}={v}" for k, v in status.best_trial.parameters.items())
             best = f"trial {status.best_trial.number}: {status.best_trial.objective:.6g} ({point})"
@@ -61,7 +61,7 @@ def result_html(experiment: Experiment, trials: Sequence[Trial]) -> str:
     return experiment_html(experiment) + _table(head, rows) + more
 
 
-def _told(condition: Condition) -> str:
+def _condition_text(condition: Condition) -> str:
     return f"{condition.reason}: {condition.message}" if condition.message else condition.reason
 
 

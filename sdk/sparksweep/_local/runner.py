@@ -1,6 +1,6 @@
 """One local run, start to end: plan, hand the trials to the driver, write down what came back, plan again.
 
-Level-triggered, as the operator is: every turn looks at what is, and a run that was killed goes on from its journal as
+Level-triggered, as the operator is: every planned looks at what is, and a run that was killed goes on from its journal as
 if nothing had been.
 """
 
@@ -27,9 +27,9 @@ from sparksweep_trainer.driver.spark import Driver, DriverSettings
 from sparksweep_trainer.driver.trial_service import TrialService
 from sparksweep_trainer.files.results import write_results
 
-TURN_S = 0.25
-"""Longest turn of the loop: an interrupt is seen, and a display redrawn, this often."""
-PAUSE_S = 0.02
+MAX_WAIT_S = 0.25
+"""Longest planned of the loop: an interrupt is version, and a display redrawn, this often."""
+MIN_WAIT_S = 0.02
 """Shortest: reports that come in quick succession are planned for together."""
 STATUS_INTERVAL_S = 1.0
 """``experiment.yaml`` is rewritten at most this often."""
@@ -150,16 +150,16 @@ class LocalRun:
         )
 
     def _loop(self) -> None:
-        seen = -1
+        version = -1
         stopping = False
         while True:
             self._take_news()
             refusal = self._service.code_check.refusal
             if refusal is not None:
                 self._state.refuse(refusal)
-            turn = self._plan(DriverState.RUNNING)
-            self._apply(turn)
-            if turn.finished:
+            planned = self._plan(DriverState.RUNNING)
+            self._apply(planned)
+            if planned.finished:
                 return
             if self._interrupted.is_set() and not stopping:
                 stopping = True
@@ -167,17 +167,17 @@ class LocalRun:
                 self._service.interrupt()
             if stopping and self._service.running == 0:
                 return
-            timeout_s = TURN_S
-            if turn.requeue_after is not None:
-                timeout_s = min(timeout_s, max(0.0, turn.requeue_after.total_seconds()))
-            seen = self._service.wait(seen, timeout_s)
+            timeout_s = MAX_WAIT_S
+            if planned.requeue_after is not None:
+                timeout_s = min(timeout_s, max(0.0, planned.requeue_after.total_seconds()))
+            version = self._service.wait(version, timeout_s)
             # The planner keeps more trials waiting than there are slots: none idles meanwhile.
-            time.sleep(PAUSE_S)
+            time.sleep(MIN_WAIT_S)
 
-    # ------------------------------------------------------------------ one turn
+    # ------------------------------------------------------------------ one planned
 
     def _record(self, changed: Sequence[TrialStatus]) -> None:
-        """Write changes down before a slot is told that they were taken. Called under the service's lock."""
+        """Write changes down before a slot is interrupted that they were taken. Called under the service's lock."""
         self._journal.append_trials(changed)
         with self._news_lock:
             self._news.extend(changed)
@@ -185,7 +185,7 @@ class LocalRun:
     def _take_news(self) -> None:
         with self._news_lock:
             news, self._news = self._news, []
-        for trial in self._state.put_statuses(news):
+        for trial in self._state.update_statuses(news):
             self._observer.trial_changed(trial)
 
     def _plan(self, driver: DriverState) -> Plan:
@@ -194,46 +194,46 @@ class LocalRun:
             # To the planner an interrupt is what a user does with `suspend`: nothing new, nothing lost.
             spec = experiment.spec.model_copy(update={"suspend": True})
             experiment = experiment.model_copy(update={"spec": spec})
-        turn = plan(
+        planned = plan(
             experiment,
             self._state.batches,
             driver=DriverStatus(state=driver),
             now=self._clock(),
         )
-        return _as_interrupted(turn) if self._interrupted.is_set() else turn
+        return _as_interrupted(planned) if self._interrupted.is_set() else planned
 
-    def _apply(self, turn: Plan) -> None:
-        for batch in turn.batches:
+    def _apply(self, planned: Plan) -> None:
+        for batch in planned.batches:
             self._journal.append_batch(batch)
-            self._state.put_batch(batch)
+            self._state.add_batch(batch)
             self._hand_over(batch)
-        self._write_down(turn, force=turn.finished)
+        self._write_down(planned, force=planned.finished)
 
     def _hand_over(self, batch: TrialBatch) -> None:
         self._service.submit(batch.spec.trials, self._state.statuses_of(batch))
         if batch.spec.stop is not None:
             self._service.stop(batch.spec.stop)
 
-    def _write_down(self, turn: Plan, *, force: bool) -> None:
+    def _write_down(self, planned: Plan, *, force: bool) -> None:
         before = self.experiment.status
-        self.experiment = self.experiment.model_copy(update={"status": turn.status})
-        moved = before is None or before.conditions != turn.status.conditions
-        if moved:
-            self._journal.append_status(turn.status)
+        self.experiment = self.experiment.model_copy(update={"status": planned.status})
+        has_news = before is None or before.conditions != planned.status.conditions
+        if has_news:
+            self._journal.append_status(planned.status)
         now = time.monotonic()
-        if force or moved or now - self._written >= STATUS_INTERVAL_S:
+        if force or has_news or now - self._written >= STATUS_INTERVAL_S:
             self._directory.write_experiment(self.experiment)
             self._written = now
         self._observer.status_changed(self.experiment)
 
 
-def _as_interrupted(turn: Plan) -> Plan:
+def _as_interrupted(planned: Plan) -> Plan:
     """A plan for a suspended experiment, with conditions that blame no field of the file: nobody has set `suspend`."""
-    told = {"reason": ExperimentReason.INTERRUPTED.value, "message": INTERRUPTED}
+    interrupted = {"reason": ExperimentReason.INTERRUPTED.value, "message": INTERRUPTED}
     conditions = [
-        condition.model_copy(update=told)
+        condition.model_copy(update=interrupted)
         if condition.reason == ExperimentReason.SUSPENDED_BY_USER
         else condition
-        for condition in turn.status.conditions
+        for condition in planned.status.conditions
     ]
-    return replace(turn, status=turn.status.model_copy(update={"conditions": conditions}))
+    return replace(planned, status=planned.status.model_copy(update={"conditions": conditions}))

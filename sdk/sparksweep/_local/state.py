@@ -26,7 +26,7 @@ class RunState:
         self._batches: dict[int, TrialBatch] = {}
         self._batch_of: dict[int, int] = {}
         for batch in recorded.batches.values():
-            self.put_batch(batch)
+            self.add_batch(batch)
 
     @property
     def batches(self) -> list[TrialBatch]:
@@ -39,16 +39,16 @@ class RunState:
         return trials_of(self.batches)
 
     def statuses_of(self, batch: TrialBatch) -> list[TrialStatus]:
-        """What is known of a batch's trials."""
-        return _known(batch, self._statuses)
+        """What is reported of a batch's trials."""
+        return _reported(batch, self._statuses)
 
-    def put_batch(self, batch: TrialBatch) -> None:
+    def add_batch(self, batch: TrialBatch) -> None:
         """Take in a new batch, or a new spec of a batch."""
         index = batch.spec.index
         self._batch_of.update({trial.number: index for trial in batch.spec.trials})
         self._batches[index] = _join(batch, self._statuses)
 
-    def put_statuses(self, statuses: Iterable[TrialStatus]) -> list[Trial]:
+    def update_statuses(self, statuses: Iterable[TrialStatus]) -> list[Trial]:
         """Take in what became of trials; those trials, as they are now."""
         changed = {status.number: status for status in statuses}
         self._statuses |= changed
@@ -69,22 +69,22 @@ def recorded_trials(recorded: Recorded) -> list[Trial]:
     return RunState(recorded).trials
 
 
-def _known(batch: TrialBatch, statuses: Mapping[int, TrialStatus]) -> list[TrialStatus]:
+def _reported(batch: TrialBatch, statuses: Mapping[int, TrialStatus]) -> list[TrialStatus]:
     return [statuses[trial.number] for trial in batch.spec.trials if trial.number in statuses]
 
 
 def _join(batch: TrialBatch, statuses: Mapping[int, TrialStatus]) -> TrialBatch:
-    known = _known(batch, statuses)
-    unknown = len(batch.spec.trials) - len(known)
-    counts = count_states(known)
+    reported = _reported(batch, statuses)
+    unreported = len(batch.spec.trials) - len(reported)
+    counts = count_states(reported)
     counts = counts.model_copy(
-        update={"created": counts.created + unknown, "pending": counts.pending + unknown}
+        update={"created": counts.created + unreported, "pending": counts.pending + unreported}
     )
     finished = counts.succeeded + counts.failed + counts.stopped
     status = TrialBatchStatus(
         progress=f"{finished}/{counts.created}",
         counts=counts,
-        trials=known,
+        trials=reported,
         refused=batch.status.refused if batch.status else None,
     )
     return batch.model_copy(update={"status": status})

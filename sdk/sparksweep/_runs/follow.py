@@ -23,14 +23,14 @@ POLL_S = 1.0
 
 
 @dataclass(frozen=True)
-class Begun:
+class AttemptStarted:
     """An attempt begins; the lines after it are its own."""
 
     attempt: int
 
 
 @dataclass
-class _Attempt:
+class _AttemptLog:
     """One attempt's files, as far as they were read."""
 
     run: RunReader
@@ -40,7 +40,7 @@ class _Attempt:
     lines: LogLines = field(default_factory=LogLines)
     offsets: dict[str, int] = field(default_factory=dict)
 
-    def more(self, *, final: bool) -> list[Line]:
+    def read_new(self, *, final: bool) -> list[Line]:
         """What is new. The times are read after the logs, so that they speak of all that was read."""
         for stream in STREAMS:
             for data in self._read(log_file(stream)):
@@ -53,8 +53,8 @@ class _Attempt:
         return self.lines.take(final=final)
 
     def _read(self, name: str) -> Iterator[bytes]:
-        kept = name if self.is_last else earlier_name(name, self.attempt)
-        path = trial_file(self.number, kept)
+        file_name = name if self.is_last else earlier_name(name, self.attempt)
+        path = trial_file(self.number, file_name)
         for data in read_from(self.run, path, self.offsets.get(name, 0)):
             self.offsets[name] = self.offsets.get(name, 0) + len(data)
             yield data
@@ -72,31 +72,31 @@ def read_log(run: RunReader, number: int, *, attempt: int | None = None) -> Iter
             f"trial {number} of {run.title} has no attempt {attempt}: {_count(last)}"
         )
     wanted = attempt or last
-    yield from _Attempt(run, number, wanted, is_last=wanted == last).more(final=True)
+    yield from _AttemptLog(run, number, wanted, is_last=wanted == last).read_new(final=True)
 
 
 def follow_log(
     run: RunReader, number: int, *, pause: Callable[[float], None] = time.sleep
-) -> Iterator[Line | Begun]:
+) -> Iterator[Line | AttemptStarted]:
     """The log of a trial as it comes, from the beginning of the attempt that runs, until nothing more can come.
 
     Raises:
         TrialNotFound: there is no such trial.
     """
-    reading: _Attempt | None = None
+    attempt_log: _AttemptLog | None = None
     while True:
         # Looked at first: what it has printed by its end is there when its end is known.
         trial = _trial(run, number)
         over = trial.state.is_finished or not run.is_live()
         attempt = trial.status.attempt
-        if attempt and (reading is None or reading.attempt != attempt):
-            if reading is not None:
-                reading.is_last = False
-                yield from reading.more(final=True)
-                yield Begun(attempt)
-            reading = _Attempt(run, number, attempt, is_last=True)
-        if reading is not None:
-            yield from reading.more(final=over)
+        if attempt and (attempt_log is None or attempt_log.attempt != attempt):
+            if attempt_log is not None:
+                attempt_log.is_last = False
+                yield from attempt_log.read_new(final=True)
+                yield AttemptStarted(attempt)
+            attempt_log = _AttemptLog(run, number, attempt, is_last=True)
+        if attempt_log is not None:
+            yield from attempt_log.read_new(final=over)
         if over:
             return
         pause(POLL_S)

@@ -40,7 +40,7 @@ class Line:
 class _Stream:
     """One stream as far as it was read."""
 
-    begun: bytes = b""
+    partial: bytes = b""
     """A line whose end has not come yet."""
     offset: int = 0
     """Where in the file it begins."""
@@ -62,7 +62,7 @@ class LogLines:
 
     def feed(self, stream: str, data: bytes) -> None:
         """Take in more of a stream's log."""
-        self._streams[stream].begun += data
+        self._streams[stream].partial += data
 
     def feed_times(self, data: bytes) -> None:
         """Take in more of the times; what is damaged is passed over."""
@@ -89,7 +89,7 @@ class LogLines:
 
     def _take_stream(self, name: str, *, final: bool) -> list[Line]:
         stream = self._streams[name]
-        *texts, rest = stream.begun.split(b"\n")
+        *texts, rest = stream.partial.split(b"\n")
         texts = [text + b"\n" for text in texts]
         if final and rest:
             texts, rest = [*texts, rest], b""
@@ -97,7 +97,7 @@ class LogLines:
         for text in texts:
             lines.append(Line(name, text, stream.moment(stream.offset)))
             stream.offset += len(text)
-        stream.begun = rest
+        stream.partial = rest
         return lines
 
     def _take_notes(self) -> list[Line]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from sparksweep._runs.follow import Begun, follow_log, read_log
+from sparksweep._runs.follow import AttemptStarted, follow_log, read_log
 from sparksweep._runs.log_lines import NOTES
 from sparksweep.cli.targets import NAMESPACE, TARGET, open_run
 from sparksweep_core.contract.run_layout import STREAMS
@@ -50,7 +50,7 @@ def logs(
     run = open_run(target, namespace)
     shown = False
     for line in follow_log(run, number) if follow else read_log(run, number, attempt=attempt):
-        if isinstance(line, Begun):
+        if isinstance(line, AttemptStarted):
             click.echo(f"trial {number} starts again: attempt {line.attempt}", err=True)
             continue
         if stream not in ("all", line.stream) and line.stream != NOTES:

@@ -70,22 +70,22 @@ def best(target: str, output: str, namespace: str | None) -> int:
     run = open_run(target, namespace)
     experiment = run.experiment()
     objective = experiment.spec.objective
-    found = best_of(run.trials(), objective)
-    if found is None or objective is None:
+    best = best_of(run.trials(), objective)
+    if best is None or objective is None:
         why = "the experiment names no objective" if objective is None else "no trial has succeeded"
         click.echo(f"{run.title} has no best trial: {why}.", err=True)
         return 1
     if output == "json":
-        click.echo(json.dumps(_row(found)))
+        click.echo(json.dumps(_row(best)))
         return 0
     if output == "yaml":
-        click.echo(dump_yaml(_best(experiment, found)), nl=False)
+        click.echo(dump_yaml(_best(experiment, best)), nl=False)
         return 0
-    click.echo(f"trial: {found.number}")
-    click.echo(f"{objective.objective_metric_name}: {found.objective_value(objective)}")
-    for name, value in found.spec.parameters.items():
+    click.echo(f"trial: {best.number}")
+    click.echo(f"{objective.objective_metric_name}: {best.objective_value(objective)}")
+    for name, value in best.spec.parameters.items():
         click.echo(f"parameters.{name}: {value}")
-    click.echo(f"files: {run.location(found.number)}")
+    click.echo(f"files: {run.location(best.number)}")
     return 0
 
 

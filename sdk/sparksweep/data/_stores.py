@@ -74,10 +74,10 @@ def remote(uri: str) -> Remote:
     if info.type == fs.FileType.File:
         changed = _etag(store, root) or str(info.mtime_ns)
         return Remote(uri, (RemoteFile("", info.size, changed),), False, store, root)
-    found = store.get_file_info(fs.FileSelector(root, recursive=True))
+    infos = store.get_file_info(fs.FileSelector(root, recursive=True))
     files = tuple(
         RemoteFile(os.path.relpath(item.path, root), item.size, str(item.mtime_ns))
-        for item in sorted(found, key=lambda item: item.path)
+        for item in sorted(infos, key=lambda item: item.path)
         if item.type == fs.FileType.File
     )
     if not files:
@@ -141,5 +141,5 @@ def _etag(store: Any, root: str) -> str | None:
             metadata: Mapping[Any, Any] = stream.metadata() or {}
     except (OSError, NotImplementedError, AttributeError):
         return None
-    found = metadata.get("ETag", metadata.get(b"ETag"))
-    return found.decode() if isinstance(found, bytes) else found
+    etag = metadata.get("ETag", metadata.get(b"ETag"))
+    return etag.decode() if isinstance(etag, bytes) else etag

@@ -35,9 +35,11 @@ def dataset_of(data: Dataset, label: str | None, *, batch_size: int, shuffle: in
     def batches() -> Iterator[Any]:
         yield from data.batches()
 
-    found = tf.data.Dataset.from_generator(batches, output_signature=signature).unbatch()
+    dataset = tf.data.Dataset.from_generator(batches, output_signature=signature).unbatch()
     if shuffle is not None:
-        found = found.shuffle(SHUFFLED_ROWS, seed=shuffle)
+        dataset = dataset.shuffle(SHUFFLED_ROWS, seed=shuffle)
     if label is not None:
-        found = found.map(lambda row: ({k: v for k, v in row.items() if k != label}, row[label]))
-    return found.batch(batch_size).prefetch(tf.data.AUTOTUNE)
+        dataset = dataset.map(
+            lambda row: ({k: v for k, v in row.items() if k != label}, row[label])
+        )
+    return dataset.batch(batch_size).prefetch(tf.data.AUTOTUNE)

@@ -11,7 +11,7 @@ import pytest
 from click.testing import CliRunner
 
 from sparksweep._runs import follow
-from sparksweep._runs.follow import Begun, follow_log, read_log
+from sparksweep._runs.follow import AttemptStarted, follow_log, read_log
 from sparksweep._runs.log_lines import Line
 from sparksweep.cli import cli
 from sparksweep.errors import TrialNotFound
@@ -132,7 +132,7 @@ def test_following_goes_on_with_the_next_attempt(run: Run) -> None:
     run.out.write(b"one\n")
     pause = pauses([fail, lambda: setattr(run, "state", TrialState.FAILED)])
     found = list(follow_log(run, 7, pause=pause))
-    assert texts(found) == [b"one\n", b"last words\n", Begun(2), b"again\n"]
+    assert texts(found) == [b"one\n", b"last words\n", AttemptStarted(2), b"again\n"]
 
 
 def test_following_ends_when_nobody_runs_it_any_more(run: Run) -> None:
