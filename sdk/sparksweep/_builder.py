@@ -1,4 +1,4 @@
-"""From Python values to an Experiment: what the keyword arguments of `sparksweep.Experiment` mean in the document."""
+"""Builds the Experiment document from the arguments of `sparksweep.Experiment`."""
 
 from __future__ import annotations
 
@@ -23,34 +23,34 @@ DIRECTIONS = {
     "min": "minimize", "minimize": "minimize", "minimise": "minimize",
 }  # fmt: skip
 _SUFFIX = 5
-"""Characters that make a name another one than the last run's."""
+"""Length of the random end of a name."""
 
 Function = Callable[..., object]
 
 
 class Options(TypedDict, total=False):
-    """What an experiment may be given beside its search, by keyword. All are optional."""
+    """The optional keyword arguments of `sparksweep.Experiment`."""
 
     name: str
-    """The Experiment's name. Absent: the function's, with something that makes it unique."""
+    """The Experiment's name. By default the function's name with a unique suffix."""
     description: str | None
-    """For people; becomes an annotation."""
+    """A text for readers, stored as an annotation."""
     parallel: int | None
-    """Trials at once."""
+    """Trials at the same time."""
     max_trials: int | None
-    """Trials at most."""
+    """Largest number of trials."""
     max_failed_trials: int | None
-    """The experiment fails when this many trials have failed."""
+    """The experiment fails at this number of failed trials."""
     goal: float | None
-    """The experiment ends as soon as a trial is at least this good."""
+    """The experiment ends as soon as a trial's objective is at least this good."""
     metrics: Sequence[str]
-    """Further metrics to keep, beside the objective."""
+    """Further metrics to store, besides the objective."""
     deadline_seconds: int | None
-    """The experiment fails when it has not ended by then."""
+    """The experiment fails if it has not ended after this time."""
     ttl_seconds: int | None
     """On a cluster, the Experiment is deleted this long after its end."""
     image: str | None
-    """The trials' container image."""
+    """The container image of trials."""
     cpu: str | float | None
     """CPUs of a trial: 2, or "500m"."""
     memory: str | None
@@ -58,26 +58,26 @@ class Options(TypedDict, total=False):
     gpus: int | None
     """GPUs of a trial."""
     gpu_resource: str | None
-    """The extended resource that GPUs are: by default nvidia.com/gpu."""
+    """The extended resource of the GPUs; by default nvidia.com/gpu."""
     node_selector: Mapping[str, str]
     """Labels that a trial's node must have."""
     tolerations: Sequence[Mapping[str, Any]]
-    """Node taints to accept, as in a pod's spec."""
+    """Node taints to tolerate, as in a pod's spec."""
     env: Mapping[str, str]
     """Environment variables of a trial."""
     timeout_seconds: int | None
     """A trial that takes longer fails."""
     max_retries: int | None
-    """How often a failed trial runs again."""
+    """Largest number of times that a failed trial runs again."""
     preload: Sequence[str]
-    """Modules to import once per executor."""
+    """Modules to import once for each slot."""
     template: Mapping[str, Any]
-    """Anything else of spec.trialTemplate, as in YAML; it wins over the arguments above."""
+    """Other fields of spec.trialTemplate, as in YAML; they override the options above."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Request:
-    """An experiment as it is asked for in Python."""
+    """The arguments of `sparksweep.Experiment`."""
 
     run: Function | str | Sequence[str]
     """A function, ``module:function``, or a command's words."""
@@ -86,26 +86,26 @@ class Request:
     algorithm: str | None = None
     """None: grid if every parameter has a list of values, else differential-evolution."""
     settings: Mapping[str, object] = field(default_factory=dict)
-    """Of the algorithm."""
+    """Settings of the algorithm."""
     objective: str | None = None
-    """The metric to optimise; None: none."""
+    """The metric to optimise, if any."""
     direction: str = "maximize"
     options: Options = field(default_factory=lambda: Options())
 
 
 @dataclass(frozen=True)
 class Built:
-    """An Experiment that can run, and what does not fit into it."""
+    """A valid Experiment, with code and values that its document can't hold."""
 
     experiment: api.Experiment
     code: str | None = None
-    """The text of the shipped function's module, when it is too long for the document."""
+    """The text of the shipped function's module, if it is too long for the document."""
     values: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
-    """By parameter, the Python value that each text stands for."""
+    """By parameter, the Python value of each text."""
 
     @property
     def code_map(self) -> dict[str, Any] | None:
-        """The ConfigMap with the code, for a cluster; None when the document holds it."""
+        """The ConfigMap with the code, for a cluster; None if the document holds the code."""
         if self.code is None:
             return None
         name = self.experiment.metadata.name
@@ -118,7 +118,7 @@ class Built:
 
     @property
     def on_a_cluster(self) -> api.Experiment:
-        """The Experiment as a cluster gets it: with a reference to the ConfigMap."""
+        """The Experiment for a cluster: with a reference to the ConfigMap."""
         if self.code is None:
             return self.experiment
         template = self.experiment.spec.trial_template
@@ -131,10 +131,10 @@ class Built:
 
 
 def build(request: Request) -> Built:
-    """The Experiment.
+    """Return the Experiment that the arguments describe.
 
     Raises:
-        InvalidExperiment: with every finding; the paths are the document's, or the names of arguments.
+        InvalidExperiment: It is invalid; the paths of findings are the document's, or names of arguments.
     """
     domains = {name: _domain(name, value) for name, value in request.parameters.items()}
     if not domains:
@@ -171,13 +171,13 @@ def build(request: Request) -> Built:
 
 
 def renamed(built: Built, name: str) -> Built:
-    """The same experiment under another name."""
+    """Return the experiment under another name."""
     metadata = built.experiment.metadata.model_copy(update={"name": name})
     return replace(built, experiment=built.experiment.model_copy(update={"metadata": metadata}))
 
 
 def unique_name(text: str) -> str:
-    """A name for an Experiment that no other has, from whatever somebody called it."""
+    """Return a valid and unique name for an Experiment that begins like the text."""
     words = re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")
     if not words[:1].isalpha():
         words = f"x-{words}".rstrip("-")
@@ -186,10 +186,10 @@ def unique_name(text: str) -> str:
 
 
 def direction_of(direction: object) -> str:
-    """The direction as the API has it: maximize or minimize.
+    """Return the direction as the API writes it: maximize or minimize.
 
     Raises:
-        InvalidExperiment: it is neither, in any spelling.
+        InvalidExperiment: It is no spelling of either.
     """
     api_direction = DIRECTIONS.get(str(getattr(direction, "value", direction)).lower())
     if api_direction is None:
@@ -217,7 +217,7 @@ def _domain(name: str, value: object) -> Domain:
 
 
 def _parallel(options: Options) -> int | None:
-    """As asked for; else the default, which fewer trials make smaller."""
+    """Return the number of trials at the same time, by default at most the number of trials."""
     parallel, trials = options.get("parallel"), options.get("max_trials")
     if parallel is None and trials is not None and 0 < trials < DEFAULT_PARALLEL:
         return trials
@@ -234,7 +234,7 @@ def _code(
     parameters: Sequence[str],
     values: Mapping[str, Mapping[str, object]],
 ) -> tuple[dict[str, Any], str | None]:
-    """What the template says of the code, and the code that it has no room for."""
+    """Return the template's fields for the code, and the code itself if it is too long for them."""
     if callable(run):
         check_function(run, parameters)
         shipped = ship(with_values(run, values))

@@ -1,4 +1,4 @@
-"""How Hops' functions were called: with a Spark session in front or without, in two orders, by two sets of names. Pure."""
+"""Hops' call conventions: with a Spark session as the first argument or without, in two orders, by two sets of names. Pure."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from sparksweep.search import Domain, as_python, choice, int_uniform, is_number,
 _R = TypeVar("_R")
 
 SUBMIT_KEYWORDS = ("backend", "namespace", "directory", "progress")
-"""Keywords of every function that say where and how to run."""
+"""Keywords of every function for `Experiment.submit` and `Experiment.wait`."""
 _REQUIRED = inspect.Parameter.empty
 
 
 @dataclass(frozen=True)
 class Call:
-    """One call, its arguments by their last names in Hops."""
+    """One call, with its arguments under the names of Hops' last version."""
 
     arguments: Mapping[str, Any]
     options: Options
     where: Mapping[str, Any]
-    """Of `SUBMIT_KEYWORDS`."""
+    """Arguments named in `SUBMIT_KEYWORDS`."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,19 +34,19 @@ class Form:
     """The arguments of one of Hops' functions."""
 
     order: Mapping[str, Any]
-    """The last version's, in their order, each with its default."""
+    """The last version's arguments in their order, each with its default."""
     session_order: Sequence[str]
-    """Their order behind a Spark session, under the same names."""
+    """The order of the same arguments after a Spark session."""
     aliases: Mapping[str, str]
-    """Names of 2018, and what they became."""
+    """Names of 2018, and those of the last version."""
     extra: Mapping[str, Any] = field(default_factory=dict)
     """Keywords that Hops did not have, each with its default."""
 
     def bind(self, name: str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Call:
-        """Sort a call's arguments.
+        """Return the call that the arguments make.
 
         Raises:
-            TypeError: as Python raises it for a call that fits no signature.
+            TypeError: They fit no form of the call.
         """
         given = dict(kwargs)
         has_session = "spark" in given or (bool(args) and not _is_code(args[0]))
@@ -78,7 +78,7 @@ class Form:
         return Call(complete, options, where)  # type: ignore[arg-type]
 
     def signature(self) -> inspect.Signature:
-        """What ``help`` shows: the last version's arguments, and the keywords."""
+        """Return the signature for ``help``: the last version's arguments, and the keywords."""
         kind = inspect.Parameter
         return inspect.Signature(
             [
@@ -100,7 +100,7 @@ class Form:
 
 
 def called_as(form: Form) -> Callable[[Callable[[Call], _R]], Callable[..., _R]]:
-    """Decorate a function of a `Call` so that it is called as Hops' was."""
+    """Return a decorator that gives a function of a `Call` the arguments of Hops' function."""
 
     def decorate(function: Callable[[Call], _R]) -> Callable[..., _R]:
         @functools.wraps(function)
@@ -114,21 +114,21 @@ def called_as(form: Form) -> Callable[[Callable[[Call], _R]], Callable[..., _R]]
 
 
 def grid_of(args_dict: object) -> dict[str, object]:
-    """The domains of a grid's dictionary: a list of values each.
+    """Return the domains of a grid's dictionary, which has a list of values for each parameter.
 
     Raises:
-        InvalidExperiment: it is no dictionary.
+        InvalidExperiment: It is not a dictionary.
     """
     return dict(_mapping(args_dict))
 
 
 def bounds(search_dict: object) -> dict[str, object]:
-    """The domains of a dictionary of bounds: ``[lower, upper]`` for numbers, in any order; categories otherwise.
+    """Return the domains of a dictionary of bounds: ``[lower, upper]`` for numbers, in any order; categories otherwise.
 
-    Two ints bound an int. Hops went by the lower one alone: ``[0, 1.0]`` was 0 or 1.
+    Two ints are the bounds of an int. Hops looked at the lower bound only: ``[0, 1.0]`` was 0 or 1.
 
     Raises:
-        InvalidExperiment: a list of numbers has not two of them.
+        InvalidExperiment: A list of numbers does not have two elements.
     """
     domains: dict[str, object] = {}
     for name, given in _mapping(search_dict).items():
@@ -150,10 +150,10 @@ def bounds(search_dict: object) -> dict[str, object]:
 
 
 def launches(args_dict: object) -> list[dict[str, Any]]:
-    """The arguments of each run that ``launch`` makes: the first values together, then the second ones, and so on.
+    """Return the arguments of each run of ``launch``: the first values, then the second ones, and so on.
 
     Raises:
-        InvalidExperiment: the lists differ in length.
+        InvalidExperiment: The lists differ in length, or are empty.
     """
     if args_dict is None:
         return [{}]
@@ -175,5 +175,5 @@ def _mapping(given: object) -> Mapping[str, Any]:
 
 
 def _is_code(value: object) -> bool:
-    """Whether an argument is what to run, and not a session in front of it."""
+    """Return whether the first argument is the code to run, and not a Spark session."""
     return callable(value) or (isinstance(value, str) and ":" in value)

@@ -1,4 +1,4 @@
-"""Experiments and results as HTML, for notebooks. Pure; whatever came from a trial is escaped."""
+"""Experiments and results as HTML, for notebooks. Pure; all values are escaped."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from html import escape
 from sparksweep_core.api import Condition, Experiment, Trial
 
 MOST_ROWS = 20
-"""Trials in a table."""
+"""Largest number of trials in a table."""
 _CELL = "text-align:left;padding:2px 10px 2px 0"
 
 
 def experiment_html(experiment: Experiment, where: str = "") -> str:
-    """An Experiment: what it searches, and how far it is."""
+    """Return an Experiment's search and progress as HTML."""
     spec, status = experiment.spec, experiment.status
     rows = [
         ("algorithm", spec.algorithm.algorithm_name.value),
@@ -35,7 +35,7 @@ def experiment_html(experiment: Experiment, where: str = "") -> str:
 
 
 def result_html(experiment: Experiment, trials: Sequence[Trial]) -> str:
-    """A finished Experiment with its trials, the best ones first if there is an objective."""
+    """Return a finished Experiment and its trials as HTML, the best ones first if there is an objective."""
     objective = experiment.spec.objective
     order = list(trials)
     if objective is not None:

@@ -10,7 +10,7 @@ from sparksweep_core.api import Experiment
 
 
 class Progress:
-    """The bar, while the context lasts."""
+    """A progress bar; a context manager."""
 
     def __init__(self, name: str, *, shown: bool) -> None:
         self._name = name
@@ -20,7 +20,7 @@ class Progress:
     def __enter__(self) -> Progress:
         if self._shown:
             with warnings.catch_warnings():
-                # In a notebook without ipywidgets it shows a plain bar, and says so.
+                # In a notebook without ipywidgets tqdm warns that it draws a plain bar.
                 warnings.simplefilter("ignore")
                 from tqdm.auto import tqdm
 
@@ -38,7 +38,7 @@ class Progress:
             self._bar = None
 
     def show(self, experiment: Experiment, phase: str) -> None:
-        """Show how far the experiment is."""
+        """Draw the experiment's progress."""
         if self._bar is None:
             return
         status = experiment.status

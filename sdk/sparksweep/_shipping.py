@@ -1,7 +1,8 @@
-"""Makes a Python function into the text of a module that an Experiment can carry: pickled by value.
+"""Turns a Python function into the text of a module that an Experiment can hold: the function pickled by value.
 
-By value means that the trials need not have the function's module: what it refers to in `__main__`, in a notebook and
-in the user's own modules travels along; what is installed is imported there.
+Pickling by value means that trials need not have the function's module: the objects that it refers to in ``__main__``, in
+a notebook and in the user's own modules are included; installed packages are imported in the trial.
+`sparksweep.shipped` loads the text.
 """
 
 from __future__ import annotations
@@ -22,9 +23,9 @@ from types import ModuleType
 from sparksweep.errors import FieldError, InvalidExperiment
 
 MODULE = "sparksweep_function"
-"""The module that a shipped function is in, where it runs."""
+"""The name of a shipped function's module in a trial."""
 MAX_BYTES = 900 * 1000
-"""Of a module's text. A ConfigMap holds 1 MiB at most, its own fields included."""
+"""Largest size of a module's text. A ConfigMap holds at most 1 MiB, its own fields included."""
 
 _OURS = ("sparksweep", "sparksweep_core", "sparksweep_operator", "sparksweep_trainer")
 _registering = threading.Lock()
@@ -41,10 +42,10 @@ class Shipped:
 
 
 def ship(function: Callable[..., object]) -> Shipped:
-    """The function as a module's text.
+    """Return the function as the text of a module.
 
     Raises:
-        InvalidExperiment: it can't be pickled, or is too large; the message names what to take out of it.
+        InvalidExperiment: It can't be pickled, or is too large; the message names the objects that cause it.
     """
     name = getattr(function, "__name__", type(function).__name__)
     pickled = zlib.compress(_pickled(function, name), 9)
@@ -84,7 +85,7 @@ def _pickled(function: Callable[..., object], name: str) -> bytes:
     with _by_value():
         try:
             pickled: bytes = cloudpickle.dumps(function)
-        # What a class does when it is pickled, it alone knows: a SparkSession raises an error of its own.
+        # Classes raise errors of their own when they are pickled, such as a SparkSession.
         except Exception as error:
             culprits = [what for what, size in _parts(function) if size is None]
             about = f" because of {', '.join(culprits)}" if culprits else ""
@@ -101,7 +102,7 @@ def _pickled(function: Callable[..., object], name: str) -> bytes:
 
 @contextmanager
 def _by_value() -> Iterator[None]:
-    """Have the user's own modules pickled by value, and leave cloudpickle as it was."""
+    """Register the user's own modules with cloudpickle to be pickled by value, while the context lasts."""
     import cloudpickle
 
     with _registering:
@@ -117,7 +118,7 @@ def _by_value() -> Iterator[None]:
 
 
 def _users_modules() -> list[ModuleType]:
-    """Imported modules that are neither installed, nor Python's, nor ours: trials don't have them."""
+    """Return the imported modules that trials lack: neither installed, nor Python's, nor sparksweep's."""
     installed = [Path(path).resolve() for path in _installed_paths()]
     modules = []
     for name, module in list(sys.modules.items()):
@@ -143,7 +144,7 @@ def _installed_paths() -> Iterator[str]:
 
 
 def _parts(function: Callable[..., object]) -> list[tuple[str, int | None]]:
-    """What a function refers to outside itself, by name, and each one's size when pickled; None if it can't be."""
+    """Return the objects outside a function that it refers to: name and pickled size, None if it can't be pickled."""
     import cloudpickle
 
     sizes: list[tuple[str, int | None]] = []

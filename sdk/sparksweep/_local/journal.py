@@ -1,8 +1,8 @@
-"""The journal of a run: everything that must survive a crash, one JSON object a line, appended and never changed.
+"""The journal of a run: the state that must survive a crash, as one JSON object a line, append-only.
 
-Three kinds of records, told apart by their only key: ``batch`` (a TrialBatch's spec, new or changed), ``trial`` (a
-trial's newest status) and ``status`` (the Experiment's, when a condition changed). The last record of a batch, a trial
-or the status is what holds.
+There are three kinds of records, each with one key: ``batch`` (a TrialBatch's spec, new or changed), ``trial`` (a trial's
+newest status) and ``status`` (the Experiment's status, when a condition changed). The last record of a batch, a trial or
+the status is the valid one.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from sparksweep_core.api import ExperimentStatus, TrialBatch, TrialStatus
 
 @dataclass
 class Recorded:
-    """What a journal holds."""
+    """The contents of a journal."""
 
     batches: dict[int, TrialBatch] = field(default_factory=dict)
     """Batches by index, without status."""
@@ -34,26 +34,26 @@ class Recorded:
 
 
 class Journal:
-    """An open journal. Several threads may append to it."""
+    """An open journal. Thread-safe."""
 
     def __init__(self, path: Path) -> None:
         self._file: IO[bytes] = path.open("ab")
         self._lock = threading.Lock()
 
     def append_batch(self, batch: TrialBatch) -> None:
-        """Write down a batch's spec, for good."""
+        """Append a batch's spec, and sync the file."""
         self._append([("batch", batch.model_copy(update={"status": None}).to_json())], durable=True)
 
     def append_trials(self, statuses: Sequence[TrialStatus]) -> None:
-        """Write down trials' statuses; for good when one of them is final.
+        """Append trials' statuses, and sync the file if one of them is final.
 
-        The start of a trial need not survive a loss of power: at worst its attempt is counted once less.
+        The start of a trial need not survive a loss of power: at worst one attempt too few is counted.
         """
         durable = any(status.state.is_finished for status in statuses)
         self._append([("trial", status.to_json()) for status in statuses], durable=durable)
 
     def append_status(self, status: ExperimentStatus) -> None:
-        """Write down the Experiment's status, for good."""
+        """Append the Experiment's status, and sync the file."""
         self._append([("status", status.to_json())], durable=True)
 
     def close(self) -> None:
@@ -61,7 +61,7 @@ class Journal:
         self._file.close()
 
     def _append(self, records: Iterable[tuple[str, str]], *, durable: bool) -> None:
-        # One write, so that a crash leaves at most the last line torn.
+        # One write, so that a crash leaves at most one incomplete line, the last.
         lines = "".join(f'{{"{kind}":{text}}}\n' for kind, text in records).encode()
         with self._lock:
             self._file.write(lines)
@@ -71,10 +71,10 @@ class Journal:
 
 
 def read_journal(path: Path) -> Recorded:
-    """Everything a journal holds. A torn last line, which a crash leaves, is passed over.
+    """Read a journal. An incomplete last line, which a crash leaves, is ignored.
 
     Raises:
-        RunDirectoryError: another line is damaged.
+        RunDirectoryError: Another line is damaged.
     """
     recorded = Recorded()
     whole, _ = _split_torn(path.read_bytes())
@@ -87,7 +87,7 @@ def read_journal(path: Path) -> Recorded:
 
 
 def mend_journal(path: Path) -> None:
-    """Cut off a torn last line, so that what is appended next starts a line of its own."""
+    """Cut off an incomplete last line, so that the next record starts a new line."""
     whole, torn = _split_torn(path.read_bytes())
     if torn:
         os.truncate(path, len(whole))

@@ -36,7 +36,7 @@ class RunDirectory:
         """Make a new run directory, and lock it.
 
         Raises:
-            RunDirectoryError: there is something at the path already, or it can't be made.
+            RunDirectoryError: The path exists and is not an empty directory, or it can't be made.
         """
         directory = cls(path)
         if path.exists() and (not path.is_dir() or any(path.iterdir())):
@@ -53,10 +53,10 @@ class RunDirectory:
 
     @classmethod
     def open(cls, path: Path) -> RunDirectory:
-        """The run directory of an earlier or running run.
+        """Open the run directory of an earlier or running run.
 
         Raises:
-            RunDirectoryError: the path holds no run.
+            RunDirectoryError: The path holds no run.
         """
         directory = cls(path)
         if not directory.journal.is_file() or not directory.experiment.is_file():
@@ -67,38 +67,38 @@ class RunDirectory:
 
     @property
     def experiment(self) -> Path:
-        """The Experiment with its status."""
+        """The file of the Experiment with its status."""
         return self.path / EXPERIMENT_FILE
 
     @property
     def journal(self) -> Path:
-        """What happened."""
+        """The file of the journal."""
         return self.path / JOURNAL_FILE
 
     @property
     def results(self) -> Path:
-        """One row a trial."""
+        """The file of the results, with a row for each trial."""
         return self.path / RESULTS_FILE
 
     @property
     def spark_log(self) -> Path:
-        """Spark's own output."""
+        """The file of Spark's own output."""
         return self.path / SPARK_LOG
 
     @property
     def trials(self) -> Path:
-        """The trials' directories."""
+        """The directory of the trials' directories."""
         return self.path / TRIALS
 
     def trial(self, number: int) -> Path:
-        """One trial's directory."""
+        """Return the directory of a trial."""
         return self.trials / trial_directory_name(number)
 
     def lock(self) -> None:
-        """Keep other processes from running this experiment; the lock goes with this process.
+        """Lock the directory against other processes, until `unlock` or the end of this process.
 
         Raises:
-            RunDirectoryError: another process holds it.
+            RunDirectoryError: Another process holds the lock.
         """
         lock = (self.path / LOCK_FILE).open("a+")
         try:
@@ -114,32 +114,32 @@ class RunDirectory:
         self._lock = lock
 
     def unlock(self) -> None:
-        """Let another process run this experiment."""
+        """Release the lock."""
         if self._lock is not None:
             self._lock.close()
             self._lock = None
 
     def open_journal(self) -> Journal:
-        """The journal, to append to."""
+        """Open the journal to append to."""
         if self.journal.exists():
             mend_journal(self.journal)
         return Journal(self.journal)
 
     def write_experiment(self, experiment: Experiment) -> None:
-        """Write ``experiment.yaml``, whole or not at all."""
+        """Replace ``experiment.yaml`` atomically."""
         text = dump_yaml(experiment.to_dict())
         unfinished = self.path / f".{EXPERIMENT_FILE}.new"
         unfinished.write_text(text)
         unfinished.replace(self.experiment)
 
     def read_experiment(self) -> Experiment:
-        """The Experiment with its status as last written."""
+        """Return the Experiment with its status as last written."""
         return read_experiment(self.experiment)
 
     def read_journal(self) -> Recorded:
-        """What the journal holds."""
+        """Return the contents of the journal."""
         return read_journal(self.journal) if self.journal.exists() else Recorded()
 
     def read_trials(self) -> list[Trial]:
-        """Every trial, by number."""
+        """Return every trial, sorted by number."""
         return recorded_trials(self.read_journal())

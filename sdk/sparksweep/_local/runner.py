@@ -1,7 +1,7 @@
-"""One local run, start to end: plan, hand the trials to the driver, write down what came back, plan again.
+"""One local run: a loop that plans, submits trials to the driver, records their statuses, and plans again.
 
-Level-triggered, as the operator is: every planned looks at what is, and a run that was killed goes on from its journal as
-if nothing had been.
+Level-triggered like the operator: each pass of the loop plans from the current state alone, so that a run that was killed
+resumes from its journal.
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ from sparksweep_trainer.driver.trial_service import TrialService
 from sparksweep_trainer.files.results import write_results
 
 MAX_WAIT_S = 0.25
-"""Longest planned of the loop: an interrupt is version, and a display redrawn, this often."""
+"""Longest wait of the loop: an interrupt is handled, and a display redrawn, this often."""
 MIN_WAIT_S = 0.02
-"""Shortest: reports that come in quick succession are planned for together."""
+"""Shortest wait of the loop: statuses that arrive within it are planned for together."""
 STATUS_INTERVAL_S = 1.0
-"""``experiment.yaml`` is rewritten at most this often."""
+"""Shortest time between two writes of ``experiment.yaml``."""
 INTERRUPTED = (
     "The run was interrupted. It can be resumed: trials that were running then start again."
 )
@@ -40,16 +40,16 @@ INTERRUPTED = (
 
 
 class Observer(Protocol):
-    """Someone who wants to know how a run goes on. Called from one thread."""
+    """Receives the progress of a run. Called from one thread."""
 
     def phase(self, text: str) -> None:
-        """Something other than trials takes time."""
+        """Handle the start of work other than trials."""
 
     def trial_changed(self, trial: Trial) -> None:
-        """A trial has another state than before."""
+        """Handle a trial's new state."""
 
     def status_changed(self, experiment: Experiment) -> None:
-        """There is a newer status; also called when nothing but time has passed."""
+        """Handle a newer status; also called if only time has passed."""
 
 
 def _now() -> datetime:
@@ -90,12 +90,12 @@ class LocalRun:
         )
 
     def interrupt(self) -> None:
-        """Stop what runs and leave the run so that it can go on later. Safe in a signal handler."""
+        """Stop the running trials and end the run, so that it can be resumed. Safe in a signal handler."""
         self._interrupted.set()
 
     @property
     def was_interrupted(self) -> bool:
-        """Whether the run ended by an interrupt."""
+        """True if the run was interrupted."""
         return self._interrupted.is_set()
 
     @property
@@ -104,10 +104,10 @@ class LocalRun:
         return self._state.trials
 
     def run(self) -> Experiment:
-        """Run to the end, or to an interrupt; the Experiment with its last status.
+        """Run to the end, or to an interrupt, and return the Experiment with its last status.
 
         Raises:
-            MissingDependency: there is no Java for Spark.
+            MissingDependency: There is no Java for Spark.
         """
         try:
             first = self._plan(DriverState.STARTING)
@@ -126,7 +126,7 @@ class LocalRun:
             self._hand_over(batch)
         with tempfile.TemporaryDirectory(prefix="sparksweep-") as scratch:
             self._observer.phase("Starting Spark")
-            # `hdfs.project_path` in a trial; what the shell or the template says counts more.
+            # The default of `hdfs.project_path` in a trial; the shell and the template override it.
             os.environ.setdefault(PROJECT_PATH_ENV, str(self._home))
             with Driver(self._service, self._driver_settings(Path(scratch))):
                 self._observer.phase("Loading the trial code")
@@ -139,9 +139,9 @@ class LocalRun:
             log_file=self._directory.spark_log,
             java_home=find_java_home(scratch),
             conf={
-                # Java only hands out the slots here; the trials' memory is their own processes'.
+                # Java only schedules the slots: trials are processes with memory of their own.
                 "spark.driver.memory": "512m",
-                # It does little, and for seconds: what optimises long-lived programs costs it a second at the start.
+                # Optimisations for long-lived programs would cost a second at the start.
                 "spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC",
                 "spark.driver.host": "127.0.0.1",
                 "spark.driver.bindAddress": "127.0.0.1",
@@ -171,13 +171,13 @@ class LocalRun:
             if planned.requeue_after is not None:
                 timeout_s = min(timeout_s, max(0.0, planned.requeue_after.total_seconds()))
             version = self._service.wait(version, timeout_s)
-            # The planner keeps more trials waiting than there are slots: none idles meanwhile.
+            # No slot is idle in this time: the planner keeps more trials pending than there are slots.
             time.sleep(MIN_WAIT_S)
 
-    # ------------------------------------------------------------------ one planned
+    # ------------------------------------------------------------------ one pass of the loop
 
     def _record(self, changed: Sequence[TrialStatus]) -> None:
-        """Write changes down before a slot is interrupted that they were taken. Called under the service's lock."""
+        """Record statuses before the slot gets its answer. Called under the service's lock."""
         self._journal.append_trials(changed)
         with self._news_lock:
             self._news.extend(changed)
@@ -191,7 +191,7 @@ class LocalRun:
     def _plan(self, driver: DriverState) -> Plan:
         experiment = self.experiment
         if self._interrupted.is_set():
-            # To the planner an interrupt is what a user does with `suspend`: nothing new, nothing lost.
+            # The planner treats an interrupt like `suspend`: no new trials, and no status is lost.
             spec = experiment.spec.model_copy(update={"suspend": True})
             experiment = experiment.model_copy(update={"spec": spec})
         planned = plan(
@@ -228,7 +228,7 @@ class LocalRun:
 
 
 def _as_interrupted(planned: Plan) -> Plan:
-    """A plan for a suspended experiment, with conditions that blame no field of the file: nobody has set `suspend`."""
+    """Return a plan of a suspended experiment with conditions that name the interrupt, not the field `suspend`."""
     interrupted = {"reason": ExperimentReason.INTERRUPTED.value, "message": INTERRUPTED}
     conditions = [
         condition.model_copy(update=interrupted)

@@ -1,6 +1,6 @@
-"""What a local run knows of its trials: the batches the planner made, joined with what the driver reported.
+"""The state of a local run: the planner's batches, joined with the trials' statuses that the driver reports.
 
-On a cluster the API server holds this, as TrialBatches whose halves two parties write.
+On a cluster the API server holds this state as TrialBatches: the operator writes their specs, the driver their statuses.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from sparksweep_core.api import (
 
 
 class RunState:
-    """Batches and trials of one run. A batch is joined again only when something in it changed."""
+    """Batches and trials of one run. A batch is joined again only if something in it has changed."""
 
     def __init__(self, recorded: Recorded) -> None:
         self._statuses: dict[int, TrialStatus] = dict(recorded.trials)
@@ -39,17 +39,17 @@ class RunState:
         return trials_of(self.batches)
 
     def statuses_of(self, batch: TrialBatch) -> list[TrialStatus]:
-        """What is reported of a batch's trials."""
+        """Return the statuses of a batch's trials, as far as they were reported."""
         return _reported(batch, self._statuses)
 
     def add_batch(self, batch: TrialBatch) -> None:
-        """Take in a new batch, or a new spec of a batch."""
+        """Add a batch, or replace its spec."""
         index = batch.spec.index
         self._batch_of.update({trial.number: index for trial in batch.spec.trials})
         self._batches[index] = _join(batch, self._statuses)
 
     def update_statuses(self, statuses: Iterable[TrialStatus]) -> list[Trial]:
-        """Take in what became of trials; those trials, as they are now."""
+        """Replace the statuses of trials, and return those trials."""
         changed = {status.number: status for status in statuses}
         self._statuses |= changed
         for index in {self._batch_of[number] for number in changed}:
@@ -58,14 +58,14 @@ class RunState:
         return [trial for trial in trials_of(touched) if trial.number in changed]
 
     def refuse(self, message: str) -> None:
-        """Note that the trial code can't take the parameters."""
+        """Record that the function can't take the parameters."""
         first = self._batches[min(self._batches)]
         status = (first.status or TrialBatchStatus()).model_copy(update={"refused": message})
         self._batches[first.spec.index] = first.model_copy(update={"status": status})
 
 
 def recorded_trials(recorded: Recorded) -> list[Trial]:
-    """Every trial of a journal, by number."""
+    """Return every trial of a journal, sorted by number."""
     return RunState(recorded).trials
 
 

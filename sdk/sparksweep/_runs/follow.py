@@ -1,4 +1,4 @@
-"""Reads a trial's log to its end, or along with the trial: from one attempt to the next, until the last one is over."""
+"""Reads a trial's log to its end, or follows it from attempt to attempt until the trial has ended."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ from sparksweep_core.contract.run_layout import (
 )
 
 POLL_S = 1.0
-"""Seconds between two looks at a log that is followed: executors send what is new as often."""
+"""Seconds between two reads of a log that is followed: executors send new data as often."""
 
 
 @dataclass(frozen=True)
 class AttemptStarted:
-    """An attempt begins; the lines after it are its own."""
+    """The start of an attempt; the lines after it are this attempt's."""
 
     attempt: int
 
 
 @dataclass
 class _AttemptLog:
-    """One attempt's files, as far as they were read."""
+    """The log files of one attempt, and the offsets up to which they were read."""
 
     run: RunReader
     number: int
@@ -41,7 +41,7 @@ class _AttemptLog:
     offsets: dict[str, int] = field(default_factory=dict)
 
     def read_new(self, *, final: bool) -> list[Line]:
-        """What is new. The times are read after the logs, so that they speak of all that was read."""
+        """Return the new lines. The times are read after the logs, so that they cover every byte read."""
         for stream in STREAMS:
             for data in self._read(log_file(stream)):
                 self.lines.feed(stream, data)
@@ -61,10 +61,10 @@ class _AttemptLog:
 
 
 def read_log(run: RunReader, number: int, *, attempt: int | None = None) -> Iterator[Line]:
-    """The log of a trial's last attempt as far as there is one, or of an earlier attempt.
+    """Yield the log of a trial's attempt, by default the last one, as far as there is one.
 
     Raises:
-        TrialNotFound: there is no such trial, or it was not started so many times.
+        TrialNotFound: There is no such trial, or no such attempt.
     """
     last = _trial(run, number).status.attempt
     if attempt is not None and not 1 <= attempt <= last:
@@ -78,14 +78,14 @@ def read_log(run: RunReader, number: int, *, attempt: int | None = None) -> Iter
 def follow_log(
     run: RunReader, number: int, *, pause: Callable[[float], None] = time.sleep
 ) -> Iterator[Line | AttemptStarted]:
-    """The log of a trial as it comes, from the beginning of the attempt that runs, until nothing more can come.
+    """Yield the log of a trial while it is written, from the start of the current attempt until the trial has ended.
 
     Raises:
-        TrialNotFound: there is no such trial.
+        TrialNotFound: There is no such trial.
     """
     attempt_log: _AttemptLog | None = None
     while True:
-        # Looked at first: what it has printed by its end is there when its end is known.
+        # Read before the log: once the trial has ended, its log is complete.
         trial = _trial(run, number)
         over = trial.state.is_finished or not run.is_live()
         attempt = trial.status.attempt

@@ -1,4 +1,4 @@
-"""A port of this machine that leads to a port inside a pod, while the block lasts."""
+"""Forwards a port of this machine to a port inside a pod."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ ACCEPT_S = 0.5
 
 
 class ForwardedPort:
-    """Listens on the loopback address; each connection gets one of its own to the pod. A context manager."""
+    """Listens on the loopback address, and opens a connection to the pod for each one it accepts. A context manager."""
 
     def __init__(self, connect: Callable[[], socket.socket], *, port: int = 0) -> None:
-        """Listen at once.
+        """Start to listen.
 
         Args:
-            connect: opens a connection to the pod.
-            port: where to listen; 0: anywhere.
+            connect: Opens a connection to the pod.
+            port: The port of this machine; 0: any free one.
 
         Raises:
-            OSError: the port is taken.
+            OSError: The port is in use.
         """
         self._connect = connect
         self._listener = socket.create_server(("127.0.0.1", port))
@@ -44,7 +44,7 @@ class ForwardedPort:
 
     @property
     def port(self) -> int:
-        """Where it listens."""
+        """The port of this machine."""
         return int(self._listener.getsockname()[1])
 
     def _accept(self) -> None:
@@ -61,7 +61,7 @@ class ForwardedPort:
             try:
                 opened = self._connect()
             except Exception as error:
-                # Whatever it is, the next connection may fare better; the browser shows that this one broke.
+                # Only this connection fails, as the browser shows; the next one may succeed.
                 log.warning("the pod can't be reached: %s", error)
                 return
             opened.settimeout(None)
@@ -73,7 +73,7 @@ class ForwardedPort:
 
 
 def _copy(source: socket.socket, sink: socket.socket) -> None:
-    """Copy until one side ends, and end both."""
+    """Copy until one side closes, and close both."""
     try:
         while data := source.recv(READ_BYTES):
             sink.sendall(data)

@@ -1,4 +1,4 @@
-"""A run directory on this machine, as a `RunReader`."""
+"""The `RunReader` of a run directory on this machine."""
 
 from __future__ import annotations
 
@@ -16,12 +16,13 @@ PART_BYTES = 2**20
 
 
 class LocalRunReader:
-    """A run directory, of a finished or a running run."""
+    """Reads the run directory of a finished or a running run."""
 
     def __init__(self, path: Path) -> None:
-        """
+        """Open the run directory.
+
         Raises:
-            RunDirectoryError: the path holds no run.
+            RunDirectoryError: The path holds no run.
         """
         self._directory = RunDirectory.open(path)
         self.title = str(path)
@@ -35,7 +36,7 @@ class LocalRunReader:
         return self._directory.read_trials()
 
     def trial(self, number: int) -> Trial | None:
-        """See `RunReader`. An attempt counts from when it has put the logs of the one before aside."""
+        """See `RunReader`. An attempt counts once it has renamed the logs of the one before."""
         trial = next((trial for trial in self.trials() if trial.number == number), None)
         if trial is None or trial.status.attempt < 2:
             return trial
@@ -45,7 +46,7 @@ class LocalRunReader:
         return Trial(trial.spec, trial.status.model_copy(update={"attempt": before}))
 
     def is_live(self) -> bool:
-        """See `RunReader`: whoever runs it holds the directory's lock."""
+        """See `RunReader`. The process of a run holds the directory's lock."""
         try:
             with (self._directory.path / LOCK_FILE).open() as lock:
                 fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)

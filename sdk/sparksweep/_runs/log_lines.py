@@ -1,6 +1,6 @@
-"""A trial's standard output and standard error as one sequence of lines, in the order in which they came. Pure.
+"""Merges a trial's standard output and standard error into one sequence of lines, ordered by time. Pure.
 
-Fed with the parts of the logs and of ``output.times`` as they are read; see ``sparksweep_trainer.slot.trial_times``.
+It is fed with parts of the logs and of ``output.times`` as they are read; see ``sparksweep_trainer.slot.trial_times``.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ class Line:
 
     stream: str
     text: bytes
-    """With its end, if it has one."""
+    """The line, with its line break if it has one."""
     moment: float
-    """When its beginning came, in seconds since 1970; 0 where nobody noted it down."""
+    """The time of its beginning, in seconds since 1970; 0 if unknown."""
 
     @property
     def stamp(self) -> str:
-        """The time for a person, in UTC with milliseconds; as many blanks where nobody noted it down."""
+        """The time as text, in UTC with milliseconds; as many blanks if unknown."""
         if not self.moment:
             return " " * 24
         text = datetime.fromtimestamp(self.moment, UTC).isoformat(timespec="milliseconds")
@@ -38,12 +38,12 @@ class Line:
 
 @dataclass
 class _Stream:
-    """One stream as far as it was read."""
+    """One stream, as far as it was read."""
 
     partial: bytes = b""
-    """A line whose end has not come yet."""
+    """The line whose end has not been read yet."""
     offset: int = 0
-    """Where in the file it begins."""
+    """The offset of that line in the file."""
     starts: list[int] = field(default_factory=list)
     moments: list[float] = field(default_factory=list)
 
@@ -53,7 +53,7 @@ class _Stream:
 
 
 class LogLines:
-    """Puts together what was read of one attempt."""
+    """Merges the streams of one attempt."""
 
     def __init__(self) -> None:
         self._streams = {name: _Stream() for name in STREAMS}
@@ -61,11 +61,11 @@ class LogLines:
         self._notes = b""
 
     def feed(self, stream: str, data: bytes) -> None:
-        """Take in more of a stream's log."""
+        """Add data of a stream's log."""
         self._streams[stream].partial += data
 
     def feed_times(self, data: bytes) -> None:
-        """Take in more of the times; what is damaged is passed over."""
+        """Add data of the times file; damaged lines are ignored."""
         *lines, self._times = (self._times + data).split(b"\n")
         for line in lines:
             try:
@@ -73,17 +73,21 @@ class LogLines:
                 stream = self._streams[name]
             except (KeyError, ValueError):
                 continue
-            # A clock that was set back does not change the order in which lines came.
+            # Times never decrease, even if the clock was set back.
             if not stream.starts or start > stream.starts[-1]:
                 stream.starts.append(start)
                 stream.moments.append(max(when, *stream.moments[-1:], 0.0))
 
     def feed_notes(self, data: bytes) -> None:
-        """Take in more of the driver's notes."""
+        """Add data of the driver's notes."""
         self._notes += data
 
     def take(self, *, final: bool = False) -> list[Line]:
-        """The lines that have come since the last call; `final`: the last ones, too, which may have no end."""
+        """Return the lines completed since the last call.
+
+        Args:
+            final: Return an incomplete last line too.
+        """
         taken = [self._take_stream(name, final=final) for name in STREAMS]
         return list(heapq.merge(*taken, self._take_notes(), key=lambda line: line.moment))
 

@@ -1,4 +1,4 @@
-"""What is read of a run, whether it is a directory here or an Experiment on a cluster."""
+"""The protocol of a run's reader, for a run directory and for an Experiment on a cluster."""
 
 from __future__ import annotations
 
@@ -10,44 +10,49 @@ from sparksweep_core.contract.run_layout import trial_path
 
 
 class RunReader(Protocol):
-    """A run, for reading; it may be under way.
+    """Reads a run, finished or running.
 
-    Every method raises `SparksweepError` when it can't be read.
+    Every method raises `SparksweepError` if the run can't be read.
     """
 
     @property
     def title(self) -> str:
-        """What to call it in a message."""
+        """The run's name in messages."""
 
     def experiment(self) -> Experiment:
-        """The Experiment with its status."""
+        """Return the Experiment with its status."""
 
     def trials(self) -> list[Trial]:
-        """Every trial, by number."""
+        """Return every trial, sorted by number."""
 
     def trial(self, number: int) -> Trial | None:
-        """One trial as it is now; None if there is none of that number."""
+        """Return a trial as it is now; None if there is none of that number."""
 
     def is_live(self) -> bool:
-        """Whether somebody may still be at it."""
+        """Return whether trials may still run."""
 
     def read(self, path: str, offset: int) -> bytes | None:
-        """Some bytes of a file below the run directory, from an offset: none at its end, None if there is no such file."""
+        """Return bytes of a file from an offset: empty at its end, None if there is no such file.
+
+        Args:
+            path: The path below the run directory.
+            offset: The number of bytes to skip.
+        """
 
     def location(self, number: int) -> str:
-        """Where a trial's files are, for a person."""
+        """Return the location of a trial's files, as text for the user."""
 
     def absence(self, trial: Trial) -> str:
-        """Why there may be nothing of a trial that has run; empty when nothing is known."""
+        """Return the reason why a trial that has run may have no files; empty if there is no known one."""
 
 
 def trial_file(number: int, name: str) -> str:
-    """A trial's file, below the run directory."""
+    """Return the path of a trial's file below the run directory."""
     return f"{trial_path(number)}/{name}"
 
 
 def read_from(run: RunReader, path: str, offset: int) -> Iterator[bytes]:
-    """All that there is of a file from an offset on."""
+    """Yield the rest of a file from an offset on."""
     while data := run.read(path, offset):
         yield data
         offset += len(data)

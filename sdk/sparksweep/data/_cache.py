@@ -1,10 +1,10 @@
-"""Copies of remote data on this node, shared by everything that runs here: fetched once, bounded, never changed in use.
+"""A cache of remote data on this node, shared by all its processes: fetched once, bounded, never changed in use.
 
-A copy is a folder named after what it is a copy of, its version included, so that another version never takes the
-place of one that is being read. Two locks, which the kernel gives back however a process ends:
+A copy is a folder whose name is a hash of the URI and the version, so that a new version never replaces a copy that is
+being read. There are two locks, which the kernel releases however a process ends:
 
-    KEY.fetch    exclusive, while a copy is being made
-    KEY.use      shared, for the life of every process that was told the path; exclusive, to remove the copy
+    KEY.fetch    exclusive, while the copy is being made
+    KEY.use      shared, for the life of every process that uses the path; exclusive, to remove the copy
 """
 
 from __future__ import annotations
@@ -40,17 +40,17 @@ class Cache:
 
     @classmethod
     def of_this_node(cls) -> Cache:
-        """The directory that the environment names, or one in the temporary directory."""
+        """Return the cache in the directory that the environment names, by default one in the temporary directory."""
         directory = os.environ.get(DATA_CACHE_ENV)
         if not directory:
             directory = os.path.join(tempfile.gettempdir(), f"sparksweep-data-{os.getuid()}")
         return cls(Path(directory), memory_bytes(os.environ.get(DATA_CACHE_SIZE_ENV, DEFAULT_SIZE)))
 
     def fetch(self, remote: Remote) -> str:
-        """The path of a copy, which stays as long as this process.
+        """Return the path of a copy, which is not removed while this process runs.
 
         Raises:
-            OSError: it does not fit, or can't be read or written.
+            OSError: It does not fit, or can't be read or written.
         """
         key = _key(remote)
         self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -84,7 +84,7 @@ class Cache:
             shutil.rmtree(unfinished, ignore_errors=True)
 
     def _make_room(self, remote: Remote) -> None:
-        """Remove the copies that were not used for longest until this one fits."""
+        """Remove the least recently used copies until this one fits."""
         if remote.size > self._most_bytes:
             raise OSError(
                 errno.ENOSPC,
@@ -111,7 +111,7 @@ class Cache:
             )
 
     def _remove(self, key: str) -> bool:
-        """Remove a copy, unless some process may read it."""
+        """Remove a copy unless a process uses it; return whether it was removed."""
         with self._lock_file(key, "use").open("a+b") as use:
             try:
                 fcntl.flock(use, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -150,5 +150,5 @@ def _key(remote: Remote) -> str:
 
 
 def _name(remote: Remote) -> str:
-    """The file's own name, with the ending that says what it is."""
+    """Return the name of a file's copy: the file's own, since its suffix may matter."""
     return os.path.basename(remote.uri.partition("?")[0].rstrip("/")) or "data"

@@ -1,4 +1,4 @@
-"""Remote files by their URIs: Arrow's file systems, and WebHDFS where Hadoop's native client is not installed."""
+"""Remote files by URI, through Arrow's file systems, and through WebHDFS if Hadoop's native client is not installed."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ CHUNK_BYTES = 8 * 2**20
 
 @dataclass(frozen=True)
 class RemoteFile:
-    """One file, as it was when it was looked at."""
+    """One remote file, at the time of the request."""
 
     name: str
-    """From the root of what was asked for; empty when that is a file itself."""
+    """The path below the URI; empty if the URI is that of the file."""
     size: int
     changed: str
-    """When, or in which version: differs when the content does."""
+    """The etag, else the modification time: differs if the content differs."""
 
 
 @dataclass(frozen=True)
 class Remote:
-    """A file or a folder."""
+    """A remote file or folder."""
 
     uri: str
     files: tuple[RemoteFile, ...]
@@ -44,7 +44,7 @@ class Remote:
         """Copy one file to a path.
 
         Raises:
-            OSError: it can't be read, or has another size than before.
+            OSError: It can't be read, or its size has changed.
         """
         source = f"{self._root.rstrip('/')}/{file.name}" if file.name else self._root
         with self._store.open_input_stream(source) as reader, open(target, "wb") as writer:
@@ -58,12 +58,12 @@ class Remote:
 
 
 def remote(uri: str) -> Remote:
-    """What is at a URI now.
+    """Return the file or folder at a URI.
 
     Raises:
-        FileNotFoundError: nothing is.
-        MissingDependency: what reads this kind of URI is not installed.
-        OSError: the store does not answer, or refuses.
+        FileNotFoundError: There is none.
+        MissingDependency: The library that reads this kind of URI is not installed.
+        OSError: The store does not answer, or refuses.
     """
     store, root = _open(uri)
     from pyarrow import fs
@@ -86,7 +86,7 @@ def remote(uri: str) -> Remote:
 
 
 def _open(uri: str) -> tuple[Any, str]:
-    """The store of a URI, and the path in it."""
+    """Return the file system of a URI, and the path in it."""
     scheme = urlsplit(uri).scheme
     try:
         from pyarrow import fs
@@ -101,7 +101,7 @@ def _open(uri: str) -> tuple[Any, str]:
     try:
         store, path = fs.FileSystem.from_uri(uri)
     except OSError as error:
-        # Arrow looks for the library and for a Java in many places, and lists them all.
+        # Arrow searches many paths for the library and for a Java, and its message lists them all.
         why = str(error).partition("\n")[0]
         if not any(word in str(error) for word in ("libhdfs", "libjvm", "JVM")):
             raise
@@ -115,7 +115,7 @@ def _open(uri: str) -> tuple[Any, str]:
 
 
 def _webhdfs(uri: str) -> tuple[Any, str]:
-    """HDFS by its REST interface, which every name node has."""
+    """Return HDFS through the REST interface that every name node has."""
     try:
         from fsspec.implementations.webhdfs import WebHDFS
     except ModuleNotFoundError as error:
@@ -135,7 +135,7 @@ def _webhdfs(uri: str) -> tuple[Any, str]:
 
 
 def _etag(store: Any, root: str) -> str | None:
-    """S3's and its kin's name for the content."""
+    """Return the etag that S3 and compatible stores give to the content; None for other stores."""
     try:
         with store.open_input_stream(root) as stream:
             metadata: Mapping[Any, Any] = stream.metadata() or {}

@@ -1,4 +1,4 @@
-"""tf.data from Parquet. The only importer of TensorFlow, which comes with the trial's image."""
+"""A tf.data.Dataset of Parquet files. Alone imports TensorFlow, which comes with the trial's image."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from sparksweep.data._datasets import Dataset
 
 SHUFFLED_ROWS = 10_000
-"""Rows among which the next one is drawn."""
+"""Size of the shuffle buffer, in rows."""
 
 
 def dataset_of(data: Dataset, label: str | None, *, batch_size: int, shuffle: int | None) -> Any:
