@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
 import sys
 import tempfile
 import threading
 from pathlib import Path
-from typing import Any
 
 from sparksweep import errors
 from sparksweep._builder import Built
+from sparksweep._local.messages import RunMessage, RunRequest
 from sparksweep._runs.local_run import LocalRunReader
 from sparksweep._shipping import MODULE
 from sparksweep.errors import SparksweepError
-from sparksweep_core.api import Experiment, ExperimentStatus
+from sparksweep_core.api import Experiment
 
 END_PATIENCE_S = 30.0
 """Seconds that a run may take to stop its trials and Spark."""
@@ -62,14 +61,14 @@ class LocalProcess:
             # Ctrl-C reaches this program alone, which then interrupts the run.
             start_new_session=True,
         )
-        request = {
-            "experiment": experiment.to_dict(),
-            "directory": str(directory),
-            "home": os.getcwd(),
-            "modules": modules,
-        }
+        request = RunRequest(
+            experiment=experiment.to_dict(),
+            directory=str(directory),
+            home=os.getcwd(),
+            modules=modules,
+        )
         assert self._process.stdin is not None
-        self._process.stdin.write(json.dumps(request) + "\n")
+        self._process.stdin.write(request.to_json() + "\n")
         self._process.stdin.flush()
         self._reader = threading.Thread(target=self._read, name="local-run", daemon=True)
         self._reader.start()
@@ -131,7 +130,7 @@ class LocalProcess:
         assert self._process.stdout is not None
         with self._process.stdout as messages:
             for line in messages:
-                self._take(json.loads(line))
+                self._take(RunMessage.model_validate_json(line))
         code = self._process.wait()
         if self._process.stdin is not None:
             self._process.stdin.close()
@@ -145,16 +144,15 @@ class LocalProcess:
                 )
             self._condition.notify_all()
 
-    def _take(self, message: dict[str, Any]) -> None:
+    def _take(self, message: RunMessage) -> None:
         with self._condition:
-            if "status" in message:
-                status = ExperimentStatus.from_api(message["status"])
-                self._experiment = self._experiment.model_copy(update={"status": status})
-            elif "error" in message:
-                kind, text = message["error"]
-                self._error = _error(kind, text)
-            else:
-                self._phase = str(message["phase"])
+            if message.status is not None:
+                update = {"status": message.status}
+                self._experiment = self._experiment.model_copy(update=update)
+            if message.error is not None:
+                self._error = _error(*message.error)
+            if message.phase is not None:
+                self._phase = message.phase
             self._condition.notify_all()
 
 

@@ -3,22 +3,17 @@
 Spark has one context for each process, which the notebook may already hold; and a run must end with the program that
 started it, however that program ends.
 
-Standard input: one line of JSON, {"experiment": ..., "directory": ..., "home": ..., "modules": {name: text}}. The end of
-standard input interrupts the run. Standard output, one JSON object a line:
-
-    {"phase": "Starting Spark"}
-    {"status": {...}}                            the Experiment's status, when it changes
-    {"error": ["MissingDependency", "..."]}      the last line
+Standard input: a `RunRequest`; the end of standard input interrupts the run. Standard output: `RunMessage`, one a line.
 """
 
 from __future__ import annotations
 
-import json
 import sys
 import threading
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
+from sparksweep._local.messages import RunMessage, RunRequest
 from sparksweep._local.program import check_local, ignored_locally
 from sparksweep._local.run_directory import RunDirectory
 from sparksweep._local.runner import LocalRun
@@ -37,22 +32,22 @@ class _Reporter:
         self._output = output
         self._last = ""
 
-    def send(self, **message: Any) -> None:
-        line = json.dumps(message)
+    def send(self, message: RunMessage) -> None:
+        line = message.to_json()
         if line != self._last:
             self._last = line
             self._output.write(line + "\n")
             self._output.flush()
 
     def phase(self, text: str) -> None:
-        self.send(phase=text)
+        self.send(RunMessage(phase=text))
 
     def trial_changed(self, trial: Trial) -> None:
         """Do nothing: the status has the counts, the journal the trial."""
 
     def status_changed(self, experiment: Experiment) -> None:
         if experiment.status is not None:
-            self.send(status=experiment.status.to_dict())
+            self.send(RunMessage(status=experiment.status))
 
 
 def main() -> int:
@@ -60,31 +55,31 @@ def main() -> int:
     # Output of libraries must not mix with the messages.
     output, sys.stdout = sys.stdout, sys.stderr
     reporter = _Reporter(output)
-    request = json.loads(sys.stdin.readline())
+    request = RunRequest.model_validate_json(sys.stdin.readline())
     try:
         run = _prepare(request, reporter)
         threading.Thread(target=_interrupt_at_the_end, args=(run,), daemon=True).start()
         run.run()
     except SparksweepError as error:
-        reporter.send(error=[type(error).__name__, str(error)])
+        reporter.send(RunMessage(error=(type(error).__name__, str(error))))
         return 1
     return 0
 
 
-def _prepare(request: dict[str, Any], reporter: _Reporter) -> LocalRun:
-    experiment = parse_experiment(request["experiment"])
+def _prepare(request: RunRequest, reporter: _Reporter) -> LocalRun:
+    experiment = parse_experiment(request.experiment)
     check_local(experiment)
     for field in ignored_locally(experiment):
         reporter.phase(f"{field} applies to clusters only: this run ignores it")
-    directory = RunDirectory.create(Path(request["directory"]))
+    directory = RunDirectory.create(Path(request.directory))
     code = directory.path / MODULES_DIRECTORY
-    for name, text in request["modules"].items():
+    for name, text in request.modules.items():
         code.mkdir(exist_ok=True)
         (code / f"{name}.py").write_text(text, encoding="utf-8")
     return LocalRun(
         experiment,
         directory,
-        home=Path(request["home"]),
+        home=Path(request.home),
         modules=[code] if code.exists() else [],
         observer=reporter,
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import subprocess
@@ -13,6 +12,7 @@ from pathlib import Path
 from sparksweep._local.java import find_java_home
 from sparksweep_core.api import Parameter, TrialTemplate
 from sparksweep_core.api.search_spec import FeasibleSpace, ParameterType
+from sparksweep_core.contract.driver_config import DRIVER_FILE, PROGRAM_FILE, DriverConfig
 from sparksweep_core.contract.program import Program
 from support.trainer.trial_batches import EXPERIMENT, NAMESPACE
 
@@ -55,21 +55,21 @@ class DriverProcess:
             search_path=[str(code)],
             sends_files=run_directory is not None,
         )
-        driver = {
-            "experiment": EXPERIMENT,
-            "master": "local[4]",
-            "spark": {
+        driver = DriverConfig(
+            experiment=EXPERIMENT,
+            master="local[4]",
+            spark={
                 "spark.driver.host": "$(POD_IP)",
                 "spark.driver.bindAddress": "$(POD_IP)",
                 "spark.driver.memory": "512m",
                 "spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC",
                 "spark.local.dir": str(directory),
             },
-        }
+        )
         config = directory / "config"
         config.mkdir(exist_ok=True)
-        (config / "program.json").write_text(program.to_json())
-        (config / "driver.json").write_text(json.dumps(driver))
+        (config / PROGRAM_FILE).write_text(program.to_json())
+        (config / DRIVER_FILE).write_text(driver.to_json())
         self.log = directory / f"driver-{number}.log"
         environment = os.environ | {
             "SPARKSWEEP_DRIVER_CONFIG": str(config),

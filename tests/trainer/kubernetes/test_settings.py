@@ -1,0 +1,107 @@
+"""Settings of a driver's process: the operator writes them, the driver reads them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sparksweep_core.api import Experiment
+from sparksweep_core.contract import environment as env
+from sparksweep_core.contract.driver_config import DriverConfig
+from sparksweep_operator import manifests
+from sparksweep_operator.settings import Settings
+from sparksweep_trainer.kubernetes.settings import ClusterSettings, SettingsError, load
+from support.operator.operator_objects import NAME, NAMESPACE, experiment
+
+ADDRESSES = {
+    "KUBERNETES_SERVICE_HOST": "10.0.0.1",
+    "KUBERNETES_SERVICE_PORT": "443",
+    env.POD_IP_ENV: "10.1.0.7",
+}
+FIELDS = {"metadata.name": f"{NAME}-driver-7", "metadata.namespace": NAMESPACE}
+
+
+def as_read(of: Experiment, directory: Path, data: dict[str, str] | None = None) -> ClusterSettings:
+    """What the driver of that pod reads; `data` in place of its ConfigMap's."""
+    for name, text in (data or manifests.driver_config_map(of, Settings())["data"]).items():
+        (directory / name).write_text(text)
+    container = manifests.driver_pod(of, 7, Settings())["spec"]["containers"][0]
+    variables = {
+        item["name"]: item.get("value") or FIELDS[item["valueFrom"]["fieldRef"]["fieldPath"]]
+        for item in container["env"]
+        if item["name"] not in ADDRESSES
+    }
+    return load({**ADDRESSES, **variables, env.DRIVER_CONFIG_ENV: str(directory)})
+
+
+def test_a_driver_reads_what_the_operator_has_written(tmp_path: Path) -> None:
+    of = experiment(
+        template={"source": {"inline": "def training(x):\n    return x\n"}},
+        storage={"sizeLimit": "10Mi", "uri": "s3://bucket/runs"},
+        tensorboard={"enabled": False},
+    )
+    settings = as_read(of, tmp_path)
+    assert (settings.experiment, settings.namespace) == (NAME, NAMESPACE)
+    assert (settings.driver, settings.host) == (f"{NAME}-driver-7", "10.1.0.7")
+    assert settings.executor_prefix == f"{NAME}-7-exec-"
+    assert settings.run_directory == Path("/var/lib/sparksweep/digits-uid-of-d")
+    assert settings.run_bytes == 9 * 2**20
+    assert settings.storage_uri == "s3://bucket/runs"
+    assert settings.tensorboard is False
+    assert settings.endpoint.server == "https://10.0.0.1:443"
+    assert settings.conf["spark.kubernetes.driver.pod.name"] == settings.driver
+    assert settings.conf["spark.driver.host"] == settings.host
+    assert not any("$(" in value for value in settings.conf.values())
+    program = settings.program
+    assert (program.parameters, program.objective) == (of.spec.parameters, of.spec.objective)
+    assert program.search_path == ["/opt/sparksweep/code"]
+    assert program.trials_directory == "/var/lib/sparksweep/trials"
+    assert program.sends_files
+    assert program.limit_is_container, "the driver knows by the master that the limit is a pod's"
+
+
+def test_the_config_map_has_no_field_that_is_the_drivers_to_set() -> None:
+    data = manifests.driver_config_map(experiment(), Settings())["data"]
+    assert set(json.loads(data["program.json"])) == {
+        "experiment", "objective", "parameters", "searchPath", "sendsFiles", "trialTemplate", "trialsDirectory",
+    }  # fmt: skip
+    assert set(json.loads(data["driver.json"])) == {
+        "experiment", "master", "runBytes", "spark", "tensorboard",
+    }  # fmt: skip
+
+
+LOCAL = DriverConfig(experiment=NAME, master="local[2]", spark={})
+
+
+@pytest.mark.parametrize(
+    ("driver", "words"),
+    [
+        (None, ["driver.json", "FileNotFoundError"]),
+        ("{", ["Invalid JSON"]),
+        ({"experiment": NAME, "master": "local[2]"}, ["spark", "Field required"]),
+        (LOCAL.to_dict() | {"runBytes": "1Gi"}, ["runBytes", "valid integer"]),
+        (LOCAL.to_dict() | {"spark": {"spark.driver.port": 7078}}, ["spark.driver.port", "valid string"]),
+    ],
+)  # fmt: skip
+def test_a_configuration_that_can_not_be_read_is_said_with_its_directory(
+    driver: Any, words: list[str], tmp_path: Path
+) -> None:
+    data = dict(manifests.driver_config_map(experiment(), Settings())["data"])
+    del data["driver.json"]
+    if driver is not None:
+        data["driver.json"] = driver if isinstance(driver, str) else json.dumps(driver)
+    with pytest.raises(SettingsError) as refused:
+        as_read(experiment(), tmp_path, data)
+    for word in [str(tmp_path), *words]:
+        assert word in str(refused.value)
+
+
+def test_a_variable_that_is_missing_is_named(tmp_path: Path) -> None:
+    (tmp_path / "driver.json").write_text(LOCAL.to_json())
+    data = manifests.driver_config_map(experiment(), Settings())["data"]
+    (tmp_path / "program.json").write_text(data["program.json"])
+    with pytest.raises(SettingsError, match="the environment variable POD_NAMESPACE is missing"):
+        load({env.DRIVER_CONFIG_ENV: str(tmp_path)})
