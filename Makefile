@@ -13,7 +13,7 @@ NODES ?= 2
 # Which image `make image` builds.
 IMAGE ?= all
 
-.PHONY: help setup demo test test-e2e lint types layers crds crds-check chart chart-check docs docs-check unit control-plane bench lock format clean
+.PHONY: help setup demo test test-e2e lint types layers crds crds-check chart chart-check docs docs-check reference hooks unit control-plane bench lock format clean
 .PHONY: cluster-up cluster-down cluster-load image
 
 help: ## list the targets
@@ -57,11 +57,18 @@ chart: setup ## write the chart's CRDs from crds/, and its README from values.ya
 chart-check: setup ## fail when they are out of date
 	$(BIN)/python scripts/chart --check
 
-docs: setup ## write docs/reference.md from crds/
+reference: setup ## write docs/reference.md from crds/
 	$(BIN)/python scripts/reference
 
-docs-check: setup ## fail when it is out of date
+docs-check: setup ## fail when docs/reference.md is out of date
 	$(BIN)/python scripts/reference --check
+
+docs: setup ## build the documentation as a site, into dist/docs; a warning is an error
+	$(BIN)/sphinx-build --fail-on-warning --keep-going --quiet --builder html docs dist/docs
+	@echo 'docs: dist/docs/index.html'
+
+hooks: setup ## install the checks that take seconds as hooks of git
+	$(BIN)/pre-commit install --hook-type pre-commit --hook-type pre-push
 
 unit: setup ## tests that need no Kubernetes; narrow it with ARGS="tests/core/algorithms -k grid" MARK="not spark"
 	$(BIN)/pytest -m 'not control_plane and not nodes$(if $(MARK), and ($(MARK)))' $(ARGS)

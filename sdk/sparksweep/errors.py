@@ -1,17 +1,19 @@
 """The errors that the SDK raises.
 
-SparksweepError
-├── InvalidExperiment      the document is invalid; lists every finding with its field's path
-├── ExperimentRefused      the document is valid, but the function or a module to preload can't run it
-├── ExperimentFailed       the experiment ended without success; holds its result
-├── RunDirectoryError      a run directory is missing, in use, damaged, or of another experiment
-├── TrialNotFound          the run has no such trial, or the trial no such attempt
-├── MissingDependency      a program or library (Java, an extra) is not installed
-└── ClusterError           the API server refuses a request, with its own message
-    ├── ExperimentNotFound   there is no Experiment of that name
-    ├── ExperimentExists     there is one already
-    ├── Forbidden            a right is missing
-    └── ClusterUnavailable   the API server does not answer or is overloaded, or no cluster is configured
+::
+
+    SparksweepError
+    ├── InvalidExperiment      the document is invalid; lists every finding with its field's path
+    ├── ExperimentRefused      the document is valid, but the function or a module to preload can't run it
+    ├── ExperimentFailed       the experiment ended without success; holds its result
+    ├── RunDirectoryError      a run directory is missing, in use, damaged, or of another experiment
+    ├── TrialNotFound          the run has no such trial, or the trial no such attempt
+    ├── MissingDependency      a program or library (Java, an extra) is not installed
+    └── ClusterError           the API server refuses a request, with its own message
+        ├── ExperimentNotFound   there is no Experiment of that name
+        ├── ExperimentExists     there is one already
+        ├── Forbidden            a right is missing
+        └── ClusterUnavailable   the API server does not answer or is overloaded, or no cluster is configured
 """
 
 from __future__ import annotations

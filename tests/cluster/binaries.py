@@ -90,13 +90,24 @@ def prepare_helm(layout: Layout) -> None:
         Unavailable: There is no Go to compile it with.
         ClusterError: The compilation failed.
     """
+    prepare_tool(layout, "helm", "helm.sh/helm/v4/cmd/helm", "3 minutes")
+
+
+def prepare_tool(layout: Layout, name: str, package: str, duration: str) -> Path:
+    """Compile a tool of the tests, unless that was done before; `duration` is for people, on two cores.
+
+    Raises:
+        Unavailable: There is no Go to compile it with.
+        ClusterError: The compilation failed.
+    """
+    program = layout.tool(name)
     layout.bin.mkdir(parents=True, exist_ok=True)
     with _locked(layout.bin / ".lock"):
-        if not layout.helm.exists():
-            say(f"compiling Helm: once, about 3 minutes on two cores; into {layout.helm.parent}")
-            layout.helm.parent.mkdir(parents=True, exist_ok=True)
-            package = "helm.sh/helm/v4/cmd/helm"
-            _build(layout, TOOLS / "helm", "-s -w", (package,), output=layout.helm)
+        if not program.exists():
+            say(f"compiling {name}: once, about {duration} on two cores; into {program.parent}")
+            program.parent.mkdir(parents=True, exist_ok=True)
+            _build(layout, TOOLS / name, "-s -w", (package,), output=program)
+    return program
 
 
 def missing_modules(layout: Layout) -> list[Module]:

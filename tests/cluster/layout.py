@@ -58,8 +58,12 @@ class Layout:
     @property
     def helm(self) -> Path:
         """The compiled Helm of exactly this version."""
-        version = hashlib.sha256((TOOLS / "helm" / "go.mod").read_bytes()).hexdigest()[:12]
-        return self.cache / f"helm-{version}" / "helm"
+        return self.tool("helm")
+
+    def tool(self, name: str) -> Path:
+        """Return the path of a compiled tool of exactly this version."""
+        version = hashlib.sha256((TOOLS / name / "go.mod").read_bytes()).hexdigest()[:12]
+        return self.cache / f"{name}-{version}" / name
 
     @property
     def pki(self) -> Path:
