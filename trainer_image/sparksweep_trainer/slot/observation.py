@@ -9,7 +9,7 @@ from enum import Enum, auto
 
 
 class Cause(Enum):
-    """The party that ended a trial which did not end by itself."""
+    """Cause of the end of a trial that did not end by itself."""
 
     STOP = auto()
     TIMEOUT = auto()
