@@ -11,12 +11,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from sparksweep_core.api.quantities import memory_bytes
 from sparksweep_core.api.storage import Storage
 from sparksweep_core.api.volumes import RESERVED_PATHS
 from sparksweep_core.contract import directories, driver_config, environment, labels, names, ports
 from sparksweep_core.contract.driver_config import DriverConfig
+from sparksweep_operator.manifests.security import USER
 
 ROOT = Path(__file__).parents[2]
 CONTRACT = ROOT / "core" / "sparksweep_core" / "contract"
@@ -157,6 +159,22 @@ def test_the_image_knows_the_commands_of_the_pods_that_are_made() -> None:
     commands = set(re.findall(r"^(\w+)\)$", entry_point, re.MULTILINE))
     # An executor is Spark's to start.
     assert commands == {names.DRIVER_COMMAND, names.VIEWER_COMMAND, "executor"}
+
+
+def test_the_images_users_are_those_of_the_pods() -> None:
+    for part in ("operator", "trainer_image"):
+        users = re.findall(r"^USER (.*)$", (ROOT / part / "Dockerfile").read_text(), re.MULTILINE)
+        assert users == [f"{USER}:{USER}"]
+    operators = yaml.safe_load((CHART / "values.yaml").read_text())["podSecurityContext"]
+    assert (operators["runAsUser"], operators["runAsGroup"]) == (USER, USER)
+
+
+def test_the_page_on_security_names_every_port_that_something_may_connect_to() -> None:
+    page = (ROOT / "docs" / "security.md").read_text()
+    named = {int(text) for text in re.findall(r"\b[678]\d{3}\b", page)}
+    everything = {value for name, value in vars(ports).items() if name.endswith("_PORT")}
+    # The viewer's is on the pod's loopback address.
+    assert named == everything - {ports.VIEWER_PORT}
 
 
 # ---------------------------------------------------------------------- what the API says of it

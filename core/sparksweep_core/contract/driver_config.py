@@ -16,6 +16,9 @@ PROGRAM_FILE = "program.json"
 EXECUTOR_POD_FILE = "executor-pod.json"
 """The pod template of the executors, which Spark reads."""
 
+DRIVER_GRACE_S = 15
+"""Seconds between SIGTERM and SIGKILL for a driver, in which it writes the last statuses and releases its executors."""
+
 KUBERNETES_MASTER = "k8s://"
 """Start of a Spark master that runs executors in pods."""
 

@@ -13,6 +13,7 @@ from sparksweep_core.contract.directories import (
     STORAGE_DIRECTORY,
     TOKEN_FILE,
 )
+from sparksweep_core.contract.driver_config import DRIVER_GRACE_S
 from sparksweep_core.contract.environment import (
     EXECUTOR_PREFIX_ENV,
     POD_IP_ENV,
@@ -43,8 +44,6 @@ DEFAULT_CONTAINER = "kubectl.kubernetes.io/default-container"
 TENSORBOARD_REQUEST = "256Mi"
 """Memory that a TensorBoard without TensorFlow holds for a few trials."""
 
-GRACE_S = 15
-"""Seconds that a driver has to stop Spark and release its executors."""
 LOST_AFTER_S = 30
 """Seconds that a driver's node may be unreachable before another driver takes over."""
 
@@ -60,7 +59,7 @@ def driver_pod(experiment: Experiment, number: int, settings: Settings) -> dict[
         "serviceAccountName": settings.driver_service_account,
         # The driver's container mounts the token itself; the viewer's gets none.
         "automountServiceAccountToken": False,
-        "terminationGracePeriodSeconds": GRACE_S,
+        "terminationGracePeriodSeconds": DRIVER_GRACE_S,
         "containers": [
             _driver(name, number, run_directory(experiment), settings),
             _viewer(experiment, settings),

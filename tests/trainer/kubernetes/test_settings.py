@@ -10,9 +10,10 @@ import pytest
 
 from sparksweep_core.api import Experiment
 from sparksweep_core.contract import environment as env
-from sparksweep_core.contract.driver_config import DriverConfig
+from sparksweep_core.contract.driver_config import DRIVER_GRACE_S, DriverConfig
 from sparksweep_operator import manifests
 from sparksweep_operator.settings import Settings
+from sparksweep_trainer.kubernetes import application
 from sparksweep_trainer.kubernetes.settings import ClusterSettings, SettingsError, load
 from support.operator.operator_objects import NAME, NAMESPACE, experiment
 
@@ -105,3 +106,11 @@ def test_a_variable_that_is_missing_is_named(tmp_path: Path) -> None:
     (tmp_path / "program.json").write_text(data["program.json"])
     with pytest.raises(SettingsError, match="the environment variable POD_NAMESPACE is missing"):
         load({env.DRIVER_CONFIG_ENV: str(tmp_path)})
+
+
+def test_the_last_statuses_are_written_before_the_pod_is_killed() -> None:
+    pod = manifests.driver_pod(experiment(), 0, Settings())
+    assert pod["spec"]["terminationGracePeriodSeconds"] == DRIVER_GRACE_S
+    # Trials; slots, Spark and Java; the executors' pods, and the statuses.
+    longest_s = application.INTERRUPT_S + 3 * application.END_S + 2 * application.FLUSH_S
+    assert longest_s < DRIVER_GRACE_S

@@ -34,7 +34,7 @@ PATIENCE_S = 60.0
 """Seconds that a slot goes on while this driver does not answer. It covers pauses; the driver's end ends the executors
 anyway."""
 INTERRUPT_S = 3.0
-"""Seconds for running trials to end when the driver must; the pod has 15 in all."""
+"""Seconds for running trials to end when the driver must. All steps of its end take less than `DRIVER_GRACE_S`."""
 END_S = 2.0
 """Seconds that slots, Spark and Java may each take to end."""
 FLUSH_S = 2.0
