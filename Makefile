@@ -10,10 +10,15 @@ CLUSTER := PYTHONPATH=tests $(BIN)/python -m cluster
 # How many nodes `make cluster-up` starts.
 NODES ?= 2
 
+# How many processes run tests side by side; JOBS=0: one, this one, which a debugger needs.
+JOBS ?= 2
+PYTEST := $(BIN)/pytest --numprocesses $(JOBS) --dist loadgroup --durations 25
+
 # Which image `make image` builds.
 IMAGE ?= all
 
-.PHONY: help setup demo test test-e2e lint types layers crds crds-check chart chart-check docs docs-check reference hooks unit control-plane bench lock format clean
+.PHONY: help setup demo test test-full test-extras test-e2e coverage lint types layers crds crds-check chart chart-check
+.PHONY: docs docs-check reference hooks unit control-plane bench lock format clean
 .PHONY: cluster-up cluster-down cluster-load image
 
 help: ## list the targets
@@ -26,7 +31,13 @@ demo: setup ## run examples/digits-grid.yaml on this machine
 	@$(BIN)/sparksweep run examples/digits-grid.yaml
 
 test: lint types layers crds-check chart-check docs-check ## everything that must hold before a commit; on a Kubernetes API server, too
-	@scripts/test $(ARGS)
+	$(PYTEST) -m 'not nodes and not extras' $(ARGS)
+
+test-full: setup ## the property tests with all their examples
+	$(PYTEST) -m 'hypothesis and not control_plane and not nodes' --hypothesis-profile full $(ARGS)
+
+test-extras: setup ## each extra alone, installed from the wheel
+	$(BIN)/pytest -m extras $(ARGS)
 
 # Where no nodes can run (3), none needs images, and the tests say why they are skipped; a cluster that is named has its own.
 test-e2e: setup ## the tests on real Kubernetes nodes; builds the images first
@@ -71,7 +82,11 @@ hooks: setup ## install the checks that take seconds as hooks of git
 	$(BIN)/pre-commit install --hook-type pre-commit --hook-type pre-push
 
 unit: setup ## tests that need no Kubernetes; narrow it with ARGS="tests/core/algorithms -k grid" MARK="not spark"
-	$(BIN)/pytest -m 'not control_plane and not nodes$(if $(MARK), and ($(MARK)))' $(ARGS)
+	$(PYTEST) -m 'not control_plane and not nodes and not extras$(if $(MARK), and ($(MARK)))' $(ARGS)
+
+coverage: ## the same, and the lines that they run, in total and of the ten modules with the least
+	@$(MAKE) unit ARGS='--cov --cov-report= $(ARGS)'
+	@$(BIN)/coverage report --sort cover | sed -n '1,12p; /^TOTAL/p'
 
 control-plane: setup ## tests on a Kubernetes API server that runs no pods
 	$(BIN)/pytest -m 'control_plane and not nodes' $(ARGS)

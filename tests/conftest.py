@@ -1,3 +1,3 @@
 """Fixtures of all tests."""
 
-pytest_plugins = ["support.cluster_fixtures"]
+pytest_plugins = ["support.cluster_fixtures", "support.hypothesis_profiles"]

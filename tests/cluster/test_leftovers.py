@@ -22,7 +22,8 @@ from cluster.layout import Layout
 from cluster.processes import kill, marked
 from cluster.rig import Rig
 from cluster.shell import run, wait_until
-from support.cluster_fixtures import PREPARATION
+from support.cluster_fixtures import start_of
+from support.cluster_run import Part
 
 pytestmark = pytest.mark.nodes
 
@@ -33,10 +34,11 @@ TESTS = Path(__file__).parents[1]
 @pytest.fixture(scope="module")
 def layout(pytestconfig: pytest.Config) -> Layout:
     """In the folders of always, so that what a killed run of these tests has left is met by the next."""
-    if PREPARATION not in pytestconfig.stash:
+    start = start_of(pytestconfig)
+    if start is None:
         pytest.skip("SPARKSWEEP_TEST_KUBECONFIG names a cluster: none is started")
-    pytestconfig.stash[PREPARATION].check()
-    cache = pytestconfig.stash[PREPARATION].rig.layout.cache
+    start.check(Part.PROGRAMS)
+    cache = Layout.from_environment().cache
     return Layout.from_environment({**INSTANCE, "SPARKSWEEP_CLUSTER_CACHE": str(cache)})
 
 

@@ -1,91 +1,126 @@
 """Fixtures that give tests a real Kubernetes: ``control_plane`` and ``two_nodes``.
 
-A test that asks for one is marked ``control_plane`` or ``nodes`` by that. The cluster comes up when the first test asks
-for it and goes when the tests are over, unless it was up before or SPARKSWEEP_KEEP_CLUSTER is set. Where none can run,
-the tests are skipped, and the reason says why. SPARKSWEEP_TEST_KUBECONFIG names a cluster to use instead.
+A test that asks for one is marked ``control_plane`` or ``nodes`` by that. The cluster comes up before the first test, if
+one asks for it, and goes when the tests are over, unless it was up before or SPARKSWEEP_KEEP_CLUSTER is set. Where none
+can run, the tests are skipped, and the reason says why. SPARKSWEEP_TEST_KUBECONFIG names a cluster to use instead.
 """
 
 from __future__ import annotations
 
 import os
+import shutil
+import tempfile
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from cluster import state
 from cluster.__main__ import EXTERNAL
 from cluster.binaries import prepare_helm
 from cluster.client import Cluster, KubectlError
 from cluster.helm import Helm
 from cluster.layout import Layout
-from cluster.rig import Rig
-from cluster.shell import ClusterError, Unavailable, wait_until
-from cluster.state import Owner
-
-KEEP = "SPARKSWEEP_KEEP_CLUSTER"
-
-PATIENCE_S = 1800
-"""How long one run of the tests waits for another on this machine."""
+from cluster.shell import Unavailable, wait_until
+from support.cluster_run import ClusterRun, Part, Start, Workers
 
 CRDS = Path(__file__).parents[2] / "crds"
 
 MARKS = {"control_plane": "control_plane", "two_nodes": "nodes"}
 """The mark of a test that asks for a fixture."""
 
+START = pytest.StashKey[Start]()
+"""Not there when no test asks for a cluster, or when SPARKSWEEP_TEST_KUBECONFIG names one."""
 
-class Preparation:
-    """What took minutes, done before the first test so that it counts against no test's time."""
-
-    def __init__(self, layout: Layout) -> None:
-        self.rig = Rig(layout)
-        self.held = ExitStack()
-        self.error: ClusterError | None = None
-
-    def run(self) -> None:
-        try:
-            self.rig.prepare()
-            self.held.enter_context(state.lock(self.rig.layout, PATIENCE_S))
-        except ClusterError as error:
-            self.error = error
-
-    def check(self) -> None:
-        """Skip or fail the test that needs it."""
-        if self.error is not None:
-            raise self.error
-
-
-PREPARATION = pytest.StashKey[Preparation]()
+RUN = pytest.StashKey[ClusterRun]()
+DIRECTORY = pytest.StashKey[Path]()
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    # Before marks are selected by.
+    # Before marks are selected by, and before pytest-xdist reads its own.
     for item in items:
         for fixture in getattr(item, "fixturenames", ()):
             if fixture in MARKS:
                 item.add_marker(MARKS[fixture])
+        if any(item.get_closest_marker(mark) for mark in MARKS.values()):
+            # They stop the API server and count its requests: one worker runs them all, one after another.
+            item.add_marker(pytest.mark.xdist_group("cluster"))
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_finish(session: pytest.Session) -> None:
     config = session.config
-    needed = any(item.get_closest_marker(mark) for item in session.items for mark in MARKS.values())
-    if not needed or config.option.collectonly or os.environ.get(EXTERNAL):
+    part = asked_by(session.items)
+    if part is None or config.option.collectonly or os.environ.get(EXTERNAL):
         return
-    preparation = Preparation(Layout.from_environment())
-    config.stash[PREPARATION] = preparation
+    workers = workers_of(config)
+    if workers is not None:
+        workers.ask(part)
+    else:
+        config.stash[START] = start(config, part)
+
+
+def asked_by(items: list[pytest.Item]) -> Part | None:
+    """Return the greatest part of a cluster that tests ask for, by a fixture or by a mark alone."""
+    names = {name for item in items for name in getattr(item, "fixturenames", ())}
+    if "two_nodes" in names:
+        return Part.TWO_NODES
+    if "control_plane" in names:
+        return Part.CONTROL_PLANE
+    marked = any(item.get_closest_marker(mark) for item in items for mark in MARKS.values())
+    return Part.PROGRAMS if marked else None
+
+
+def start(config: pytest.Config, part: Part) -> Start:
+    """Bring the cluster up in this process. What takes minutes counts against no test's time."""
+    config.stash[RUN] = ClusterRun(Layout.from_environment())
     # What is compiled, and for how long, is for the user to see at once.
     with config.pluginmanager.getplugin("capturemanager").global_and_fixture_disabled():
-        preparation.run()
+        return config.stash[RUN].start(part)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    """In the controller: give a worker the folder of `Workers`."""
+    stash = node.config.stash
+    if DIRECTORY not in stash:
+        stash[DIRECTORY] = Path(tempfile.mkdtemp(prefix="sparksweep-cluster-run-"))
+    node.workerinput["cluster_run"] = str(stash[DIRECTORY])
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_node_collection_finished(node: Any) -> None:
+    """In the controller, before any test: bring up what the workers ask for."""
+    workers = Workers(node.config.stash[DIRECTORY])
+    part = workers.asked()
+    if part is not None and RUN not in node.config.stash:
+        workers.answer(start(node.config, part))
+
+
+def workers_of(config: pytest.Config) -> Workers | None:
+    """Return the way to the controller in a worker, None in any other process."""
+    directory: str | None = getattr(config, "workerinput", {}).get("cluster_run")
+    return Workers(Path(directory)) if directory is not None else None
+
+
+def start_of(config: pytest.Config) -> Start | None:
+    """Return what has come of the cluster's start; None when a cluster was named."""
+    workers = workers_of(config)
+    if workers is not None and START not in config.stash and not os.environ.get(EXTERNAL):
+        config.stash[START] = workers.start()
+    return config.stash.get(START, None)
 
 
 @pytest.hookimpl(trylast=True)
-def pytest_sessionfinish(session: pytest.Session) -> None:
-    preparation = session.config.stash.get(PREPARATION, None)
-    if preparation is not None:
-        preparation.held.close()
+def pytest_unconfigure(config: pytest.Config) -> None:
+    # Later than the end of the session, at which the workers still end.
+    if RUN in config.stash:
+        config.stash[RUN].close()
+    if DIRECTORY in config.stash:
+        shutil.rmtree(config.stash[DIRECTORY], ignore_errors=True)
 
 
 @pytest.hookimpl(wrapper=True)
@@ -119,26 +154,20 @@ def control_plane(pytestconfig: pytest.Config) -> Iterator[Cluster]:
         yield cluster
         cluster.close()
         return
-    preparation = pytestconfig.stash[PREPARATION]
-    preparation.check()
-    rig = preparation.rig
-    stays = rig.is_up_for_good() or bool(os.environ.get(KEEP))
+    start = start_of(pytestconfig)
+    assert start is not None
+    start.check(Part.CONTROL_PLANE)
     cluster = Cluster.own(layout)
-    try:
-        rig.up(0, None if stays else Owner.this_process())
-        yield cluster
-    finally:
-        if stays:
-            cluster.close()
-        else:
-            rig.down()
+    yield cluster
+    cluster.close()
 
 
 @pytest.fixture(scope="session")
 def two_nodes(control_plane: Cluster, pytestconfig: pytest.Config) -> Cluster:
     """The same cluster with two nodes, on which pods run."""
-    if PREPARATION in pytestconfig.stash:
-        pytestconfig.stash[PREPARATION].rig.up(2)
+    start = start_of(pytestconfig)
+    if start is not None:
+        start.check(Part.TWO_NODES)
     elif len(control_plane.nodes()) < 2:
         pytest.skip("the cluster that SPARKSWEEP_TEST_KUBECONFIG names has no two Ready nodes")
     return control_plane

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 
 from sparksweep_core.algorithms import GridSearch, UnsupportedAlgorithm, create
 from sparksweep_core.algorithms.encoding.space import Space
@@ -20,6 +20,7 @@ from support.algorithms.search_spaces import (
     spec_of,
     trials_with,
 )
+from support.hypothesis_profiles import examples
 
 
 class TestGrid(AlgorithmContract):
@@ -79,7 +80,7 @@ def test_steps_are_exact_decimals(low: str, high: str, step: str, values: str) -
 
 
 @given(finite_spaces)
-@settings(max_examples=100, deadline=None)
+@examples(100)
 def test_the_order_is_that_of_the_cartesian_product(parameters: list[Parameter]) -> None:
     dimensions = Space(parameters).dimensions
     values = [[d.value_at(i) for i in range(d.cardinality or 0)] for d in dimensions]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from sparksweep_core.algorithms import create
@@ -15,6 +15,7 @@ from sparksweep_core.api import Distribution, Parameter, TrialSpec
 from support.algorithms.algorithm_contract import AlgorithmContract
 from support.algorithms.search_spaces import discrete, double, integer, listed, spec_of, trials_with
 from support.algorithms.statistical import chi_square_is_ordinary
+from support.hypothesis_profiles import examples
 
 
 class TestRandom(AlgorithmContract):
@@ -103,7 +104,7 @@ def test_a_huge_finite_space_is_drawn_from_without_being_built() -> None:
 
 
 @given(size=st.integers(1, 400), seed=st.integers(0, 10**6))
-@settings(max_examples=100, deadline=None)
+@examples(100)
 def test_a_permutation_has_every_number_once(size: int, seed: int) -> None:
     order = Permutation(size, seed=seed)
     assert sorted(order[place] for place in range(size)) == list(range(size))

@@ -8,7 +8,7 @@ from decimal import Decimal
 from fractions import Fraction
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from sparksweep_core.algorithms import Space, create
@@ -30,6 +30,7 @@ from support.algorithms.search_spaces import (
     spec_of,
 )
 from support.algorithms.statistical import chi_square_is_ordinary
+from support.hypothesis_profiles import examples
 
 BELOW = BELOW_ONE
 
@@ -46,7 +47,7 @@ steps = st.builds(
 
 
 @given(low=decimals, step=steps, count=st.integers(0, 10**6), rest=st.fractions(0, 1))
-@settings(max_examples=300, deadline=None)
+@examples(300)
 def test_a_stepped_parameter_has_exactly_as_many_values_as_whole_steps_fit(
     low: str, step: str, count: int, rest: Fraction
 ) -> None:
@@ -66,7 +67,7 @@ def test_a_stepped_parameter_has_exactly_as_many_values_as_whole_steps_fit(
 
 
 @given(low=decimals, step=steps, index=st.integers(0, 10**6))
-@settings(max_examples=200, deadline=None)
+@examples(200)
 def test_a_stepped_value_is_the_exact_decimal_in_plain_digits(
     low: str, step: str, index: int
 ) -> None:
@@ -78,7 +79,7 @@ def test_a_stepped_value_is_the_exact_decimal_in_plain_digits(
 
 
 @given(parameter=st.one_of(finite_parameters(), distributed_parameters()), position=positions)
-@settings(max_examples=300, deadline=None)
+@examples(300)
 def test_a_decoded_value_is_in_bounds_and_survives_encoding(
     parameter: Parameter, position: float
 ) -> None:
@@ -97,7 +98,7 @@ def test_a_decoded_value_is_in_bounds_and_survives_encoding(
 
 
 @given(parameter=finite_parameters())
-@settings(max_examples=100, deadline=None)
+@examples(100)
 def test_buckets_are_equal_and_in_order(parameter: Parameter) -> None:
     dimension = dimension_of(parameter)
     count = dimension.cardinality
@@ -174,7 +175,7 @@ def test_bounds_whose_distance_no_float_holds_are_kept() -> None:
 
 
 @given(finite_spaces, st.data())
-@settings(max_examples=60, deadline=None)
+@examples(60)
 def test_the_size_is_the_product_and_every_index_has_a_point(
     parameters: list[Parameter], data: st.DataObject
 ) -> None:
@@ -187,7 +188,7 @@ def test_the_size_is_the_product_and_every_index_has_a_point(
 
 
 @given(any_spaces, st.data())
-@settings(max_examples=60, deadline=None)
+@examples(60)
 def test_a_genotype_has_one_position_for_each_parameter(
     parameters: list[Parameter], data: st.DataObject
 ) -> None:

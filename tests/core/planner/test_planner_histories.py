@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 
-from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
@@ -21,6 +20,7 @@ from sparksweep_core.api import (
 )
 from sparksweep_core.api.algorithm_settings import EvolutionMode
 from sparksweep_core.planner import DriverState
+from support.hypothesis_profiles import examples
 from support.planner.planner_simulation import MAXIMIZE, METRIC, MINIMIZE, Simulation, experiment_of
 
 values = st.none() | st.sampled_from([math.nan, -1e300, -3.0, -1.0, 0.0, 0.5, 0.5, 1.0, 7.25])
@@ -253,4 +253,4 @@ def best_value(simulation: Simulation) -> tuple[float, int] | None:
 
 
 TestHistories = Histories.TestCase
-TestHistories.settings = settings(max_examples=80, stateful_step_count=30, deadline=None)
+TestHistories.settings = examples(80, stateful_step_count=30)

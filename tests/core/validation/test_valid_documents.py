@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from sparksweep.errors import FieldError, InvalidExperiment
@@ -17,6 +17,7 @@ from sparksweep_core.kubernetes_yaml import dump_yaml
 from sparksweep_core.validation.document import parse_experiment, parse_yaml, read_experiment
 from support.documents.server_rules import refusals
 from support.documents.valid_documents import CHANGED, TEXTS
+from support.hypothesis_profiles import examples
 
 SCHEMA = structural_schema(Experiment)
 VALID = {name: parse_yaml(text) for name, text in TEXTS.items()} | CHANGED
@@ -99,7 +100,7 @@ PLACES = [
 ]
 
 
-@settings(max_examples=600, deadline=None)
+@examples(600)
 @given(place=st.sampled_from(PLACES), value=json_values())
 def test_any_value_anywhere_is_taken_or_refused_with_findings(
     place: tuple[str, tuple[Any, ...]], value: Any

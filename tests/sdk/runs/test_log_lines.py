@@ -1,6 +1,6 @@
 """Two streams and the times of their bursts, as one sequence of lines."""
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from sparksweep._runs.log_lines import Line, LogLines
@@ -66,7 +66,6 @@ def test_a_stamp_is_utc_with_milliseconds_or_as_wide() -> None:
 bursts = st.lists(st.tuples(st.sampled_from(["stdout", "stderr"]), st.binary(max_size=12)))
 
 
-@settings(deadline=None)
 @given(bursts, st.integers(1, 5))
 def test_nothing_is_lost_or_changed_however_it_is_fed(
     bursts: list[tuple[str, bytes]], at_once: int

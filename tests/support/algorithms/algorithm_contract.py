@@ -18,6 +18,7 @@ from sparksweep_core.api import (
     TrialSpec,
     TrialState,
 )
+from support import hypothesis_profiles
 from support.algorithms.search_spaces import any_spaces, spec_of, trials_with
 
 STATES = list(TrialState)
@@ -27,11 +28,8 @@ MOST = 40
 
 def examples(count: int) -> settings:
     # The check warns of failures replayed in another class than they were found in: here nothing is replayed.
-    return settings(
-        max_examples=count,
-        deadline=None,
-        database=None,
-        suppress_health_check=[HealthCheck.differing_executors],
+    return hypothesis_profiles.examples(
+        count, database=None, suppress_health_check=[HealthCheck.differing_executors]
     )
 
 

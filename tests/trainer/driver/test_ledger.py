@@ -4,7 +4,6 @@ from datetime import UTC, datetime, timedelta
 from typing import Literal, get_args
 
 import pytest
-from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
@@ -12,6 +11,7 @@ from sparksweep_core.api import Stop, TrialReason, TrialSpec, TrialState, TrialS
 from sparksweep_trainer.driver.ledger import Ledger
 from sparksweep_trainer.driver.retry_policy import MAX_LOST_ATTEMPTS
 from sparksweep_trainer.protocol import Assignment, Outcome
+from support.hypothesis_profiles import examples
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -241,7 +241,7 @@ class Histories(RuleBasedStateMachine):
 
 
 TestHistories = Histories.TestCase
-TestHistories.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
+TestHistories.settings = examples(60, stateful_step_count=40)
 
 
 @pytest.mark.parametrize("retries", [0, 3])

@@ -5,7 +5,7 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from sparksweep_trainer.files.quotas import Quotas
@@ -52,7 +52,6 @@ def test_a_growing_file_grows(store: FileStore, tmp_path: Path) -> None:
     assert store.used == 8
 
 
-@settings(deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 30), st.integers(1, 12)), max_size=25))
 def test_whatever_comes_twice_or_too_early_the_file_is_a_beginning_of_what_was_printed(
     parts: list[tuple[int, int]],

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from sparksweep_trainer.tensorboard_events import events, messages
@@ -72,7 +72,6 @@ def test_tensorboard_reads_a_session(tmp_path: Path) -> None:
     assert (ended.status, ended.end_time_secs) == (2, 3.0)
 
 
-@settings(deadline=None)
 @given(st.integers(-(2**63), 2**63 - 1), st.floats(), st.floats(width=32), st.text(max_size=300))
 def test_every_field_is_read_as_it_was_written(
     step: int, moment: float, value: float, tag: str
