@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -38,12 +36,6 @@ def objects(part: dict[str, Any], path: str = "") -> Iterator[tuple[str, dict[st
         yield path, part
         for name, inner in part["properties"].items():
             yield from objects(inner, f"{path}.{name}".lstrip("."))
-
-
-def test_what_is_generated_is_current() -> None:
-    command: list[str | Path] = [sys.executable, ROOT / "scripts" / "chart", "--check"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
-    assert done.returncode == 0, done.stderr
 
 
 def test_the_schema_takes_the_chart_s_own_values_and_is_a_schema_itself() -> None:

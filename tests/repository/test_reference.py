@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -17,12 +15,6 @@ OPERATIONS = (ROOT / "docs" / "operations.md").read_text()
 
 HARMLESS = {"Valid", "Finished", "Resumed", "Interrupted"}
 """Reasons that nobody has to look up."""
-
-
-def test_the_reference_of_the_kinds_is_what_the_crds_say() -> None:
-    command: list[str | Path] = [sys.executable, ROOT / "scripts" / "reference", "--check"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
-    assert done.returncode == 0, done.stderr
 
 
 @pytest.mark.parametrize("reason", [*TrialReason, *ExperimentReason])

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import copy
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -259,14 +257,3 @@ def test_a_check_names_the_file_that_differs_and_leaves_it(
     assert main(["--check", str(tmp_path)]) == 1
     assert changed_file.read_text() == "changed"
     assert capsys.readouterr().err == f"{changed_file} is out of date: run make crds\n"
-
-
-def test_the_module_runs_as_a_program_without_a_warning() -> None:
-    done = subprocess.run(
-        [sys.executable, "-W", "error", "-m", "sparksweep_core.api.crd", "--check", ROOT / "crds"],
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=60,
-    )
-    assert (done.returncode, done.stderr) == (0, "")
