@@ -20,10 +20,10 @@ import math
 import random
 import statistics
 
+from search import FUNCTIONS
 from search_figures import FLOOR
 from search_solvers import Loss, experiment
 
-from search import FUNCTIONS
 from sparksweep_core.algorithms import create
 from sparksweep_core.api import Trial, TrialState, TrialStatus
 
