@@ -549,7 +549,7 @@ PODS: Rows = [
 
 STORAGE = "spec.storage"
 
-SHOWN: Rows = [
+STORAGE_AND_TENSORBOARD: Rows = [
     ("storage-secret-without-uri", {f"{STORAGE}.secretName": "keys"}, f"{STORAGE}.secretName", "requires uri: the Secret holds its credentials", "cel"),
     ("storage-scheme", {f"{STORAGE}.uri": "ftp://host/path"}, f"{STORAGE}.uri", "does not match", "schema"),
     ("storage-uri-with-space", {f"{STORAGE}.uri": "s3://bucket/a b"}, f"{STORAGE}.uri", "does not match", "schema"),
@@ -611,7 +611,7 @@ BY_FUNCTION = [
     *PARAMETERS,
     *TEMPLATES,
     *PODS,
-    *SHOWN,
+    *STORAGE_AND_TENSORBOARD,
 ]
 
 INVALID = [
