@@ -1,6 +1,6 @@
-"""Trains a small network on handwritten digits: an ordinary script that knows nothing of sparksweep.
+"""Trains a small network on handwritten digits: an ordinary script that does not import sparksweep.
 
-It prints one ``name=value`` line per metric and epoch, which is where the metrics are read from.
+It prints a ``name=value`` line for each metric and epoch, from which sparksweep reads the metrics.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from sklearn.neural_network import MLPClassifier
 
 
 def main() -> None:
-    """Train, and print how good the network is after each epoch."""
+    """Train the network, and print its metrics after each epoch."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--learning-rate", type=float, required=True)
     parser.add_argument("--hidden-units", type=int, required=True)

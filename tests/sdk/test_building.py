@@ -1,4 +1,4 @@
-"""What keyword arguments mean in the document, and that everything wrong is said before anything runs."""
+"""The document that keyword arguments make, and findings before anything runs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Each epoch of a Keras model is a report."""
+"""Reports of each epoch of a Keras model."""
 
 from __future__ import annotations
 

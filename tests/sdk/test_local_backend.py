@@ -1,4 +1,4 @@
-"""Experiments on this machine from Python: watched, interrupted, refused, and gone with whoever started them."""
+"""Experiments on this machine from Python: watched, interrupted, refused, and ended with the program that started them."""
 
 from __future__ import annotations
 

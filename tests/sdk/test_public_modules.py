@@ -59,7 +59,7 @@ DOTTED = re.compile(r"(?<![\w/.@-])sparksweep(?:\.[A-Za-z_]\w*)+")
 
 
 def imports_in(text: str) -> set[tuple[str, str]]:
-    """Modules and names of ``from sparksweep... import ...``."""
+    """Return the modules and names of ``from sparksweep... import ...``."""
     return {
         (module, item.split(" as ")[0].strip())
         for module, items in IMPORT.findall(text)

@@ -1,4 +1,4 @@
-"""Functions by value: what a trial's process, another Python with other modules, gets to run."""
+"""Functions pickled by value, and loaded by a process without their modules."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def _helper(x: float) -> float:
 
 
 def elsewhere(shipped: Shipped, directory: Path, **arguments: Any) -> Any:
-    """What the function returns in another process, far from this file."""
+    """Call the function in another process and directory, and return its result."""
     (directory / f"{MODULE}.py").write_text(shipped.source)
     name = shipped.reference.partition(":")[2]
     program = f"import json, {MODULE}; print(json.dumps({MODULE}.{name}(**{arguments!r})))"

@@ -1,4 +1,4 @@
-"""What training code may ask and tell: `report`, `hdfs.project_path`."""
+"""Functions for training code: `report`, `hdfs.project_path`."""
 
 from __future__ import annotations
 

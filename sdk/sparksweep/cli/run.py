@@ -55,7 +55,9 @@ REFUSED = 2
 )
 @click.option("-q", "--quiet", is_flag=True, help="Print no progress.")
 def run(file: Path, directory: Path | None, resume: Path | None, output: str, quiet: bool) -> int:
-    """Run the Experiment in FILE on this machine, with Spark in local mode.
+    """Run the Experiment in FILE on this machine.
+
+    Runs trials in parallel with Spark in local mode.
 
     Exit codes: 0 complete, 1 failed, 2 refused (no trial was started), 128 + the signal's number if interrupted.
     """

@@ -66,7 +66,12 @@ def trials(target: str, output: str, namespace: str | None) -> None:
 @_output("table", "json", "yaml")
 @NAMESPACE
 def best(target: str, output: str, namespace: str | None) -> int:
-    """Print the best trial of the Experiment NAME, or of the run in DIR; exit code 1 when there is none yet."""
+    """Print the best trial of a run.
+
+    NAME is an Experiment on a cluster, DIR a run directory on this machine.
+
+    Exit codes: 0, 1 if there is no best trial yet.
+    """
     run = open_run(target, namespace)
     experiment = run.experiment()
     objective = experiment.spec.objective

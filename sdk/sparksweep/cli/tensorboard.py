@@ -32,9 +32,10 @@ PAUSE_S = 1.0
 )
 @NAMESPACE
 def tensorboard(name: str, port: int, namespace: str | None) -> None:
-    """Forward the TensorBoard of the Experiment NAME to this machine until Ctrl-C.
+    """Open the TensorBoard of an Experiment on a cluster.
 
-    Works while the Experiment runs, and after its end.
+    Forwards a port of this machine to the TensorBoard of the Experiment NAME until Ctrl-C. Works while the Experiment
+    runs, and after its end.
     """
     if namespace is None and (os.sep in name or Path(name).is_dir()):
         raise click.UsageError(

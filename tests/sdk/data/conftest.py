@@ -20,7 +20,7 @@ def bucket() -> Iterator[ObjectStore]:
 
 @pytest.fixture
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The node's copies."""
+    """Return the directory of the node's cache."""
     directory = tmp_path / "cache"
     monkeypatch.setenv("SPARKSWEEP_DATA_CACHE", str(directory))
     monkeypatch.delenv("SPARKSWEEP_DATA_CACHE_SIZE", raising=False)

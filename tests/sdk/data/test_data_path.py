@@ -139,7 +139,7 @@ def test_copies_make_room_but_for_those_in_use(
 
 @pytest.fixture(autouse=True)
 def let_go() -> Any:
-    """What a test used is not in use for the next one."""
+    """Release the locks of a test's copies."""
     yield
     for lock in caching._in_use:
         lock.close()

@@ -15,7 +15,7 @@ from sparksweep import data
 
 @pytest.fixture
 def digits(tmp_path: Path) -> Path:
-    """Twenty rows in two files: an image as a list, a number, a label."""
+    """Write twenty rows in two files: an image as a list, a number, a label."""
     folder = tmp_path / "digits"
     folder.mkdir()
     for part in range(2):

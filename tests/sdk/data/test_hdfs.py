@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from sparksweep import experiment
-from support.sdk.hadoop import Hdfs, NotToBeHad, hdfs
+from support.sdk.hadoop import HadoopUnavailable, Hdfs, hdfs
 
 
 @pytest.fixture
@@ -16,7 +16,7 @@ def project(tmp_path: Path) -> Iterator[Hdfs]:
     try:
         with hdfs(tmp_path) as running:
             yield running
-    except NotToBeHad as error:
+    except HadoopUnavailable as error:
         pytest.skip(str(error))
 
 

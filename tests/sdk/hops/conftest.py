@@ -1,4 +1,4 @@
-"""The runs that several rows look at: each starts Spark, so there is one of each."""
+"""Runs that several tests share, because each starts Spark."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from support.sdk.seed import BOUNDS, GRID, training
 
 @pytest.fixture(scope="session")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """A project with data, which is the working directory."""
+    """Make a project with data, and change to its directory."""
     directory = tmp_path_factory.mktemp("project")
     (directory / "Resources").mkdir()
     (directory / "Resources" / "train.txt").write_text("1\n2\n3\n")
@@ -28,14 +28,14 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 @pytest.fixture(scope="session")
 def seed_grid(project: Path) -> Result:
-    """The seed's grid search, called as it was called, with a session in front."""
+    """Run the seed's grid search by its original call, with a Spark session as the first argument."""
     spark = object()
     return experiment.grid_search(spark, training, GRID, direction="max", progress=False)
 
 
 @pytest.fixture(scope="session")
 def seed_evolution(project: Path) -> tuple[Result, list[str]]:
-    """The seed's differential evolution, and the warnings that came with it."""
+    """Run the seed's differential evolution, and return its warnings too."""
     spark = object()
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")

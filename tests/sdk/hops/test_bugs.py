@@ -1,4 +1,4 @@
-"""What was wrong in Hops, and is not here: each test is named after the bug that it would find."""
+"""Bugs of Hops that sparksweep does not have; each test is named after its bug."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def test_three_numbers_are_no_bounds() -> None:
 
 @pytest.mark.spark
 def test_minimising_evolves_and_makes_no_point_twice(project: Path) -> None:
-    """Of 2018's ``min`` nothing came but an error after two generations; 41 of 100 points of a small space were repeats."""
+    """In 2018, ``min`` raised an error after two generations, and 41 of 100 points of a small space were repeats."""
 
     def loss(x: int, y: int) -> float:
         return float((x - 3) ** 2 + (y - 4) ** 2)

@@ -1,4 +1,4 @@
-"""What Hops' documentation promised its users, row by row, on this machine.
+"""Promises of Hops' documentation, row by row, on this machine.
 
 The rows are S1 to S20 of the checklist that this project began with. S17, and what only nodes have of S3 and S4, are in
 tests/e2e, under the same numbers.
@@ -26,7 +26,7 @@ EXAMPLES = Path(__file__).parents[3] / "examples"
 
 
 def most_at_once(result: Result) -> int:
-    """How many trials ran at the same time at most."""
+    """Return the largest number of trials that ran at the same time."""
     table = result.trials
     edges = [(moment, 1) for moment in table["start_time"]]
     edges += [(moment, -1) for moment in table["completion_time"]]

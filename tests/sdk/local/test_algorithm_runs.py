@@ -1,4 +1,4 @@
-"""Each algorithm run to its end on this machine keeps what the pure planner promises."""
+"""Runs of each algorithm on this machine, with the properties that the planner's tests check."""
 
 from __future__ import annotations
 

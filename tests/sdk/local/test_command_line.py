@@ -1,4 +1,4 @@
-"""The command line's contract: exit codes, what goes to standard output, and every finding at once."""
+"""The command line: exit codes, standard output, and findings."""
 
 from pathlib import Path
 
@@ -11,7 +11,7 @@ GOOD = EXPERIMENTS / "negative.yaml"
 
 
 def changed(tmp_path: Path, **changes: object) -> Path:
-    """A copy of a good experiment with other values at dotted paths of its spec."""
+    """Write a copy of a valid experiment with other values at dotted paths of its spec."""
     document = yaml.safe_load(GOOD.read_text())
     for path, value in changes.items():
         *way, last = path.split("__")

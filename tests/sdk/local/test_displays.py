@@ -1,4 +1,4 @@
-"""What a person sees of a run: the live display, plain lines, and the table at the end."""
+"""The display of a run: the live display, plain lines, and the table at the end."""
 
 import io
 from collections.abc import Mapping
@@ -195,7 +195,7 @@ def test_the_live_display_shows_progress_counts_running_trials_and_the_best() ->
 
 
 def rendered(display: LiveDisplay) -> str:
-    """What the display would draw now."""
+    """Return the text that the display draws now."""
     shown = console()
     shown.print(display._render())
     return text_of(shown)

@@ -1,4 +1,4 @@
-"""What the documentation shows works: every Experiment in it is valid, and those without a framework run."""
+"""Examples of the documentation: every Experiment is valid, and those that need no framework run."""
 
 import re
 from pathlib import Path

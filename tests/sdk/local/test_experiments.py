@@ -14,7 +14,7 @@ pytestmark = pytest.mark.spark
 
 
 def run(name: str, tmp_path: Path, *options: str) -> tuple[Any, dict[int, dict[str, Any]]]:
-    """Run an experiment to its end; its document and its trials."""
+    """Run an experiment to its end, and return its document and its trials."""
     directory = tmp_path / "run"
     done = sparksweep(
         "run", EXPERIMENTS / f"{name}.yaml", "--dir", directory, "-o", "json", *options

@@ -1,4 +1,4 @@
-"""A run that is killed or interrupted goes on where it was: every trial once, the same best as an undisturbed run."""
+"""Runs that are killed or interrupted, and resumed: every trial finishes once, and the best one is the same."""
 
 import json
 import os
@@ -20,7 +20,7 @@ TRIALS = 12
 
 
 def experiment(directory: Path, name: str) -> Path:
-    """An experiment whose trials leave a line in a file when they end, so that running one twice shows."""
+    """Write an experiment whose trials append a line to a file when they end, which shows trials that run twice."""
     path = directory / f"{name}.yaml"
     path.write_text(
         f"""

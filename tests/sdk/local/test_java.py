@@ -1,4 +1,4 @@
-"""Java is found where it is, and what is missing is said with its remedy."""
+"""The choice of a Java, and messages if there is none or an old one."""
 
 import subprocess
 from pathlib import Path

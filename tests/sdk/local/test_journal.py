@@ -1,4 +1,4 @@
-"""The journal survives any crash: what was written whole is read back, what was torn is passed over."""
+"""The journal after a crash: complete records are read, an incomplete last one is ignored."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""What a local run says about fields that only a cluster heeds, and what it refuses."""
+"""Fields of an Experiment that a local run ignores, and those that it refuses."""
 
 from __future__ import annotations
 
@@ -46,13 +46,13 @@ def experiment(**template: Any) -> Experiment:
         ("volumes", [{"name": "a", "mountPath": "/mnt/a", "emptyDir": {}}]),
     ],
 )
-def test_a_field_that_only_a_cluster_heeds_is_named_and_no_error(field: str, value: object) -> None:
+def test_a_field_that_only_a_cluster_uses_is_named_and_no_error(field: str, value: object) -> None:
     given = experiment(**{field: value})
     check_local(given)
     assert ignored_locally(given) == [f"spec.trialTemplate.{field}"]
 
 
-def test_a_local_run_heeds_everything_else() -> None:
+def test_a_local_run_uses_every_other_field() -> None:
     given = experiment(env=[{"name": "A", "value": "1"}], resources={"cpu": "2"}, maxRetries=1)
     check_local(given)
     assert ignored_locally(given) == []

@@ -1,4 +1,4 @@
-"""Run directories: made once, locked by one process, and refused when they are something else."""
+"""Run directories: made once, locked by one process, and refused if they hold something else."""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""What starting a local run does not cost."""
+"""Imports that the start of a local run avoids."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A port of this machine that leads elsewhere, over connections that somebody else opens."""
+"""A forwarded port, over connections that a function opens."""
 
 import http.client
 import socket

@@ -1,4 +1,4 @@
-"""Logs of a run, to their end or along with the trial, from one attempt to the next."""
+"""Logs of a run, read to their end or followed from one attempt to the next."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from sparksweep_trainer.slot.trial_times import OutputTimes
 
 
 class Run:
-    """A run in a directory, whose trial 7 does what a test says."""
+    """A run in a directory, whose trial 7 is driven by a test."""
 
     title = "the run"
 
@@ -58,7 +58,7 @@ class Run:
     def absence(self, trial: Trial) -> str:
         return ""
 
-    # What the trial does:
+    # Actions of the trial:
 
     @property
     def trial_directory(self) -> Path:

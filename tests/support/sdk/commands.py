@@ -1,4 +1,4 @@
-"""Runs the command line as a user does: a process of its own, with everything real behind it."""
+"""Runs the command line in a process of its own, as a user does."""
 
 import json
 import os
@@ -15,7 +15,7 @@ EXPERIMENTS = Path(__file__).parents[2] / "sdk" / "local" / "experiments"
 
 @dataclass(frozen=True)
 class Finished:
-    """What a command left."""
+    """The exit code and the output of a command."""
 
     code: int
     stdout: str
@@ -23,7 +23,7 @@ class Finished:
 
     @property
     def document(self) -> Any:
-        """Standard output as the JSON document that it must be."""
+        """Standard output, parsed as JSON."""
         return json.loads(self.stdout)
 
 
@@ -32,7 +32,7 @@ def command(*arguments: object) -> list[str]:
 
 
 def sparksweep(*arguments: object, cwd: Path | None = None, timeout_s: float = 240) -> Finished:
-    """Run the command line to its end."""
+    """Run a command to its end."""
     done = subprocess.run(
         command(*arguments),
         capture_output=True,
@@ -47,6 +47,6 @@ def sparksweep(*arguments: object, cwd: Path | None = None, timeout_s: float = 2
 
 
 def trials_of(directory: Path) -> dict[int, dict[str, Any]]:
-    """Every trial of a run directory, by number, as ``sparksweep trials`` prints them."""
+    """Return every trial of a run directory by number, as ``sparksweep trials`` prints them."""
     rows = sparksweep("trials", directory, "--output", "json").document
     return {row["number"]: row for row in rows}

@@ -25,8 +25,8 @@ NEEDED = {
 MAIN = "org.apache.hadoop.test.MiniDFSClusterManager"
 
 
-class NotToBeHad(Exception):
-    """Hadoop can't be fetched here; the message says why."""
+class HadoopUnavailable(Exception):
+    """Hadoop can't be downloaded; the message says why."""
 
 
 class Hdfs:
@@ -52,7 +52,7 @@ _R = TypeVar("_R")
 
 
 class _NoRedirect(urllib.request.HTTPErrorProcessor):
-    """The data node's address, which the content goes to, is an answer like any other."""
+    """Returns redirects as answers: the content is sent to the data node's address separately."""
 
     def http_response(self, request: object, response: _R) -> _R:
         return response
@@ -60,10 +60,10 @@ class _NoRedirect(urllib.request.HTTPErrorProcessor):
 
 @contextmanager
 def hdfs(directory: Path) -> Iterator[Hdfs]:
-    """A cluster, its files in `directory`.
+    """Run a cluster with its files in `directory`.
 
     Raises:
-        NotToBeHad: it can't be fetched.
+        HadoopUnavailable: It can't be downloaded.
     """
     jars = _jars()
     port = _free_port()
@@ -117,7 +117,7 @@ def _fetch(directory: Path, organisation: str, name: str, version: str) -> None:
         if done.returncode == 0 and (directory / f"{name}.jar").exists():
             return
         said = (done.stdout + done.stderr).strip()[-500:]
-    raise NotToBeHad(f"{organisation}:{name}:{version} can't be fetched: {said}")
+    raise HadoopUnavailable(f"{organisation}:{name}:{version} can't be fetched: {said}")
 
 
 def _free_port() -> int:

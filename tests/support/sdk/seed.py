@@ -13,12 +13,12 @@ TABLE = [(0.001, 0.45), (0.001, 0.7), (0.0005, 0.45), (0.0005, 0.7), (0.0001, 0.
 
 
 def accuracy(learning_rate: float, dropout: float) -> float:
-    """Best at 0.0004 and 0.5."""
+    """Return a metric whose maximum is at 0.0004 and 0.5."""
     return 1 - abs(learning_rate - 0.0004) * 500 - abs(dropout - 0.5)
 
 
 def training(learning_rate: float, dropout: float) -> Any:
-    """As the seed advises, with everything inside, the imports too."""
+    """Train as the seed advises, with imports inside the function."""
     import logging
     import os
     import sys
