@@ -18,7 +18,7 @@ PYTEST := $(BIN)/pytest --numprocesses $(JOBS) --dist loadgroup --durations 25
 IMAGE ?= all
 
 .PHONY: help setup demo test test-full test-extras test-e2e coverage lint types layers crds crds-check chart chart-check
-.PHONY: docs docs-check reference hooks unit control-plane bench lock format clean
+.PHONY: docs docs-check reference hooks imports unit control-plane bench lock format clean
 .PHONY: cluster-up cluster-down cluster-load image
 
 help: ## list the targets
@@ -53,6 +53,10 @@ types: setup ## mypy, strict: the packages, tests, benchmarks and scripts
 
 layers: setup ## import-linter: which package may import which
 	$(BIN)/lint-imports
+	$(BIN)/python scripts/imports
+
+imports: setup ## print which folder imports from which
+	@$(BIN)/python scripts/imports
 
 crds: setup ## write crds/, the chart's copy and docs/reference.md from the API's types
 	$(BIN)/python -m sparksweep_core.api.crd crds

@@ -23,7 +23,8 @@ exclude_patterns = ["decisions/template.md"]
 
 autodoc_member_order = "bysource"
 autodoc_typehints = "signature"
-autodoc_default_options = {"members": True, "show-inheritance": True}
+autodoc_default_options = {"members": True}
+add_module_names = False
 napoleon_google_docstring = True
 napoleon_numpy_docstring = False
 # Docstrings are Markdown's code spans, `name`, where reStructuredText would want two backticks.
