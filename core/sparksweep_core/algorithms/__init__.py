@@ -1,4 +1,4 @@
-"""The search: which points of the parameter space the trials try. Pure functions of the spec, the seed and the trials."""
+"""Search algorithms: pure functions of the spec, the seed and the trials, which choose the points to try."""
 
 from sparksweep_core.algorithms.base import Algorithm, UnsupportedAlgorithm
 from sparksweep_core.algorithms.encoding.space import Space

@@ -10,7 +10,7 @@ from sparksweep_core.api import ExperimentSpec, Trial, TrialSpec
 
 
 class GridSearch(Algorithm):
-    """Trial n is the n-th point; the first parameter varies slowest. Points are computed when they are asked for."""
+    """Trial n is the n-th point; the first parameter varies slowest. Points are computed one by one, never stored."""
 
     ignores_results = True
 
@@ -29,11 +29,11 @@ class GridSearch(Algorithm):
         self._size = size
 
     def size(self) -> int:
-        """The number of points, which may be astronomic."""
+        """Return the number of points, which may be astronomic."""
         return self._size
 
     def propose(self, trials: Sequence[Trial], count: int) -> list[TrialSpec]:
-        """The next points."""
+        """Return the next points."""
         first = next_number(trials)
         indices = range(first - 1, min(first - 1 + count, self._size))
         return numbered(map(self._space.point, indices), first)

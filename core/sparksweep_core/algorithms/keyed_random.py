@@ -13,11 +13,11 @@ BELOW_ONE = math.nextafter(1.0, 0.0)
 _NORMAL = NormalDist()
 
 Draw = Callable[[], float]
-"""The next uniform number in [0, 1)."""
+"""Returns the next uniform number in [0, 1)."""
 
 
 def uniforms(key: Sequence[int], count: int) -> list[float]:
-    """Independent uniform numbers in [0, 1), the same ones for the same key on every machine.
+    """Return independent uniform numbers in [0, 1), the same ones for the same key on every machine.
 
     Random.random() is the one method whose sequence Python guarantees across versions.
     """
@@ -26,15 +26,15 @@ def uniforms(key: Sequence[int], count: int) -> list[float]:
 
 
 def uniform_stream(key: Sequence[int]) -> Draw:
-    """The same numbers, one at a call, without an end."""
+    """Return an endless source of the numbers of `uniforms`, one at each call."""
     return Random(key_hash(key)).random
 
 
 def standard_normal(draw: Draw) -> float:
-    """The next number of a standard normal distribution."""
+    """Draw from a standard normal distribution."""
     return _NORMAL.inv_cdf(min(max(draw(), 1e-9), BELOW_ONE))
 
 
 def key_hash(key: Sequence[int]) -> int:
-    """512 bits that depend on every bit of the key; Python's own hash() is made for tables, not for this."""
+    """Return 512 bits that depend on every bit of the key, as Python's hash() does not."""
     return int.from_bytes(blake2b(repr(tuple(key)).encode()).digest(), "big")

@@ -1,4 +1,4 @@
-"""Random orders as functions of a seed, of which any element is computed by itself."""
+"""Pseudorandom permutations as functions of a seed, each of whose elements is computed by itself."""
 
 from __future__ import annotations
 
@@ -8,11 +8,12 @@ from sparksweep_core.algorithms.keyed_random import key_hash
 
 _ROUNDS = 24
 """Rounds of the Feistel network. Four make a pseudorandom permutation of a large domain (Luby and Rackoff, 1988); with
-the domains of a few points that are common here, the first two places are measurably uneven after 8 and not after 16."""
+the domains of a few points that are common here, the first two elements are measurably uneven after 8 and not after
+16."""
 
 
 class Permutation:
-    """A pseudorandom order of 0 ... size - 1, in which any place is computed by itself.
+    """A pseudorandom order of 0 ... size - 1; each element is computed by itself.
 
     The construction is the generalized Feistel cipher with cycle walking of J. Black and P. Rogaway, "Ciphers with
     Arbitrary Finite Domains", CT-RSA 2002. A number is a pair (left, right) in a rectangle of width * height >= size
@@ -28,11 +29,11 @@ class Permutation:
         self._width = math.isqrt(size - 1) + 1
         self._height = -(-size // self._width)
 
-    def __getitem__(self, place: int) -> int:
-        """The number at a place from 0 to size - 1."""
-        if not 0 <= place < self._size:
-            raise IndexError(place)
-        number = self._permute(place)
+    def __getitem__(self, rank: int) -> int:
+        """Return the number at a rank from 0 to size - 1."""
+        if not 0 <= rank < self._size:
+            raise IndexError(rank)
+        number = self._permute(rank)
         while number >= self._size:
             number = self._permute(number)
         return number

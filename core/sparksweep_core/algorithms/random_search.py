@@ -12,16 +12,16 @@ from sparksweep_core.api import ExperimentSpec, Trial, TrialSpec
 from sparksweep_core.api.algorithm_settings import settings_of
 
 _TRIES = 100
-"""Draws for one trial before the rest of a finite space is taken in a random order. While a hundredth of the
-probability is unseen, 63 in 100 trials find their point this way."""
+"""Draws for one trial before the rest of a finite space is taken in a random order. While untried points hold a
+hundredth of the probability, 63 in 100 trials find their point this way."""
 
 
 class RandomSearch(Algorithm):
     """Trial n is a function of the seed and n.
 
     A finite space ends when each of its points has been proposed once. If its points are equally likely, their order
-    is a pseudorandom permutation. If they are not, points are drawn until one is new, which is exactly sampling
-    without replacement; when almost all of the probability has been seen, the rest follows in a random order. Trial n
+    is a pseudorandom permutation. If they are not, points are drawn until one is untried, which is exactly sampling
+    without replacement; when almost all of the probability has been tried, the rest follows in a random order. Trial n
     then also depends on the points of the trials before, and still not on their results.
     """
 
@@ -34,11 +34,11 @@ class RandomSearch(Algorithm):
         self._order = None if self._size is None else Permutation(self._size, seed=self._seed)
 
     def size(self) -> int | None:
-        """The number of points of a finite space; None for any other."""
+        """Return the number of points of a finite space; None for any other."""
         return self._size
 
     def propose(self, trials: Sequence[Trial], count: int) -> list[TrialSpec]:
-        """The next draws."""
+        """Return the next draws."""
         first = next_number(trials)
         return numbered(self._points(first, trials, count), first)
 
@@ -48,32 +48,34 @@ class RandomSearch(Algorithm):
         numbers = range(first, min(first + count, self._size + 1))
         if self._space.is_uniform:
             return [self._space.point(self._order[number - 1]) for number in numbers]
-        return self._draw_new_ones(numbers, trials, self._order)
+        return self._draw_untried(numbers, trials, self._order)
 
     def _draw(self, number: int, attempt: int = 0) -> dict[str, str]:
         key = (self._seed, number, attempt)
         return self._space.decode(uniforms(key, len(self._space.dimensions)))
 
-    def _draw_new_ones(
+    def _draw_untried(
         self, numbers: range, trials: Sequence[Trial], order: Permutation
     ) -> list[dict[str, str]]:
-        seen = {self._key(trial.spec.parameters) for trial in trials}
-        rest = self._unseen(order, seen)
+        visited = {self._key(trial.spec.parameters) for trial in trials}
+        rest = self._untried(order, visited)
         points = []
         for number in numbers:
             draws = (self._draw(number, attempt) for attempt in range(_TRIES))
-            point = next((draw for draw in draws if self._key(draw) not in seen), None)
+            point = next((draw for draw in draws if self._key(draw) not in visited), None)
             if point is None:
                 point = next(rest)
-            seen.add(self._key(point))
+            visited.add(self._key(point))
             points.append(point)
         return points
 
-    def _unseen(self, order: Permutation, seen: set[tuple[str, ...]]) -> Iterator[dict[str, str]]:
-        # `seen` grows between two steps, so a place that was passed need not be looked at again.
-        for place in range(self._size or 0):
-            point = self._space.point(order[place])
-            if self._key(point) not in seen:
+    def _untried(
+        self, order: Permutation, visited: set[tuple[str, ...]]
+    ) -> Iterator[dict[str, str]]:
+        # `visited` only grows, so a rank that was skipped stays skipped.
+        for rank in range(self._size or 0):
+            point = self._space.point(order[rank])
+            if self._key(point) not in visited:
                 yield point
 
     def _key(self, point: Mapping[str, str]) -> tuple[str, ...]:

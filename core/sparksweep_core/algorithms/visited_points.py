@@ -15,8 +15,8 @@ from sparksweep_core.api import Trial, TrialSpec
 Values = tuple[str | None, ...]
 
 _UNINDEXED_QUERIES = 2
-"""Queries that are answered without an index. Building it costs as much as a few of these, which would be wasted where a
-search is created for one or two queries, as by the planner."""
+"""Queries that are answered without an index. Building it costs as much as a few of these, which would be wasted where
+a search is created for one or two queries, as by the planner."""
 
 
 class VisitedPoints:

@@ -41,13 +41,13 @@ _STRATEGIES: Mapping[EvolutionStrategy, type[Strategy]] = {
 DEPTH = 4
 """Ended trials that successes are learnt from, in population sizes; if none improved, another population starts."""
 FEW_PARAMETERS = 2
-"""Up to so many parameters the default population may be smaller than `_SEVERAL`."""
+"""Number of parameters up to which the bound of a default population's size is not raised to `_SEVERAL`."""
 
 _FEWEST = 5
 """Least size of a default population."""
 _SEVERAL = 9
-"""Size of a default population of more than FEW_PARAMETERS, if the budget allows: no model of the whole space finds other
-regions to the end there."""
+"""Bound of a default population's size with more parameters, if the usual one is lower: no model of the whole space
+finds other regions to the end there."""
 
 
 class DifferentialEvolution(Algorithm):

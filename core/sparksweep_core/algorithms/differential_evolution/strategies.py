@@ -64,7 +64,7 @@ class Strategy(ABC):
         """Return the vector that is crossed with the parent; it may lie outside the cube."""
 
     def child(self, parents: Parents, rates: Rates, draw: Draw) -> Genotype:
-        """Return the mutant crossed with the parent: each position is the mutant's with probability CR, at least one is."""
+        """Return the parent with at least one position of the mutant: each is taken with probability CR."""
         parent = parents.genotype(parents.parent)
         mutant = self.mutant(parents, rates.mutation, draw)
         forced = int(draw() * len(parent))

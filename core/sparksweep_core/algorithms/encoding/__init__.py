@@ -1,1 +1,1 @@
-"""Encodings of a search space: points as texts, as ranks of a finite space, and as places in a unit cube."""
+"""Encodings of a search space: points as texts, as indices of a finite space, and as positions in a unit cube."""

@@ -1,4 +1,4 @@
-"""Evenly spaced decimals, exactly: what a parameter's min, max and step stand for.
+"""Exact, evenly spaced decimals: the values between a parameter's min and max by its step.
 
 0 to 0.3 in steps of 0.1 has four points, the last one is "0.3", and none is "0.30000000000000004": all arithmetic is
 on integers that count a common power of ten.
@@ -27,7 +27,7 @@ class DecimalRange:
 
     @staticmethod
     def between(minimum: str, maximum: str, step: str) -> DecimalRange:
-        """From `minimum`, as far as whole steps lead without passing `maximum`. All three are decimal numbers."""
+        """Return the values that whole steps reach from `minimum` to `maximum`. All three are decimal numbers."""
         numbers = [Decimal(text) for text in (minimum, maximum, step)]
         exponent = min(_exponent(number) for number in numbers)
         first, last, stride = (_units(number, exponent) for number in numbers)
@@ -36,33 +36,33 @@ class DecimalRange:
         )
 
     def text_at(self, index: int) -> str:
-        """The value at an index from 0, as a plain decimal without needless digits.
+        """Return the value at an index from 0, as a plain decimal without needless digits.
 
-        Where that would take more characters than a number in the API may have (1e-300), it is what a float prints.
+        If that would take more characters than a number in the API may have (1e-300), the text is that of a float.
         """
         digits = self.first + index * self.step
-        # An integer's digits are what the decimal would print, in a tenth of the time.
+        # An integer's digits equal the decimal's text, and take a tenth of the time.
         text = str(digits) if self.exponent == 0 else format(_decimal(digits, self.exponent), "f")
         if "." in text:
             text = text.rstrip("0").rstrip(".")
         return text if len(text) <= limits.NUMBER else repr(self.float_at(index))
 
     def float_at(self, index: int) -> float:
-        """The value at an index, which may be `size` or beyond."""
+        """Return the value at an index, which may be `size` or beyond."""
         return float(_decimal(self.first + index * self.step, self.exponent))
 
     @property
     def float_step(self) -> float:
-        """The distance between neighbouring values."""
+        """Distance between neighbouring values."""
         return float(_decimal(self.step, self.exponent))
 
     def index_of(self, text: str) -> int:
-        """The index whose value is nearest to a number."""
+        """Return the index whose value is nearest to a number."""
         if self.exponent == 0 and _INTEGER.fullmatch(text):
-            # What the fractions would say, in a tenth of the time.
-            place, rest = divmod(int(text) - self.first, self.step)
+            # The same result as that of the fractions, in a tenth of the time.
+            index, rest = divmod(int(text) - self.first, self.step)
             if rest == 0:
-                return min(max(place, 0), self.size - 1)
+                return min(max(index, 0), self.size - 1)
         offset = Fraction(Decimal(text)) - Fraction(_decimal(self.first, self.exponent))
         index = round(offset / Fraction(_decimal(self.step, self.exponent)))
         return min(max(index, 0), self.size - 1)

@@ -1,6 +1,6 @@
 """One dimension of the search space: a parameter's values, as an index, as text, and as a number in [0, 1).
 
-Text is what a trial gets and what the API holds. The number is the genotype that random search draws and that
+Trials and the API have the text. The number is a position of the genotype that random search draws and that
 differential evolution computes with. A dimension with n values cuts [0, 1) into n buckets by floor(), never by
 rounding, which would make the first and the last value half as likely as the others.
 """
@@ -19,13 +19,13 @@ class Dimension(ABC):
     """The values of one parameter."""
 
     cardinality: int | None
-    """How many values there are; None when there is a continuum."""
+    """Number of values; None for a continuum."""
     is_uniform: bool
-    """Whether all values are equally likely."""
+    """True if all values are equally likely."""
 
     @abstractmethod
     def value_at(self, index: int) -> str:
-        """The value at an index from 0 to cardinality - 1; computed, never stored.
+        """Return the value at an index from 0 to cardinality - 1; computed, never stored.
 
         Raises:
             ValueError: the dimension is continuous.
@@ -33,11 +33,11 @@ class Dimension(ABC):
 
     @abstractmethod
     def decode(self, position: float) -> str:
-        """The value of a position in [0, 1)."""
+        """Return the value of a position in [0, 1)."""
 
     @abstractmethod
     def encode(self, value: str) -> float:
-        """A position in [0, 1) that decodes to `value`; of a bucket its centre.
+        """Return a position in [0, 1) that decodes to `value`; of a bucket its centre.
 
         Raises:
             ValueError: the value is not one of a list's.
@@ -45,7 +45,7 @@ class Dimension(ABC):
 
     @abstractmethod
     def interval(self, value: str) -> tuple[float, float]:
-        """The ends of the bucket that decodes to `value`; twice the same position where there are no buckets.
+        """Return the ends of the bucket that decodes to `value`; twice the same position if there are no buckets.
 
         Raises:
             ValueError: the value is not one of a list's.
@@ -66,19 +66,19 @@ class Listed(Dimension):
         self.cardinality = len(self._values)
 
     def value_at(self, index: int) -> str:
-        """The value at a place of the list."""
+        """Return the value at an index of the list."""
         return self._values[index]
 
     def decode(self, position: float) -> str:
-        """The value of the bucket that the position is in."""
+        """Return the value of the bucket that the position is in."""
         return self._values[_bucket(position, len(self._values))]
 
     def encode(self, value: str) -> float:
-        """The centre of the value's bucket."""
+        """Return the centre of the value's bucket."""
         return _centre(self._index(value), len(self._values))
 
     def interval(self, value: str) -> tuple[float, float]:
-        """The value's bucket."""
+        """Return the ends of the value's bucket."""
         index = self._index(value)
         return index / len(self._values), (index + 1) / len(self._values)
 
@@ -104,21 +104,21 @@ class Stepped(Dimension):
         self.is_uniform = distribution is Distribution.UNIFORM
 
     def value_at(self, index: int) -> str:
-        """The value so many steps above the smallest."""
+        """Return the value `index` steps above the smallest."""
         return self._range.text_at(index)
 
     def decode(self, position: float) -> str:
-        """The value of the bucket that the position is in."""
+        """Return the value of the bucket that the position is in."""
         return self._range.text_at(self._index(position))
 
     def encode(self, value: str) -> float:
-        """The centre of the bucket of the nearest value."""
+        """Return the centre of the bucket of the nearest value."""
         if self.is_uniform:
             return _centre(self._range.index_of(value), self._size)
         return min(sum(self.interval(value)) / 2, BELOW_ONE)
 
     def interval(self, value: str) -> tuple[float, float]:
-        """The bucket of the nearest value."""
+        """Return the ends of the bucket of the nearest value."""
         index = self._range.index_of(value)
         if self.is_uniform:
             return index / self._size, (index + 1) / self._size
@@ -145,26 +145,26 @@ class Continuous(Dimension):
         self.is_uniform = distribution is Distribution.UNIFORM
 
     def value_at(self, index: int) -> str:
-        """Not defined: a continuum has no indices."""
+        """Raise ValueError: a continuum has no indices."""
         raise ValueError(f"a continuum has no value number {index}; a step would give it some")
 
     def decode(self, position: float) -> str:
-        """The quantile."""
+        """Return the quantile of the position."""
         return repr(self._distribution.quantile(position))
 
     def encode(self, value: str) -> float:
-        """The position whose quantile the value is, up to rounding."""
+        """Return the position whose quantile is the value, up to rounding."""
         bounded = min(max(float(value), self._distribution.lower), self._distribution.upper)
         return min(self._distribution.cdf(bounded), BELOW_ONE)
 
     def interval(self, value: str) -> tuple[float, float]:
-        """The value's position, twice."""
+        """Return the value's position, twice."""
         position = self.encode(value)
         return position, position
 
 
 def dimension_of(parameter: Parameter) -> Dimension:
-    """The dimension that a parameter spans.
+    """Return the dimension that a parameter spans.
 
     Raises:
         ValueError: its feasible space lacks what its type needs.

@@ -1,4 +1,4 @@
-"""How values spread between two bounds: a parameter's distribution, as a map from [0, 1) to the bounds and back.
+"""Distributions of a parameter's values between two bounds, as maps from [0, 1) to the bounds and back.
 
 The normal distributions are Katib's: the mean is the middle, the bounds are three standard deviations away. Katib's
 hyperopt lets values fall outside; here the distribution is cut off at the bounds. Logarithms are the C library's: their
@@ -29,7 +29,7 @@ class BoundedDistribution:
     distribution: Distribution = Distribution.UNIFORM
 
     def quantile(self, position: float) -> float:
-        """The quantile at a position in [0, 1], always within the bounds."""
+        """Return the quantile at a position in [0, 1], always within the bounds."""
         if self.distribution.is_normal:
             quantile = _NORMAL.inv_cdf(_TAIL + position * (1 - 2 * _TAIL))
             position = (quantile + _SIGMAS) / (2 * _SIGMAS)
@@ -40,7 +40,7 @@ class BoundedDistribution:
         return min(max(value, self.lower), self.upper)
 
     def cdf(self, value: float) -> float:
-        """The position in [0, 1] of a value within the bounds: the inverse of `value`."""
+        """Return the position in [0, 1] of a value within the bounds: the inverse of `quantile`."""
         if self.lower == self.upper:
             return 0.0
         if self.distribution.is_logarithmic:

@@ -21,18 +21,18 @@ class Space:
 
     @property
     def size(self) -> int | None:
-        """How many points there are; None when a dimension is continuous."""
+        """Number of points; None if a dimension is continuous."""
         counts = [dimension.cardinality for dimension in self.dimensions]
         finite = [count for count in counts if count is not None]
         return math.prod(finite) if len(finite) == len(counts) else None
 
     @property
     def is_uniform(self) -> bool:
-        """Whether all points are equally likely."""
+        """True if all points are equally likely."""
         return all(dimension.is_uniform for dimension in self.dimensions)
 
     def point(self, index: int) -> dict[str, str]:
-        """The point at an index from 0 to size - 1, in the order of itertools.product: the last name varies fastest.
+        """Return the point at an index from 0 to size - 1, in itertools.product's order: the last name varies fastest.
 
         Raises:
             ValueError: a dimension is continuous.
@@ -43,22 +43,22 @@ class Space:
         for dimension in reversed(self.dimensions):
             if dimension.cardinality is None:
                 raise ValueError("the points of a continuous space can't be counted")
-            rest, place = divmod(rest, dimension.cardinality)
-            values.append(dimension.value_at(place))
+            rest, position = divmod(rest, dimension.cardinality)
+            values.append(dimension.value_at(position))
         if rest:
             raise IndexError(f"the space has {self.size} points, none of them is at {index}")
         return dict(zip(self.names, reversed(values), strict=True))
 
     def decode(self, genotype: Sequence[float]) -> dict[str, str]:
-        """The point of a genotype: one position in [0, 1) for each dimension."""
+        """Return the point of a genotype: one position in [0, 1) for each dimension."""
         values = [
             dimension.decode(position)
             for dimension, position in zip(self.dimensions, genotype, strict=True)
         ]
         return dict(zip(self.names, values, strict=True))
 
-    def encode(self, point: Mapping[str, str]) -> tuple[float, ...]:
-        """A genotype that decodes to `point`.
+    def encode(self, point: Point) -> tuple[float, ...]:
+        """Return a genotype that decodes to `point`.
 
         Raises:
             KeyError: the point lacks a parameter.

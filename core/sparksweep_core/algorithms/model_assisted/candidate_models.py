@@ -51,7 +51,7 @@ _NEAREST_RUNNING = 10
 _LEAST = 4
 """Ended trials before there is a model."""
 _EXAMPLES_TO_PREDICT, _LEAST_R2 = 3, 0.5
-"""Where the quadratic model must predict well: examples for each of its coefficients, and the least predictive R²."""
+"""Examples for each coefficient of a quadratic model that must predict well, and its least predictive R²."""
 _BEST = 9
 """Number of best trials that distances get their shape from; three in ten trials while that is less."""
 
@@ -98,8 +98,8 @@ class CandidateModels:
     def quadratic_minimizer(self, data: TrainingData) -> Genotype | None:
         """Return the minimizer of a quadratic model of the nearest ended trials.
 
-        None if they are too few to determine one, if it is the centre, if the trial nearest to it has not ended, so that
-        its result is awaited, or if the model does not predict well enough where the schedule asks for that.
+        None if they are too few to determine one, if it is the centre, if the trial nearest to it has not ended, so
+        that its result is awaited, or if the model does not predict well enough where the schedule asks for that.
         """
         examples = examples_of(data)
         size = len(self._cube)

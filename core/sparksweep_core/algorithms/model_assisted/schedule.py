@@ -1,15 +1,23 @@
 """Schedule of a model-assisted search: which kinds of candidates a trial may have.
 
-D is the number of parameters, n the trial's number. Numbers are parameters of any type but categorical; leading targets
-are those of the best third of the members. Of several candidates, the one of the upper row is tried first.
+D is the number of parameters, n the number of the trial. A numeric parameter is one that is not categorical; leading
+targets are those of the best third of the members. A trial in several phases has the candidates of all, in this order:
 
-| phase             | parameters                          | trials                       | targets           | candidate |
-|-------------------|-------------------------------------|------------------------------|-------------------|-----------|
-| combinatorial     | none continuous, some categorical   | n <= 100                     | all               | highest expected improvement, of variations of the best |
-| early exploration | 1 to 3 numbers                      | n <= min(25 D, 50), n even   | all but leading   | highest expected improvement in the whole space |
-| late exploration  | 1 or 2 numbers, search stagnated    | n <= 100 D                   | all; of leading ones not each 4th n | the same, distant from all trials |
-| quadratic model   | 1 to 5 numbers                      | n <= 2000                    | leading           | minimizer of the quadratic model; in a long search of 3 to 5 only if the model predicts well |
-| ranking           | any                                 | n <= 2000                    | all               | 1 to 20 children, more the fewer trials are left, the best predicted first |
+| phase             | parameters                           | trials                     | targets                     |
+|-------------------|--------------------------------------|----------------------------|-----------------------------|
+| combinatorial     | some categorical, none continuous    | n <= 100                   | all                         |
+| early exploration | 1 to 3 numeric                       | even n <= min(25 D, 50)    | all but leading             |
+| late exploration  | 1 or 2 numeric, search has stagnated | n <= 100 D                 | all; leading: n % 4 != 0    |
+| quadratic model   | 1 to 5 numeric                       | n <= 2000                  | leading                     |
+| ranking           | any                                  | n <= 2000                  | all                         |
+
+| phase             | candidate                                                                                   |
+|-------------------|---------------------------------------------------------------------------------------------|
+| combinatorial     | highest expected improvement, among untried variations of the best trials and random points |
+| early exploration | highest expected improvement in the whole space                                             |
+| late exploration  | the same, distant from all trials                                                           |
+| quadratic model   | minimizer; in a long search of 3 to 5 parameters only if the model predicts well            |
+| ranking           | 1 to 20 children, more the fewer trials are left; the best predicted first                  |
 
 Children to choose from make the search converge on its best region, so there are few early and many late. Targets that
 are not leading stay apart and explore what no quadratic model shows. In the phase of the quadratic model, but outside

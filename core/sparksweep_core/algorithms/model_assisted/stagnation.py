@@ -10,7 +10,7 @@ from sparksweep_core.algorithms.models.linear_algebra import Vector
 MIN_STALLED = 10
 """Least number of last trials that must have gained nothing."""
 _NO_GAIN = 1e-4
-"""Gain that these may make together, as a share of the distance between the best cost and the best quarter's last one."""
+"""Gain that these may make together, as a share of the distance from the best cost to the best quarter's last."""
 _CLUSTER, _CLOSE = 5, 1e-3
 """Number of best trials that must be so close to the best one, in units of the cube's side."""
 

@@ -1,7 +1,7 @@
 """Expected improvement: the point of the whole space with the most of it, under a Kriging model of all ended trials.
 
-D. R. Jones, M. Schonlau, W. J. Welch, "Efficient Global Optimization of Expensive Black-Box Functions", Journal of Global
-Optimization 13, 1998. It is high where a low cost is expected, and where little is known.
+D. R. Jones, M. Schonlau, W. J. Welch, "Efficient Global Optimization of Expensive Black-Box Functions", Journal of
+Global Optimization 13, 1998. It is high where a low cost is expected, and where the model is uncertain.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ _GLOBAL = 200
 _LOCAL, LOCAL_CENTRES = 20, 5
 """Candidates that are drawn around each of so many of the best trials."""
 _VARIATIONS, _CHANGED = 40, 1.5
-"""Where there are categories: candidates around each of the best trials, and the mean number of parameters in which they
-differ from it; at least one."""
+"""Categorical candidates around each of the best trials, and the mean number of parameters in which they differ from
+it; at least one."""
 _LEAST_SPREAD, _MOST_SPREAD = 1e-3, 0.3
 """Bounds of a local candidate's standard deviation, whose logarithm is drawn uniformly."""
 _LEAST_DISTANCE = 0.01
-"""A trial that is nearer to a better one is left out of the model: it says little more, and the model takes n^3 steps."""
+"""A trial that is nearer to a better one is left out of the model: it adds little, and the model takes n^3 steps."""
 _DISTANT_VOLUME = 0.0025
 """Distant candidates are as far from each trial as the side of a cube of such a volume."""
 

@@ -45,8 +45,8 @@ class Kriging:
         Args:
             points: two or more.
             scores: of each point; less is better.
-            length_scale: distance over which points are alike; None: their mean distance, so that the model shrinks with
-                the population.
+            length_scale: distance over which points are alike; None: their mean distance, so that the model shrinks
+                with the population.
         """
         self._points = points
         distances = [
@@ -103,8 +103,8 @@ class Kriging:
 def normal_scores(costs: Sequence[float | None]) -> list[float]:
     """Return the quantiles of the costs' ranks in a normal distribution; equal ones share a rank, None is the highest.
 
-    T. P. Runarsson, "Ordinal Regression in Evolutionary Computation", PPSN 2006: with ranks, a model is the same for every
-    increasing function of the cost.
+    T. P. Runarsson, "Ordinal Regression in Evolutionary Computation", PPSN 2006: with ranks, a model is the same for
+    every increasing function of the cost.
     """
     is_failed = [cost is None for cost in costs]
     keys = [

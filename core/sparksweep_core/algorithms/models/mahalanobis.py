@@ -1,8 +1,8 @@
 """Distances in the shape of the best trials: long where these are far apart, short where they are close.
 
 In a valley that is narrow and long, the trials that are near by this measure are those along the valley. Mahalanobis'
-distance, with the covariance of the best trials; S. Kern, N. Hansen, P. Koumoutsakos, "Local Meta-Models for Optimization
-Using Evolution Strategies", PPSN IX, 2006, choose their models' points by such a one.
+distance, with the covariance of the best trials; S. Kern, N. Hansen, P. Koumoutsakos, "Local Meta-Models for
+Optimization Using Evolution Strategies", PPSN IX, 2006, choose their models' points by such a one.
 """
 
 from __future__ import annotations

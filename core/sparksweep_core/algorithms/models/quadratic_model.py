@@ -4,8 +4,8 @@ G. E. P. Box, K. B. Wilson, "On the Experimental Attainment of Optimum Condition
 Society B 13(1), 1951: a quadratic regression, whose lowest point is tried next. Near a smooth optimum one such trial
 replaces many generations.
 
-D. M. Allen, "The Relationship Between Variable Selection and Data Augmentation and a Method for Prediction", Technometrics
-16(1), 1974: each trial is left out in turn, without fitting the model again.
+D. M. Allen, "The Relationship Between Variable Selection and Data Augmentation and a Method for Prediction",
+Technometrics 16(1), 1974: each trial is left out in turn, without fitting the model again.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ _RIDGE = 1e-9
 """Share of the mean of the normal equations' diagonal that is added to it: points on one line or plane leave the model
 undetermined."""
 _BEYOND = 0.5
-"""Size that the box has on each side beyond the points, as a share of their range: the minimizer may be on a bound of the
-cube, which drawn points come near to and never reach."""
+"""Size that the box has on each side beyond the points, as a share of their range: the minimizer may be on a bound of
+the cube, which drawn points come near to and never reach."""
 _SWEEPS = 20
 """Passes of coordinate descent where the minimizer is not inside the box."""
 _LEAST_LEVERAGE_LEFT = 1e-12
