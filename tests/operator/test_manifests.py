@@ -1,4 +1,4 @@
-"""The objects that the operator makes for an Experiment."""
+"""Manifests of the objects that the operator creates for an Experiment."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ FULL: dict[str, Any] = {
         {"name": "shm", "mountPath": "/dev/shm", "emptyDir": {"medium": "Memory"}},
     ],
 }
-"""Everything that a trial's pod may have."""
+"""A template with every field that concerns pods."""
 
 
 def executor(template: dict[str, Any] | None = None) -> dict[str, Any]:
@@ -73,17 +73,17 @@ def config(of: Experiment) -> dict[str, Any]:
 
 
 def main_container(pod: dict[str, Any]) -> dict[str, Any]:
-    """The one that drives, or executes."""
+    """Return the container of the driver or of the executor."""
     container, *others = pod["spec"]["containers"]
     assert [other["name"] for other in others] in ([], ["viewer"])
-    found: dict[str, Any] = container
-    return found
+    main: dict[str, Any] = container
+    return main
 
 
 def viewer(pod: dict[str, Any]) -> dict[str, Any]:
-    _, found = pod["spec"]["containers"]
-    assert isinstance(found, dict)
-    return found
+    _, container = pod["spec"]["containers"]
+    assert isinstance(container, dict)
+    return container
 
 
 # ---------------------------------------------------------------------- memory, CPU, GPU
@@ -137,7 +137,7 @@ def test_without_gpus_none_is_asked_for() -> None:
         assert not any("nvidia" in data[name] for name in ("driver.json", "executor-pod.json"))
 
 
-def test_gpus_are_a_limit_of_the_executor_and_of_nobody_else() -> None:
+def test_gpus_are_a_limit_of_the_executor_only() -> None:
     given_template = {"resources": {"gpu": {"count": 2}}}
     limits_of = main_container(executor(given_template))["resources"]["limits"]
     assert limits_of == {"nvidia.com/gpu": "2"}
@@ -150,7 +150,7 @@ def test_gpus_may_have_another_name() -> None:
     assert limits_of == {"amd.com/gpu": "1"}
 
 
-def test_the_driver_has_the_size_that_the_operator_was_told() -> None:
+def test_the_driver_has_the_size_of_the_operators_settings() -> None:
     settings = Settings(driver_cpu="2", driver_memory="3Gi")
     pod = manifests.driver_pod(experiment(), 0, settings)
     assert main_container(pod)["resources"] == {
@@ -206,7 +206,7 @@ def test_tolerations_are_for_both_and_end_what_waits_for_a_lost_node(make: Any) 
         ({"operator": "Exists", "effect": "NoSchedule"}, {NOT_READY, UNREACHABLE}),
     ],
 )
-def test_the_users_own_patience_with_a_lost_node_counts(
+def test_the_users_tolerations_of_a_lost_node_win(
     make: Any, given_toleration: dict[str, Any], left: set[str]
 ) -> None:
     tolerations = make({"tolerations": [given_toleration]})["spec"]["tolerations"]
@@ -240,7 +240,7 @@ def test_every_pod_passes_pod_securitys_restricted_profile(pod: dict[str, Any]) 
         ("containers", [{"name": "c"}], "allowPrivilegeEscalation"),
     ],
 )
-def test_the_checker_of_the_profile_notices(path: str, value: Any, word: str) -> None:
+def test_the_checker_of_the_profile_finds_violations(path: str, value: Any, word: str) -> None:
     pod = driver()
     pod["spec"] = {**pod["spec"], path: value}
     assert any(word in text for text in violations(pod))
@@ -351,7 +351,7 @@ def test_the_drivers_token_is_its_containers_alone() -> None:
     assert '"path": "ca.crt"' in files
 
 
-def test_the_drivers_account_is_the_one_that_the_operator_was_told() -> None:
+def test_the_drivers_account_is_that_of_the_operators_settings() -> None:
     pod = manifests.driver_pod(experiment(), 0, Settings(driver_service_account="drivers"))
     assert pod["spec"]["serviceAccountName"] == "drivers"
 
@@ -384,7 +384,7 @@ def test_both_can_write_where_they_must_and_nowhere_else() -> None:
 # ---------------------------------------------------------------------- trial code
 
 
-def test_inline_source_is_in_its_own_config_map_and_nowhere_the_driver_looks() -> None:
+def test_inline_source_is_in_a_config_map_that_the_driver_does_not_mount() -> None:
     of = experiment(template=FULL)
     code = manifests.code_config_map(of)
     assert code is not None
@@ -394,7 +394,7 @@ def test_inline_source_is_in_its_own_config_map_and_nowhere_the_driver_looks() -
     assert code["metadata"]["name"] not in json.dumps(manifests.driver_pod(of, 0, SETTINGS))
 
 
-def test_a_functions_source_is_where_python_looks_for_its_module() -> None:
+def test_a_functions_source_is_in_the_file_of_its_module() -> None:
     of = experiment(template={"function": "train:training", "source": {"inline": INLINE}})
     volumes = {item["name"]: item for item in manifests.executor_pod(of)["spec"]["volumes"]}
     code = manifests.code_config_map(of)
@@ -486,10 +486,10 @@ def test_the_drivers_settings_name_what_its_pod_has() -> None:
     conf = settings["spark"]
     assert all(isinstance(value, str) for value in conf.values())
     container = main_container(driver(number=7))
-    known = {item["name"]: item for item in container["env"]}
+    variables = {item["name"]: item for item in container["env"]}
     used = set(re.findall(r"\$\((\w+)\)", json.dumps(conf)))
-    assert used <= set(known)
-    assert known["EXECUTOR_PREFIX"]["value"] == "digits-7"
+    assert used <= set(variables)
+    assert variables["EXECUTOR_PREFIX"]["value"] == "digits-7"
     mounts = {item["name"]: item["mountPath"] for item in container["volumeMounts"]}
     template_file = conf["spark.kubernetes.executor.podTemplateFile"]
     assert template_file == f"{mounts['config']}/executor-pod.json"

@@ -19,6 +19,7 @@ from sparksweep_core.api.volumes import RESERVED_PATHS
 from sparksweep_core.contract import directories, driver_config, environment, labels, names, ports
 from sparksweep_core.contract.driver_config import DriverConfig
 from sparksweep_operator.manifests.security import USER
+from sparksweep_trainer.slot.environment import trial_environment
 
 ROOT = Path(__file__).parents[2]
 CONTRACT = ROOT / "core" / "sparksweep_core" / "contract"
@@ -175,6 +176,15 @@ def test_the_page_on_security_names_every_port_that_something_may_connect_to() -
     everything = {value for name, value in vars(ports).items() if name.endswith("_PORT")}
     # The viewer's is on the pod's loopback address.
     assert named == everything - {ports.VIEWER_PORT}
+
+
+def test_the_page_on_trials_names_every_variable_that_a_trial_is_given() -> None:
+    page = (ROOT / "docs" / "trials.md").read_text()
+    variables = trial_environment(
+        experiment="digits", number=1, attempt=1, directory=Path("/t"), parameters={}
+    )
+    assert set(re.findall(r"SPARKSWEEP_\w+", page)) >= set(variables)
+    assert set(variables) <= agreed()
 
 
 # ---------------------------------------------------------------------- what the API says of it
