@@ -59,7 +59,7 @@ def ship(function: Callable[..., object]) -> Shipped:
     )
     if len(source) > MAX_BYTES:
         largest = ", ".join(
-            f"{what} ({size / 1000:,.0f} kB)" for what, size in _heaviest(function)[:3]
+            f"{part} ({size / 1000:,.0f} kB)" for part, size in _heaviest(function)[:3]
         )
         raise InvalidExperiment(
             [
@@ -87,7 +87,7 @@ def _pickled(function: Callable[..., object], name: str) -> bytes:
             pickled: bytes = cloudpickle.dumps(function)
         # Classes raise errors of their own when they are pickled, such as a SparkSession.
         except Exception as error:
-            culprits = [what for what, size in _parts(function) if size is None]
+            culprits = [part for part, size in _parts(function) if size is None]
             about = f" because of {', '.join(culprits)}" if culprits else ""
             raise InvalidExperiment(
                 [

@@ -125,7 +125,7 @@ class SyncClient:
         return self._request("PATCH", target, change, query=query, content_type=_MERGE)
 
     def delete(self, kind: str, namespace: str, name: str) -> None:
-        """Delete an object, and what it owns.
+        """Delete an object and its dependents.
 
         Raises:
             ExperimentNotFound: There is none of that kind and name.
@@ -200,8 +200,8 @@ class _Target:
         return root if self.name is None else f"{root}/{self.name}"
 
     def __str__(self) -> str:
-        what = f"{self.kind} {self.name}" if self.name is not None else f"{self.kind} list"
-        return f"{what} in namespace {self.namespace}"
+        subject = f"{self.kind} {self.name}" if self.name is not None else f"{self.kind} list"
+        return f"{subject} in namespace {self.namespace}"
 
 
 def _handshake_error(error: client.ApiException) -> KubeError:

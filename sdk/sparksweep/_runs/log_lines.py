@@ -14,7 +14,7 @@ from sparksweep_core.contract.line_formats import parse_note_line, parse_times_l
 from sparksweep_core.contract.run_layout import STREAMS
 
 NOTES = "sparksweep"
-"""The stream of what the driver has to say about a trial's files."""
+"""The stream of the driver's messages about a trial's files."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -122,13 +122,13 @@ class Cache:
         return True
 
     @contextmanager
-    def _locked(self, key: str, what: str) -> Iterator[None]:
-        with self._lock_file(key, what).open("a+b") as lock:
+    def _locked(self, key: str, kind: str) -> Iterator[None]:
+        with self._lock_file(key, kind).open("a+b") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             yield
 
-    def _lock_file(self, key: str, what: str) -> Path:
-        return self._directory / f"{key}.{what}"
+    def _lock_file(self, key: str, kind: str) -> Path:
+        return self._directory / f"{key}.{kind}"
 
     def _is_complete(self, key: str) -> bool:
         return (self._directory / key).is_dir()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 import sys
 import threading
 from collections.abc import Iterator
@@ -184,3 +185,59 @@ def test_without_the_extra_the_message_names_it(monkeypatch: pytest.MonkeyPatch)
         Client()
     with pytest.raises(MissingDependency, match="there is no directory digits here, and kubernetes"):  # fmt: skip
         open_run("digits", None)
+
+
+def finished(document: dict[str, Any], kind: str) -> dict[str, Any]:
+    condition = {
+        "type": kind,
+        "status": "True",
+        "reason": "SearchSpaceExhausted",
+        "message": "All 2 points were tried.",
+        "lastTransitionTime": "2026-01-01T00:00:00.000Z",
+    }
+    results = "pod/digits-driver-0:/var/lib/sparksweep/digits"
+    return {**document, "status": {"conditions": [condition], "results": results}}
+
+
+def test_an_experiment_is_submitted_waited_for_and_suspended(server: ApiServer) -> None:
+    created = document()
+    created["metadata"] |= {"uid": "1-2-3", "namespace": "lab"}
+    path = f"{ROOT}/experiments/digits"
+    server.answers["POST", f"{ROOT}/experiments"] = 201, created
+    server.answers["GET", path] = 200, finished(created, "Complete")
+    server.answers["PATCH", path] = 200, created
+    trial = batch(0, 1)
+    trial["status"] = {
+        "trials": [{"number": 1, "state": "Succeeded", "attempt": 1, "metrics": {"metric": 0.5}}]
+    }
+    server.answers["GET", f"{ROOT}/trialbatches"] = 200, {"items": [trial]}
+    experiment = Experiment("train:training", {"x": [1, 2]}, name="digits")
+    experiment.submit(backend="kubernetes")
+    assert experiment.where == "lab/digits"
+    result = experiment.wait(progress=False)
+    assert (result.best_value, result.best_params) == (0.5, {"x": 1})
+    assert result.best_dir == "pod/digits-driver-0:/var/lib/sparksweep/digits/trials/0001"
+    experiment.cancel()
+    assert ("PATCH", path) in server.requests
+    assert Experiment.get("digits").where == "lab/digits"
+
+
+def test_code_in_a_config_map_is_owned_by_its_experiment_or_deleted(server: ApiServer) -> None:
+    noise = random.Random(0).randbytes(400_000)
+
+    def training(x: int) -> int:
+        return noise[x]
+
+    maps = "/api/v1/namespaces/lab/configmaps"
+    experiment = Experiment(training, {"x": [1, 2]}, name="digits")
+    server.answers["POST", maps] = 201, {}
+    server.refuse("POST", f"{ROOT}/experiments", 422, "spec.parameters: too many")
+    with pytest.raises(ExperimentRefused, match="too many"):
+        experiment.submit(backend="kubernetes")
+    assert server.requests[-1] == ("DELETE", f"{maps}/digits-function")
+    created = document()
+    created["metadata"] |= {"uid": "1-2-3", "namespace": "lab"}
+    server.answers["POST", f"{ROOT}/experiments"] = 201, created
+    server.answers["PATCH", f"{maps}/digits-function"] = 200, {}
+    experiment.submit(backend="kubernetes")
+    assert server.requests[-1] == ("PATCH", f"{maps}/digits-function")
