@@ -193,7 +193,7 @@ def differential_evolution(call: Call) -> Result:
     Args:
         train_fn: The function; it returns the metric, or a dictionary of metrics.
         boundary_dict: For each hyperparameter ``[lower, upper]``, categories, or a `sparksweep.search.Domain`.
-            Bounds in the wrong order are exchanged, with a warning.
+            Bounds in the wrong order are swapped, with a warning.
         direction: `Direction.MAX` to maximise the metric, `Direction.MIN` to minimise it.
         generations: The number of generations, the first one included.
         population: The number of points in each generation.

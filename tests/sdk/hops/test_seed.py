@@ -200,14 +200,14 @@ def test_s12_reversed_bounds_are_put_in_order_with_a_warning(
     assert rates.between(0.0001, 0.001).all()
     assert result.trials["parameters.dropout"].between(0.45, 0.7).all()
     assert 0.0001 < result.best_params["learning_rate"] < 0.001
-    assert any("learning_rate" in text and "exchanged" in text for text in warned)
+    assert any("learning_rate" in text and "swapped" in text for text in warned)
 
 
 @pytest.mark.spark
 def test_s13_evolution_goes_by_both_of_its_names(
     project: Path, seed_evolution: tuple[Result, list[str]]
 ) -> None:
-    with pytest.warns(UserWarning, match="exchanged"):
+    with pytest.warns(UserWarning, match="swapped"):
         renamed = experiment.differential_evolution(
             training, BOUNDS, direction="max", generations=5, population=6, seed=3, progress=False
         )
