@@ -1,9 +1,9 @@
-"""What one trial costs the search: differential evolution with 20 parameters after 100,000 finished trials.
+"""Cost of one proposal: differential evolution with 20 parameters after 100,000 finished trials.
 
     python benchmarks/proposals.py [--trials 100000] [--proposals 2000]
 
-The trials are made up: random points that get slowly better, as in a search that goes on improving. A proposal is asked
-for and its trial ends, again and again; the processor's time of each proposal is measured. The first five, among which the
+The trials are synthetic: random points that get slowly better, as in a search that goes on improving. In a loop, a trial
+is proposed and ends; the processor time of each proposal is measured. The first five, among which the
 index of tried points is made where there is one, are counted with the others, and the slowest of them is printed too.
 """
 
@@ -32,12 +32,12 @@ DIMENSIONS = 20
 
 
 def measure(*, ints: int, trials: int, proposals: int) -> str:
-    """Median and 99th percentile, with so many ints among the parameters."""
+    """Return median and 99th percentile as text, with `ints` integers among the parameters."""
     spec = experiment(DIMENSIONS, 1_000_000)
     space = FeasibleSpace(min="0", max="1000")
     whole = [
-        Parameter(name=f"n{place}", parameter_type=ParameterType.INT, feasible_space=space)
-        for place in range(ints)
+        Parameter(name=f"n{index}", parameter_type=ParameterType.INT, feasible_space=space)
+        for index in range(ints)
     ]
     spec = spec.model_copy(update={"parameters": [*spec.parameters[ints:], *whole]})
     algorithm = create(spec)
@@ -49,7 +49,7 @@ def measure(*, ints: int, trials: int, proposals: int) -> str:
         status = TrialStatus(number=made.number, state=TrialState.SUCCEEDED, metrics={"loss": loss})
         return Trial(made, status)
 
-    known: list[Trial] = []
+    history: list[Trial] = []
     for number in range(1, trials + 1):
         parent = number - size if number > size else None
         lineage = Lineage(0, (number - 1) % size, size, parent, Rates(0.5, 0.7) if parent else None)
@@ -59,13 +59,13 @@ def measure(*, ints: int, trials: int, proposals: int) -> str:
             else repr(draw.uniform(-5, 5))
             for parameter in spec.parameters
         }
-        known.append(ended(TrialSpec(number=number, parameters=point, lineage=str(lineage))))
+        history.append(ended(TrialSpec(number=number, parameters=point, lineage=str(lineage))))
     taken = []
     for _ in range(proposals):
         begin = time.process_time()
-        (made,) = algorithm.propose(known, 1)
+        (made,) = algorithm.propose(history, 1)
         taken.append(time.process_time() - begin)
-        known.append(ended(made))
+        history.append(ended(made))
     first = 1000 * max(taken[:5])
     taken.sort()
     median, last = (1000 * taken[int(len(taken) * share)] for share in (0.5, 0.99))
@@ -73,7 +73,7 @@ def measure(*, ints: int, trials: int, proposals: int) -> str:
 
 
 def main() -> None:
-    """The program."""
+    """Run the program."""
     parser = argparse.ArgumentParser(description="The cost of a proposal.")
     parser.add_argument("--trials", type=int, default=100_000)
     parser.add_argument("--proposals", type=int, default=2000)

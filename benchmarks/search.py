@@ -1,4 +1,4 @@
-"""How good differential evolution's trials are: BBOB's 24 functions, against other libraries.
+"""Quality of differential evolution's trials: BBOB's 24 functions, against other libraries.
 
     python3 -m venv /tmp/bench
     /tmp/bench/bin/pip install -r benchmarks/search-requirements.txt .
@@ -13,7 +13,7 @@ that take a budget into account run once for each; of the others, the first part
 Printed for each solver: the median over functions and instances of log10(best - optimum), never below -8; the mean
 area over the convergence curve (AOCC, 1 is best: log10 of the regret between -8 and 2, averaged over the run); both
 with 95 % intervals from 1,000 bootstrap samples of instances; and on how many functions ours has the lower median
-regret, and the higher one. A rival that is not installed is left out, and said so.
+regret, and the higher one. A rival that is not installed is left out, with a message.
 
 It takes hours. `--runs FILE` keeps each run as it ends, and takes those that the file has from there.
 """
@@ -43,7 +43,7 @@ class Spent(Exception):
 
 @dataclass
 class Recorder:
-    """A function that keeps when its values became better, and ends its solver when the budget is spent."""
+    """A function that records its improvements, and ends its solver when the budget is spent."""
 
     function: Loss
     optimum: float
@@ -52,10 +52,10 @@ class Recorder:
     number: int = 0
 
     def __call__(self, point: Sequence[float]) -> float:
-        """The value at a point.
+        """Return the value at a point.
 
         Raises:
-            Spent: there have been as many as the budget has.
+            Spent: the budget is used up.
         """
         if self.number >= self.budget:
             raise Spent
@@ -69,7 +69,7 @@ class Recorder:
 
 @dataclass(frozen=True)
 class Run:
-    """Which one: a solver on one instance of a function, with a budget in trials."""
+    """Key of a run: a solver on one instance of a function, with a budget in trials."""
 
     solver: str
     function: int
@@ -78,7 +78,7 @@ class Run:
     budget: int
 
     def steps(self) -> Steps:
-        """Run it."""
+        """Run the solver and return its improvements."""
         import ioh
 
         problem = ioh.get_problem(
@@ -93,30 +93,30 @@ class Run:
 
 
 class Runs:
-    """The runs so far; with a file, those of earlier calls too."""
+    """Runs so far; with a file, those of earlier calls too."""
 
     def __init__(self, file: Path | None) -> None:
         self._file = file
-        self._known: dict[Run, Steps] = {}
+        self._steps: dict[Run, Steps] = {}
         for text in file.read_text().splitlines() if file and file.exists() else []:
             entry = json.loads(text)
-            self._known[Run(*entry["run"])] = entry["steps"]
+            self._steps[Run(*entry["run"])] = entry["steps"]
 
     def steps(self, run: Run) -> Steps:
-        """What became of a run; it is run if it was not yet."""
-        if run not in self._known:
-            self._known[run] = run.steps()
+        """Return a run's improvements; run it if it was not yet."""
+        if run not in self._steps:
+            self._steps[run] = run.steps()
             if self._file:
-                entry = {"run": [*vars(run).values()], "steps": self._known[run]}
+                entry = {"run": [*vars(run).values()], "steps": self._steps[run]}
                 with self._file.open("a") as file:
                     print(json.dumps(entry), file=file)
-        return self._known[run]
+        return self._steps[run]
 
 
 def cell(
     runs: Runs, name: str, instances: Sequence[int], dimensions: int, budget: int, most: int
 ) -> Scores:
-    """A solver's scores on all functions; `most` is the largest budget that is asked for, in trials."""
+    """Return a solver's scores on all functions; `most` is the largest budget of the call, in trials."""
     ran = budget if SOLVERS[name].knows_budget else most
     return {
         (function, instance): scored(
@@ -131,7 +131,7 @@ def overall(cells: Sequence[dict[str, Scores]], names: Sequence[str]) -> None:
     """Print the figures over all cells: each has the same weight in the mean, each run in the median."""
     print("All cells:")
     for name in names:
-        scores: Sequence[Score] = [known for one in cells for known in one[name].values()]
+        scores: Sequence[Score] = [score for one in cells for score in one[name].values()]
         duels = [duel(one["sparksweep"], one[name]) for one in cells]
         won, lost = (sum(len(side[which]) for side in duels) for which in (0, 1))
         least = min(len(side[0]) for side in duels)
@@ -144,7 +144,7 @@ def overall(cells: Sequence[dict[str, Scores]], names: Sequence[str]) -> None:
 
 
 def main() -> None:
-    """The program."""
+    """Run the program."""
     parser = argparse.ArgumentParser(description="BBOB, against other libraries.")
     parser.add_argument("--seed", type=int, default=1, help="draws the instances")
     parser.add_argument("--instances", type=int, default=15)

@@ -1,4 +1,4 @@
-"""What benchmarks/search.py prints of its runs: regret, the area over the convergence curve, and who wins."""
+"""Figures that benchmarks/search.py prints: regret, the area over the convergence curve, and functions won."""
 
 from __future__ import annotations
 
@@ -11,24 +11,24 @@ from dataclasses import dataclass
 FLOOR = 1e-8
 
 Steps = Sequence[tuple[int, float]]
-"""When a run became better, and how far from the optimum it then was: numbers of trials from 1, and regrets."""
+"""Improvements of a run: numbers of trials from 1, and regrets."""
 
 
 @dataclass(frozen=True)
 class Score:
-    """One run, cut off after a number of trials."""
+    """Score of one run, cut off after a number of trials."""
 
     regret: float
-    """log10."""
+    """log10 of the regret."""
     aocc: float
 
 
 Scores = dict[tuple[int, int], Score]
-"""By function and instance."""
+"""Scores by function and instance."""
 
 
 def scored(steps: Steps, budget: int) -> Score:
-    """A run's first trials; a solver that ended before its budget was spent keeps what it had."""
+    """Score a run's first trials; a solver that ended early keeps its last regret."""
     begun = [
         (number, math.log10(max(regret, FLOOR))) for number, regret in steps if number <= budget
     ]
@@ -41,26 +41,26 @@ def scored(steps: Steps, budget: int) -> Score:
 
 
 def median_regret(scores: Sequence[Score]) -> float:
-    """Of log10."""
-    return statistics.median(known.regret for known in scores)
+    """Return the median of log10 of the regret."""
+    return statistics.median(score.regret for score in scores)
 
 
 def mean_aocc(scores: Sequence[Score]) -> float:
-    """Of all runs."""
-    return statistics.fmean(known.aocc for known in scores)
+    """Return the mean area over the convergence curve of all runs."""
+    return statistics.fmean(score.aocc for score in scores)
 
 
 def interval(
     scores: Scores, figure: Callable[[Sequence[Score]], float], samples: int = 1000
 ) -> tuple[float, float, float]:
-    """A figure and its 95 % bootstrap interval; instances are drawn anew for each function."""
+    """Return a figure and its 95 % bootstrap interval; instances are drawn for each function separately."""
     draw = random.Random(0)
     by_function: dict[int, list[Score]] = {}
-    for (function, _), known in scores.items():
-        by_function.setdefault(function, []).append(known)
+    for (function, _), score in scores.items():
+        by_function.setdefault(function, []).append(score)
     drawn = sorted(
         figure(
-            [known for group in by_function.values() for known in draw.choices(group, k=len(group))]
+            [score for group in by_function.values() for score in draw.choices(group, k=len(group))]
         )
         for _ in range(samples)
     )
@@ -68,7 +68,7 @@ def interval(
 
 
 def duel(mine: Scores, theirs: Scores) -> tuple[list[int], list[int]]:
-    """The functions on which one has the lower median regret, and those on which the other has.
+    """Return the functions on which one has the lower median regret, and those on which the other has.
 
     Where the other ran fewer instances, both are judged by those.
     """
@@ -87,7 +87,7 @@ def duel(mine: Scores, theirs: Scores) -> tuple[list[int], list[int]]:
 
 
 def line(name: str, scores: Scores, mine: Scores) -> str:
-    """One line of a cell's table; where the solver ran fewer instances it says how many."""
+    """Format one line of a cell's table; it gives the number of instances if the solver ran fewer."""
     regret = "{:6.2f} [{:5.2f}, {:5.2f}]".format(*interval(scores, median_regret))
     aocc = "{:.3f} [{:.3f}, {:.3f}]".format(*interval(scores, mean_aocc))
     if scores is mine:

@@ -1,4 +1,4 @@
-"""The solvers that benchmarks/search.py compares: ours, and the other libraries' as they come."""
+"""Solvers that benchmarks/search.py compares: ours, and the other libraries' with their defaults."""
 
 from __future__ import annotations
 
@@ -29,31 +29,31 @@ LOW, HIGH = -5.0, 5.0
 
 Loss = Callable[[Sequence[float]], float]
 Solve = Callable[[Loss, int, int, int], None]
-"""Minimises a function of so many dimensions within a budget, with a seed; what it finds is seen by the function."""
+"""Minimises a function of so many dimensions within a budget, with a seed; the function records its values."""
 
 
 @dataclass(frozen=True)
 class Solver:
-    """One line of the tables."""
+    """A solver, one line of the tables."""
 
     solve: Solve
     module: str | None = None
-    """What must be installed."""
+    """Module that must be installed."""
     knows_budget: bool = False
-    """Whether its first trials depend on how many there will be; if not, one long run holds all shorter ones."""
+    """True if its first trials depend on the budget; if not, one long run contains all shorter ones."""
     is_de: bool = False
-    """Whether it is another library's differential evolution."""
+    """True if it is another library's differential evolution."""
     is_slow: bool = False
-    """Whether a trial takes it milliseconds, so that it may get fewer instances."""
+    """True if it takes milliseconds for each trial, so that it may get fewer instances."""
 
     @property
     def is_installed(self) -> bool:
-        """Whether it can run here."""
+        """True if it can run here."""
         return self.module is None or importlib.util.find_spec(self.module) is not None
 
 
 def experiment(dimensions: int, trials: int, **settings: str) -> ExperimentSpec:
-    """A spec that minimises over the cube by differential evolution."""
+    """Return a spec that minimises over the cube by differential evolution."""
     space = FeasibleSpace(min=str(LOW), max=str(HIGH))
     return ExperimentSpec(
         objective=Objective(type=ObjectiveType.MINIMIZE, objective_metric_name="loss"),
@@ -64,8 +64,8 @@ def experiment(dimensions: int, trials: int, **settings: str) -> ExperimentSpec:
             ],
         ),
         parameters=[
-            Parameter(name=f"x{place}", parameter_type=ParameterType.DOUBLE, feasible_space=space)
-            for place in range(dimensions)
+            Parameter(name=f"x{index}", parameter_type=ParameterType.DOUBLE, feasible_space=space)
+            for index in range(dimensions)
         ],
         trial_template=TrialTemplate(function="benchmark:loss"),
         max_trial_count=trials,
@@ -87,7 +87,7 @@ def trials_of(spec: ExperimentSpec, loss: Callable[[dict[str, str]], float]) -> 
 
 
 def ours(**settings: str) -> Solve:
-    """Sparksweep's differential evolution, asynchronous, one trial at a time."""
+    """Run sparksweep's differential evolution, asynchronous, one trial at a time."""
 
     def solve(loss: Loss, dimensions: int, budget: int, seed: int) -> None:
         spec = experiment(dimensions, budget, **settings, seed=str(seed))
@@ -97,14 +97,14 @@ def ours(**settings: str) -> Solve:
 
 
 def at_random(loss: Loss, dimensions: int, budget: int, seed: int) -> None:
-    """Independent uniform points."""
+    """Draw independent uniform points."""
     draw = random.Random(seed)
     for _ in range(budget):
         loss([draw.uniform(LOW, HIGH) for _ in range(dimensions)])
 
 
 def scipy_de(popsize: int) -> Solve:
-    """SciPy's, without the polishing that would spend evaluations of its own; popsize counts for each dimension."""
+    """Run SciPy's, without the polishing that would spend evaluations of its own; popsize counts for each dimension."""
 
     def solve(loss: Loss, dimensions: int, budget: int, seed: int) -> None:
         from scipy.optimize import differential_evolution
@@ -118,7 +118,7 @@ def scipy_de(popsize: int) -> Solve:
 
 
 def optuna(sampler: str, **options: bool) -> Solve:
-    """One of Optuna's samplers."""
+    """Return a solver that runs one of Optuna's samplers."""
 
     def solve(loss: Loss, dimensions: int, budget: int, seed: int) -> None:
         import optuna as library
@@ -129,7 +129,7 @@ def optuna(sampler: str, **options: bool) -> Solve:
         )
         study.optimize(
             lambda trial: loss(
-                [trial.suggest_float(f"x{place}", LOW, HIGH) for place in range(dimensions)]
+                [trial.suggest_float(f"x{index}", LOW, HIGH) for index in range(dimensions)]
             ),
             n_trials=budget,
         )
@@ -138,7 +138,7 @@ def optuna(sampler: str, **options: bool) -> Solve:
 
 
 def nevergrad_de(loss: Loss, dimensions: int, budget: int, seed: int) -> None:
-    """Nevergrad's, as it comes. It makes no use of the budget that it is told."""
+    """Run Nevergrad's with its defaults. It ignores the budget."""
     import nevergrad
     import numpy as np
 
@@ -148,7 +148,7 @@ def nevergrad_de(loss: Loss, dimensions: int, budget: int, seed: int) -> None:
 
 
 def pymoo_de(loss: Loss, dimensions: int, budget: int, seed: int) -> None:
-    """pymoo's, as it comes."""
+    """Run pymoo's with its defaults."""
     import numpy as np
     from pymoo.algorithms.soo.nonconvex.de import DE
     from pymoo.core.problem import ElementwiseProblem
@@ -167,7 +167,7 @@ def pymoo_de(loss: Loss, dimensions: int, budget: int, seed: int) -> None:
 
 
 def dehb_de(loss: Loss, dimensions: int, budget: int, seed: int) -> None:
-    """DEHB's differential evolution with DEHB's own settings: what it refers to when there is one fidelity only."""
+    """Run DEHB's differential evolution with DEHB's settings, which it recommends where there is one fidelity only."""
     from dehb import DE
     from loguru import logger
 

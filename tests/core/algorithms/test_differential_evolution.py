@@ -56,7 +56,7 @@ def sphere(point: dict[str, str]) -> float:
 
 
 def cube(dimensions: int) -> list[Parameter]:
-    return [double(f"x{place}", "0", "1") for place in range(dimensions)]
+    return [double(f"x{index}", "0", "1") for index in range(dimensions)]
 
 
 def ran(spec: TrialSpec, loss: float | None) -> Trial:
@@ -65,7 +65,7 @@ def ran(spec: TrialSpec, loss: float | None) -> Trial:
 
 
 def search(spec: ExperimentSpec, loss: Loss, *, count: int, chunk: int = 1) -> list[Trial]:
-    """The trials when all of a chunk have ended before the next one is asked for."""
+    """Return the trials if all of a chunk end before the next one is proposed."""
     algorithm = create(spec)
     trials: list[Trial] = []
     while len(trials) < count:
@@ -82,9 +82,9 @@ def losses(trials: Sequence[Trial]) -> list[float]:
 
 def lineage(trial: Trial | TrialSpec) -> Lineage:
     spec = trial.spec if isinstance(trial, Trial) else trial
-    known = parse(spec.lineage or "")
-    assert known is not None
-    return known
+    origin = parse(spec.lineage or "")
+    assert origin is not None
+    return origin
 
 
 # ---------------------------------------------------------------------- generational
@@ -126,15 +126,15 @@ def test_a_generational_run_that_is_killed_anywhere_goes_on_with_the_same_trials
 ) -> None:
     settings = {"mode": "generational", "population": "5", "generations": "6"}
     spec = spec_of(parameters, NAME, strategy=strategy, **settings)
-    outcome = [values[place % len(values)] for place in range(30)]
+    outcome = [values[index % len(values)] for index in range(30)]
     whole: list[TrialSpec] = []
     while more := create(spec).propose([ran(t, outcome[t.number - 1]) for t in whole], 30):
         whole += more
     # Now with trials that end in any order, and a planner that asks for few at any time.
     states: dict[int, Trial] = {}
     while len(states) < len(whole) or any(not t.state.is_finished for t in states.values()):
-        known = [states[number] for number in sorted(states)]
-        for made in create(spec).propose(known, chance.randrange(5)):
+        history = [states[number] for number in sorted(states)]
+        for made in create(spec).propose(history, chance.randrange(5)):
             states[made.number] = Trial(made, TrialStatus(number=made.number))
         unfinished = [number for number, trial in states.items() if not trial.state.is_finished]
         for number in chance.sample(unfinished, min(len(unfinished), chance.randrange(4))):
@@ -152,7 +152,7 @@ def test_a_generational_run_that_is_killed_anywhere_goes_on_with_the_same_trials
     chance=st.integers(0, 10**6).map(Random),
 )
 @examples(40)
-def test_an_asynchronous_run_has_no_barrier_and_one_trial_at_most_for_each_place(
+def test_an_asynchronous_run_has_no_barrier_and_one_trial_at_most_for_each_target(
     parameters: list[Parameter], values: list[float | None], population: int, chance: Random
 ) -> None:
     spec = spec_of(parameters, NAME, population=str(population), generations="9")
@@ -163,17 +163,17 @@ def test_an_asynchronous_run_has_no_barrier_and_one_trial_at_most_for_each_place
         more = create(spec).propose(trials, chance.randint(1, 4))
         trials += [Trial(made, TrialStatus(number=made.number)) for made in more]
         busy = [lineage(t) for t in trials if not t.state.is_finished]
-        assert len({(known.restart, known.target) for known in busy}) == len(busy)
-        running = [place for place, t in enumerate(trials) if not t.state.is_finished]
-        quick = [place for place in running if trials[place].number != straggler]
+        assert len({(origin.restart, origin.target) for origin in busy}) == len(busy)
+        running = [index for index, t in enumerate(trials) if not t.state.is_finished]
+        quick = [index for index in running if trials[index].number != straggler]
         if not quick:
             assert len(trials) == size or create(spec).propose(trials, 1)
             continue
-        place = chance.choice(quick)
-        trials[place] = ran(trials[place].spec, chance.choice(values))
+        index = chance.choice(quick)
+        trials[index] = ran(trials[index].spec, chance.choice(values))
 
 
-def test_places_take_turns_and_a_straggler_is_passed_over() -> None:
+def test_targets_take_turns_and_a_straggler_is_skipped() -> None:
     algorithm = create(spec_of(cube(2), NAME, population="5"))
     made = algorithm.propose([], 100)
     assert [lineage(trial).target for trial in made] == [0, 1, 2, 3, 4]
@@ -189,7 +189,7 @@ def test_places_take_turns_and_a_straggler_is_passed_over() -> None:
     assert lineage(more[3]).parent == 4, "a straggler's result counts, however late"
 
 
-def test_a_child_that_is_as_good_takes_its_parents_place() -> None:
+def test_a_child_that_is_as_good_replaces_its_parent() -> None:
     algorithm = create(spec_of(cube(2), NAME, population="4"))
     trials = [ran(trial, 1.0 + trial.number) for trial in algorithm.propose([], 4)]
     trials += [
@@ -230,7 +230,7 @@ def test_the_population_that_the_settings_leave_open_fits_the_budget_and_the_tri
     assert lineage(first).size == size
 
 
-def test_a_generational_run_never_starts_anew() -> None:
+def test_a_generational_run_never_restarts() -> None:
     spec = spec_of(cube(2), NAME, population="4", generations="20", mode="generational")
     trials = search(spec, lambda point: 1.0, count=80)
     assert {lineage(trial).restart for trial in trials} == {0}
@@ -281,13 +281,13 @@ def test_costs_of_any_size_are_compared_and_never_computed_with(
     assert [trial.spec for trial in plain] == [trial.spec for trial in huge]
 
 
-def test_what_an_algorithm_keeps_of_other_trials_changes_nothing() -> None:
+def test_what_an_algorithm_caches_of_other_trials_changes_nothing() -> None:
     space = [*cube(2), integer("n", 0, 99)]
     one, other = (search(spec_of(space, NAME, seed=seed), sphere, count=60) for seed in ("1", "2"))
     used = create(spec_of(space, NAME, seed="1"))
     for trials in (other, one, other):
-        found = used.propose(trials, 3)
-        assert found == create(spec_of(space, NAME, seed="1")).propose(trials, 3)
+        proposed = used.propose(trials, 3)
+        assert proposed == create(spec_of(space, NAME, seed="1")).propose(trials, 3)
 
 
 @pytest.mark.parametrize("settings", [{}, {"mode": "generational"}])
@@ -302,7 +302,7 @@ def test_a_minimum_on_the_bound_is_approached_and_trials_do_not_pile_up_there() 
     spec = spec_of(cube(2), NAME, population="8", generations="25")
     trials = search(spec, lambda point: sum(float(x) for x in point.values()), count=200)
     values = [float(x) for trial in trials for x in trial.spec.parameters.values()]
-    # The minimum is there, so a guess may say so, and its children keep what they are not crossed in.
+    # The minimum is there, so the quadratic minimizer may be it, and its children keep the positions they do not cross.
     assert values.count(0.0) < 0.05 * len(values)
     assert max(values) < 1
     assert min(losses(trials)) < 1e-3
@@ -410,7 +410,7 @@ def test_a_trial_without_a_lineage_is_passed_over() -> None:
 
 
 @pytest.mark.parametrize(
-    "known",
+    "origin",
     [
         Lineage(0, 0, 4),
         Lineage(3, 11, 12, 1_000_000),
@@ -418,9 +418,9 @@ def test_a_trial_without_a_lineage_is_passed_over() -> None:
         Lineage(999_999, 9_999, 10_000, 1_000_000, Rates(1.9999, 1.0)),
     ],
 )
-def test_a_lineage_reads_back_as_it_was_written(known: Lineage) -> None:
-    assert parse(str(known)) == known
-    assert TrialSpec(number=1, parameters={}, lineage=str(known)).lineage == str(known)
+def test_a_lineage_reads_back_as_it_was_written(origin: Lineage) -> None:
+    assert parse(str(origin)) == origin
+    assert TrialSpec(number=1, parameters={}, lineage=str(origin)).lineage == str(origin)
 
 
 @pytest.mark.parametrize("text", ["", "restart=0", "restart=0 target=4 of=4", "target=1"])

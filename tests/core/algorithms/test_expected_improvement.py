@@ -1,4 +1,4 @@
-"""Where a trial promises the most: what is expected there, and what is not known."""
+"""Expected improvement: low where costs are known to be high, high where they are low or uncertain."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ def promising(
     costs: list[float | None],
     unfinished: list[tuple[float, float]] | None = None,
 ) -> tuple[float, float]:
-    place = most_promising(ended, costs, unfinished or [], GRID)
-    assert place is not None
-    return GRID[place]
+    index = most_promising(ended, costs, unfinished or [], GRID)
+    assert index is not None
+    return GRID[index]
 
 
 def valley(points: list[tuple[float, float]]) -> list[float | None]:
@@ -48,7 +48,7 @@ def test_it_is_where_nothing_is_known_while_costs_have_no_direction() -> None:
     assert promising(ended, costs)[0] > 0.5
 
 
-def test_it_is_not_beside_a_trial_that_has_not_ended() -> None:
+def test_it_is_not_near_a_trial_that_has_not_ended() -> None:
     draw = Random(1)
     ended = [(draw.random(), draw.random()) for _ in range(30)]
     alone = promising(ended, valley(ended))
@@ -64,20 +64,20 @@ def test_failed_trials_are_avoided() -> None:
 
 def test_variations_are_everywhere_and_differ_little_from_the_best_ones() -> None:
     best = [[0.1, 0.3, 0.5, 0.7, 0.9, 0.2], [0.6] * 6]
-    found = categorical_candidates(best, Random(1).random)
-    assert len(found) == 280
-    for genotype, beside in zip(best, (found[200:240], found[240:]), strict=True):
-        changed = [sum(a != b for a, b in zip(genotype, one, strict=True)) for one in beside]
+    drawn = categorical_candidates(best, Random(1).random)
+    assert len(drawn) == 280
+    for genotype, varied in zip(best, (drawn[200:240], drawn[240:]), strict=True):
+        changed = [sum(a != b for a, b in zip(genotype, one, strict=True)) for one in varied]
         assert min(changed) == 1
         assert 1 < sum(changed) / 40 < 2.5
-    assert all(0 <= place < 1 for one in found for place in one)
+    assert all(0 <= index < 1 for one in drawn for index in one)
 
 
 def test_what_is_away_from_all_trials_is_as_large_a_share_of_the_space_in_any_dimension() -> None:
     line = [(x / 1000,) for x in range(1001)]
-    assert distant(line, [(0.5,)]) == [place for place in range(1001) if abs(place - 500) >= 2.5]
+    assert distant(line, [(0.5,)]) == [index for index in range(1001) if abs(index - 500) >= 2.5]
     assert distant(GRID, [(0.5, 0.5), (0.46, 0.4)]) == [
-        place for place, point in enumerate(GRID) if point not in ((0.5, 0.5), (0.5, 0.4))
+        index for index, point in enumerate(GRID) if point not in ((0.5, 0.5), (0.5, 0.4))
     ]
     assert most_promising([(0.1,), (0.2,)], [1.0, 2.0], [], []) is None
 
@@ -93,16 +93,16 @@ def test_points_that_coincide_do_no_harm() -> None:
     assert most_promising([(0.5, 0.5)] * 3, [1.0, 2.0, None], [], GRID) is None
 
 
-def test_candidates_are_inside_everywhere_and_beside_the_best() -> None:
+def test_candidates_are_inside_everywhere_and_near_the_best() -> None:
     ended = [(0.0, 0.999), (0.5, 0.5), (0.2, 0.9)]
-    found = candidates(ended, [1.0, None, 2.0], Random(1).random)
-    assert all(0 <= value < 1 for point in found for value in point)
-    cells = {(int(4 * x), int(4 * y)) for x, y in found[:200]}
+    drawn = candidates(ended, [1.0, None, 2.0], Random(1).random)
+    assert all(0 <= value < 1 for point in drawn for value in point)
+    cells = {(int(4 * x), int(4 * y)) for x, y in drawn[:200]}
     assert len(cells) == 16
-    distances = [math.dist(point, (0.0, 0.999)) for point in found[200:220]]
+    distances = [math.dist(point, (0.0, 0.999)) for point in drawn[200:220]]
     assert min(distances) < 0.01 < max(distances)
-    assert len(found) == 240, "beside the failed one there are none"
-    assert not any(value == 0.0 for point in found for value in point), "none is put on the bound"
+    assert len(drawn) == 240, "near the failed one there are none"
+    assert not any(value == 0.0 for point in drawn for value in point), "none is put on the bound"
 
 
 costs = st.lists(
@@ -156,6 +156,6 @@ def test_the_likelier_model_is_the_one_that_the_scores_come_from() -> None:
     smooth = [math.sin(3 * x) + y for x, y in GRID]
     rough = [math.sin(40 * x + 70 * y) for x, y in GRID]
     for scores, length_scale in ((smooth, 0.8), (rough, 0.05)):
-        found = {one: Kriging(GRID, scores, length_scale=one).log_likelihood for one in (0.05, 0.8)}
-        assert max(found, key=found.__getitem__) == length_scale
+        drawn = {one: Kriging(GRID, scores, length_scale=one).log_likelihood for one in (0.05, 0.8)}
+        assert max(drawn, key=drawn.__getitem__) == length_scale
     assert Kriging(GRID, [1.0] * len(GRID)).log_likelihood == -math.inf

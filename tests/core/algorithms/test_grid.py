@@ -88,7 +88,7 @@ def test_the_order_is_that_of_the_cartesian_product(parameters: list[Parameter])
 
 
 def test_a_grid_of_10_to_the_40_points_is_counted_and_addressed_without_being_built() -> None:
-    parameters = [integer(f"p{place}", 1, 100) for place in range(20)]
+    parameters = [integer(f"p{index}", 1, 100) for index in range(20)]
     algorithm = create(spec_of(parameters))
     assert algorithm.size() == 100**20
     space = Space(parameters)

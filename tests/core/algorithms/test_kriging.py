@@ -1,4 +1,4 @@
-"""The model of what trials cost: ranks in, an order of points out."""
+"""Kriging: scores of ranks in, an order of points out."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The choice among children: how many, which, and of what it is a function."""
+"""Model-assisted differential evolution: the schedule, the models' candidates, and how a search uses them."""
 
 from __future__ import annotations
 
@@ -86,12 +86,12 @@ def test_the_child_near_good_trials_comes_first() -> None:
     assert ranked(models(), trials, centre=best.spec.parameters)[0] == 1
 
 
-def test_a_child_beside_a_trial_that_is_running_comes_later() -> None:
+def test_a_child_near_a_trial_that_is_running_comes_later() -> None:
     trials = tried(40)
     best = min(trials, key=lambda trial: trial.status.metrics["loss"])
     children = [*CHILDREN, {"x": "0.45", "n": "7", "kind": "b"}]
-    found = ranked(models(), trials, centre=best.spec.parameters, children=children)
-    assert found[:2] == [1, 3]
+    result = ranked(models(), trials, centre=best.spec.parameters, children=children)
+    assert result[:2] == [1, 3]
     running = [{**CHILDREN[1], "x": f"0.3{digit}"} for digit in range(6)]
     later = ranked(models(), trials, running, centre=best.spec.parameters, children=children)
     assert later[:2] == [3, 1]
@@ -104,7 +104,7 @@ def test_a_child_beside_a_trial_that_is_running_comes_later() -> None:
     )
 
 
-def test_what_it_keeps_changes_nothing() -> None:
+def test_what_is_cached_changes_nothing() -> None:
     trials, other = tried(40), tried(25)[::-1]
     centre = CHILDREN[1]
     used = models()
@@ -123,7 +123,7 @@ def test_before_there_is_anything_to_learn_from_the_order_is_that_of_the_draws()
     assert ranked(models(), trials, centre=CHILDREN[1]) == [0, 1, 2]
 
 
-def test_a_trial_that_somebody_else_made_is_passed_over() -> None:
+def test_a_trial_without_a_lineage_is_skipped() -> None:
     trials = tried(40)
     foreign = TrialSpec(number=41, parameters={"x": "much", "kind": "d"})
     more = [*trials, ended(foreign, TrialState.SUCCEEDED, -1.0)]
@@ -137,7 +137,7 @@ NUMBERS = [double("x", "0", "1"), double("y", "0", "1")]
 def drawn(
     count: int, cost: Callable[..., float], *, names: str = "xy", seed: int = 5
 ) -> list[Trial]:
-    """Trials of points from the whole space."""
+    """Return trials of points from the whole space."""
     draw = Random(seed)
     points = [[draw.random() for _ in names] for _ in range(count)]
     return [
@@ -151,11 +151,11 @@ def drawn(
 
 
 def bowl(count: int) -> list[Trial]:
-    """Trials of a bowl that is lowest at 0.3, 0.6, and ten times as steep in one direction."""
+    """Return trials of a bowl with its minimum at 0.3, 0.6, and ten times as steep in one direction."""
     return drawn(count, lambda x, y: (x - 0.3) ** 2 + 100 * (y - 0.6) ** 2)
 
 
-def guessed(
+def minimized(
     trials: Sequence[Trial],
     others: Sequence[dict[str, str]] = (),
     *,
@@ -169,32 +169,32 @@ def guessed(
     )
 
 
-def test_the_guess_is_where_the_parabola_through_the_trials_is_lowest() -> None:
-    found = guessed(bowl(20))
-    assert found is not None
-    assert found == pytest.approx([0.3, 0.6], abs=1e-4)
+def test_the_quadratic_minimizer_is_the_lowest_point_of_the_model() -> None:
+    result = minimized(bowl(20))
+    assert result is not None
+    assert result == pytest.approx([0.3, 0.6], abs=1e-4)
 
 
-def test_there_is_no_guess_before_there_are_enough_trials_with_results() -> None:
-    assert guessed(bowl(7)) is None
-    assert guessed(bowl(8)) is not None
+def test_there_is_no_quadratic_minimizer_before_there_are_enough_trials_with_results() -> None:
+    assert minimized(bowl(7)) is None
+    assert minimized(bowl(8)) is not None
     failed = [
         ended(trial(27 + item.number, dict(item.spec.parameters)), TrialState.FAILED, 0.0)
         for item in bowl(20)
     ]
-    assert guessed([*bowl(7), *failed]) is None
+    assert minimized([*bowl(7), *failed]) is None
 
 
-def test_a_guess_beside_a_trial_that_has_not_ended_waits_for_it() -> None:
-    assert guessed(bowl(20), [{"x": "0.3001", "y": "0.6"}]) is None
-    assert guessed(bowl(20), [{"x": "0.9", "y": "0.1"}]) is not None
+def test_a_quadratic_minimizer_near_a_trial_that_has_not_ended_waits_for_it() -> None:
+    assert minimized(bowl(20), [{"x": "0.3001", "y": "0.6"}]) is None
+    assert minimized(bowl(20), [{"x": "0.9", "y": "0.1"}]) is not None
 
 
-def test_guesses_are_made_of_few_numbers_early_in_a_search() -> None:
+def test_quadratic_models_are_used_for_few_numbers_early_in_a_search() -> None:
     assert schedule(NUMBERS).uses_quadratic_model(2000)
     assert not schedule(NUMBERS).uses_quadratic_model(2001)
-    assert not schedule().uses_quadratic_model(1), "a category has no place between two others"
-    five = [double(f"x{place}", "0", "1") for place in range(5)]
+    assert not schedule().uses_quadratic_model(1), "a category is not between two others"
+    five = [double(f"x{index}", "0", "1") for index in range(5)]
     assert schedule(five).uses_quadratic_model(1)
     assert not schedule([*five, double("y", "0", "1")]).uses_quadratic_model(1)
 
@@ -202,33 +202,33 @@ def test_guesses_are_made_of_few_numbers_early_in_a_search() -> None:
 THREE = [*NUMBERS, double("z", "0", "1")]
 
 
-def one_place(*point: float) -> float:
+def one_basin(*point: float) -> float:
     return sum((value - 0.3) ** 2 for value in point)
 
 
-def many_places(*point: float) -> float:
+def many_basins(*point: float) -> float:
     return sum(math.sin(90 * value) for value in point)
 
 
 @pytest.mark.parametrize(
     ("cost", "count", "budget", "is_made"),
     [
-        (one_place, 60, 300, True),
-        (many_places, 60, 300, False),
-        (many_places, 60, 225, True),  # Few trials for each parameter: it is worth the try.
-        (many_places, 29, 300, True),  # Too few to know.
-        (many_places, 30, 300, False),
+        (one_basin, 60, 300, True),
+        (many_basins, 60, 300, False),
+        (many_basins, 60, 225, True),  # Few trials for each parameter: it is worth the try.
+        (many_basins, 29, 300, True),  # Too few to know.
+        (many_basins, 30, 300, False),
     ],
 )
-def test_in_a_long_search_guesses_are_made_where_the_parabola_foretells_what_trials_cost(
+def test_in_a_long_search_the_quadratic_model_is_used_where_it_predicts_costs(
     cost: Callable[..., float], count: int, budget: int, is_made: bool
 ) -> None:
     trials = drawn(count, cost, names="xyz", seed=7)
-    assert (guessed(trials, parameters=THREE, budget=budget) is not None) == is_made
+    assert (minimized(trials, parameters=THREE, budget=budget) is not None) == is_made
 
 
-def test_two_parameters_are_explored_to_the_end_and_guesses_always_made() -> None:
-    assert guessed(drawn(60, many_places, seed=7), budget=1000) is not None
+def test_with_two_parameters_the_quadratic_model_need_not_predict_well() -> None:
+    assert minimized(drawn(60, many_basins, seed=7), budget=1000) is not None
 
 
 def explored(
@@ -249,7 +249,7 @@ def test_of_up_to_three_numbers_trials_are_explorations() -> None:
     assert explorers(NUMBERS, is_leading=False) == [*range(1, 201)]
     assert explorers(NUMBERS[:1], is_leading=False) == [*range(1, 101)]
     assert explorers(THREE, is_leading=False) == [*range(2, 51, 2)]
-    assert not explorers(SPACE, is_leading=False), "a category has no place between two others"
+    assert not explorers(SPACE, is_leading=False), "a category is not between two others"
     assert not explorers([*THREE, double("w", "0", "1")], is_leading=False)
 
 
@@ -258,19 +258,19 @@ def test_with_up_to_two_the_best_members_may_be_left_for_explorations() -> None:
     assert explorers(NUMBERS, is_leading=True) == [n for n in range(1, 201) if n not in refining]
     assert not explorers(THREE, is_leading=True)
     assert explored(bowl(30), is_leading=True) is None, "it has not closed in"
-    assert explored(at_one_place(15, gain=0.0), is_leading=True) is not None
+    assert explored(at_one_point(15, gain=0.0), is_leading=True) is not None
 
 
 def test_every_second_of_the_first_trials_is_where_the_most_is_to_be_gained() -> None:
-    found = explored(bowl(30))
-    assert found is not None
-    assert found == pytest.approx([0.3, 0.6], abs=0.2)
+    result = explored(bowl(30))
+    assert result is not None
+    assert result == pytest.approx([0.3, 0.6], abs=0.2)
     assert [number for number in range(1, 70) if explored(bowl(30), number)] == [*range(2, 51, 2)]
     assert explored(bowl(3)) is None
 
 
-def at_one_place(count: int, gain: float, apart: float = 1e-5) -> list[Trial]:
-    """Trials of the bowl, and then some in which each is better by so much than the one before."""
+def at_one_point(count: int, gain: float, apart: float = 1e-5) -> list[Trial]:
+    """Return trials of the bowl, then some that are each better by `gain` than the one before."""
     begun = bowl(30)
     best = min(trial.status.metrics["loss"] for trial in begun)
     return [
@@ -286,14 +286,14 @@ def at_one_place(count: int, gain: float, apart: float = 1e-5) -> list[Trial]:
     ]
 
 
-def test_when_nothing_more_is_gained_at_one_place_the_search_looks_elsewhere() -> None:
-    found = explored(at_one_place(15, gain=0.0), number=101)
-    assert found is not None
-    for tried in at_one_place(15, gain=0.0):
-        place = [float(tried.spec.parameters[name]) for name in "xy"]
-        assert math.dist(found, place) >= 0.05
-    assert explored(at_one_place(15, gain=1.0), number=101) is None, "it still gains"
-    assert explored(at_one_place(8, gain=0.0), number=101) is None, "it has just found it"
+def test_when_the_search_has_stagnated_it_explores_elsewhere() -> None:
+    result = explored(at_one_point(15, gain=0.0), number=101)
+    assert result is not None
+    for tried in at_one_point(15, gain=0.0):
+        index = [float(tried.spec.parameters[name]) for name in "xy"]
+        assert math.dist(result, index) >= 0.05
+    assert explored(at_one_point(15, gain=1.0), number=101) is None, "it still gains"
+    assert explored(at_one_point(8, gain=0.0), number=101) is None, "it has just found it"
     assert explored(bowl(60), number=101) is None, "it has not closed in"
 
 
@@ -301,36 +301,36 @@ def has_stagnated(trials: Sequence[Trial], size: int) -> bool:
     return models(NUMBERS).has_stagnated(reversed(trials), size)
 
 
-def test_a_population_that_gains_nothing_more_at_one_place_has_closed_in() -> None:
-    assert has_stagnated(at_one_place(15, gain=0.0), size=5)
-    assert not has_stagnated(at_one_place(15, gain=0.0), size=20), "most have had no turn"
-    assert not has_stagnated(at_one_place(15, gain=1.0), size=5), "it still gains"
-    assert not has_stagnated(at_one_place(15, gain=0.0, apart=0.01), size=5), "it is wide"
-    assert not has_stagnated(at_one_place(8, gain=0.0), size=5), "it has just found it"
+def test_a_population_that_gains_nothing_more_at_one_point_has_stagnated() -> None:
+    assert has_stagnated(at_one_point(15, gain=0.0), size=5)
+    assert not has_stagnated(at_one_point(15, gain=0.0), size=20), "most have had no turn"
+    assert not has_stagnated(at_one_point(15, gain=1.0), size=5), "it still gains"
+    assert not has_stagnated(at_one_point(15, gain=0.0, apart=0.01), size=5), "it is wide"
+    assert not has_stagnated(at_one_point(8, gain=0.0), size=5), "it has just found it"
     assert not has_stagnated(bowl(60), size=5)
     assert not has_stagnated([], size=5)
 
 
-def test_failed_trials_gain_nothing_and_are_no_place() -> None:
+def test_failed_trials_gain_nothing_and_have_no_point() -> None:
     failed = [
         ended(trial(number, {"x": "0.1", "y": "0.1"}), TrialState.FAILED, 0.0)
         for number in range(46, 80)
     ]
-    assert has_stagnated([*at_one_place(15, gain=0.0), *failed], size=5)
+    assert has_stagnated([*at_one_point(15, gain=0.0), *failed], size=5)
     assert not has_stagnated([*bowl(9), *failed], size=5)
     assert not has_stagnated(failed, size=5)
 
 
-def test_where_trials_may_not_be_explorations_a_population_makes_room_for_another() -> None:
+def test_where_trials_may_not_be_explorations_a_population_is_replaced() -> None:
     assert schedule(THREE).replaces_population(1)
     assert not schedule(NUMBERS).replaces_population(200)
     assert schedule(NUMBERS).replaces_population(201)
     assert not schedule(NUMBERS).replaces_population(2001), "it does not close in so fast any more"
-    assert not schedule().replaces_population(1), "a category has no place between two others"
+    assert not schedule().replaces_population(1), "a category is not between two others"
 
 
 def restarts(strategy: str) -> set[int]:
-    """Which populations 150 trials in a row belong to."""
+    """Return the populations that 150 trials in a row belong to."""
     spec = spec_of(THREE, NAME, seed="3", population="6", generations="25", strategy=strategy)
     algorithm = create(spec)
     trials: list[Trial] = []
@@ -343,9 +343,9 @@ def restarts(strategy: str) -> set[int]:
     return {lineage.restart for lineage in lineages if lineage}
 
 
-def test_a_population_that_has_closed_in_makes_room_for_another() -> None:
+def test_a_population_that_has_stagnated_is_replaced() -> None:
     assert restarts("screened") >= {0, 1}
-    assert restarts("adaptive") == {0}, "without the parabola it still gains"
+    assert restarts("adaptive") == {0}, "without the quadratic model it still gains"
 
 
 def test_a_populations_ended_trials_are_read_backwards_to_where_it_began() -> None:
@@ -380,7 +380,7 @@ def test_with_categories_and_no_continuum_the_first_trials_are_explorations() ->
 
 
 def found_of_colours(seed: int, **settings: str) -> float:
-    """The lowest of 40 losses, of 6,250 combinations; the best one's is 0, and trials with an "e" fail."""
+    """Return the lowest of 40 losses, of 6,250 combinations; the best one's is 0, and trials with an "e" fail."""
     parameters = [*COLOURS, integer("n", 0, 9)]
     algorithm = create(spec_of(parameters, NAME, seed=str(seed), population="5", **settings))
     trials: list[Trial] = []

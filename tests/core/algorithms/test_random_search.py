@@ -66,11 +66,11 @@ def test_a_finite_space_ends_when_every_point_has_come_once() -> None:
     assert points != sorted(points)
 
 
-def test_every_point_of_a_finite_space_is_equally_likely_at_every_place() -> None:
+def test_every_point_of_a_finite_space_is_equally_likely_at_every_rank() -> None:
     parameters = (discrete("x", "1", "2", "3"), listed("y", "a", "b"))
     orders = [draws(*parameters, seed=seed) for seed in range(1800)]
-    for place in range(6):
-        assert chi_square_is_ordinary(list(Counter(order[place] for order in orders).values()))
+    for rank in range(6):
+        assert chi_square_is_ordinary(list(Counter(order[rank] for order in orders).values()))
     pairs = Counter(order[0] + order[1] for order in orders)
     assert len(pairs) == 30
     assert chi_square_is_ordinary(list(pairs.values()))
@@ -97,7 +97,7 @@ def test_small_values_come_first_when_they_are_more_likely() -> None:
 
 
 def test_a_huge_finite_space_is_drawn_from_without_being_built() -> None:
-    parameters = [integer(f"p{place}", 1, 100) for place in range(20)]
+    parameters = [integer(f"p{rank}", 1, 100) for rank in range(20)]
     points = draws(*parameters)
     assert len(set(points)) == 100
     assert len({value for point in points for value in point}) == 100
@@ -107,13 +107,13 @@ def test_a_huge_finite_space_is_drawn_from_without_being_built() -> None:
 @examples(100)
 def test_a_permutation_has_every_number_once(size: int, seed: int) -> None:
     order = Permutation(size, seed=seed)
-    assert sorted(order[place] for place in range(size)) == list(range(size))
+    assert sorted(order[rank] for rank in range(size)) == list(range(size))
 
 
-@pytest.mark.parametrize("place", [-1, 5])
-def test_a_permutation_has_no_place_outside_its_size(place: int) -> None:
+@pytest.mark.parametrize("rank", [-1, 5])
+def test_a_permutation_has_no_rank_outside_its_size(rank: int) -> None:
     with pytest.raises(IndexError):
-        Permutation(5, seed=0)[place]
+        Permutation(5, seed=0)[rank]
 
 
 def test_keys_that_differ_anywhere_give_other_numbers() -> None:

@@ -21,7 +21,7 @@ CONTRACT = "AlgorithmContract"
 
 
 def contract_names() -> set[str]:
-    """The names of the algorithms that have a test class of the contract."""
+    """Return the names of the algorithms that have a test class of the contract."""
     names: set[str] = set()
     for file in Path(__file__).parent.glob("test_*.py"):
         module = ast.parse(file.read_text())
@@ -34,7 +34,7 @@ def contract_names() -> set[str]:
 
 
 def assigned(scope: ast.Module | ast.ClassDef) -> dict[str, str]:
-    """The texts and names that are assigned to a name in a scope."""
+    """Return the texts and names that are assigned to a name in a scope."""
     values: dict[str, str] = {}
     for item in scope.body:
         if isinstance(item, ast.Assign) and isinstance(item.targets[0], ast.Name):

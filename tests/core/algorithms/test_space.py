@@ -1,4 +1,4 @@
-"""The search space: how values are counted, printed, drawn and found again."""
+"""The search space: values counted, printed, drawn and encoded again."""
 
 from __future__ import annotations
 

@@ -18,18 +18,18 @@ def trial(number: int, point: dict[str, str]) -> Trial:
 
 
 def compared(point: dict[str, str], trials: list[Trial]) -> bool:
-    return any(known.spec.parameters == point for known in trials)
+    return any(other.spec.parameters == point for other in trials)
 
 
 @given(data=st.data())
 @examples(100)
-def test_it_answers_as_if_it_had_been_made_for_each_list_anew(data: st.DataObject) -> None:
+def test_it_answers_as_if_it_had_been_built_for_each_list(data: st.DataObject) -> None:
     visited = VisitedPoints(("a", "b"))
     growing: list[Trial] = []
     for _ in range(12):
         growing += [
-            trial(len(growing) + place, point)
-            for place, point in enumerate(data.draw(st.lists(points, max_size=4)), 1)
+            trial(len(growing) + step, point)
+            for step, point in enumerate(data.draw(st.lists(points, max_size=4)), 1)
         ]
         other = [
             trial(number, point)
@@ -37,13 +37,13 @@ def test_it_answers_as_if_it_had_been_made_for_each_list_anew(data: st.DataObjec
         ]
         cut = growing[: data.draw(st.integers(0, len(growing)))]
         # The same specs in other objects, as after a restart.
-        copied = [trial(known.number, dict(known.spec.parameters)) for known in growing]
+        copied = [trial(one.number, dict(one.spec.parameters)) for one in growing]
         asked = data.draw(st.sampled_from([growing, growing, other, cut, copied]))
         point = data.draw(points)
         assert visited.contains(point, asked) == compared(point, asked)
 
 
-def test_a_list_that_was_cut_off_and_went_on_otherwise_is_read_anew() -> None:
+def test_a_list_that_was_cut_off_and_went_on_otherwise_is_indexed_again() -> None:
     visited = VisitedPoints(("a",))
     trials = [trial(number, {"a": str(number)}) for number in range(1, 6)]
     assert [visited.contains({"a": "5"}, trials) for _ in range(4)] == [True] * 4

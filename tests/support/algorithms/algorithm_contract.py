@@ -1,4 +1,4 @@
-"""What every search algorithm promises, as tests that each algorithm's test class inherits."""
+"""Promises of every search algorithm, as tests that each algorithm's test class inherits."""
 
 from __future__ import annotations
 
@@ -38,22 +38,22 @@ class AlgorithmContract:
 
     name: ClassVar[str]
     spaces: ClassVar[st.SearchStrategy[list[Parameter]]] = any_spaces
-    """The spaces that the algorithm can search."""
+    """Spaces that the algorithm can search."""
     seed: ClassVar[st.SearchStrategy[int]] = st.integers(0, 2**32)
 
     def spec(self, parameters: list[Parameter], seed: int) -> ExperimentSpec:
-        """To be overridden where there is no seed, or where there are more settings."""
+        """Return a spec with a seed; override it for an algorithm without a seed or with more settings."""
         return spec_of(parameters, self.name, seed=str(seed))
 
     def finished(self, algorithm: Algorithm, count: int, *, chunk: int) -> list[TrialSpec]:
-        """The first trials when every one succeeds before the next chunk is asked for."""
+        """Return the first trials if every one succeeds before the next chunk is proposed."""
         made: list[TrialSpec] = []
         while len(made) < count:
             wanted = min(chunk, count - len(made))
             more = algorithm.propose(succeeded(made), wanted)
             assert len(more) <= wanted
             assert [trial.number for trial in more] == [
-                len(made) + place for place in range(1, len(more) + 1)
+                len(made) + step for step in range(1, len(more) + 1)
             ]
             if not more:
                 break
@@ -92,10 +92,10 @@ class AlgorithmContract:
     def test_asking_twice_at_once_is_asking_for_as_many(self, data: st.DataObject) -> None:
         algorithm = create(self.spec(data.draw(self.spaces), data.draw(self.seed)))
         made = self.finished(algorithm, data.draw(st.integers(0, 30)), chunk=5)
-        known = succeeded(made)
-        more = algorithm.propose(known, 12)
+        finished = succeeded(made)
+        more = algorithm.propose(finished, 12)
         cut = data.draw(st.integers(0, len(more)))
-        waiting = [*known, *trials_with(more[:cut])]
+        waiting = [*finished, *trials_with(more[:cut])]
         assert algorithm.propose(waiting, 12 - cut) == more[cut:]
 
     @given(data=st.data())

@@ -1,4 +1,4 @@
-"""One run of each algorithm with everything real, and what must hold of it: the same on this machine and on nodes."""
+"""A run of each algorithm with real trials, and its checks: the same on this machine and on nodes."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ GRID: dict[str, Any] = {
 }
 """Eighteen points."""
 BAD = 2
-"""A number of units with which trials fail."""
+"""Number of units with which trials fail."""
 
 
 def training(rate: float, units: int, optimizer: str, size: int) -> dict[str, float]:
@@ -36,7 +36,7 @@ def training(rate: float, units: int, optimizer: str, size: int) -> dict[str, fl
 
 
 def experiment(algorithm: str, **options: Any) -> Experiment:
-    """The experiment of grid, random, or one of differential evolution's modes."""
+    """Return the experiment of grid, random, or one of differential evolution's modes."""
     evolves = algorithm in ("generational", "asynchronous")
     settings: dict[str, Any] = {} if algorithm == "grid" else {"seed": 11}
     if evolves:
@@ -51,7 +51,7 @@ def experiment(algorithm: str, **options: Any) -> Experiment:
 
 
 def check(algorithm: str, result: Result) -> None:
-    """What the pure planner promises, of trials that were really run."""
+    """Check the pure planner's promises on trials that were really run."""
     spec, trials = result.experiment.spec, result._trials
     expected = 18 if algorithm == "grid" else 24
     assert [trial.number for trial in trials] == list(range(1, expected + 1))
@@ -75,7 +75,7 @@ def check(algorithm: str, result: Result) -> None:
 
 
 def check_replay(algorithm: str, result: Result, trials: list[Trial]) -> None:
-    """The trials are those that the search makes of the ones before."""
+    """Check that the trials are those that the search makes of the ones before."""
     search = create(result.experiment.spec)
     if algorithm == "asynchronous":
         # It depends on what had ended when: each trial's record says what it was made from.

@@ -66,13 +66,13 @@ def spec_of(
 
 
 def trials_with(specs: Sequence[TrialSpec], states: Sequence[TrialState] = ()) -> list[Trial]:
-    """Trials that became these states, which are repeated as often as needed."""
+    """Return trials in these states, which are repeated as often as needed."""
     states = states or [TrialState.PENDING]
     return [ended(spec, states[spec.number % len(states)], 1 / spec.number) for spec in specs]
 
 
 def ended(spec: TrialSpec, state: TrialState, loss: float) -> Trial:
-    """A trial in a state; one that succeeded has the loss."""
+    """Return a trial in a state; one that succeeded has the loss."""
     metrics = {"loss": loss} if state is TrialState.SUCCEEDED else {}
     return Trial(spec, TrialStatus(number=spec.number, state=state, metrics=metrics))
 
@@ -90,16 +90,16 @@ def finite_parameters(draw: st.DrawFn, name: str = "p") -> Parameter:
         low = draw(st.integers(-1000, 1000))
         step = draw(st.none() | st.integers(1, 7))
         return integer(name, low, low + draw(st.integers(0, 8)) * (step or 1), step)
-    places = draw(st.integers(0, 6))
+    digits = draw(st.integers(0, 6))
     low, step = draw(st.integers(-(10**6), 10**6)), draw(st.integers(1, 999))
     high = low + step * draw(st.integers(1, 6)) + draw(st.integers(0, step - 1))
-    texts = [f"{number}e-{places}" for number in (low, high, step)]
+    texts = [f"{number}e-{digits}" for number in (low, high, step)]
     return double(name, *texts)
 
 
 @st.composite
 def distributed_parameters(draw: st.DrawFn, name: str = "p") -> Parameter:
-    """A double or int parameter with any distribution, with and without a step."""
+    """Draw a double or int parameter with any distribution, with and without a step."""
     distribution = draw(st.sampled_from(Distribution))
     positive = distribution in LOGARITHMIC
     if draw(st.booleans()):
@@ -118,9 +118,9 @@ def distributed_parameters(draw: st.DrawFn, name: str = "p") -> Parameter:
 
 
 def spaces(parameter: Any, *, most: int = 4) -> st.SearchStrategy[list[Parameter]]:
-    """Lists of one to `most` parameters p0, p1, ..."""
+    """Return a strategy for lists of one to `most` parameters p0, p1, ..."""
     return st.integers(1, most).flatmap(
-        lambda count: st.tuples(*(parameter(name=f"p{place}") for place in range(count))).map(list)
+        lambda count: st.tuples(*(parameter(name=f"p{index}") for index in range(count))).map(list)
     )
 
 

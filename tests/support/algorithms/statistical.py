@@ -8,7 +8,7 @@ from statistics import NormalDist
 
 
 def chi_square_is_ordinary(counts: Sequence[int], *, tail: float = 1e-4) -> bool:
-    """Whether counts of equally likely cells are as uneven as chance makes them, and not evener."""
+    """Return True if counts of equally likely cells are as uneven as chance makes them, and not evener."""
     expected = sum(counts) / len(counts)
     statistic = sum((count - expected) ** 2 for count in counts) / expected
     freedom = len(counts) - 1
