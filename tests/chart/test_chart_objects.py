@@ -297,7 +297,7 @@ def test_a_label_of_ones_own_is_on_what_prometheus_and_grafana_look_for(helm: He
     [
         ({}, "--clusterrole=sparksweep-driver --serviceaccount=NAMESPACE:sparksweep-driver"),
         ({"watchNamespaces": ["lab"]}, "kubectl -n lab apply -f experiment.yaml"),
-        ({"crds.enabled": False}, "the operator waits for the kinds"),
+        ({"crds.enabled": False}, "the operator waits for the CRDs"),
         ({"crds.keep": False}, "uninstalling deletes every Experiment"),
     ],
 )

@@ -28,7 +28,7 @@ def uninstall(installed: Installed, namespace: Namespace) -> None:
 
 def test_helm_s_own_test_sees_the_operator_work_and_leaves_nothing(installed: Installed) -> None:
     said = installed.helm.run("test", RELEASE, *OPERATOR, "--logs")
-    assert "the operator says SuspendedByUser" in said
+    assert "the operator reports SuspendedByUser" in said
     left = installed.kubectl(*OPERATOR, "get", "experiments.sparksweep.dev,pods,serviceaccounts")
     assert f"{RELEASE}-test" not in left
 

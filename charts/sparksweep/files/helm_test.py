@@ -1,4 +1,4 @@
-"""What ``helm test`` runs: whether an Experiment that is made here is taken up by the operator. It starts no trial."""
+"""Program of ``helm test``: create a suspended Experiment and wait for the operator's status. No trial starts."""
 
 from __future__ import annotations
 
@@ -38,21 +38,21 @@ EXPERIMENT: dict[str, Any] = {
 
 
 def main() -> None:
-    """Make an Experiment, wait for its condition `Suspended`, and delete it; raises when it does not come."""
+    """Create an Experiment, wait for its condition `Suspended`, and delete it; exit with an error if it does not come."""
     config.load_incluster_config()
     api = client.CustomObjectsApi()
     refuse_nonsense(api)
     api.create_namespaced_custom_object(**PLACE, body=EXPERIMENT)
     try:
-        print(f"{NAMESPACE}/{NAME}: made; waiting for the operator", flush=True)
+        print(f"{NAMESPACE}/{NAME}: created; waiting for the operator", flush=True)
         reason = wait_for_condition(api)
-        print(f"{NAMESPACE}/{NAME}: the operator says {reason}", flush=True)
+        print(f"{NAMESPACE}/{NAME}: the operator reports {reason}", flush=True)
     finally:
         api.delete_namespaced_custom_object(**PLACE, name=NAME)
 
 
 def refuse_nonsense(api: client.CustomObjectsApi) -> None:
-    """See that the API server knows the kind's rules."""
+    """Check that the API server validates Experiments by the CRD's rules."""
     spec = {**EXPERIMENT["spec"], "parallelTrialCount": 0}
     try:
         api.create_namespaced_custom_object(
@@ -66,7 +66,7 @@ def refuse_nonsense(api: client.CustomObjectsApi) -> None:
 
 
 def wait_for_condition(api: client.CustomObjectsApi) -> str:
-    """The reason of the condition `Suspended`, once the operator has written it."""
+    """Return the reason of the condition `Suspended`, once the operator has written it."""
     deadline = time.monotonic() + PATIENCE_S
     while time.monotonic() < deadline:
         status = api.get_namespaced_custom_object(**PLACE, name=NAME).get("status", {})
@@ -74,7 +74,7 @@ def wait_for_condition(api: client.CustomObjectsApi) -> str:
             if condition["type"] == "Suspended" and condition["status"] == "True":
                 return str(condition["reason"])
         time.sleep(0.5)
-    raise SystemExit(f"no word of the operator within {PATIENCE_S} s: see its log")
+    raise SystemExit(f"the operator set no status within {PATIENCE_S} s: see its log")
 
 
 if __name__ == "__main__":

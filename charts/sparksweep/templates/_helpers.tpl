@@ -2,7 +2,7 @@
 {{- default .Chart.Name .Values.nameOverride | trunc 48 | trimSuffix "-" -}}
 {{- end }}
 
-{{/* What every name begins with: short enough for what follows. */}}
+{{/* Beginning of every name, short enough for the longest suffix. */}}
 {{- define "sparksweep.fullname" -}}
 {{- if .Values.fullnameOverride -}}
 {{- .Values.fullnameOverride | trunc 48 | trimSuffix "-" -}}
@@ -41,7 +41,7 @@ app.kubernetes.io/part-of: sparksweep
 app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{- end }}
 
-{{/* What the operator's pods are found by; the instance keeps drivers and executors apart from them. */}}
+{{/* Selector of the operator's pods; the label instance excludes drivers and executors. */}}
 {{- define "sparksweep.operator.selector" -}}
 app.kubernetes.io/name: {{ include "sparksweep.name" . }}
 app.kubernetes.io/instance: {{ .Release.Name }}
@@ -59,12 +59,12 @@ app.kubernetes.io/component: operator
 {{- end -}}
 {{- end }}
 
-{{/* The namespaces that the drivers' account is made in, as a JSON list. */}}
+{{/* Namespaces that get a service account for drivers, as a JSON list. */}}
 {{- define "sparksweep.driver.namespaces" -}}
 {{- concat .Values.watchNamespaces .Values.driver.namespaces | uniq | sortAlpha | toJson -}}
 {{- end }}
 
-{{/* What the operator may do where it looks for Experiments. */}}
+{{/* Rules of the operator in the namespaces that it watches. */}}
 {{- define "sparksweep.operator.rules" -}}
 - apiGroups: [sparksweep.dev]
   resources: [experiments]
@@ -72,7 +72,7 @@ app.kubernetes.io/component: operator
 - apiGroups: [sparksweep.dev]
   resources: [experiments/status]
   verbs: [patch]
-# Where OwnerReferencesPermissionEnforcement is on, only who has this right may make what belongs to an Experiment.
+# The admission plug-in OwnerReferencesPermissionEnforcement requires this for objects owned by an Experiment.
 - apiGroups: [sparksweep.dev]
   resources: [experiments/finalizers]
   verbs: [update]
@@ -90,7 +90,7 @@ app.kubernetes.io/component: operator
   verbs: [create]
 {{- end }}
 
-{{/* What a driver may do in its own namespace. */}}
+{{/* Rules of a driver in its own namespace. */}}
 {{- define "sparksweep.driver.rules" -}}
 - apiGroups: [sparksweep.dev]
   resources: [trialbatches]
@@ -104,8 +104,8 @@ app.kubernetes.io/component: operator
 {{- end }}
 
 {{/*
-The tolerations given, and how long to wait for a node that went away, unless they say so themselves. Kubernetes' own
-answer is five minutes, in which nobody would replace the drivers that the node took with it.
+The given tolerations, and unless they include it the time to wait for a lost node. Kubernetes' default is five minutes,
+during which drivers on the same node would not be replaced.
 */}}
 {{- define "sparksweep.operator.tolerations" -}}
 {{- $all := .Values.tolerations -}}
