@@ -93,7 +93,7 @@ coverage: ## the same, and the lines that they run, in total and of the ten modu
 	@$(BIN)/coverage report --sort cover | sed -n '1,12p; /^TOTAL/p'
 
 control-plane: setup ## tests on a Kubernetes API server that runs no pods
-	$(BIN)/pytest -m 'control_plane and not nodes' $(ARGS)
+	$(BIN)/pytest -m 'control_plane and not nodes and not extras' $(ARGS)
 
 cluster-up: setup ## start a Kubernetes on this machine for tests (as root; compiles it the first time); NODES=0 for none
 	@$(CLUSTER) up --nodes $(NODES)
@@ -119,5 +119,5 @@ format: setup ## let ruff format and mend what it can
 	$(BIN)/ruff format
 
 clean: ## remove what was built and cached, and .venv; runs/ stays
-	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist
-	find sdk operator trainer_image tests examples benchmarks -name __pycache__ -prune -exec rm -rf {} +
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage dist
+	find core sdk operator trainer_image tests examples benchmarks -name __pycache__ -prune -exec rm -rf {} +

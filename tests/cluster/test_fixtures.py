@@ -9,6 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from cluster.shell import ClusterError, Unavailable
+from support.cluster_run import Part, Start, Workers
+
 ROOT = Path(__file__).parents[2]
 
 AS_A_USER = "import os, sys, pytest; os.geteuid = lambda: 1000; sys.exit(pytest.main(sys.argv[1:]))"
@@ -37,6 +40,29 @@ def test_without_root_they_are_skipped_with_the_reason(file: str) -> None:
     assert "skipped" in last
     assert "passed" not in last
     assert "the test cluster needs root, for network namespaces and cgroups" in said
+
+
+def test_workers_are_told_why_there_is_no_cluster() -> None:
+    output = pytest_as_a_user(
+        "-q", "-n", "2", "--dist", "loadgroup", "tests/cluster/test_control_plane.py"
+    )
+    assert output.splitlines()[-1].startswith("9 skipped")
+    assert "the test cluster needs root, for network namespaces and cgroups" in output
+
+
+def test_a_part_of_the_cluster_is_missing_with_all_that_need_it(tmp_path: Path) -> None:
+    workers = Workers(tmp_path)
+    assert workers.asked() is None
+    workers.ask(Part.TWO_NODES)
+    assert workers.asked() is Part.TWO_NODES
+    workers.answer(Start({Part.TWO_NODES: Unavailable("no cgroups")}))
+    workers.start().check(Part.CONTROL_PLANE)
+    with pytest.raises(Unavailable, match="no cgroups"):
+        workers.start().check(Part.TWO_NODES)
+    workers.answer(Start({Part.PROGRAMS: ClusterError("etcd does not compile")}))
+    with pytest.raises(ClusterError, match="etcd does not compile") as raised:
+        workers.start().check(Part.CONTROL_PLANE)
+    assert not isinstance(raised.value, Unavailable)
 
 
 def test_a_test_is_marked_by_the_fixture_that_it_asks_for() -> None:

@@ -11,6 +11,7 @@ from sparksweep.keras import report_metrics
 
 
 @pytest.mark.filterwarnings("default")
+@pytest.mark.xdist_group("tensorflow")
 def test_every_epoch_reports_its_losses_and_metrics(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -51,6 +51,7 @@ def test_a_column_that_is_not_there_is_named(digits: Path) -> None:
         data.dataset(digits, columns=["labels"])
 
 
+@pytest.mark.xdist_group("tensorflow")
 def test_tensorflow_gets_features_and_labels_in_batches(digits: Path) -> None:
     pytest.importorskip("tensorflow", reason="TensorFlow is not installed")
     found: Any = data.dataset(digits).tf(label="label", batch_size=8)
