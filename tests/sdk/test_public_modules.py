@@ -55,6 +55,7 @@ PAGES = [
     *sorted(path for path in (ROOT / "examples").iterdir() if path.is_file()),
 ]
 IMPORT = re.compile(r"from (sparksweep[\w.]*) import (\([^)]*\)|[^\n`#;]*)")
+AUTODOC = re.compile(r"^\.\. auto\w+:: .*$", re.MULTILINE)
 DOTTED = re.compile(r"(?<![\w/.@-])sparksweep(?:\.[A-Za-z_]\w*)+")
 
 
@@ -124,6 +125,8 @@ def test_what_a_page_imports_is_public(page: Path) -> None:
         assert name in PATHS[module].split(), f"from {module} import {name}"
     for name in dotted_names_in(text):
         assert resolve(name) is not None
+    # Sphinx finds a class by the module that defines it, which readers do not import.
+    for name in dotted_names_in(AUTODOC.sub("", text)):
         assert not any(part.startswith("_") for part in name.split(".")), name
 
 
