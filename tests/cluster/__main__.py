@@ -16,11 +16,11 @@ from cluster.shell import ClusterError, Unavailable, say
 EXTERNAL = "SPARKSWEEP_TEST_KUBECONFIG"
 
 PATIENCE_S = 900
-"""How long a command waits for another that changes the cluster."""
+"""Seconds that a command waits for another one that changes the cluster."""
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run one command; 0 when it went well, 1 when it did not, 3 where no cluster can run."""
+    """Run one command; return 0 for success, 1 for a failure, 3 if no cluster can run here."""
     options = parser().parse_args(arguments)
     try:
         run(options, Layout.from_environment())
@@ -34,7 +34,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def run(options: argparse.Namespace, layout: Layout) -> None:
-    """Do what the parsed arguments say."""
+    """Run the command of the parsed arguments."""
     rig, faults = Rig(layout), Faults(layout)
     match options.command:
         case "build":
@@ -61,7 +61,7 @@ def run(options: argparse.Namespace, layout: Layout) -> None:
 
 
 def parser() -> argparse.ArgumentParser:
-    """The command line."""
+    """Return the parser of the command line."""
     whole = argparse.ArgumentParser(
         prog="cluster", description="A Kubernetes for tests on this machine, with no registry."
     )

@@ -1,4 +1,4 @@
-"""The programs: Kubernetes, etcd, containerd, CoreDNS and Helm compiled from Go modules, and Debian's packages.
+"""Programs: Kubernetes, etcd, containerd, CoreDNS and Helm compiled from Go modules, and Debian's packages.
 
 Compiled once for each set of versions, into the cache. The versions are those of ``parts/*/go.mod``, with checksums in
 ``go.sum``. A compilation that was interrupted leaves no half a program.
@@ -30,10 +30,10 @@ class Module:
     folder: str
     packages: tuple[str, ...]
     minutes: float
-    """What it takes on two cores, downloads included."""
+    """Duration of the compilation on two cores, downloads included."""
 
     version_package: str = ""
-    """Where the version is stamped in; without it the kubelet says v0.0.0 and is refused by tools."""
+    """Package in which the linker sets the version; without it the kubelet reports v0.0.0 and tools refuse it."""
 
 
 MODULES = (
@@ -68,7 +68,7 @@ MODULES = (
 
 
 def prepare(layout: Layout) -> None:
-    """Have every program there.
+    """Compile or install every program that is missing.
 
     Raises:
         Unavailable: There is no way to get one of them here.
@@ -84,7 +84,7 @@ def prepare(layout: Layout) -> None:
 
 
 def prepare_helm(layout: Layout) -> None:
-    """Have Helm there.
+    """Compile Helm unless it is in the cache.
 
     Raises:
         Unavailable: There is no Go to compile it with.
@@ -94,7 +94,7 @@ def prepare_helm(layout: Layout) -> None:
 
 
 def prepare_tool(layout: Layout, name: str, package: str, duration: str) -> Path:
-    """Compile a tool of the tests, unless that was done before; `duration` is for people, on two cores.
+    """Compile a tool of the tests unless it is in the cache; `duration`, on two cores, is for messages.
 
     Raises:
         Unavailable: There is no Go to compile it with.
@@ -111,7 +111,7 @@ def prepare_tool(layout: Layout, name: str, package: str, duration: str) -> Path
 
 
 def missing_modules(layout: Layout) -> list[Module]:
-    """Those that have yet to be compiled."""
+    """Return the modules that are not compiled yet."""
     return [
         module
         for module in MODULES
@@ -120,7 +120,7 @@ def missing_modules(layout: Layout) -> list[Module]:
 
 
 def install_packages() -> None:
-    """Install the Debian packages that are missing, if this is Debian and we may.
+    """Install missing Debian packages, if this is Debian and the user may.
 
     Raises:
         Unavailable: They are missing and cannot be installed.
@@ -147,7 +147,7 @@ def install_packages() -> None:
 
 
 def is_installed(package: str) -> bool:
-    """Whether Debian's package is there, and not only its configuration."""
+    """Return True if Debian's package is installed, not only its configuration."""
     try:
         return run("dpkg-query", "-W", "-f", "${db:Status-Status}", package) == "installed"
     except ClusterError:
@@ -155,12 +155,12 @@ def is_installed(package: str) -> bool:
 
 
 def program_name(package: str) -> str:
-    """The file that ``go build`` makes of a main package: a version at the end is none of the name."""
+    """Return the name of the file that ``go build`` makes of a main package, without a version at the end."""
     return re.sub(r"/v\d+$", "", package).rpartition("/")[2]
 
 
 def module_version(folder: str, package: str) -> str:
-    """The version of the module that a package is in, as its go.mod requires it."""
+    """Return the version of a package's module that its go.mod requires."""
     module = package.partition("/cmd/")[0]
     text = (PARTS / folder / "go.mod").read_text()
     found = re.search(rf"^(?:require )?\s*{re.escape(module)} (v\S+)", text, re.MULTILINE)
@@ -170,7 +170,7 @@ def module_version(folder: str, package: str) -> str:
 
 
 def stamp(module: Module) -> str:
-    """The linker's arguments that tell programs their version."""
+    """Return the linker's arguments that set programs' versions."""
     if not module.version_package:
         return ""
     version = module_version(module.folder, module.packages[0])
@@ -185,7 +185,9 @@ def stamp(module: Module) -> str:
 
 
 def own_program(name: str, layout: Layout) -> Path:
-    """The compiled form of ``programs/NAME.go``: named after its text, so that a change is noticed."""
+    """Return the path of the compiled ``programs/NAME.go``; its name depends on the source, so that a change is
+    noticed.
+    """
     text = (PROGRAMS / f"{name}.go").read_bytes()
     return layout.bin / f"{name}-{hashlib.sha256(text).hexdigest()[:12]}"
 
@@ -212,7 +214,7 @@ def _compile_program(source: Path, layout: Layout) -> None:
 def _build(
     layout: Layout, folder: Path, flags: str, packages: tuple[str, ...], output: Path | None = None
 ) -> None:
-    """Compile into a folder of its own, and move what is complete."""
+    """Compile into a temporary folder, and move the complete programs."""
     env = {"CGO_ENABLED": "0", "GOTOOLCHAIN": "local", "GOWORK": "off"}
     new = layout.bin / "new"
     shutil.rmtree(new, ignore_errors=True)
@@ -226,7 +228,7 @@ def _build(
 
 @contextmanager
 def _locked(path: Path) -> Iterator[None]:
-    """One compilation at a time: the second finds the work done."""
+    """Allow one compilation at a time: a second one finds the programs compiled."""
     with path.open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield

@@ -1,4 +1,4 @@
-"""The nodes' cgroups. Each node has a tree of its own: a kubelet kills every process it does not know in its tree."""
+"""Cgroups of the nodes. Each node has a tree of its own: a kubelet kills every unknown process in its tree."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ MOUNTS = Path("/proc/mounts")
 
 
 def hierarchies(mounts: str) -> list[Path]:
-    """Where cgroups are mounted, from the text of /proc/mounts.
+    """Return the mount points of cgroups, from the text of /proc/mounts.
 
     Version 1 has one mount for each controller, version 2 one for all, and the hybrid layout those of version 1 and
     one of version 2 without controllers, in which runc leaves a trace, too.
@@ -23,7 +23,7 @@ def hierarchies(mounts: str) -> list[Path]:
 
 
 def roots(mounts: str) -> list[Path]:
-    """Those of them that have controllers."""
+    """Return the hierarchies that have controllers."""
     lines = (line.split() for line in mounts.splitlines())
     return [
         Path(where)
@@ -33,26 +33,26 @@ def roots(mounts: str) -> list[Path]:
 
 
 def version(mounts: str | None = None) -> int:
-    """The version that containers get on this machine, 1 or 2."""
+    """Return the cgroup version of containers on this machine, 1 or 2."""
     lines = (MOUNTS.read_text() if mounts is None else mounts).splitlines()
     return 2 if any(line.split()[1:3] == ["/sys/fs/cgroup", "cgroup2"] for line in lines) else 1
 
 
 def create(node: Node) -> None:
-    """A node's tree, under each controller."""
+    """Create a node's tree under each controller."""
     for root in roots(MOUNTS.read_text()):
         (root / node.namespace).mkdir(exist_ok=True)
 
 
 def kill_containers(node: Node) -> None:
-    """Kill every process in a node's tree: its containers, whoever started them and whether they are recorded or not."""
+    """Kill every process in a node's tree, recorded or not."""
     end = time.monotonic() + 20
     while (pids := sorted(_pids(node))) and time.monotonic() < end:
         kill(pids)
 
 
 def remove(layout: Layout) -> None:
-    """Remove what is left of all nodes' trees; they are empty of processes."""
+    """Remove all nodes' trees, which have no processes left."""
     for root in hierarchies(MOUNTS.read_text()):
         for tree in root.glob(f"{layout.node_prefix}[0-9]*"):
             for folder in [*sorted(_folders(tree), reverse=True), tree]:

@@ -27,11 +27,11 @@ Document = dict[str, Any]
 
 
 class KubectlError(ClusterError, AssertionError):
-    """A kubectl command failed; with what it said. For a test, that is a failed assertion."""
+    """A kubectl command failed; the text contains its output. In a test it is a failed assertion."""
 
 
 class Cluster:
-    """A running cluster: our own, or one that the user named.
+    """A running cluster: the rig's, or one that the user named.
 
     Attributes:
         kubeconfig: The file that gives every right in it.
@@ -47,18 +47,18 @@ class Cluster:
 
     @classmethod
     def own(cls, layout: Layout) -> Cluster:
-        """The one that the rig has brought up."""
+        """Return the cluster of the rig."""
         return cls(layout.kubeconfig(), layout)
 
     @classmethod
     def named(cls, kubeconfig: Path, layout: Layout) -> Cluster:
-        """The one that a kubeconfig is for; ours, when it is the kubeconfig of the rig."""
+        """Return the cluster of a kubeconfig; the rig's own if it is its kubeconfig."""
         return cls(kubeconfig, layout if kubeconfig == layout.kubeconfig() else None)
 
     # ------------------------------------------------------------------ kubectl and objects
 
     def kubectl(self, *arguments: str, input: str | None = None, timeout_s: float = 60) -> str:
-        """Run kubectl with every right; its standard output.
+        """Run kubectl with every right; return its standard output.
 
         Raises:
             KubectlError: It failed, or did not end in time; with all that it said.
@@ -86,7 +86,7 @@ class Cluster:
     def apply(
         self, manifest: Document | list[Document] | str | Path, namespace: str | None = None
     ) -> str:
-        """Apply an object, a list of them, YAML text, or a file or folder of it; what kubectl says."""
+        """Apply an object, a list of them, YAML text, or a file or folder of it; return kubectl's output."""
         where = () if namespace is None else ("--namespace", namespace)
         if isinstance(manifest, Path):
             return self.kubectl("apply", *where, "--filename", str(manifest))
@@ -96,7 +96,7 @@ class Cluster:
         return self.kubectl("apply", *where, "--filename", "-", input=text)
 
     def get(self, kind: str, name: str, namespace: str | None = None) -> Document:
-        """One object.
+        """Return an object.
 
         Raises:
             KubectlError: There is none of this name, or no such kind.
@@ -106,14 +106,14 @@ class Cluster:
         return found
 
     def items(self, kind: str, namespace: str | None = None, selector: str = "") -> list[Document]:
-        """The objects of a kind in a namespace, or in all of them, with the labels that a selector asks for."""
+        """Return the objects of a kind in a namespace, or in all of them, with the selector's labels."""
         where = ("--all-namespaces",) if namespace is None else ("--namespace", namespace)
         text = self.kubectl("get", kind, *where, "--selector", selector, "--output", "json")
         items: list[Document] = json.loads(text)["items"]
         return items
 
     def namespace(self, prefix: str = "test") -> str:
-        """Make a namespace in which pods can be made at once. ``close`` deletes it, if nobody has before."""
+        """Create a namespace that is ready for pods. ``close`` deletes it, unless the test has."""
         name = f"{prefix}-{secrets.token_hex(3)}"
         self.kubectl("create", "namespace", name)
         self._namespaces.append(name)
@@ -128,20 +128,20 @@ class Cluster:
         return name
 
     def delete_namespace(self, name: str) -> None:
-        """Ask for a namespace's deletion; it goes on in the background."""
+        """Request a namespace's deletion, which continues in the background."""
         if name in self._namespaces:
             self._namespaces.remove(name)
         self.kubectl("delete", "namespace", name, "--wait=false", "--ignore-not-found")
 
     def close(self) -> None:
-        """Delete the namespaces and kubeconfigs that were made here."""
+        """Delete the namespaces and kubeconfigs that were created here."""
         for path in self._files:
             path.unlink(missing_ok=True)
         for name in list(self._namespaces):
             self.delete_namespace(name)
 
     def kubeconfig_as(self, account: str, namespace: str) -> Path:
-        """A kubeconfig with the rights of a service account, for an hour, until ``close``."""
+        """Write a kubeconfig with the rights of a service account, valid for an hour or until ``close``."""
         token = self.kubectl("create", "token", account, "--namespace", namespace).strip()
         view = ("config", "view", "--raw", "--flatten", "--minify", "--output", "json")
         cluster = json.loads(self.kubectl(*view))["clusters"][0]["cluster"]
@@ -153,7 +153,7 @@ class Cluster:
 
     @contextmanager
     def forwarded(self, namespace: str, target: str, port: int) -> Iterator[str]:
-        """The address at which a port of ``pod/name`` or ``service/name`` can be reached from here."""
+        """Forward a local port to ``pod/name`` or ``service/name``; yield its address."""
         where = ("--kubeconfig", str(self.kubeconfig), "--namespace", namespace)
         command = [self._kubectl, *where, "port-forward", target, f":{port}"]
         with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
@@ -172,7 +172,7 @@ class Cluster:
 
     @property
     def rig(self) -> Rig:
-        """What runs it.
+        """The rig that runs the cluster.
 
         Raises:
             Unavailable: The cluster is not ours.
@@ -181,7 +181,7 @@ class Cluster:
 
     @property
     def faults(self) -> Faults:
-        """Freeze, kill and start its parts.
+        """Faults of the cluster's parts.
 
         Raises:
             Unavailable: The cluster is not ours.
@@ -189,12 +189,12 @@ class Cluster:
         return Faults(self._ours("its parts are not ours to break"))
 
     def audit_size(self) -> int:
-        """The place in the audit log at which the next request will be."""
+        """Return the position in the audit log of the next request."""
         path = self._ours("its audit log cannot be read").audit_log
         return path.stat().st_size if path.exists() else 0
 
     def audit(self, since: int = 0) -> Iterator[Document]:
-        """The requests answered since a place in the audit log, each as an audit event of level Metadata."""
+        """Iterate over the requests answered since a position in the audit log, as audit events of level Metadata."""
         path = self._ours("its audit log cannot be read").audit_log
         with path.open("rb") as log:
             log.seek(since)
@@ -203,7 +203,7 @@ class Cluster:
                     yield json.loads(line)
 
     def load(self, *archives: Path) -> None:
-        """Bring the images of OCI or Docker archives to every node.
+        """Load the images of OCI or Docker archives on every node.
 
         Raises:
             Unavailable: The cluster is not ours.
@@ -212,14 +212,14 @@ class Cluster:
         Rig(self._ours("images must be loaded on its nodes by their owner")).load(archives)
 
     def images(self) -> set[str]:
-        """The names of the images that every node has."""
+        """Return the names of the images that every node has."""
         nodes = Rig(self._ours("its nodes' images cannot be listed")).nodes()
         return set.intersection(*(set(images.present(node)) for node in nodes)) if nodes else set()
 
     # ------------------------------------------------------------------
 
     def nodes(self) -> list[str]:
-        """The names of the nodes that are Ready."""
+        """Return the names of the nodes that are Ready."""
         return [
             node["metadata"]["name"]
             for node in self.items("node")

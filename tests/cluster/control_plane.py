@@ -35,7 +35,7 @@ RBAC = "rbac.authorization.k8s.io"
 
 
 def start(layout: Layout, processes: Processes) -> None:
-    """Start what is not running, and return when it answers.
+    """Start the parts that are not running, and return when they answer.
 
     Raises:
         ClusterError: A port is taken by another program, or a part does not come up; with the end of its log.
@@ -58,7 +58,7 @@ def start(layout: Layout, processes: Processes) -> None:
 
 
 def ports(layout: Layout) -> dict[str, tuple[int, ...]]:
-    """What each part listens on."""
+    """Return the ports of each part."""
     return {
         "etcd": layout.etcd_ports,
         "apiserver": (layout.api_port,),
@@ -68,7 +68,7 @@ def ports(layout: Layout) -> dict[str, tuple[int, ...]]:
 
 
 def wait_for_api(layout: Layout, processes: Processes, timeout_s: float = 60) -> None:
-    """Return when the API server says that it is ready.
+    """Return when the API server reports that it is ready.
 
     Raises:
         ClusterError: It ends, or is not ready in time.
@@ -84,17 +84,17 @@ def wait_for_api(layout: Layout, processes: Processes, timeout_s: float = 60) ->
 
 
 def kubectl(layout: Layout) -> tuple[str, ...]:
-    """The words that a kubectl command begins with."""
+    """Return the beginning of a kubectl command."""
     return (str(layout.bin / "kubectl"), "--kubeconfig", str(layout.kubeconfig()))
 
 
 def kubectl_env(layout: Layout) -> dict[str, str]:
-    """With a cache of its own: the user's would hold what another cluster at this address had."""
+    """Return kubectl's environment with a cache of its own: the user's may describe another cluster at this address."""
     return {"KUBECACHEDIR": str(layout.run / "kubectl-cache")}
 
 
 def etcd(layout: Layout) -> list[str | Path]:
-    """Its command line. Nothing survives the machine, so nothing is flushed to disk."""
+    """Return etcd's command line. Nothing survives the machine, so nothing is flushed to disk."""
     clients, members = (f"http://127.0.0.1:{port}" for port in layout.etcd_ports)
     return [
         layout.bin / "server",
@@ -108,7 +108,7 @@ def etcd(layout: Layout) -> list[str | Path]:
 
 
 def apiserver(layout: Layout) -> list[str | Path]:
-    """Its command line. ServiceAccount, ResourceQuota, Priority and PodSecurity are admitted by default."""
+    """Return the API server's command line. ServiceAccount, ResourceQuota, Priority and PodSecurity are on by default."""
     pki = layout.pki
     return [
         layout.bin / "kube-apiserver",
@@ -127,7 +127,7 @@ def apiserver(layout: Layout) -> list[str | Path]:
         "--allow-privileged=true",
         f"--audit-log-path={layout.audit_log}",
         f"--audit-policy-file={layout.run / 'audit.yaml'}",
-        # Tests remember places in the log: it must not be rotated under them.
+        # Tests remember positions in the log: it must not be rotated under them.
         "--audit-log-maxsize=4000",
         f"--kubelet-client-certificate={pki / 'admin.crt'}",
         f"--kubelet-client-key={pki / 'admin.key'}",
@@ -138,7 +138,7 @@ def apiserver(layout: Layout) -> list[str | Path]:
 
 
 def controller_manager(layout: Layout) -> list[str | Path]:
-    """Its command line."""
+    """Return the controller manager's command line."""
     pki = layout.pki
     return [
         layout.bin / "kube-controller-manager",
@@ -152,13 +152,13 @@ def controller_manager(layout: Layout) -> list[str | Path]:
         "--use-service-account-credentials",
         "--leader-elect=false",
         "--allocate-node-cidrs=false",
-        # Half of the default: what a test of a lost node waits for.
+        # Half of the default: a test of a lost node waits for it.
         "--node-monitor-grace-period=20s",
     ]
 
 
 def scheduler(layout: Layout) -> list[str | Path]:
-    """Its command line."""
+    """Return the scheduler's command line."""
     return [
         layout.bin / "kube-scheduler",
         f"--kubeconfig={layout.kubeconfig('scheduler')}",
@@ -169,7 +169,7 @@ def scheduler(layout: Layout) -> list[str | Path]:
 
 
 def node_permissions() -> dict[str, object]:
-    """What kube-proxy and the DNS server of the nodes may do; the kubelet's part is the Node authorizer's."""
+    """Return roles for kube-proxy and the DNS server of the nodes; the Node authorizer covers the kubelet."""
     return {
         "apiVersion": "v1",
         "kind": "List",

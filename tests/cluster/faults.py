@@ -1,4 +1,4 @@
-"""Faults, as tests make them: processes stopped, killed and started again, a node without power."""
+"""Faults for tests: processes stopped, killed and started again, a node without power."""
 
 from __future__ import annotations
 
@@ -12,23 +12,23 @@ from cluster.processes import Processes, kill, shims
 
 
 class Faults:
-    """Of one cluster. A part is named as in its status: ``apiserver``, ``etcd``, ``node1-kubelet``, ..."""
+    """Faults of one cluster. Parts have the names of its status: ``apiserver``, ``etcd``, ``node1-kubelet``, ..."""
 
     def __init__(self, layout: Layout) -> None:
         self.layout = layout
         self.processes = Processes(layout)
 
     def freeze(self, part: str) -> None:
-        """Stop a process in its tracks: its connections stay, and nothing is answered."""
+        """Stop a process: its connections stay open, but get no answer."""
         self.processes.signal(part, signal.SIGSTOP)
 
     def thaw(self, part: str) -> None:
-        """Let it go on."""
+        """Continue a stopped process."""
         self.processes.signal(part, signal.SIGCONT)
 
     @contextmanager
     def frozen(self, part: str) -> Iterator[None]:
-        """Frozen for the time of a block."""
+        """Stop a process for the duration of a block."""
         self.freeze(part)
         try:
             yield
@@ -40,7 +40,7 @@ class Faults:
         self.processes.stop(part, on_purpose=True)
 
     def start(self, part: str) -> None:
-        """Start a process again, or all of a node (``node1``); the API server and nodes are waited for.
+        """Start a process again, or all of a node (``node1``); wait for the API server and nodes.
 
         Raises:
             ClusterError: It was never started, or does not come up.
@@ -54,7 +54,7 @@ class Faults:
 
     @contextmanager
     def killed(self, part: str) -> Iterator[None]:
-        """Dead for the time of a block."""
+        """Kill a process for the duration of a block."""
         self.kill(part)
         try:
             yield
@@ -62,7 +62,7 @@ class Faults:
             self.start(part)
 
     def lose_node(self, name: str) -> None:
-        """Take a node's power away: its cable goes dead, then everything on it. ``start`` switches it on again.
+        """Cut a node's power: first its cable goes dead, then its processes. ``start`` switches it on again.
 
         Connections to it are not closed, they fall silent, as when a machine dies.
         """
@@ -75,7 +75,7 @@ class Faults:
         cgroups.kill_containers(lost)
 
     def node_names(self) -> list[str]:
-        """The nodes that were ever started."""
+        """Return the names of all nodes that were ever started."""
         ends = "-kubelet"
         return [
             part.name.removesuffix(ends)

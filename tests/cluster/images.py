@@ -1,4 +1,4 @@
-"""Images without a registry: our small programs packed by hand, and archives brought to the nodes."""
+"""Images without a registry: small programs packed by hand, and archives loaded on the nodes."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from cluster.layout import Layout, Node
 from cluster.shell import ClusterError, run
 
 PAUSE = "docker.io/sparksweep-test/pause:1"
-"""What holds a pod's namespaces."""
+"""Image whose container holds a pod's namespaces."""
 
 PROBE = "docker.io/sparksweep-test/probe:1"
-"""The container of tests that need no Python: see programs/probe.go."""
+"""Image for tests without Python: see programs/probe.go."""
 
 LAYER = "application/vnd.oci.image.layer.v1.tar"
 CONFIG = "application/vnd.oci.image.config.v1+json"
@@ -28,7 +28,7 @@ _ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 
 
 def program_image(program: bytes, reference: str, *, user: str = "65532") -> bytes:
-    """An OCI archive of an image that holds one static program, at /program.
+    """Return an OCI archive of an image with one static program, /program.
 
     The same program gives the same bytes.
 
@@ -70,26 +70,26 @@ def program_image(program: bytes, reference: str, *, user: str = "65532") -> byt
 
 
 def load(node: Node, archive: Path) -> list[str]:
-    """Import an OCI or Docker archive on a node; the names of the images in it.
+    """Import an OCI or Docker archive on a node; return the names of its images.
 
     Raises:
         ClusterError: The file is missing or no archive, or the node is not running.
     """
     if not archive.is_file():
         raise ClusterError(f"{archive}: no such file")
-    # Unpacked by the client, because the transfer service wants a platform that OCI archives of buildah do not name.
+    # Unpacked by the client, because the transfer service requires a platform, which OCI archives of buildah do not name.
     said = _ctr(node, "images", "import", "--local", "--digests=false", str(archive))
     return [line.split()[1] for line in said.splitlines() if line.startswith("unpacking ")]
 
 
 def load_own(node: Node) -> None:
-    """Bring the images of our own programs to a node. They are small: no need to ask what it has."""
+    """Load the images of the rig's programs on a node. They are small, so it does not check for existing ones."""
     for name, reference in (("pause", PAUSE), ("probe", PROBE)):
         load(node, own_archive(name, reference, node.layout))
 
 
 def own_archive(name: str, reference: str, layout: Layout) -> Path:
-    """The archive of one of our programs' images."""
+    """Return the path of an archive with one of the rig's images."""
     program = own_program(name, layout)
     archive = layout.archives / f"{program.name}.tar"
     if not archive.exists():
@@ -99,7 +99,7 @@ def own_archive(name: str, reference: str, layout: Layout) -> Path:
 
 
 def present(node: Node) -> list[str]:
-    """The names of the images on a node."""
+    """Return the names of the images on a node."""
     names = _ctr(node, "images", "list", "--quiet").split()
     return [name for name in names if "@" not in name and not name.startswith("sha256:")]
 

@@ -1,4 +1,4 @@
-"""Where things are: folders, addresses and names. Every other module takes a ``Layout``."""
+"""Layout of a cluster: folders, addresses and names. Every other module takes a ``Layout``."""
 
 from __future__ import annotations
 
@@ -11,34 +11,34 @@ from pathlib import Path
 NAME = "sparksweep-test-cluster"
 
 PARTS = Path(__file__).parent / "parts"
-"""One folder for each Go module that programs are compiled from."""
+"""One folder for each Go module from which programs are compiled."""
 
 TOOLS = Path(__file__).parent / "tools"
-"""Go modules of what is no part of a cluster: another Helm must not have Kubernetes compiled again."""
+"""Go modules of tools outside the cluster: a new Helm must not recompile Kubernetes."""
 
 PROGRAMS = Path(__file__).parent / "programs"
-"""The sources of our own small programs, which run in containers."""
+"""Sources of the rig's small programs, which run in containers."""
 
 
 @dataclass(frozen=True)
 class Layout:
-    """The folders of one cluster."""
+    """Folders of one cluster."""
 
     run: Path
-    """What dies with the cluster: logs, keys, sockets, the state."""
+    """Files that end with the cluster: logs, keys, sockets, the state."""
 
     data: Path
     """Images and containers: a real file system, because overlayfs needs one."""
 
     cache: Path
-    """What takes minutes to make, and is kept."""
+    """Results of compilations and downloads, which are kept."""
 
     instance: int = 0
-    """From 0 to 9: clusters of other instances can be up at once, with addresses and ports of their own."""
+    """Number from 0 to 9: clusters of different instances can be up at once, with addresses and ports of their own."""
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> Layout:
-        """The folders that the environment names, or those of the machine."""
+        """Return the layout with the folders from the environment, or the machine's default ones."""
         caches = environment.get("XDG_CACHE_HOME") or Path.home() / ".cache"
         cache = environment.get("SPARKSWEEP_CLUSTER_CACHE") or Path(caches) / NAME
         instance = int(environment.get("SPARKSWEEP_CLUSTER_INSTANCE") or 0)
@@ -52,7 +52,7 @@ class Layout:
 
     @property
     def bin(self) -> Path:
-        """The compiled programs of exactly these versions."""
+        """The folder of the compiled programs of exactly these versions."""
         return self.cache / f"bin-{fingerprint(PARTS)}"
 
     @property
@@ -92,7 +92,7 @@ class Layout:
         """Archives of the images that the rig itself brings."""
         return self.run / "images"
 
-    # Neither the addresses nor the ports are those that other clusters take by default: one may be here, too.
+    # Neither the addresses nor the ports are the defaults of other clusters: one may be on this machine, too.
 
     @property
     def services(self) -> str:
@@ -104,12 +104,12 @@ class Layout:
 
     @property
     def links(self) -> str:
-        """Between the host and its nodes."""
+        """The network of the links between the host and its nodes."""
         return f"10.{160 + self.instance}.0.0/16"
 
     @property
     def api_address(self) -> str:
-        """The API server's for the nodes, on the host's loopback device."""
+        """The API server's address for nodes, on the host's loopback device."""
         return _address(self.links, 0, 1)
 
     @property
@@ -123,7 +123,7 @@ class Layout:
 
     @property
     def etcd_ports(self) -> tuple[int, int]:
-        """For clients, and for the other members that there are not."""
+        """The ports for clients and for other members, of which there are none."""
         return 26370 + self.instance, 26380 + self.instance
 
     @property
@@ -136,12 +136,12 @@ class Layout:
 
     @property
     def node_prefix(self) -> str:
-        """What the names of nodes' network namespaces and cgroups begin with."""
+        """Beginning of the names of nodes' network namespaces and cgroups."""
         return f"sparksweep-test-{self.instance}-node"
 
     @property
     def link_prefix(self) -> str:
-        """What the names of the cables to nodes begin with, of which the kernel takes 15 characters."""
+        """Beginning of the names of nodes' links; the kernel allows 15 characters."""
         return f"sst{self.instance}-"
 
     def kubeconfig(self, user: str = "admin") -> Path:
@@ -150,14 +150,14 @@ class Layout:
 
 @dataclass(frozen=True)
 class Node:
-    """The names and addresses of the node with a number."""
+    """Names and addresses of the node with a number."""
 
     number: int
     layout: Layout
 
     @classmethod
     def named(cls, name: str, layout: Layout) -> Node:
-        """The node with a name.
+        """Return the node with a name.
 
         Raises:
             ValueError: A node can not have this name.
@@ -173,12 +173,12 @@ class Node:
 
     @property
     def namespace(self) -> str:
-        """Of its network namespace and of its cgroups."""
+        """The name of its network namespace and of its cgroups."""
         return f"{self.layout.node_prefix}{self.number}"
 
     @property
     def link(self) -> str:
-        """The host's end of its only cable."""
+        """The host's end of its only link."""
         return f"{self.layout.link_prefix}{self.number}"
 
     @property
@@ -203,16 +203,16 @@ class Node:
 
     @property
     def socket(self) -> Path:
-        """What containerd listens on."""
+        """The socket of containerd."""
         return self.run / "containerd.sock"
 
     def part(self, program: str) -> str:
-        """The name of one of its processes."""
+        """Return the name of one of its processes."""
         return f"{self.name}-{program}"
 
 
 def fingerprint(parts: Path) -> str:
-    """Twelve hexadecimal digits that stand for the versions of everything compiled."""
+    """Return twelve hexadecimal digits for the versions of everything compiled."""
     digest = hashlib.sha256()
     for module in sorted(parts.glob("*/go.mod")):
         digest.update(module.read_bytes())
@@ -220,5 +220,5 @@ def fingerprint(parts: Path) -> str:
 
 
 def _address(network: str, third: int, fourth: int) -> str:
-    """An address in a network of 16 bits."""
+    """Return an address in a network of 16 bits."""
     return network.removesuffix("0.0/16") + f"{third}.{fourth}"

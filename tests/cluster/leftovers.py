@@ -1,4 +1,4 @@
-"""Taking everything away: a cluster at its end, or what a killed run has left in any state."""
+"""Removal of a cluster: at its end, or after a killed run in any state."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def remove(layout: Layout, *, images: bool = False) -> None:
 
 
 def nodes_with_cgroups(layout: Layout) -> list[Node]:
-    """The nodes that this machine has traces of."""
+    """Return the nodes that have left cgroups on this machine."""
     names = {
         path.name
         for root in cgroups.hierarchies(cgroups.MOUNTS.read_text())
@@ -63,7 +63,7 @@ def unmount(folders: Sequence[Path]) -> None:
 
 
 def mounted(mounts: str, folders: Sequence[Path]) -> list[Path]:
-    """What is mounted below the folders, from the text of /proc/mounts; the innermost first."""
+    """Return the mount points below the folders, from the text of /proc/mounts; the innermost first."""
     places = [Path(_unescaped(line.split()[1])) for line in mounts.splitlines()]
     below = [place for place in places if any(folder in place.parents for folder in folders)]
     return sorted(below, reverse=True)

@@ -1,4 +1,4 @@
-"""Whether this machine can run the cluster, asked before anything is started."""
+"""Checks that this machine can run the cluster, made before anything is started."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from cluster.shell import Unavailable
 
 
 def check_user() -> None:
-    """What no package helps with.
+    """Check the requirements that no package can provide.
 
     Raises:
         Unavailable: This is no Linux, or the user is not root.
@@ -23,15 +23,17 @@ def check_user() -> None:
 
 
 def check_network() -> None:
-    """Raises:
-    Unavailable: No network namespaces can be made, as in most containers.
+    """Check that network namespaces can be made.
+
+    Raises:
+        Unavailable: No network namespaces can be made, as in most containers.
     """
     if not network.is_possible():
         raise Unavailable("the test cluster needs network namespaces, which cannot be made here")
 
 
 def check_containers() -> None:
-    """What nodes need beside the control plane.
+    """Check the requirements of nodes in addition to those of the control plane.
 
     Raises:
         Unavailable: No cgroups or no overlay file system for containers.

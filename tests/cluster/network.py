@@ -1,6 +1,6 @@
-"""The network: host, nodes and pods reach each other, and nothing reaches beyond this machine.
+"""Network: host, nodes and pods reach each other, and no packet leaves this machine.
 
-A node has no default route. The host throws away what is for an address of ours that no node has, which it would else
+A node has no default route. The host drops packets for addresses of the cluster that no node has, which it would otherwise
 send to its own default gateway.
 """
 
@@ -22,7 +22,7 @@ def ip(*words: str) -> str:
 
 
 def create_host_side(layout: Layout) -> None:
-    """The API server's address for nodes, and the routes that end here."""
+    """Create the API server's address for nodes, and the routes that end here."""
     if layout.api_address not in ip("-o", "address", "show", "dev", "lo"):
         ip("address", "add", f"{layout.api_address}/32", "dev", "lo")
     for network in (layout.links, layout.pods, layout.services):
@@ -30,13 +30,13 @@ def create_host_side(layout: Layout) -> None:
 
 
 def create_node(node: Node) -> None:
-    """A network namespace and a cable to it, unless it is there."""
+    """Create a network namespace and its link, unless they exist."""
     if (NAMESPACES / node.namespace).exists():
         return
     ip("netns", "add", node.namespace)
     ip("link", "add", node.link, "type", "veth", "peer", "name", "eth0", "netns", node.namespace)
     ip("address", "add", f"{node.gateway}/30", "dev", node.link)
-    # From nodes alone: the machine's other networks are none of our business.
+    # From nodes alone: the machine's other networks are not affected.
     (CONFIGURATION / node.link / "forwarding").write_text("1")
     inside = ("-n", node.namespace)
     ip(*inside, "address", "add", f"{node.address}/30", "dev", "eth0")
@@ -51,18 +51,18 @@ def create_node(node: Node) -> None:
 
 
 def connect(node: Node) -> None:
-    """Plug the node's cable in."""
+    """Connect the node's link."""
     ip("link", "set", node.link, "up")
     ip("route", "replace", node.pods, "via", node.address)
 
 
 def disconnect(node: Node) -> None:
-    """Pull the node's cable: packets are lost silently, no connection is closed."""
+    """Disconnect the node's link: packets are lost silently, no connection is closed."""
     ip("link", "set", node.link, "down")
 
 
 def enter(node: Node) -> tuple[str, ...]:
-    """The words before a command that is to run in a node's network.
+    """Return the beginning of a command that runs in a node's network.
 
     Not ``ip netns exec``, which hides /sys/fs/cgroup.
     """
@@ -70,7 +70,7 @@ def enter(node: Node) -> tuple[str, ...]:
 
 
 def remove(layout: Layout) -> None:
-    """Take away everything of this module, and whatever a killed run has left of it."""
+    """Remove everything that this module creates, including the remains of a killed run."""
     for namespace in _names(NAMESPACES):
         if namespace.startswith(layout.node_prefix):
             succeeds("ip", "netns", "delete", namespace)
@@ -83,7 +83,7 @@ def remove(layout: Layout) -> None:
 
 
 def routes(shown: str, layout: Layout) -> list[str]:
-    """Those of ours in what ``ip route show`` says."""
+    """Return the rig's routes in the output of ``ip route show``."""
     beginnings = tuple(
         network.removesuffix("0.0/16") for network in (layout.links, layout.pods, layout.services)
     )
@@ -92,7 +92,7 @@ def routes(shown: str, layout: Layout) -> list[str]:
 
 
 def is_possible() -> bool:
-    """Whether this user may make network namespaces here, and links between them."""
+    """Return True if this user may make network namespaces here, and links between them."""
     name = f"sparksweep-try-{os.getpid()}"
     try:
         ip("netns", "add", name)

@@ -13,7 +13,7 @@ from cluster.processes import Processes
 from cluster.shell import ClusterError, run, succeeds, wait_until
 
 PROGRAMS = ("containerd", "dns", "proxy", "kubelet")
-"""Of each node, in the order in which they start."""
+"""Programs of each node, in the order in which they start."""
 
 CONTAINERD = """\
 version = 3
@@ -26,7 +26,7 @@ state = "{run}/containerd"
 [plugins."io.containerd.cri.v1.images".pinned_images]
   sandbox = "{pause}"
 [plugins."io.containerd.cri.v1.runtime"]
-  # Without CAP_SYS_RESOURCE, runc may not lower a process's score, and dies of it.
+  # Without CAP_SYS_RESOURCE, runc may not lower a process's score, and fails.
   restrict_oom_score_adj = true
   # Below our own folder, where a later run finds them.
   netns_mounts_under_state_dir = true
@@ -53,7 +53,7 @@ COREFILE = """\
 
 
 def start(node: Node, processes: Processes) -> None:
-    """Start what of a node is not running; it is known to the API server, but not yet ready.
+    """Start the missing processes of a node; the API server gets to know it, but it is not ready yet.
 
     Raises:
         ClusterError: containerd does not come up.
@@ -108,7 +108,7 @@ def wait_until_ready(node: Node, processes: Processes, timeout_s: float = 90) ->
 
 
 def containerd(node: Node) -> list[str | Path]:
-    """Its command line."""
+    """Return containerd's command line."""
     return [
         node.layout.bin / "containerd",
         "--config",
@@ -119,12 +119,12 @@ def containerd(node: Node) -> list[str | Path]:
 
 
 def dns(node: Node) -> list[str | Path]:
-    """CoreDNS's command line. It runs beside the kubelet, not in a pod, and needs no image."""
+    """Return CoreDNS's command line. It runs next to the kubelet, not in a pod, and needs no image."""
     return [node.layout.bin / "coredns", "-conf", node.run / "Corefile"]
 
 
 def proxy(node: Node) -> list[str | Path]:
-    """kube-proxy's command line. Inside a namespace it cannot set the limits of connection tracking."""
+    """Return kube-proxy's command line. Inside a namespace it cannot set the limits of connection tracking."""
     return [
         node.layout.bin / "kube-proxy",
         f"--kubeconfig={node.layout.kubeconfig('proxy')}",
@@ -138,7 +138,7 @@ def proxy(node: Node) -> list[str | Path]:
 
 
 def kubelet(node: Node) -> list[str | Path]:
-    """Its command line."""
+    """Return the kubelet's command line."""
     return [
         node.layout.bin / "kubelet",
         f"--kubeconfig={node.layout.kubeconfig(node.name)}",
@@ -151,7 +151,7 @@ def kubelet(node: Node) -> list[str | Path]:
 
 
 def kubelet_configuration(node: Node) -> dict[str, object]:
-    """What has no flag."""
+    """Return the kubelet's settings that have no flag."""
     pki = node.layout.pki
     return {
         "apiVersion": "kubelet.config.k8s.io/v1beta1",
@@ -187,7 +187,7 @@ def kubelet_configuration(node: Node) -> dict[str, object]:
 
 
 def pod_network(node: Node) -> dict[str, object]:
-    """The CNI configuration.
+    """Return the CNI configuration.
 
     ptp and not bridge: over a bridge, a service's pod on the same node answers past the rewriting of addresses.
     """

@@ -1,4 +1,4 @@
-"""Keys, certificates and kubeconfigs, by openssl. One authority for everything; all of it dies with the cluster."""
+"""Keys, certificates and kubeconfigs, made by openssl. One authority signs everything; all files end with the cluster."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from cluster.shell import run
 DAYS = "30"
 
 NEW_KEY = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes")
-"""Elliptic, because a dozen of RSA's take seconds."""
+"""Arguments for elliptic keys: a dozen of RSA's take seconds."""
 
 
 @dataclass(frozen=True)
 class Identity:
-    """Who a certificate is for, in Kubernetes' terms: the subject's CN is the user, its O the group."""
+    """Subject of a certificate, in Kubernetes' terms: the CN is the user, the O the group."""
 
     name: str
-    """Of the files."""
+    """Base name of the files."""
 
     user: str
     group: str = ""
@@ -37,11 +37,13 @@ HOST_IDENTITIES = (
     Identity("controller-manager", "system:kube-controller-manager"),
     Identity("scheduler", "system:kube-scheduler"),
 )
-"""Of those who reach the API server over the host's loopback."""
+"""Identities that reach the API server over the host's loopback device."""
 
 
 def create_authority(layout: Layout) -> None:
-    """The authority, the API server's certificate, the key of service accounts' tokens, the host's kubeconfigs."""
+    """Create the authority, the API server's certificate, the key of service accounts' tokens, and the host's
+    kubeconfigs.
+    """
     layout.pki.mkdir(parents=True, exist_ok=True)
     if (layout.pki / "complete").exists():
         return
@@ -57,7 +59,7 @@ def create_authority(layout: Layout) -> None:
 
 
 def api_names(layout: Layout) -> tuple[str, ...]:
-    """By which the API server is called: by the host, by nodes, and by pods."""
+    """Return the names by which the host, nodes and pods call the API server."""
     ends = ("", ".default", ".default.svc", ".default.svc.cluster.local")
     addresses = ("127.0.0.1", layout.api_service, layout.api_address)
     return (
@@ -68,7 +70,7 @@ def api_names(layout: Layout) -> tuple[str, ...]:
 
 
 def create_certificate(layout: Layout, identity: Identity) -> None:
-    """``pki/NAME.key`` and ``pki/NAME.crt``, unless they are there."""
+    """Create ``pki/NAME.key`` and ``pki/NAME.crt``, unless they exist."""
     key, request, certificate = (f"{identity.name}.{end}" for end in ("key", "csr", "crt"))
     if (layout.pki / certificate).exists():
         return
@@ -82,7 +84,7 @@ def create_certificate(layout: Layout, identity: Identity) -> None:
 
 
 def create_kubeconfig(layout: Layout, identity: Identity, address: str) -> Path:
-    """``NAME.kubeconfig`` for the API server at an address, with the identity's certificate inside."""
+    """Write ``NAME.kubeconfig`` for the API server at an address, with the identity's certificate inside."""
     create_certificate(layout, identity)
     credentials = {
         f"client-{what}-data": _base64(layout.pki / f"{identity.name}.{end}")
@@ -98,7 +100,7 @@ def create_kubeconfig(layout: Layout, identity: Identity, address: str) -> Path:
 
 
 def write_kubeconfig(path: Path, server: str, authority: str, credentials: dict[str, str]) -> Path:
-    """A kubeconfig that its owner alone can read. It is JSON, which is YAML."""
+    """Write a kubeconfig that only its owner can read. It is JSON, which is YAML."""
     name = path.name.removesuffix(".kubeconfig")
     config = {
         "apiVersion": "v1",

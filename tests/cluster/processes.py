@@ -1,6 +1,6 @@
-"""The cluster's long-lived processes: started in the background, recorded, found again by another process, and ended.
+"""Long-lived processes of the cluster: started in the background, recorded, found by later processes, and ended.
 
-A record holds the process's start time beside its id, so that after a crash no stranger with a reused id is signalled.
+A record holds the process's start time and its id, so that after a crash no stranger with a reused id is signalled.
 """
 
 from __future__ import annotations
@@ -19,23 +19,23 @@ from cluster.shell import ClusterError, wait_until
 MARKER = "TEST_CLUSTER_OF_SPARKSWEEP"
 """An environment variable that all of a cluster's processes carry: its value is the cluster's run folder.
 
-Its name begins like none that the trainer marks trials by, whose processes are killed by it."""
+Its name differs from the beginning of the trainer's marks of trials, whose processes are killed by their mark."""
 
 _LAUNCH = 'log=$1; shift; setsid "$@" >>"$log" 2>&1 </dev/null & echo $!'
 
 
 @dataclass(frozen=True)
 class Part:
-    """A process as recorded."""
+    """Record of a process."""
 
     name: str
     command: tuple[str, ...]
     pid: int
     started: int
-    """Its start, in the kernel's ticks since the machine's."""
+    """Start of the process, in the kernel's ticks since the machine's start."""
 
     wanted: bool = True
-    """False once somebody has killed it on purpose."""
+    """False after it was killed on purpose."""
 
     @property
     def alive(self) -> bool:
@@ -43,7 +43,7 @@ class Part:
 
 
 class Processes:
-    """Those of one cluster, by name."""
+    """Processes of one cluster, by name."""
 
     def __init__(self, layout: Layout) -> None:
         self.layout = layout
@@ -55,7 +55,7 @@ class Processes:
         self.layout.parts.mkdir(parents=True, exist_ok=True)
         self.layout.logs.mkdir(parents=True, exist_ok=True)
         words = tuple(str(word) for word in command)
-        # A shell between us and it: whoever we are, we are not its parent, and leave no zombie.
+        # A shell in between: this process is not the parent, so that no zombie is left.
         launched = subprocess.run(
             ["/bin/sh", "-c", _LAUNCH, "sh", str(self.log(name)), *words],
             stdin=subprocess.DEVNULL,
@@ -72,11 +72,11 @@ class Processes:
         self._write(Part(name, words, pid, began))
 
     def start_again(self, name: str) -> None:
-        """Start a process as it was started before."""
+        """Start a process with its recorded command."""
         self.start(name, self.part(name).command)
 
     def stop(self, name: str, *, on_purpose: bool = False) -> None:
-        """Kill a process with SIGKILL and wait for its end; one that is stopped or dead is no error."""
+        """Kill a process with SIGKILL and wait for its end; a stopped or dead one is no error."""
         part = self.part(name)
         if part.alive:
             os.kill(part.pid, signal.SIGKILL)
@@ -99,7 +99,7 @@ class Processes:
         return any(part.alive for part in self.all() if part.name == name)
 
     def part(self, name: str) -> Part:
-        """The record of a process.
+        """Return the record of a process.
 
         Raises:
             ClusterError: None of this name was ever started; the text lists those that were.
@@ -110,7 +110,7 @@ class Processes:
         return parts[name]
 
     def all(self) -> list[Part]:
-        """Every process that was started, by name; a record cut short by a crash is left out."""
+        """Return every process that was started, by name; skip a record cut short by a crash."""
         found = []
         for path in sorted(self.layout.parts.glob("*.json")):
             try:
@@ -124,13 +124,13 @@ class Processes:
         return self.layout.logs / name
 
     def tail(self, name: str) -> str:
-        """The end of what a process has said."""
+        """Return the end of a process's output."""
         path = self.log(name)
         text = path.read_text(errors="replace") if path.exists() else ""
         return text[-1500:].strip() or "it said nothing"
 
     def environment(self) -> dict[str, str]:
-        """What the processes see: nothing of the caller's, so that no proxy and no setting gets in."""
+        """Return the environment of the processes: nothing of the caller's, so that no proxy and no setting gets in."""
         system = "/usr/local/sbin:/usr/sbin:/sbin:/usr/bin:/bin"
         return {"PATH": f"{self.layout.bin}:{system}", MARKER: str(self.layout.run)}
 
@@ -142,7 +142,7 @@ class Processes:
 
 
 def started(pid: int) -> int | None:
-    """When a process started, in ticks since the machine's start; None when it is dead or a zombie.
+    """Return the start of a process, in ticks since the machine's start; None if it is dead or a zombie.
 
     The first process of a container or small machine may not reap: what was killed stays a zombie there, and still
     takes signals.
@@ -155,7 +155,7 @@ def started(pid: int) -> int | None:
 
 
 def parse_stat(stat: str) -> int | None:
-    """The start time in a line of /proc/PID/stat; None for a zombie.
+    """Return the start time in a line of /proc/PID/stat; None for a zombie.
 
     The program's name, in brackets, may hold spaces and brackets itself.
     """
@@ -164,13 +164,13 @@ def parse_stat(stat: str) -> int | None:
 
 
 def marked(run: Path) -> list[int]:
-    """The processes that carry a cluster's mark, whatever became of their records."""
+    """Return the processes that carry a cluster's mark, recorded or not."""
     mark = f"{MARKER}={run}".encode()
     return [pid for pid in _pids() if mark in _read(pid, "environ") and started(pid) is not None]
 
 
 def shims(socket: Path) -> list[int]:
-    """The processes that hold containers for the containerd at a socket, and outlive it."""
+    """Return the processes that hold containers for the containerd at a socket, and outlive it."""
     address = str(socket).encode()
     commands = {pid: _read(pid, "cmdline") for pid in _pids()}
     return [
@@ -201,7 +201,7 @@ def _pids() -> list[int]:
 
 
 def _read(pid: int, name: str) -> Sequence[bytes]:
-    """A file of null-terminated words; none when the process is gone."""
+    """Return the words of a null-terminated file; none if the process is gone."""
     try:
         return Path(f"/proc/{pid}/{name}").read_bytes().split(b"\0")
     except OSError:
@@ -209,6 +209,6 @@ def _read(pid: int, name: str) -> Sequence[bytes]:
 
 
 def described(pid: int) -> Mapping[str, str]:
-    """A process in words a person understands, for messages about one that is not ours."""
+    """Return a readable description of a process, for messages about foreign ones."""
     command = b" ".join(_read(pid, "cmdline")).decode(errors="replace").strip()
     return {"pid": str(pid), "command": command[:120] or "ended"}

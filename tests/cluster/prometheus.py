@@ -1,4 +1,4 @@
-"""A real Prometheus for the tests: Debian's program, unpacked into the cache and run as it is; and its operator's kinds."""
+"""A real Prometheus for the tests: Debian's program, unpacked into the cache; and the CRDs of the Prometheus operator."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ Sample = dict[str, Any]
 
 
 def programs(layout: Layout) -> Path:
-    """The folder with `prometheus` and `promtool`: the machine's, or Debian's package in the cache.
+    """Return the folder with `prometheus` and `promtool`: the machine's, or Debian's package in the cache.
 
     Raises:
         Unavailable: There is none, and none can be had.
@@ -42,7 +42,7 @@ def programs(layout: Layout) -> Path:
 
 
 def _unpack(folder: Path) -> None:
-    """Have Debian's package in a folder, without installing it: that would start a server of its own."""
+    """Unpack Debian's package into a folder. Installing it would start a server."""
     new = folder.with_name(f"{folder.name}.new")
     shutil.rmtree(new, ignore_errors=True)
     new.mkdir(parents=True)
@@ -61,7 +61,7 @@ def _unpack(folder: Path) -> None:
 
 
 def prometheus_crds(layout: Layout) -> list[Path]:
-    """The CRDs of Prometheus' operator that our objects are of, from its Go module.
+    """Return the Prometheus operator's CRDs that the chart uses, from its Go module.
 
     Raises:
         Unavailable: There is no Go.
@@ -76,27 +76,27 @@ def prometheus_crds(layout: Layout) -> list[Path]:
 
 
 class Prometheus:
-    """A running one, asked over HTTP."""
+    """A running Prometheus, queried over HTTP."""
 
     def __init__(self, port: int) -> None:
         self.url = f"http://127.0.0.1:{port}"
 
     def query(self, expression: str) -> list[Sample]:
-        """The samples of an instant query: each with `metric`, its labels, and `value`."""
+        """Return the samples of an instant query: each with `metric`, its labels, and `value`."""
         found: list[Sample] = self._get("query", query=expression)["result"]
         return found
 
     def alerts(self) -> dict[str, str]:
-        """The states of alerts by their names: pending or firing."""
+        """Return the states of alerts by their names: pending or firing."""
         found = self._get("alerts")["alerts"]
         return {item["labels"]["alertname"]: item["state"] for item in found}
 
     def rules(self) -> list[Sample]:
-        """The alerting rules that are loaded."""
+        """Return the loaded alerting rules."""
         return [rule for group in self._get("rules")["groups"] for rule in group["rules"]]
 
     def targets(self) -> list[Sample]:
-        """What it asks, with each one's `health` and `lastError`."""
+        """Return its targets, with the `health` and `lastError` of each."""
         found: list[Sample] = self._get("targets")["activeTargets"]
         return found
 
@@ -122,7 +122,7 @@ class Prometheus:
 def running(
     folder: Path, home: Path, *, targets: dict[str, list[str]], rules: dict[str, Any]
 ) -> Iterator[Prometheus]:
-    """A Prometheus that asks every second.
+    """Start a Prometheus that scrapes every second.
 
     Args:
         folder: where the program is.

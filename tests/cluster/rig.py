@@ -1,4 +1,4 @@
-"""The cluster as a whole: brought up, added to, taken down."""
+"""The cluster as a whole: start, growth, removal."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ from cluster.state import Owner
 
 
 class Rig:
-    """One cluster. Whoever changes it holds ``state.lock`` meanwhile."""
+    """A cluster. A process that changes it holds ``state.lock`` meanwhile."""
 
     def __init__(self, layout: Layout) -> None:
         self.layout = layout
         self.processes = Processes(layout)
 
     def prepare(self) -> None:
-        """Have everything that takes minutes: packages and programs.
+        """Install packages and compile programs, which takes minutes.
 
         Raises:
             Unavailable: This machine cannot run the control plane.
@@ -44,16 +44,16 @@ class Rig:
         binaries.prepare(self.layout)
 
     def is_up(self) -> bool:
-        """Whether there is a sound cluster, of any number of nodes."""
+        """Return True if there is a sound cluster, of any number of nodes."""
         return state.is_sound(self.layout)
 
     def is_up_for_good(self) -> bool:
-        """Whether there is a sound cluster that no process takes down at its end."""
+        """Return True if there is a sound cluster that no process removes at its end."""
         found = state.read(self.layout)
         return self.is_up() and found is not None and found.owner is None
 
     def up(self, nodes: int, owner: Owner | None = None) -> None:
-        """Have a control plane and at least so many Ready nodes.
+        """Start a control plane and at least so many nodes, unless they are up and Ready.
 
         A sound cluster is kept, and nodes are added to it; anything else that is there is removed first.
 
@@ -89,19 +89,19 @@ class Rig:
         say(f"up with {len(self.nodes())} nodes after {time.monotonic() - began:.0f} s")
 
     def down(self, *, images: bool = False) -> None:
-        """Remove everything, whatever state it is in; also the images on the nodes, if asked to."""
+        """Remove the cluster in any state; with `images` also the images on the nodes."""
         machine.check_user()
         leftovers.remove(self.layout, images=images)
 
     def nodes(self) -> list[Node]:
-        """Those of the cluster that is up."""
+        """Return the nodes of the running cluster."""
         names = (path.parent.name for path in self.layout.run.glob("node*/kubelet.yaml"))
         return sorted(
             (Node.named(name, self.layout) for name in names), key=lambda node: node.number
         )
 
     def load(self, archives: Sequence[Path]) -> None:
-        """Bring the images of archives to every node.
+        """Load the images of archives on every node.
 
         Raises:
             ClusterError: There is no node, or a file is no archive of images.
@@ -115,7 +115,7 @@ class Rig:
                 say(f"{', '.join(names)} on {it.name} after {time.monotonic() - began:.1f} s")
 
     def status(self) -> list[str]:
-        """A line for each part, and what is particular to this machine."""
+        """Return a line for each part, and the peculiarities of this machine."""
         if not self.processes.all():
             return ["no cluster"]
         found = state.read(self.layout)

@@ -1,4 +1,4 @@
-"""Running other programs, saying what is done, and waiting."""
+"""Running programs, printing progress, and waiting."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 
 
 class ClusterError(Exception):
-    """Something went wrong that should not; the text is for a person."""
+    """An unexpected failure; the text is for a person."""
 
 
 class Unavailable(ClusterError):
@@ -19,7 +19,7 @@ class Unavailable(ClusterError):
 
 
 def say(text: str) -> None:
-    """Tell the user, in a line of standard error."""
+    """Print a line to standard error."""
     sys.stderr.write(f"cluster: {text}\n")
     sys.stderr.flush()
 
@@ -31,10 +31,10 @@ def run(
     env: Mapping[str, str] | None = None,
     timeout_s: float = 120,
 ) -> str:
-    """A finished command's standard output.
+    """Run a command; return its standard output.
 
     Args:
-        env: Variables beside those of this process, whose PATH gets the folders of the system's own tools.
+        env: Variables in addition to those of this process, whose PATH gets the folders of the system's own tools.
 
     Raises:
         ClusterError: It failed or did not end; with the end of what it said.
@@ -61,7 +61,7 @@ def run(
 
 
 def succeeds(*command: str | Path) -> bool:
-    """Whether a command ends well; what it says is dropped."""
+    """Return True if a command succeeds; its output is dropped."""
     try:
         run(*command)
     except ClusterError:

@@ -1,4 +1,4 @@
-"""What a cluster's maker leaves for the next: whether it was finished, of which programs, and for whom it is there."""
+"""Record of a cluster for later processes: whether it is complete, its programs, and its owner."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ BOOT = Path("/proc/sys/kernel/random/boot_id")
 
 @dataclass(frozen=True)
 class Owner:
-    """A process that takes the cluster down when it ends."""
+    """A process that removes the cluster when it ends."""
 
     pid: int
     started: int | None
@@ -37,27 +37,27 @@ class Owner:
 
 @dataclass(frozen=True)
 class State:
-    """Of a cluster that came up."""
+    """State of a complete cluster."""
 
     bin: str
-    """The folder of its programs."""
+    """Folder of its programs."""
 
     boot: str
-    """The kernel's name for the time since the machine's start."""
+    """The kernel's identifier of the time since the machine's start."""
 
     owner: Owner | None = None
-    """None: it stays until somebody takes it down."""
+    """Owner of the cluster; None if it stays until it is removed by hand."""
 
 
 def write(layout: Layout, owner: Owner | None) -> None:
-    """Note that the cluster is complete."""
+    """Record that the cluster is complete."""
     new = layout.run / "state.new"
     new.write_text(json.dumps(asdict(State(str(layout.bin), BOOT.read_text().strip(), owner))))
     new.replace(_path(layout))
 
 
 def read(layout: Layout) -> State | None:
-    """The state; None when there is no cluster, or one that was never complete."""
+    """Return the state; None if there is no cluster, or an incomplete one."""
     try:
         fields: dict[str, Any] = json.loads(_path(layout).read_text())
         owner = fields.pop("owner")
@@ -67,12 +67,12 @@ def read(layout: Layout) -> State | None:
 
 
 def forget(layout: Layout) -> None:
-    """From now on the cluster is incomplete, until it is written again."""
+    """Mark the cluster as incomplete, until the state is written again."""
     _path(layout).unlink(missing_ok=True)
 
 
 def is_sound(layout: Layout) -> bool:
-    """Whether there is a complete cluster of these programs, whose owner lives and whose processes all run.
+    """Return True if there is a complete cluster of these programs, whose owner lives and whose processes all run.
 
     One that was killed on purpose, by a command of ours, is not missed.
     """
@@ -88,7 +88,7 @@ def is_sound(layout: Layout) -> bool:
 
 @contextmanager
 def lock(layout: Layout, patience_s: float) -> Iterator[None]:
-    """Have the cluster for oneself. The kernel gives it back when the process ends, however it does.
+    """Hold the cluster exclusively. The kernel releases the lock when the process ends, for any reason.
 
     Raises:
         ClusterError: Another process has it for longer than that; the text says which.
@@ -107,7 +107,7 @@ def lock(layout: Layout, patience_s: float) -> Iterator[None]:
 
 def _wait_for(descriptor: int, path: Path, patience_s: float) -> None:
     end = time.monotonic() + patience_s
-    told = False
+    said = False
     while True:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -116,9 +116,9 @@ def _wait_for(descriptor: int, path: Path, patience_s: float) -> None:
             if time.monotonic() > end:
                 hint = "to share it all the same, set SPARKSWEEP_TEST_KUBECONFIG"
                 raise ClusterError(f"the cluster is in use by {holder}; {hint}") from None
-            if not told:
+            if not said:
                 say(f"waiting for the cluster: it is in use by {holder}")
-                told = True
+                said = True
             time.sleep(0.2)
         else:
             return

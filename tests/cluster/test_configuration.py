@@ -1,4 +1,4 @@
-"""What the rig writes and reads: images, kubeconfigs, mounts, routes, command lines."""
+"""Files and commands of the rig: images, kubeconfigs, mounts, routes, command lines."""
 
 from __future__ import annotations
 

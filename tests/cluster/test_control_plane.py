@@ -1,4 +1,4 @@
-"""What tests get of an API server: objects, namespaces, rights, a log of requests, and faults."""
+"""Objects, namespaces, rights, the log of requests, and faults of an API server, as tests use them."""
 
 from __future__ import annotations
 

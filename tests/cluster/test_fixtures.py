@@ -1,4 +1,4 @@
-"""Tests that ask for a Kubernetes where none can run are skipped, never passed, and say why."""
+"""Tests that need a Kubernetes where none can run are skipped with a reason, never passed."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ AS_A_USER = "import os, sys, pytest; os.geteuid = lambda: 1000; sys.exit(pytest.
 
 
 def pytest_as_a_user(*arguments: str, **environment: str) -> str:
-    """What pytest prints for a user that is not root."""
+    """Run pytest as a user that is not root; return its output."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("SPARKSWEEP_")}
     done = subprocess.run(
         [sys.executable, "-c", AS_A_USER, "-p", "no:cacheprovider", *arguments],

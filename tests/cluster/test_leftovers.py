@@ -1,4 +1,4 @@
-"""A cluster of its own, killed in every way, comes up again; taken down, it leaves nothing.
+"""A cluster of its own, killed in every way, comes up again; removed, it leaves nothing.
 
 It is another instance, so that it disturbs neither the other tests nor a cluster that stays.
 """
@@ -33,7 +33,7 @@ TESTS = Path(__file__).parents[1]
 
 @pytest.fixture(scope="module")
 def layout(pytestconfig: pytest.Config) -> Layout:
-    """In the folders of always, so that what a killed run of these tests has left is met by the next."""
+    """Use the usual folders, so that the next run finds the remains of a killed one."""
     start = start_of(pytestconfig)
     if start is None:
         pytest.skip("SPARKSWEEP_TEST_KUBECONFIG names a cluster: none is started")
@@ -53,7 +53,7 @@ def rig(layout: Layout) -> Iterator[Rig]:
 
 
 def start(layout: Layout) -> subprocess.Popen[bytes]:
-    """The command, as a process that can be killed. Variables that name other folders are not for it."""
+    """Start the command as a process that can be killed, without variables that name other folders."""
     environment = {
         **INSTANCE,
         "SPARKSWEEP_CLUSTER_CACHE": str(layout.cache),
@@ -67,7 +67,7 @@ def start(layout: Layout) -> subprocess.Popen[bytes]:
 
 
 def traces(layout: Layout) -> list[str]:
-    """What there is of a cluster on the machine beside its files."""
+    """Return the traces of a cluster on the machine apart from its files."""
     found = [f"process {pid}" for pid in marked(layout.run)]
     found += [
         f"mount {it}"
@@ -106,7 +106,7 @@ def test_a_start_that_is_killed_in_the_middle_is_made_good_by_the_next(
 
 
 def test_a_cluster_whose_processes_were_killed_comes_up_anew(rig: Rig, layout: Layout) -> None:
-    """With containers that go on, mounts, namespaces and an old etcd without a record."""
+    """Containers are still running, with mounts, namespaces and an old etcd without a record."""
     rig.up(1)
     cluster = Cluster.own(layout)
     name = cluster.namespace()

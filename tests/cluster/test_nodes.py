@@ -1,4 +1,4 @@
-"""What tests get of nodes: pods that run and reach each other, devices, images, limits, and nodes that are lost."""
+"""Pods on nodes, as tests use them: they run and reach each other; devices, images, limits, and lost nodes."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ GPU = "nvidia.com/gpu"
 
 @pytest.fixture(autouse=True)
 def own_nodes(two_nodes: Cluster) -> None:
-    """Only our own nodes have the probe's image."""
+    """Skip on foreign nodes, which lack the probe's image."""
     assert two_nodes.rig is not None
 
 
 def pod(name: str, *command: str, node: str = "", **container: Any) -> dict[str, Any]:
-    """A pod of the probe's image: see programs/probe.go."""
+    """Return a pod of the probe's image: see programs/probe.go."""
     spec: dict[str, Any] = {
         "restartPolicy": "Never",
         "terminationGracePeriodSeconds": 1,
@@ -49,7 +49,7 @@ def pod(name: str, *command: str, node: str = "", **container: Any) -> dict[str,
 def wait_for(
     cluster: Cluster, namespace: str, name: str, holds: Callable[[dict[str, Any]], bool]
 ) -> dict[str, Any]:
-    """A pod, once something holds for its status."""
+    """Wait until a condition holds for a pod's status; return the pod."""
     found: dict[str, Any] = {}
 
     def look() -> bool:
@@ -111,7 +111,7 @@ def test_pods_on_both_nodes_reach_each_other_and_a_service_by_its_name(
 
 
 def test_a_pod_reaches_the_api_server(two_nodes: Cluster, namespace: str) -> None:
-    """By plain HTTP, to which it answers that it is an HTTPS server: it has been reached."""
+    """The request is plain HTTP; the answer, that this is an HTTPS server, shows that it was reached."""
     two_nodes.apply(pod("client", "get", "http://kubernetes.default:443", "20"), namespace)
     wait_for(two_nodes, namespace, "client", has_ended)
     said = two_nodes.kubectl("logs", "client", "-n", namespace)
@@ -119,7 +119,7 @@ def test_a_pod_reaches_the_api_server(two_nodes: Cluster, namespace: str) -> Non
 
 
 def test_no_packet_has_a_way_out_of_the_machine(two_nodes: Cluster) -> None:
-    """Looked up in the routing tables: nothing is sent."""
+    """The routing tables are read; nothing is sent."""
     layout = two_nodes.rig.layout
     for number in (1, 2):
         node = Node(number, layout)

@@ -1,4 +1,6 @@
-"""Processes that outlive their starter, found again, told from strangers and zombies; locks that end with a process."""
+"""Processes that outlive their starter: found again, distinguished from strangers and zombies; locks that end with a
+process.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is compiled: named after its versions, stamped with them, and taken from where it can be had."""
+"""Compiled programs: named after their versions, stamped with them, and downloaded from the available source."""
 
 from __future__ import annotations
 
@@ -149,7 +149,7 @@ def test_a_go_from_pypi_is_taken_from_the_cache_the_second_time(
 def test_a_compilation_that_fails_leaves_no_program(
     layout: Layout, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """It writes two programs and dies before the third: neither may look finished."""
+    """The compiler writes two programs and fails before the third: neither may look finished."""
     go = tmp_path / "go"
     go.write_text(
         '#!/bin/sh\nwhile [ "$1" != -o ]; do shift; done\n'
