@@ -2,7 +2,7 @@
 
 import pytest
 
-pytest_plugins = ["support.cluster_fixtures", "support.hypothesis_profiles"]
+pytest_plugins = ["support.cluster_fixtures", "support.figures", "support.hypothesis_profiles"]
 
 GROUPS = {
     "seed_grid": "hops",

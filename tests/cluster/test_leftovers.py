@@ -25,7 +25,7 @@ from cluster.shell import run, wait_until
 from support.cluster_fixtures import start_of
 from support.cluster_run import Part
 
-pytestmark = pytest.mark.nodes
+pytestmark = [pytest.mark.nodes, pytest.mark.xdist_group("second cluster")]
 
 INSTANCE = {"SPARKSWEEP_CLUSTER_INSTANCE": "9"}
 TESTS = Path(__file__).parents[1]

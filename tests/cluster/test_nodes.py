@@ -132,6 +132,7 @@ def test_no_packet_has_a_way_out_of_the_machine(two_nodes: Cluster) -> None:
             network.ip("route", "get", unused.replace("0.0/16", "250.1"))
 
 
+@pytest.mark.xdist_group("GPUs of node2")
 def test_an_extended_resource_is_given_out_as_a_device_would_be(
     two_nodes: Cluster, namespace: str
 ) -> None:
@@ -216,6 +217,7 @@ def test_an_image_that_no_node_has_is_told_by_the_pod(two_nodes: Cluster, namesp
     wait_for(two_nodes, namespace, "absent", cannot_pull)
 
 
+@pytest.mark.alone
 def test_a_lost_node_is_noticed_its_pods_are_evicted_and_it_comes_back(
     two_nodes: Cluster, namespace: str
 ) -> None:
@@ -247,6 +249,7 @@ def test_a_lost_node_is_noticed_its_pods_are_evicted_and_it_comes_back(
     wait_for(two_nodes, namespace, "again", is_running)
 
 
+@pytest.mark.alone
 def test_a_lost_node_leaves_no_process_behind(two_nodes: Cluster, namespace: str) -> None:
     two_nodes.apply(pod("server", "serve", "lost", node="node1"), namespace)
     wait_for(two_nodes, namespace, "server", is_running)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import fcntl
 import itertools
+import json
 import os
 import tempfile
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,49 +17,56 @@ import pytest
 from cluster.__main__ import EXTERNAL
 from cluster.helm import Helm
 from support.e2e.e2e_cluster import REPOSITORY, Installed, Namespace
+from support.figures import FIGURE
 
 _numbers = itertools.count(1)
-_figures: list[str] = []
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Allow for machines where starting ten Spark applications takes minutes; the waits have bounds of their own.
-
-    What looks back at the whole run comes last.
-    """
+    """Allow for machines where starting ten Spark applications takes minutes; the waits have bounds of their own."""
     for item in items:
         if Path(__file__).parent in item.path.parents:
             item.add_marker(pytest.mark.timeout(900))
-    items.sort(key=lambda item: item.get_closest_marker("looks_back") is not None)
 
 
 @pytest.fixture
-def figure() -> Callable[[str], None]:
-    """Takes a line that the run's summary shows: a duration, a count, a message as a user sees it."""
-    return _figures.append
-
-
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Show what the tests measured."""
-    if _figures:
-        terminalreporter.section("figures")
-        for line in _figures:
-            terminalreporter.write_line(line)
+def figure(record_property: Callable[[str, object], None]) -> Callable[[str], None]:
+    """Return a function that adds a line to the run's summary: a duration, a count, a message as a user sees it."""
+    return partial(record_property, FIGURE)
 
 
 @pytest.fixture(scope="session")
-def installed(two_nodes: Any, helm: Helm) -> Installed:
-    """The cluster with everything installed; `make image` has built the images.
+def installed(
+    two_nodes: Any, helm: Helm, tmp_path_factory: pytest.TempPathFactory, worker_id: str
+) -> Installed:
+    """Return the cluster with everything installed, by the first worker that asks; `make image` has built the images.
 
     Into a cluster that SPARKSWEEP_TEST_KUBECONFIG names somebody else has brought them.
     """
+    folder = tmp_path_factory.getbasetemp()
+    if worker_id != "master":
+        # That of the run, which its workers share.
+        folder = folder.parent
+    with (folder / "installed.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        begun = folder / "installed.json"
+        if begun.exists():
+            return Installed(two_nodes, helm, audit_from=json.loads(begun.read_text()))
+        installed = install(two_nodes, helm)
+        begun.write_text(json.dumps(installed.audit_from))
+        return installed
+
+
+def install(two_nodes: Any, helm: Helm) -> Installed:
     archives = [REPOSITORY / "dist" / "images" / f"{name}.tar" for name in ("trainer", "operator")]
     missing = [archive.name for archive in archives if not archive.exists()]
     if missing:
         pytest.fail(f"{', '.join(missing)}: not there; `make image` makes them")
     if not os.environ.get(EXTERNAL):
         two_nodes.load(*archives)
-    installed = Installed(two_nodes, helm)
+    installed = Installed(
+        two_nodes, helm, audit_from=two_nodes.audit_size() if two_nodes.layout else 0
+    )
     installed.install()
     return installed
 
@@ -72,6 +82,7 @@ def make_namespace(installed: Installed) -> Iterator[Callable[[], Namespace]]:
 
     yield make
     for namespace in made:
+        namespace.close()
         namespace.kubectl("delete", "experiments.sparksweep.dev", "--all", "--wait=false")
         installed.kubectl("delete", "namespace", namespace.name, "--wait=false")
 

@@ -17,7 +17,8 @@ from sparksweep_operator.settings import Settings
 from support.e2e.e2e_cluster import Namespace
 from support.e2e.e2e_experiments import experiment, pausing
 
-pytestmark = pytest.mark.nodes
+# Its figures are those of an idle machine.
+pytestmark = [pytest.mark.nodes, pytest.mark.alone]
 
 WRITES = ("create", "update", "patch", "delete", "deletecollection")
 
@@ -54,7 +55,7 @@ def test_the_writes_of_a_thousand_trials_of_10_ms_grow_with_time_alone(
     assert sum(writes.values()) <= 40 + 1.6 * seconds
     rounds = sorted(moments["experiments/status"])
     assert all(after - before > 0.9 for before, after in pairwise(rounds))
-    assert len(namespace.get("swx", "thousand")["status"]["recentTrials"]) <= 10
+    assert len(namespace.get("experiments", "thousand")["status"]["recentTrials"]) <= 10
 
 
 BARE_SPARK = """
@@ -76,7 +77,7 @@ def test_what_a_start_and_an_end_take(namespace: Namespace, figure: Callable[[st
     namespace.apply(experiment("prompt", trials=4, source=pausing(0.5), parallel=1))
     namespace.wait_until_finished("prompt")
     namespace.assert_complete("prompt", trials=4)
-    document = namespace.get("swx", "prompt")
+    document = namespace.get("experiments", "prompt")
     trials = namespace.trials("prompt").values()
     applied = moment(document["metadata"]["creationTimestamp"])
     first = min(moment(trial["startTime"]) for trial in trials)
@@ -104,7 +105,7 @@ def bare_spark_start(namespace: Namespace, document: dict[str, Any]) -> float:
         lambda: re.search(r"first task ended at ([0-9.]+)", namespace.logs(name)),
         "Spark has run a task",
     )
-    created = moment(namespace.get("pod", name)["metadata"]["creationTimestamp"])
+    created = moment(namespace.get("pods", name)["metadata"]["creationTimestamp"])
     namespace.kubectl("delete", "pod", name, "--wait=false")
     return float(text[1]) - created
 

@@ -10,7 +10,13 @@ from support.e2e.e2e_experiments import experiment, pausing
 pytestmark = pytest.mark.nodes
 
 
-@pytest.mark.parametrize("operator_is_down", [False, True], ids=["operator up", "operator down"])
+@pytest.mark.parametrize(
+    "operator_is_down",
+    [
+        pytest.param(False, id="operator up"),
+        pytest.param(True, id="operator down", marks=pytest.mark.alone),
+    ],
+)
 def test_nothing_is_left_within_30_s(
     operator_is_down: bool, namespace: Namespace, installed: Installed
 ) -> None:

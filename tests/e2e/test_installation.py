@@ -12,7 +12,8 @@ from cluster.helm import CHART, value_flags
 from support.e2e.e2e_cluster import IMAGES, OPERATOR, RELEASE, SYSTEM, Installed, Namespace
 from support.e2e.e2e_experiments import experiment, pausing
 
-pytestmark = pytest.mark.nodes
+# They replace and remove the operator of all tests.
+pytestmark = [pytest.mark.nodes, pytest.mark.alone]
 
 KINDS = ("experiments.sparksweep.dev", "trialbatches.sparksweep.dev")
 

@@ -63,15 +63,18 @@ def kill_the_api_server_for_20_s(namespace: Namespace) -> None:
         time.sleep(20)
 
 
-FAULTS: list[Callable[[Namespace], None]] = [
-    kill_the_operator,
-    kill_the_driver,
-    kill_an_executor,
-    kill_the_api_server_for_20_s,
+FAULTS = [
+    pytest.param(fault, id=fault.__name__, marks=marks)
+    for fault, marks in (
+        (kill_the_operator, pytest.mark.alone),
+        (kill_the_driver, ()),
+        (kill_an_executor, ()),
+        (kill_the_api_server_for_20_s, pytest.mark.alone),
+    )
 ]
 
 
-@pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.__name__)
+@pytest.mark.parametrize("fault", FAULTS)
 def test_every_trial_is_run_and_counted_once_after(
     fault: Callable[[Namespace], None],
     namespace: Namespace,

@@ -17,7 +17,8 @@ from cluster.prometheus import Prometheus, programs, running
 from support.e2e.e2e_cluster import SYSTEM, Installed, Namespace
 from support.e2e.e2e_experiments import experiment
 
-pytestmark = pytest.mark.nodes
+# The operator's metrics count the experiments of all tests.
+pytestmark = [pytest.mark.nodes, pytest.mark.alone]
 
 SOURCE = """
 import time

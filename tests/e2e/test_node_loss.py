@@ -10,7 +10,7 @@ import pytest
 from support.e2e.e2e_cluster import Installed, Namespace
 from support.e2e.e2e_experiments import experiment, pausing
 
-pytestmark = pytest.mark.nodes
+pytestmark = [pytest.mark.nodes, pytest.mark.alone]
 
 
 @pytest.fixture

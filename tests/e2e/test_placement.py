@@ -41,6 +41,7 @@ def gpu_node(installed: Installed) -> Iterator[str]:
     patch({"op": "remove", "path": path})
 
 
+@pytest.mark.xdist_group("GPUs of node2")
 def test_s04_an_experiment_that_asks_for_a_gpu_lands_where_there_is_one_and_holds_one_each(
     namespace: Namespace, gpu_node: str
 ) -> None:

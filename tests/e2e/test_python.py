@@ -161,7 +161,7 @@ def test_inside_a_cluster_an_experiment_runs_there_by_itself(namespace: Namespac
         }
     )
     namespace.wait_for(
-        lambda: namespace.get("pod", "notebook")["status"].get("phase") in ("Succeeded", "Failed"),
+        lambda: namespace.get("pods", "notebook")["status"].get("phase") in ("Succeeded", "Failed"),
         "the notebook's pod ends",
     )
     assert namespace.logs("notebook").strip() == f"best {{'x': 7}} {namespace.name}"

@@ -42,7 +42,7 @@ def test_files_are_there_after_the_driver_was_killed_and_copied_when_it_has_ende
     kill_pod(driver)
     status = namespace.wait_until_finished("kept")
     assert status["trials"]["succeeded"] == 8
-    name = f"kept-{namespace.get('swx', 'kept')['metadata']['uid'][:8]}"
+    name = f"kept-{namespace.get('experiments', 'kept')['metadata']['uid'][:8]}"
     assert status["results"] == f"file:///var/lib/sparksweep/copies/{name}"
     namespace.wait_for(lambda: not namespace.running("kept", "driver"), "the driver ends")
 

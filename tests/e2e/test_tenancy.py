@@ -9,7 +9,8 @@ import pytest
 from support.e2e.e2e_cluster import Namespace
 from support.e2e.e2e_experiments import experiment
 
-pytestmark = pytest.mark.nodes
+# Eleven drivers and their executors take half of the machine's memory.
+pytestmark = [pytest.mark.nodes, pytest.mark.alone]
 
 SOURCE = """
 import time

@@ -24,6 +24,7 @@ from cluster.client import Cluster, KubectlError
 from cluster.helm import Helm
 from cluster.layout import Layout
 from cluster.shell import Unavailable, wait_until
+from support.alone_scheduling import mark_and_sort, scheduler
 from support.cluster_run import ClusterRun, Part, Start, Workers
 
 CRDS = Path(__file__).parents[2] / "crds"
@@ -45,9 +46,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         for fixture in getattr(item, "fixturenames", ()):
             if fixture in MARKS:
                 item.add_marker(MARKS[fixture])
-        if any(item.get_closest_marker(mark) for mark in MARKS.values()):
+        if item.get_closest_marker("control_plane") and not item.get_closest_marker("nodes"):
             # They stop the API server and count its requests: one worker runs them all, one after another.
             item.add_marker(pytest.mark.xdist_group("cluster"))
+    mark_and_sort(items)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    return scheduler(config, log)
 
 
 @pytest.hookimpl(tryfirst=True)

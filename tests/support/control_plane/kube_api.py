@@ -16,7 +16,7 @@ Document = dict[str, Any]
 GROUP = "/apis/sparksweep.dev/v1alpha1"
 PATHS = {
     "experiments": GROUP, "trialbatches": GROUP, "roles": "/apis/rbac.authorization.k8s.io/v1",
-    "rolebindings": "/apis/rbac.authorization.k8s.io/v1",
+    "rolebindings": "/apis/rbac.authorization.k8s.io/v1", "deployments": "/apis/apps/v1",
 }  # fmt: skip
 MERGE = "application/merge-patch+json"
 GONE = 410
@@ -31,9 +31,15 @@ class Refused(AssertionError):
 
 
 class KubeApi:
-    """Client for one namespace, with the rights of a kubeconfig."""
+    """Client for one namespace, with the rights of a kubeconfig.
 
-    def __init__(self, kubeconfig: Path, namespace: str) -> None:
+    Args:
+        waits_for_connection: False: a request fails at once while nothing listens there.
+    """
+
+    def __init__(
+        self, kubeconfig: Path, namespace: str, *, waits_for_connection: bool = True
+    ) -> None:
         self.namespace = namespace
         self._client = config.new_client_from_config(str(kubeconfig))
         self._pool: urllib3.PoolManager = self._client.rest_client.pool_manager
@@ -41,6 +47,14 @@ class KubeApi:
         self._host = settings.host
         token = settings.get_api_key_with_prefix("authorization", "BearerToken")
         self._headers = {"Authorization": token} if token else {}
+        # The API server answers 429 just after its start.
+        self._retries = urllib3.Retry(
+            total=8,
+            connect=None if waits_for_connection else 0,
+            allowed_methods=None,
+            status_forcelist=[429],
+            backoff_factor=0.2,
+        )
 
     def close(self) -> None:
         self._pool.clear()
@@ -121,10 +135,7 @@ class KubeApi:
             f"{self._host}{path}",
             body=None if body is None else json.dumps(body),
             headers={**self._headers, "Content-Type": content_type},
-            # The API server answers 429 just after its start.
-            retries=urllib3.Retry(
-                total=8, allowed_methods=None, status_forcelist=[429], backoff_factor=0.2
-            ),
+            retries=self._retries,
             timeout=30,
         )
         answer: Document = json.loads(response.data)

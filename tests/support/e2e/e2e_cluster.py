@@ -10,23 +10,25 @@ from pathlib import Path
 from threading import Event, Thread
 from typing import Any
 
+import urllib3
 import yaml
 
 from cluster.client import Cluster, KubectlError
 from cluster.faults import Faults
 from cluster.helm import CHART, Helm, value_flags
+from support.control_plane.kube_api import KubeApi, Refused
 
 EXPERIMENT_LABEL = "sparksweep.dev/experiment"
 OURS = (
-    "experiments.sparksweep.dev",
-    "trialbatches.sparksweep.dev",
+    "experiments",
+    "trialbatches",
     "pods",
     "configmaps",
     "services",
 )
 STATES = ("pending", "running", "succeeded", "failed", "stopped")
 FINISHED = ("Succeeded", "Failed", "Stopped")
-
+POLL_S = 0.2
 
 SYSTEM = "sparksweep-system"
 OPERATOR = ("-n", SYSTEM)
@@ -36,15 +38,18 @@ REPOSITORY = Path(__file__).parents[3]
 
 
 class Installed:
-    """A cluster with the CRDs and the operator."""
+    """A cluster with the CRDs and the operator.
 
-    def __init__(self, cluster: Cluster, helm: Helm) -> None:
+    Attributes:
+        audit_from: Where the audit log was when the first worker's tests began.
+    """
+
+    def __init__(self, cluster: Cluster, helm: Helm, *, audit_from: int) -> None:
         self.cluster = cluster
         self.helm = helm
         self.kubectl = cluster.kubectl
         self.audit = cluster.audit
-        self.audit_from = cluster.audit_size() if cluster.layout else 0
-        """Where the audit log was when the tests began."""
+        self.audit_from = audit_from
 
     @property
     def faults(self) -> Faults:
@@ -119,11 +124,19 @@ def restricted_namespace(name: str) -> dict[str, Any]:
 
 
 class Namespace:
-    """One namespace of a cluster, where Experiments can run."""
+    """One namespace of a cluster, where Experiments can run.
+
+    What tests wait for is asked without kubectl, whose start costs what a hundred requests do.
+    """
 
     def __init__(self, cluster: Installed, name: str) -> None:
         self.cluster = cluster
         self.name = name
+        self._api = KubeApi(cluster.cluster.kubeconfig, name, waits_for_connection=False)
+
+    def close(self) -> None:
+        """Close its connections to the API server."""
+        self._api.close()
 
     # ------------------------------------------------------------------ objects
 
@@ -135,17 +148,13 @@ class Namespace:
         self.kubectl("apply", "-f", "-", input=text)
 
     def get(self, kind: str, name: str) -> dict[str, Any]:
-        found: dict[str, Any] = json.loads(self.kubectl("get", kind, name, "-o", "json"))
-        return found
+        return self._api.get(kind, name)
 
     def items(self, kind: str, selector: str = "") -> list[dict[str, Any]]:
-        chosen = ["-l", selector] if selector else []
-        listed = json.loads(self.kubectl("get", kind, *chosen, "-o", "json"))
-        items: list[dict[str, Any]] = listed["items"]
-        return items
+        return self._api.items(kind, selector)
 
     def status(self, experiment: str) -> dict[str, Any]:
-        status: dict[str, Any] = self.get("experiment", experiment).get("status", {})
+        status: dict[str, Any] = self.get("experiments", experiment).get("status", {})
         return status
 
     def condition(self, experiment: str, kind: str) -> dict[str, Any]:
@@ -201,7 +210,7 @@ class Namespace:
                 return found
             if time.monotonic() > deadline:
                 raise AssertionError(f"not within {timeout_s:g} s: {what}\n{self.describe()}")
-            time.sleep(0.5)
+            time.sleep(POLL_S)
 
     def wait_until_finished(self, experiment: str, *, timeout_s: float = 240) -> dict[str, Any]:
         """Wait for Complete or Failed; the status."""
@@ -234,10 +243,10 @@ class Namespace:
         over = Event()
 
         def look() -> None:
-            while not over.wait(0.5):
+            while not over.wait(POLL_S):
                 try:
                     status = self.status(experiment)
-                except KubectlError:
+                except (Refused, urllib3.exceptions.HTTPError):
                     continue
                 if not seen or status != seen[-1]:
                     seen.append(status)
