@@ -70,13 +70,44 @@ def program_image(program: bytes, reference: str, *, user: str = "65532") -> byt
 
 
 def load(node: Node, archive: Path) -> list[str]:
-    """Import an OCI or Docker archive on a node; return the names of its images.
+    """Import an OCI or Docker archive on a node that does not have its images; return their names.
 
     Raises:
         ClusterError: The file is missing or no archive, or the node is not running.
     """
     if not archive.is_file():
         raise ClusterError(f"{archive}: no such file")
+    wanted = digests(archive)
+    # Every byte of two gigabytes would be read again.
+    if wanted and wanted.items() <= _digests_on(node).items():
+        return list(wanted)
+    return _import(node, archive)
+
+
+def digests(archive: Path) -> dict[str, str]:
+    """Return the digests of an OCI archive's images by their names; nothing for any other file."""
+    try:
+        with tarfile.open(archive, "r:") as tar:
+            file = tar.extractfile("index.json")
+            manifests = json.load(file)["manifests"] if file else []
+    except (tarfile.TarError, KeyError, ValueError):
+        return {}
+    names = ("io.containerd.image.name", "org.opencontainers.image.ref.name")
+    images = {}
+    for manifest in manifests:
+        annotations = manifest.get("annotations", {})
+        name = next((annotations[key] for key in names if key in annotations), "")
+        images[name] = manifest["digest"]
+    return images
+
+
+def _digests_on(node: Node) -> dict[str, str]:
+    # REF TYPE DIGEST SIZE PLATFORMS LABELS
+    rows = [line.split() for line in _ctr(node, "images", "list").splitlines()[1:]]
+    return {row[0]: row[2] for row in rows}
+
+
+def _import(node: Node, archive: Path) -> list[str]:
     # Unpacked by the client, because the transfer service requires a platform, which OCI archives of buildah do not name.
     said = _ctr(node, "images", "import", "--local", "--digests=false", str(archive))
     return [line.split()[1] for line in said.splitlines() if line.startswith("unpacking ")]
@@ -85,7 +116,7 @@ def load(node: Node, archive: Path) -> list[str]:
 def load_own(node: Node) -> None:
     """Load the images of the rig's programs on a node. They are small, so it does not check for existing ones."""
     for name, reference in (("pause", PAUSE), ("probe", PROBE)):
-        load(node, own_archive(name, reference, node.layout))
+        _import(node, own_archive(name, reference, node.layout))
 
 
 def own_archive(name: str, reference: str, layout: Layout) -> Path:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 from cluster import (
@@ -108,11 +110,16 @@ class Rig:
         """
         if not self.nodes():
             raise ClusterError("there is no node to load images on: bring the cluster up with some")
-        for archive in archives:
-            for it in self.nodes():
-                began = time.monotonic()
-                names = images.load(it, archive)
-                say(f"{', '.join(names)} on {it.name} after {time.monotonic() - began:.1f} s")
+
+        def load(archive: Path, it: Node) -> None:
+            began = time.monotonic()
+            names = images.load(it, archive)
+            say(f"{', '.join(names)} on {it.name} after {time.monotonic() - began:.1f} s")
+
+        nodes = self.nodes()
+        with ThreadPoolExecutor(len(nodes)) as pool:
+            for archive in archives:
+                list(pool.map(partial(load, archive), nodes))
 
     def status(self) -> list[str]:
         """Return a line for each part, and the peculiarities of this machine."""

@@ -19,7 +19,7 @@ import pytest
 
 from cluster import __main__ as command
 from cluster import cgroups, control_plane, leftovers, machine, network, node, pki
-from cluster.images import program_image
+from cluster.images import digests, program_image
 from cluster.layout import Layout, Node
 from cluster.shell import ClusterError, Unavailable, run
 
@@ -70,6 +70,17 @@ def test_an_image_is_an_oci_layout_whose_digests_and_sizes_are_right() -> None:
 def test_the_same_program_gives_the_same_image() -> None:
     first, second, other = (program_image(text, "a/b:1") for text in (b"1", b"1", b"2"))
     assert first == second != other
+
+
+def test_an_archive_says_which_images_a_node_need_not_load_again(tmp_path: Path) -> None:
+    archive = tmp_path / "image.tar"
+    archive.write_bytes(program_image(b"1", "docker.io/test/one:1"))
+    (entry,) = json.loads(unpacked(archive.read_bytes())["index.json"])["manifests"]
+    assert digests(archive) == {"docker.io/test/one:1": entry["digest"]}
+    archive.write_bytes(program_image(b"2", "docker.io/test/one:1"))
+    assert digests(archive) != {"docker.io/test/one:1": entry["digest"]}
+    archive.write_text("no archive")
+    assert digests(archive) == {}
 
 
 def test_version_one_has_a_cgroup_for_each_controller_and_the_hybrids_second_has_none() -> None:
