@@ -42,7 +42,7 @@ test-extras: setup ## each extra alone, installed from the wheel
 # Where no nodes can run (3), none needs images, and the tests say why they are skipped; a cluster that is named has its own.
 test-e2e: setup ## the tests on real Kubernetes nodes; builds the images first
 	@[ -n "$$SPARKSWEEP_TEST_KUBECONFIG" ] || if $(CLUSTER) build; then scripts/image; else [ $$? = 3 ]; fi
-	$(BIN)/pytest -m nodes $(ARGS)
+	$(PYTEST) -m nodes $(ARGS)
 
 lint: setup ## ruff: rules and format
 	$(BIN)/ruff check

@@ -80,13 +80,14 @@ def test_the_digits_grid_ends_with_the_same_best_as_a_local_run(
     claim = {"claimName": "shared"}
     storage = {"persistentVolumeClaim": claim, "uri": "s3://bucket/runs", "secretName": "store"}
     namespace.apply(example_with(storage))
-    tables: list[str] = []
+    tables: dict[tuple[object, object], str] = {}
 
     def finished() -> bool:
-        table = namespace.kubectl("get", "experiments.sparksweep.dev")
-        if not tables or table != tables[-1]:
-            tables.append(table)
-        return bool(namespace.status("digits-grid").get("completionTime"))
+        status = namespace.status("digits-grid")
+        shown = (status.get("state"), status.get("progress"))
+        if shown not in tables:
+            tables[shown] = namespace.kubectl("get", "experiments.sparksweep.dev")
+        return bool(status.get("completionTime"))
 
     with namespace.watched("digits-grid"):
         namespace.wait_for(
@@ -103,7 +104,7 @@ def test_the_digits_grid_ends_with_the_same_best_as_a_local_run(
             here.goto(f"{address}#hparams")
             expect(here.get_by_text("0001").first).to_be_visible(timeout=60_000)
         namespace.wait_for(finished, "digits-grid ends", timeout_s=300)
-    figure("\n".join(tables))
+    figure("\n".join(tables.values()))
     status = namespace.status("digits-grid")
     assert namespace.condition("digits-grid", "Complete")["reason"] == "SearchSpaceExhausted"
     assert (status["trials"]["created"], status["trials"]["succeeded"]) == (6, 6)
