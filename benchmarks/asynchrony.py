@@ -1,4 +1,4 @@
-"""What differential evolution gains by not waiting for generations, and what it loses: simulated workers, BBOB.
+"""Benchmark: gains and losses of asynchronous differential evolution over generations; simulated workers, BBOB.
 
     /tmp/bench/bin/python benchmarks/asynchrony.py --seed 1 [--instances 3] [--dimensions 5] [--trials 300]
 
@@ -8,7 +8,7 @@ default strategy with a population of 20 in both modes, the same for each pair b
 - regret at equal trials: the asynchronous run's regret over the generational one's, after as many trials.
 - wall-clock at equal trials: the same for the time that those took.
 - time to the same regret: when the asynchronous run was as good as the generational one in the end, over the time that
-  one took. If it never was, one that is told of three times as many trials counts; 2 stands for never.
+  one took. If it never was, a run that is configured for three times as many trials counts; 2 stands for never.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ SIGMA = 0.5
 NEVER = 2.0
 
 History = list[tuple[float, float]]
-"""When a trial ended, and its value, in the order of the ends."""
+"""Times at which trials ended, and their values, in the order of the ends."""
 
 
 def simulate(loss: Loss, dimensions: int, trials: int, seed: int, mode: str) -> History:
@@ -65,7 +65,7 @@ def simulate(loss: Loss, dimensions: int, trials: int, seed: int, mode: str) -> 
 def compare(
     loss: Loss, optimum: float, dimensions: int, trials: int, seed: int
 ) -> tuple[float, float, float]:
-    """Regret at equal trials, wall-clock at equal trials, time to the same regret."""
+    """Return regret at equal trials, wall-clock at equal trials, and time to the same regret."""
     waiting = simulate(loss, dimensions, trials, seed, "generational")
     free = simulate(loss, dimensions, trials, seed, "asynchronous")
     goal, best = (min(value for _, value in history) for history in (waiting, free))
@@ -79,7 +79,7 @@ def compare(
 
 
 def main() -> None:
-    """The program."""
+    """Run the program."""
     parser = argparse.ArgumentParser(description="Asynchronous against generational.")
     parser.add_argument("--seed", type=int, default=1, help="draws the instances")
     parser.add_argument("--instances", type=int, default=3)

@@ -1,4 +1,4 @@
-"""What a trial costs its slot beside its own work, and what preloading saves.
+"""Benchmark: overhead of a trial on its slot, and savings of preloading.
 
     python benchmarks/slots.py [--trials 200] [--slots 4]
 
@@ -48,7 +48,7 @@ class Note:
 
 
 def run(*, work: str, trials: int, slots: int, preload: Sequence[str] = ()) -> list[Note]:
-    """Run trials that each do `work`; their notes."""
+    """Run trials that each do `work`; return their notes."""
     document = {
         "apiVersion": "sparksweep.dev/v1alpha1",
         "kind": "Experiment",
@@ -86,7 +86,7 @@ def run(*, work: str, trials: int, slots: int, preload: Sequence[str] = ()) -> l
 
 
 def lost(notes: Sequence[Note]) -> list[float]:
-    """Gaps between neighbouring trials of the same slot, in seconds."""
+    """Return the gaps between neighbouring trials of the same slot, in seconds."""
     gaps = []
     for slot in {note.slot for note in notes}:
         own = sorted((note for note in notes if note.slot == slot), key=lambda note: note.begin)
@@ -95,13 +95,13 @@ def lost(notes: Sequence[Note]) -> list[float]:
 
 
 def utilisation(notes: Sequence[Note], slots: int) -> float:
-    """The functions' time over slots x wall time."""
+    """Return the functions' time over slots x wall time."""
     wall = max(note.end for note in notes) - min(note.begin for note in notes)
     return sum(note.end - note.begin for note in notes) / (slots * wall)
 
 
 def quantile(values: Sequence[float], q: float) -> float:
-    """The smallest value that a share `q` of the values does not exceed."""
+    """Return the smallest value that a share `q` of the values does not exceed."""
     ordered = sorted(values)
     return ordered[max(0, math.ceil(q * len(ordered)) - 1)]
 

@@ -1,7 +1,7 @@
 """Choose an experiment's driver among its pods, and the number of its next one. Pure.
 
 Each driver's pod has a higher number than every one before it, so that a pod stuck on a lost node does not block its
-successor, and the two can be told apart by what they write: see ``TrialBatch.status.driver``.
+successor, and the two are distinguished by their writes: see ``TrialBatch.status.driver``.
 """
 
 from __future__ import annotations

@@ -32,7 +32,7 @@ class Pod:
     problem: str
     """Reason that keeps the pod from running; empty if none is known."""
     termination: str
-    """How the pod's container ended (in a driver's pod: the driver's container); empty until then."""
+    """Description of the end of the pod's container (in a driver's pod: the driver's container); empty until then."""
     created: datetime | None
     ended: datetime | None
     uid: str = ""

@@ -1,4 +1,4 @@
-"""The chart, rendered by Helm, and two namespaces for what it makes."""
+"""The chart, rendered by Helm, and two namespaces for its objects."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from cluster.prometheus import prometheus_crds
 
 @pytest.fixture(scope="module")
 def prometheus_kinds(control_plane: Cluster) -> None:
-    """The kinds of Prometheus' operator, which some of the chart's objects are of."""
+    """Install the Prometheus operator's CRDs that the chart uses."""
     for path in prometheus_crds(Layout.from_environment()):
         control_plane.kubectl("apply", "--server-side", "--filename", str(path))
         control_plane.kubectl("wait", "--for=condition=Established", "--timeout=30s", "--filename", str(path))  # fmt: skip
@@ -21,7 +21,7 @@ def prometheus_kinds(control_plane: Cluster) -> None:
 
 @pytest.fixture(scope="module")
 def namespaces(control_plane: Cluster) -> Iterator[tuple[str, str]]:
-    """Two namespaces under Pod Security's strictest profile."""
+    """Provide two namespaces under Pod Security's strictest profile."""
     names = (control_plane.namespace("chart"), control_plane.namespace("chart"))
     for name in names:
         control_plane.kubectl("label", "namespace", name, "pod-security.kubernetes.io/enforce=restricted")  # fmt: skip

@@ -76,7 +76,7 @@ def test_an_alert_fires_in_its_trouble_and_no_other_does(
     alert: str, promtool: Path, tmp_path: Path
 ) -> None:
     series = HEALTHY | TROUBLES.get(alert, {})
-    told = {
+    document = {
         "rule_files": [str(ALERTS)],
         "evaluation_interval": "1m",
         "tests": [
@@ -95,7 +95,7 @@ def test_an_alert_fires_in_its_trouble_and_no_other_does(
         ],
     }  # fmt: skip
     file = tmp_path / "test.yaml"
-    file.write_text(yaml.safe_dump(told))
+    file.write_text(yaml.safe_dump(document))
     assert "SUCCESS" in run(promtool, "test", "rules", file)
 
 

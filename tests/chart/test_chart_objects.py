@@ -1,4 +1,4 @@
-"""What the chart makes, for every switch: the API server takes it, it is safe, and its rights are the least."""
+"""The chart's objects for every switch: the API server accepts them, they are safe, and their rights are minimal."""
 
 from __future__ import annotations
 
@@ -124,7 +124,7 @@ def test_for_some_namespaces_no_right_is_given_outside_of_them(helm: Helm) -> No
     everywhere = helm.template()
     objects = helm.template(values={"watchNamespaces": ["one", "other"]})
     whole = {item["metadata"]["name"] for item in objects if item["kind"].startswith("ClusterRole")}
-    assert whole == {"sparksweep-view", "sparksweep-edit"}, "what nobody is bound to"
+    assert whole == {"sparksweep-view", "sparksweep-edit"}, "roles without bindings"
     bare = {"watchNamespaces": ["one"], "crds.enabled": False, "rbac.userRoles.create": False}
     assert not CLUSTER_WIDE & kinds(helm.template(values=bare))
     for part in ("operator", "driver"):

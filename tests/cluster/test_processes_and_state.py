@@ -132,7 +132,7 @@ def test_a_zombie_does_not_count_as_alive() -> None:
         assert started(child.pid) is not None
         os.kill(child.pid, signal.SIGKILL)
         wait_until(lambda: started(child.pid) is None, "it is dead", 5)
-        os.kill(child.pid, 0)  # as for the kernel it is still there: nobody has reaped it
+        os.kill(child.pid, 0)  # for the kernel it still exists, as no process has reaped it
     finally:
         child.wait(timeout=10)
 

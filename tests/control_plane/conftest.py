@@ -17,7 +17,7 @@ from support.control_plane.operator_processes import OperatorProcess
 def operator(
     control_plane: Cluster, helm: Helm, crds: None, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[OperatorProcess]:
-    """An operator for all namespaces, with exactly the rights of an installation."""
+    """Provide an operator for all namespaces, with exactly the rights of an installation."""
     home = control_plane.namespace("operator")
     release = f"sparksweep-{secrets.token_hex(3)}"
     name = f"{release}-operator"
@@ -38,7 +38,7 @@ def operator(
 
 @pytest.fixture
 def bare_lab(control_plane: Cluster, helm: Helm, crds: None, namespace: str) -> Iterator[Lab]:
-    """A namespace for Experiments without an operator, unless the test starts one."""
+    """Provide a namespace for Experiments without an operator, unless the test starts one."""
     lab = Lab(control_plane, helm, namespace)
     try:
         yield lab
@@ -49,5 +49,5 @@ def bare_lab(control_plane: Cluster, helm: Helm, crds: None, namespace: str) -> 
 
 @pytest.fixture
 def lab(operator: OperatorProcess, bare_lab: Lab) -> Lab:
-    """A namespace for Experiments with the operator."""
+    """Provide a namespace for Experiments with the operator."""
     return bare_lab

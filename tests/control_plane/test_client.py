@@ -1,4 +1,4 @@
-"""The SDK's client on a real API server: what it creates, and what it says when it may not or can't."""
+"""The SDK's client on a real API server: the objects that it creates, and its errors."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ GRID = {"x": [1, 2, 3]}
 
 @pytest.fixture
 def connected(bare_lab: Lab, monkeypatch: pytest.MonkeyPatch) -> Lab:
-    """A namespace without an operator, and the kubeconfig that has every right in it."""
+    """Provide a namespace without an operator, and the kubeconfig that has every right in it."""
     monkeypatch.setenv("KUBECONFIG", str(bare_lab.cluster.kubeconfig))
     return bare_lab
 

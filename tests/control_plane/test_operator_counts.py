@@ -23,7 +23,7 @@ def passes(seconds: float) -> Iterator[None]:
 
 
 def size_of(lab: Lab, name: str) -> tuple[int, int]:
-    """Bytes of the Experiment as it is stored, and of its status alone."""
+    """Return the bytes of the stored Experiment, and of its status alone."""
     body = lab.api.get("experiments", name)
     return len(json.dumps(body, separators=(",", ":"))), len(json.dumps(body["status"]))
 
@@ -132,7 +132,7 @@ def test_a_thousand_trials_take_few_writes(lab: Lab, capsys: pytest.CaptureFixtu
 
 
 def finished_batch(lab: Lab, owner: Document, index: int) -> None:
-    """A hundred trials that have succeeded, as operator and driver leave them."""
+    """Create a hundred trials that have succeeded, as operator and driver leave them."""
     name = owner["metadata"]["name"]
     metadata = {
         "name": f"{name}-{index:05d}",

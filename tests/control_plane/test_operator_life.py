@@ -200,7 +200,7 @@ def test_what_can_not_change_is_refused_with_a_clear_text(
 
 
 def chosen(rows: list[Row]) -> list[Row]:
-    """Of each base and path one: those are what the operator has to say of its own."""
+    """Return one row for each base and path: those that the operator has to report itself."""
     by_path: dict[str, Row] = {}
     for row in rows:
         document = row.document

@@ -37,7 +37,7 @@ class User:
 
 @pytest.fixture(scope="module")
 def roles(control_plane: Cluster, helm: Helm) -> Iterator[None]:
-    """The roles for users, as they are installed."""
+    """Install the roles for users."""
     objects = helm.template(release="sparksweep", only="user-roles.yaml")
     control_plane.apply(objects)
     yield

@@ -1,7 +1,7 @@
 """Every member of the API's enums is handled wherever the core distinguishes them.
 
 mypy checks the ``match`` statements, by ``assert_never``. These tests cover tables, and chains of ``if`` that end with
-an ``else``: a new member fails here until somebody has decided what it means there.
+an ``else``: a new member fails here until its meaning there is decided.
 """
 
 from __future__ import annotations

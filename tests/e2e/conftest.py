@@ -31,7 +31,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture
 def figure(record_property: Callable[[str, object], None]) -> Callable[[str], None]:
-    """Return a function that adds a line to the run's summary: a duration, a count, a message as a user sees it."""
+    """Return a function that adds a line to the run's summary: a duration, a count, a message to a user."""
     return partial(record_property, FIGURE)
 
 
@@ -41,7 +41,7 @@ def installed(
 ) -> Installed:
     """Return the cluster with everything installed, by the first worker that asks; `make image` has built the images.
 
-    Into a cluster that SPARKSWEEP_TEST_KUBECONFIG names somebody else has brought them.
+    In a cluster that SPARKSWEEP_TEST_KUBECONFIG names, the images must be loaded already.
     """
     folder = tmp_path_factory.getbasetemp()
     if worker_id != "master":
@@ -73,7 +73,7 @@ def install(two_nodes: Any, helm: Helm) -> Installed:
 
 @pytest.fixture
 def make_namespace(installed: Installed) -> Iterator[Callable[[], Namespace]]:
-    """Makes namespaces that are gone after the test."""
+    """Provide a function that makes namespaces, which are deleted after the test."""
     made: list[Namespace] = []
 
     def make() -> Namespace:
@@ -89,13 +89,13 @@ def make_namespace(installed: Installed) -> Iterator[Callable[[], Namespace]]:
 
 @pytest.fixture
 def namespace(make_namespace: Callable[[], Namespace]) -> Namespace:
-    """A namespace of the test's own."""
+    """Provide a namespace of the test's own."""
     return make_namespace()
 
 
 @pytest.fixture
 def shared_volume(installed: Installed, namespace: Namespace) -> Iterator[Path]:
-    """A claim `shared` that all nodes mount, because they are one machine; the file `ran` in it."""
+    """Provide a claim `shared` that all nodes mount, because they are one machine; yield the file `ran` in it."""
     with tempfile.TemporaryDirectory() as path:
         directory = Path(path)
         directory.chmod(0o777)

@@ -1,4 +1,4 @@
-"""Exact counts: what an experiment of a thousand short trials writes to the API server, and how long a start takes."""
+"""Exact counts of the API server's writes for an experiment of a thousand short trials, and the duration of a start."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ for key, value in settings.conf.items():
 SparkContext(conf=conf).parallelize([0], 1).map(str).collect()
 print("first task ended at", time.time(), flush=True)
 """
-"""The same Spark with the same settings, and nothing of ours: from its pod to the end of its first task."""
+"""The same Spark with the same settings, without sparksweep: from its pod to the end of its first task."""
 
 
 def test_what_a_start_and_an_end_take(namespace: Namespace, figure: Callable[[str], None]) -> None:
@@ -92,11 +92,11 @@ def test_what_a_start_and_an_end_take(namespace: Namespace, figure: Callable[[st
 
 
 def bare_spark_start(namespace: Namespace, document: dict[str, Any]) -> float:
-    """Seconds that Spark itself takes, by the driver's ConfigMap of an experiment that has ended."""
+    """Return the seconds of a bare Spark start, with the ConfigMap of a finished experiment's driver."""
     settings = Settings(trainer_image="docker.io/sparksweep/trainer:dev")
     pod = driver_pod(Experiment.model_validate(document, strict=False), 99, settings)
     name = "bare-spark"
-    # Nothing of the operator's: it would delete a driver that nobody needs.
+    # Without the operator's labels: it would delete a driver that no Experiment needs.
     pod["metadata"] = {"name": name}
     container = pod["spec"]["containers"][0]
     container["args"] = ["python", "-c", BARE_SPARK]
@@ -111,5 +111,5 @@ def bare_spark_start(namespace: Namespace, document: dict[str, Any]) -> float:
 
 
 def moment(text: str) -> float:
-    """Seconds since 1970 of a moment on the wire."""
+    """Return the seconds since 1970 of a timestamp."""
     return datetime.fromisoformat(text).timestamp()

@@ -1,4 +1,4 @@
-"""The first thing a user does: `kubectl apply` of the example, here with a volume and a store, and TensorBoard open."""
+"""A user's first steps: `kubectl apply` of the example, here with a volume and a store, and TensorBoard open."""
 
 from __future__ import annotations
 
@@ -31,10 +31,10 @@ SEEDS_ORDER = [
 
 @pytest.fixture
 def store(namespace: Namespace) -> Iterator[ObjectStore]:
-    """An S3 API where the cluster's API server is, which pods reach too, and its keys in a Secret."""
+    """Provide an S3 API at the address of the cluster's API server, which pods reach too, and its keys in a Secret."""
     layout = namespace.cluster.cluster.layout
     if layout is None:
-        pytest.skip("the cluster is somebody else's: its pods may not reach this machine")
+        pytest.skip("the cluster is not on this machine, which its pods may not reach")
     with object_store(layout.api_address) as running:
         keys = {**KEYS, "AWS_ENDPOINT_URL": f"http://{running.endpoint}", "AWS_REGION": "us-east-1"}
         secret = {
@@ -54,7 +54,7 @@ def example_with(storage: dict[str, Any]) -> dict[str, Any]:
 
 
 def look_at_tensorboard(address: str, here: Page, screenshot: Path) -> None:
-    """What a person sees: the curves of every trial, and a row for each in the table of hyperparameters."""
+    """Check TensorBoard in a browser: the curves of every trial, and a row for each in the table of hyperparameters."""
     here.goto(f"{address}#timeseries")
     for number in range(1, 7):
         expect(here.get_by_text(f"{number:04d}").first).to_be_visible(timeout=60_000)

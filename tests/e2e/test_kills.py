@@ -1,4 +1,4 @@
-"""SIGKILL at a random moment: whoever dies, every trial is counted once, and none that had finished runs again."""
+"""SIGKILL at a random moment: every trial is counted once, and no finished one runs again."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ TRIALS = 40
 TRIAL_S = 0.7
 SLOTS = 2
 UNWRITTEN_S = 1.0
-"""A driver writes its trials' ends once a second: what ended since is not known to the next one."""
+"""A driver writes its trials' ends once a second: later ones are lost with it."""
 SOURCE = f"""
 import os, time
 
@@ -102,7 +102,7 @@ def test_every_trial_is_run_and_counted_once_after(
     runs = [line.split() for line in ran.read_text().splitlines()]
     again = [int(x) for x, attempt in runs if int(attempt) > before.get(int(x), 10)]
     assert again == [], "a finished trial was run again"
-    # Whoever read its end before the fault sees it run once; one whose end nobody had read may have run twice.
+    # A trial whose end was visible before the fault ran once; one whose end was not may have run twice.
     unwritten = SLOTS * math.ceil(UNWRITTEN_S / TRIAL_S)
     assert len(runs) - TRIALS <= unwritten, f"{len(runs) - TRIALS} trials ran more than once"
     namespace.wait_for(

@@ -1,4 +1,4 @@
-"""What a user does to an experiment while it runs, and how it ends."""
+"""A user's changes to a running experiment, and its end."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What trials print and save, while they run and after: read by the command line, through the API server."""
+"""Output and files of trials, during the run and after, read by the command line through the API server."""
 
 from __future__ import annotations
 
@@ -160,12 +160,12 @@ def container_states(namespace: Namespace, name: str) -> dict[str, str]:
 
 
 def commands_of(namespace: Namespace, name: str) -> list[bytes]:
-    """The command lines of the driver pod's processes."""
+    """Return the command lines of the driver pod's processes."""
     return facts_of(namespace, name, "cmdline")
 
 
 def memory_of(namespace: Namespace, name: str) -> int:
-    """MiB that the processes of the driver's pod hold, by the kernel's own account."""
+    """Return the MiB of memory of the driver pod's processes, as the kernel counts them."""
     return (
         sum(
             int(line.split()[1])
@@ -178,7 +178,7 @@ def memory_of(namespace: Namespace, name: str) -> int:
 
 
 def facts_of(namespace: Namespace, name: str, file: str) -> list[bytes]:
-    """What /proc says in a file of each of the driver pod's processes, but for those that have ended since they were listed."""
+    """Return a file of /proc for each of the driver pod's processes that still runs."""
     (pod,) = namespace.pods(name, "driver")
     found = []
     for pid in processes_of(pod):

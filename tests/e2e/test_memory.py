@@ -29,8 +29,8 @@ import os, time
 def training(x):
     time.sleep(0.2)
     if x == 3:
-        # With cgroup v2 the kernel kills the whole container. With v1 it kills the process that it likes least: here
-        # that is Java, PID 1 of the container, because it is told so and all others are small.
+        # With cgroup v2 the kernel kills the whole container. With v1 it kills the process with the highest score: here
+        # that is Java, PID 1 of the container, whose score is set so, and all others are small.
         write("/proc/1/oom_score_adj", "1000")
         write("/proc/self/oom_score_adj", open(f"/proc/{os.getppid()}/oom_score_adj").read())
         while True:

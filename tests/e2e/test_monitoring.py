@@ -1,4 +1,4 @@
-"""A real Prometheus asks the operator and a driver: what the dashboard shows has data, and an alert fires."""
+"""A real Prometheus scrapes the operator and a driver: the dashboard has data, and an alert fires."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def training(x):
 
 
 def panels() -> dict[str, list[str]]:
-    """The dashboard's queries by the titles of their panels, as Grafana would send them."""
+    """Return the dashboard's queries by the titles of their panels, as Grafana would send them."""
     dashboard = json.loads((CHART / "files" / "dashboard.json").read_text())
     return {
         panel["title"]: [
@@ -44,7 +44,7 @@ def panels() -> dict[str, list[str]]:
 
 
 def impatient_rules() -> dict[str, Any]:
-    """The chart's alerts, but for how long they wait before they fire."""
+    """Return the chart's alerts without their waiting times."""
     found: dict[str, Any] = yaml.safe_load((CHART / "files" / "alerts.yaml").read_text())
     for rule in found["groups"][0]["rules"]:
         rule["for"] = "2s"

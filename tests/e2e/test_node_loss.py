@@ -15,7 +15,7 @@ pytestmark = [pytest.mark.nodes, pytest.mark.alone]
 
 @pytest.fixture
 def lose_node(installed: Installed) -> Iterator[Callable[[str], None]]:
-    """Loses a node; it is back after the test."""
+    """Provide a function that loses a node; it is back after the test."""
     lost: list[str] = []
 
     def lose(name: str) -> None:
@@ -30,7 +30,7 @@ def lose_node(installed: Installed) -> Iterator[Callable[[str], None]]:
 
 @pytest.fixture
 def uncordon_others(installed: Installed) -> Iterator[Callable[[], None]]:
-    """Pods are put on the operator's node alone until it is called."""
+    """Cordon all nodes but the operator's; provide a function that uncordons them."""
     (operator,) = installed.operator_pods()
     others = installed.faults.node_names()
     others.remove(operator["spec"]["nodeName"])

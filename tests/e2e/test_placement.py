@@ -1,4 +1,4 @@
-"""Where executors land, and what they ask for: the real scheduler, with GPUs as an extended resource of a node."""
+"""Placement and requests of executors: the real scheduler, with GPUs as an extended resource of a node."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ pytestmark = pytest.mark.nodes
 
 GPU = "nvidia.com/gpu"
 OTHER_GPU = "amd.com/gpu"
-"""What no node has: the kubelet takes its time to forget the other one."""
+"""A resource that no node has: the kubelet takes its time to remove the other one."""
 
 
 @pytest.fixture
 def gpu_node(installed: Installed) -> Iterator[str]:
-    """A node with two GPUs and a label, as a device plugin would advertise them."""
+    """Provide a node with two GPUs and a label, as a device plugin would advertise them."""
     node = "node2"
     path = f"/status/capacity/{GPU.replace('/', '~1')}"
 

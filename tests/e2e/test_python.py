@@ -26,7 +26,7 @@ TABLE = random.Random(0).randbytes(400_000)
 
 @pytest.fixture
 def here(namespace: Namespace, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
-    """The arguments that send an experiment to the namespace."""
+    """Return the arguments that send an experiment to the namespace."""
     monkeypatch.setenv("KUBECONFIG", str(namespace.cluster.cluster.kubeconfig))
     return {"backend": "kubernetes", "namespace": namespace.name, **SMALL}
 
@@ -110,7 +110,7 @@ def test_the_searches_of_a_notebook_run_on_the_cluster_side_by_side(
 
 
 def training_alike(learning_rate: float, dropout: float) -> float:
-    """What `training` returns for accuracy, without what it finds on the cluster."""
+    """Return the accuracy of `training`, without the parts that need the cluster."""
     return 1 - abs(learning_rate - 0.0004) * 500 - abs(dropout - 0.5)
 
 

@@ -1,4 +1,4 @@
-"""What an experiment leaves: its trials as tables, by its name, while it runs and after."""
+"""Results of an experiment: its trials as tables, by its name, during the run and after."""
 
 from __future__ import annotations
 

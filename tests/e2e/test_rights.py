@@ -23,10 +23,10 @@ ACCOUNTS = {"operator": f"{RELEASE}-operator", "driver": "sparksweep-driver"}
 SELDOM: dict[str, set[Right]] = {
     # Asked for by an admission plug-in of some clusters.
     "operator": {("update", "experiments/finalizers")},
-    # When somebody else has written a batch between two writes, and when an executor has to be removed by its driver.
+    # After a conflicting write to a batch, and when a driver has to remove an executor.
     "driver": {("get", "trialbatches"), ("delete", "pods")},
 }
-"""What a run may well do without."""
+"""Rights that a run may not use."""
 
 
 def granted(installed: Installed, part: str) -> set[Right]:
@@ -40,7 +40,7 @@ def granted(installed: Installed, part: str) -> set[Right]:
 
 
 def requests(installed: Installed, part: str) -> list[dict[str, Any]]:
-    """What the part has asked the API server for, its description of itself left out."""
+    """Return the part's requests to the API server, without those that describe itself."""
     return [
         item
         for item in installed.audit(installed.audit_from)
@@ -51,7 +51,7 @@ def requests(installed: Installed, part: str) -> list[dict[str, Any]]:
 
 
 def asked(installed: Installed, part: str, *, refused: bool) -> set[Right]:
-    """What it has asked for; `refused`: what it was refused, too."""
+    """Return the rights that it used; with `refused` also those that it was refused."""
     return {
         (
             item["verb"],
@@ -69,7 +69,7 @@ def unused(installed: Installed) -> dict[str, set[Right]]:
 
 
 def use_every_right(namespace: Namespace) -> None:
-    """An experiment that has everything happen to it: for a run of this test alone."""
+    """Run an experiment that uses every right, if this test runs alone."""
     document = experiment("eventful", trials=60, source=pausing(1.5), parallel=2)
     namespace.apply(document)
     begun = time.monotonic()
@@ -83,7 +83,7 @@ def use_every_right(namespace: Namespace) -> None:
     namespace.wait_for(
         lambda: namespace.running("eventful", "driver") == ["eventful-driver-1"], "another driver"
     )
-    # What the watches tell is checked after 50 seconds.
+    # The cache is compared with the API server after 50 seconds.
     namespace.wait_for(lambda: time.monotonic() - begun > 65, "some time passes")
     patch = {"spec": {"activeDeadlineSeconds": 1}}
     namespace.kubectl("patch", "swx", "eventful", "--type=merge", "-p", json.dumps(patch))
@@ -108,8 +108,8 @@ def test_every_right_is_used_and_no_other_is_asked_for(
         use_every_right(make_namespace())
     for part in ACCOUNTS:
         rules = granted(installed, part)
-        # Refused is what a quota or Pod Security does not allow, too, or who outlives the binding of its account: when a
-        # namespace or the chart goes. What matters is that the rules have it.
+        # Requests are also refused by a quota or Pod Security, or because a part outlives its account's binding: when a
+        # namespace or the chart is deleted. The rules must contain them.
         assert asked(installed, part, refused=True) <= rules, part
         assert unused(installed)[part] <= SELDOM[part], part
         figure(f"rights of the {part}: {len(rules - unused(installed)[part])} of {len(rules)} used")

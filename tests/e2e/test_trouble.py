@@ -1,4 +1,4 @@
-"""Pods that can't start are said to within 30 s, in the words of whoever refuses them."""
+"""Causes of pods that can't start are in the status within 30 s, with the message of the component that refuses them."""
 
 from __future__ import annotations
 

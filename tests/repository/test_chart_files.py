@@ -1,4 +1,4 @@
-"""What the chart's files say of each other: the generated ones are current, and every value is described and checked."""
+"""Consistency of the chart's files: generated ones are current, and every value is described and checked."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def resolved(part: dict[str, Any]) -> dict[str, Any]:
 
 
 def objects(part: dict[str, Any], path: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
-    """The schema's objects of fixed properties, with their paths."""
+    """Iterate over the schema's objects of fixed properties, with their paths."""
     part = resolved(part)
     if "properties" in part:
         yield path, part

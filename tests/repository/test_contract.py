@@ -1,4 +1,4 @@
-"""What two programs agree on stands in the contract, once: no copy in the code, in the chart or in the image's entry point."""
+"""Agreements between programs stand in the contract, once: no copy in the code, the chart or the image's entry point."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ ALLOWED = {
 
 
 def constants(path: Path, module: str) -> Iterator[str | int]:
-    """The values of a module's constants: texts, what tuples hold, and ports and sizes that nothing else is likely to have."""
+    """Iterate over the values of a module's constants: texts, members of tuples, and unusual ports and sizes."""
     loaded = importlib.import_module(module)
     for node in ast.parse(path.read_text()).body:
         if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
@@ -70,7 +70,7 @@ def agreed() -> set[str | int]:
 
 
 def literals(source: str) -> Iterator[tuple[int, Any]]:
-    """Every literal with its line; docstrings are none."""
+    """Iterate over the literals with their lines, without docstrings."""
     tree = ast.parse(source)
     prose = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
     for node in ast.walk(tree):
@@ -79,7 +79,7 @@ def literals(source: str) -> Iterator[tuple[int, Any]]:
 
 
 def copies(source: str, values: set[str | int]) -> list[tuple[int, Any]]:
-    """Literals that are such a value, or hold a path, a variable's name or one of `PATTERNS`."""
+    """Return literals that equal such a value, or contain a path, a variable's name or one of `PATTERNS`."""
     parts = [*PATTERNS, *(it for it in values if isinstance(it, str) and it.startswith(TELLING))]
     parts.remove(environment.PREFIX)
     return [

@@ -1,4 +1,4 @@
-"""What the repository says: its examples are valid, its links lead somewhere, and it is at home on any machine."""
+"""Documents of the repository: examples are valid, links lead to files, and no machine's paths are named."""
 
 from __future__ import annotations
 
@@ -128,6 +128,6 @@ def private_names(text: str) -> list[str]:
 
 
 def text_of(path: Path) -> str | None:
-    """The file's text; None for a binary file."""
+    """Return the file's text; None for a binary file."""
     content = path.read_bytes()
     return None if b"\0" in content else content.decode()

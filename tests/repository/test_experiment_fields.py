@@ -77,7 +77,7 @@ UNRELATED_OPTIONS = {
 
 
 def fields(model: type[Model], path: str) -> dict[str, str]:
-    """The path of each field in a document, and its name in Python."""
+    """Return the path of each field in a document, and its name in Python."""
     return {f"{path}.{field.alias}": name for name, field in model.model_fields.items()}
 
 
@@ -152,7 +152,7 @@ def test_a_field_is_in_a_page_for_people_beside_the_reference(path: str) -> None
 
 @pytest.fixture(scope="module")
 def attributes() -> set[str]:
-    """Every attribute that the code reads, but for the types and the checks."""
+    """Return every attribute that the code reads, outside of the types and the checks."""
     core = ROOT / "core" / "sparksweep_core"
     folders = [core / "algorithms", core / "contract", core / "planner"]
     files = [core / "api" / "placeholders.py"]

@@ -1,4 +1,4 @@
-"""How many examples property tests try: those of the profile."""
+"""Numbers of examples of property tests are those of the profile."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The container images: what they are made of, what their entry point starts and, where they are built, that they work."""
+"""Container images: their contents, their entry point and, if they are built, a run in them."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ BACKEND = [
 
 
 class Container:
-    """The entry point, with programs on its PATH that say how they were started."""
+    """The entry point, with programs on its PATH that print how they were started."""
 
     def __init__(self, directory: Path) -> None:
         self.bin = directory / "bin"
@@ -83,7 +83,7 @@ class Container:
         )
 
     def run(self, *arguments: str, **environment: str) -> tuple[int, list[str], str]:
-        """The exit code, the lines of standard output, and standard error."""
+        """Return the exit code, the lines of standard output, and standard error."""
         started = self.start(*arguments, **environment)
         output, errors = started.communicate(timeout=30)
         return started.returncode, output.splitlines(), errors
@@ -312,7 +312,7 @@ def test_what_no_image_needs_is_not_sent(path: str) -> None:
 
 
 def is_sent(path: str) -> bool:
-    """What .dockerignore says: the last pattern that matches the path, or a directory above it, decides."""
+    """Return True if .dockerignore includes the path: the last pattern that matches it or a directory above it decides."""
     sent = True
     parts = path.split("/")
     prefixes = ["/".join(parts[: length + 1]) for length in range(len(parts))]
@@ -343,7 +343,7 @@ def names(lines: list[str]) -> set[str]:
 
 
 def needs(package: str) -> set[str]:
-    """What an installed package asks for on this machine, its extras aside."""
+    """Return an installed package's requirements on this machine, without its extras."""
     requirements = map(Requirement, importlib.metadata.requires(package) or [])
     return {
         re.sub(r"[-_.]+", "-", requirement.name).lower()

@@ -1,4 +1,4 @@
-"""What import-linter's contracts (`make layers`) can't express of which module may import which."""
+"""Rules about imports that import-linter's contracts (`make layers`) can't express."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ FOR_TRIALS = ("environment", "line_formats", "run_layout")
 
 @pytest.mark.parametrize("module", ["context", "hdfs", "tensorboard"])
 def test_what_training_code_imports_needs_the_standard_library_only(module: str) -> None:
-    """A trial's process must get its log directory without paying for anybody's imports."""
+    """A trial's process must get its log directory without the cost of other imports."""
     source = (ROOT / "sdk" / "sparksweep" / f"{module}.py").read_text()
     contract = {name for name in imported_modules(source) if name.startswith("sparksweep_core.")}
     assert contract <= {f"sparksweep_core.contract.{name}" for name in FOR_TRIALS}

@@ -1,4 +1,4 @@
-"""Every package's ``__all__`` is the truth: what it names exists and is documented, and nothing else is public."""
+"""Every package's ``__all__`` is complete: its names exist and are documented, and no other name is public."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ LISTING = [module for module in ALL_MODULES if hasattr(module, "__all__")]
 
 
 def only_re_exports(module: ModuleType) -> bool:
-    """Whether a module is a package that holds no code of its own, so that all it has is what it offers."""
+    """Return True if a module is a package without code of its own, so that it has re-exports only."""
     return hasattr(module, "__path__") and not any(
         getattr(value, "__module__", None) == module.__name__
         for value in vars(module).values()

@@ -1,4 +1,4 @@
-"""The documents that speak of fields and reasons know all of them, and no others."""
+"""The documents on fields and reasons name all of them, and no others."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ TROUBLESHOOTING = (ROOT / "docs" / "troubleshooting.md").read_text()
 OPERATIONS = (ROOT / "docs" / "operations.md").read_text()
 
 HARMLESS = {"Valid", "Finished", "Resumed", "Interrupted"}
-"""Reasons that nobody has to look up."""
+"""Reasons that need no explanation."""
 
 
 @pytest.mark.parametrize("reason", [*TrialReason, *ExperimentReason])

@@ -1,4 +1,4 @@
-"""scripts/setup on machines that lack something: it says what, in one line, and leaves nothing that looks finished."""
+"""scripts/setup on machines that lack something: it prints one line about it, and leaves nothing that looks finished."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class Machine:
         program.chmod(0o755)
 
     def add_python(self, *, with_ensurepip: bool) -> None:
-        """A python3 of the running version, whose `-m venv` makes nothing and fails."""
+        """Add a python3 of the running version, whose `-m venv` makes nothing and fails."""
         missing = "" if with_ensurepip else 'case "$*" in *ensurepip*) exit 1;; esac\n'
         refuse = 'case "$*" in *"-m venv"*) echo "no venv today" >&2; exit 3;; esac\n'
         self.add_program("python3", f'{missing}{refuse}exec {sys.executable} "$@"')

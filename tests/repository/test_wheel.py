@@ -1,4 +1,4 @@
-"""What a user installs: the wheel's packages, and nothing that could get in the way of anyone else's."""
+"""The wheel: its packages, and no name that could collide with another distribution's."""
 
 from __future__ import annotations
 

@@ -39,7 +39,7 @@ def test_a_large_function_runs_a_timeout_passes_and_a_cancelled_run_keeps_what_i
         return sleeping(x) + len(data)
 
     experiment = Experiment(training, {"x": [1, 2]}, parallel=2, name="large")
-    # Too long for the Experiment itself, so that a cluster gets a ConfigMap beside it.
+    # Too long for the Experiment itself, so that a cluster gets a ConfigMap in addition.
     assert "kind: ConfigMap" in experiment.to_yaml()
     experiment.submit(directory=tmp_path / "run")
     monkeypatch.undo()

@@ -1,1 +1,1 @@
-"""What several tests share: fixtures, rigs, fake servers, documents and experiments to try."""
+"""Helpers of several tests: fixtures, rigs, fake servers, documents and experiments."""

@@ -1,4 +1,4 @@
-"""How pytest-xdist hands out tests when some are marked ``alone``: those run after all others, one at a time.
+"""Scheduling of tests by pytest-xdist when some are marked ``alone``: those run after all others, one at a time.
 
 Two workers share one cluster. A test that takes a node's power away, stops the operator or counts what all namespaces do
 is marked ``alone``: one worker runs it while the other has ended. Tests marked ``looks_back`` are the last of these.

@@ -1,4 +1,4 @@
-"""What the chart is tried with: each switch the other way, and what a large installation would set."""
+"""Values for tests of the chart: each switch the other way, and those of a large installation."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ DIGEST = "sha256:" + "0123456789abcdef" * 4
 
 
 def switches(namespace: str, other: str) -> dict[str, dict[str, Any]]:
-    """Values by what they are about; the namespaces exist."""
+    """Return values by their subject; the namespaces exist."""
     return {
         "nothing set": {},
         "one namespace": {"watchNamespaces": [namespace]},
@@ -109,4 +109,4 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"metrics.serviceMonitor.interval": "often"}, "/metrics/serviceMonitor/interval"),
     ({"extraEnv": [{"value": "x"}]}, "/extraEnv/0"),
 ]
-"""Values that the schema refuses, and the place that it names."""
+"""Values that the schema refuses, and the path in its message."""

@@ -30,10 +30,10 @@ from support.cluster_run import ClusterRun, Part, Start, Workers
 CRDS = Path(__file__).parents[2] / "crds"
 
 MARKS = {"control_plane": "control_plane", "two_nodes": "nodes"}
-"""The mark of a test that asks for a fixture."""
+"""Marks of tests, by the fixture that they use."""
 
 START = pytest.StashKey[Start]()
-"""Not there when no test asks for a cluster, or when SPARKSWEEP_TEST_KUBECONFIG names one."""
+"""Missing if no test asks for a cluster, or if SPARKSWEEP_TEST_KUBECONFIG names one."""
 
 RUN = pytest.StashKey[ClusterRun]()
 DIRECTORY = pytest.StashKey[Path]()
@@ -82,7 +82,7 @@ def asked_by(items: list[pytest.Item]) -> Part | None:
 
 
 def start(config: pytest.Config, part: Part) -> Start:
-    """Bring the cluster up in this process. What takes minutes counts against no test's time."""
+    """Bring the cluster up in this process. Its minutes do not count as a test's time."""
     config.stash[RUN] = ClusterRun(Layout.from_environment())
     # What is compiled, and for how long, is for the user to see at once.
     with config.pluginmanager.getplugin("capturemanager").global_and_fixture_disabled():
@@ -144,7 +144,7 @@ def pytest_runtest_call() -> Iterator[None]:
 
 @contextmanager
 def _skipping() -> Iterator[None]:
-    """What turns out to ask for what this cluster does not have, is skipped."""
+    """Skip the test if it turns out to need something that this cluster lacks."""
     try:
         yield
     except Unavailable as error:
@@ -153,7 +153,7 @@ def _skipping() -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def control_plane(pytestconfig: pytest.Config) -> Iterator[Cluster]:
-    """A Kubernetes API server with its controllers; pods need not run on it."""
+    """Provide a Kubernetes API server with its controllers; pods need not run on it."""
     layout = Layout.from_environment()
     external = os.environ.get(EXTERNAL)
     if external:
@@ -171,7 +171,7 @@ def control_plane(pytestconfig: pytest.Config) -> Iterator[Cluster]:
 
 @pytest.fixture(scope="session")
 def two_nodes(control_plane: Cluster, pytestconfig: pytest.Config) -> Cluster:
-    """The same cluster with two nodes, on which pods run."""
+    """Provide the same cluster with two nodes, on which pods run."""
     start = start_of(pytestconfig)
     if start is not None:
         start.check(Part.TWO_NODES)
@@ -182,7 +182,7 @@ def two_nodes(control_plane: Cluster, pytestconfig: pytest.Config) -> Cluster:
 
 @pytest.fixture(scope="session")
 def crds(control_plane: Cluster) -> None:
-    """Our kinds, as crds/ has them, served by the cluster."""
+    """Install the CRDs of crds/, and wait until they are served."""
     control_plane.apply(CRDS)
     control_plane.kubectl("wait", "--for=condition=Established", "--timeout=30s", "-f", str(CRDS))
     # An established kind is served at once, and described somewhat later.
@@ -199,7 +199,7 @@ def _is_described(cluster: Cluster, kind: str) -> bool:
 
 @pytest.fixture(scope="session")
 def helm(control_plane: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Helm:
-    """Helm with every right in the cluster."""
+    """Provide Helm with every right in the cluster."""
     layout = Layout.from_environment()
     # For a cluster that is named nothing has been prepared.
     prepare_helm(layout)
@@ -208,7 +208,7 @@ def helm(control_plane: Cluster, tmp_path_factory: pytest.TempPathFactory) -> He
 
 @pytest.fixture
 def namespace(control_plane: Cluster) -> Iterator[str]:
-    """A namespace of the test's own."""
+    """Provide a namespace of the test's own."""
     name = control_plane.namespace()
     yield name
     control_plane.delete_namespace(name)

@@ -23,7 +23,7 @@ from cluster.state import Owner
 KEEP = "SPARKSWEEP_KEEP_CLUSTER"
 
 PATIENCE_S = 1800
-"""How long one run of the tests waits for another on this machine."""
+"""Seconds that one run of the tests waits for another on this machine."""
 
 
 class Part(StrEnum):
@@ -80,7 +80,7 @@ class ClusterRun:
         self._held = ExitStack()
 
     def start(self, most: Part) -> Start:
-        """Have each part up to this one. What takes minutes is printed."""
+        """Bring up each part up to this one, and print those that take minutes."""
         start = Start()
         steps: dict[Part, Callable[[], None]] = {
             Part.PROGRAMS: self._prepare,

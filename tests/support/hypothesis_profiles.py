@@ -1,4 +1,4 @@
-"""How many examples Hypothesis tries: all of them in the profile ``full``, a fifth in ``commit``, which is the default.
+"""Numbers of examples of Hypothesis: all of them in the profile ``full``, a fifth in ``commit``, the default.
 
 SPARKSWEEP_TEST_PROFILE or ``--hypothesis-profile`` names the profile.
 """

@@ -1,4 +1,4 @@
-"""Finds whatever a test started and did not end: all of it inherits a variable that nothing else on the machine has.
+"""Processes that a test started and did not end, found by an environment variable that only they inherit.
 
 Not even the tests' own cluster, which is their child as well: only what gets `ENVIRONMENT` is marked.
 """
@@ -13,7 +13,7 @@ ENVIRONMENT = {"MARK_OF_A_TEST": uuid.uuid4().hex}
 
 
 def marked_processes() -> list[int]:
-    """Processes that were started with the mark, or by those, and so on."""
+    """Return the processes that were started with the mark, and their descendants."""
     ((name, value),) = ENVIRONMENT.items()
     mark = f"{name}={value}".encode()
     found = []

@@ -33,29 +33,29 @@ class ObjectStore:
         self._store.create_dir("bucket")
 
     def names(self) -> list[str]:
-        """The objects."""
+        """Return the keys of the objects."""
         found = self._store.get_file_info(fs.FileSelector("bucket", recursive=True))
         return [item.path for item in found if item.type == fs.FileType.File]
 
     def read(self, name: str) -> bytes:
-        """An object's content."""
+        """Return an object's content."""
         with self._store.open_input_stream(name) as stream:
             return bytes(stream.read())
 
     def put(self, name: str, content: bytes) -> str:
-        """Write an object; its URI."""
+        """Write an object; return its URI."""
         with self._store.open_output_stream(f"bucket/{name}") as stream:
             stream.write(content)
         return self.uri(name)
 
     def uri(self, name: str) -> str:
-        """What reads an object, or all below a prefix."""
+        """Return the URI of an object, or of all below a prefix."""
         return f"s3://bucket/{name}{self.query}"
 
 
 @contextmanager
 def object_store(host: str) -> Iterator[ObjectStore]:
-    """The store, at an address of this machine."""
+    """Start the store at an address of this machine."""
     server = subprocess.Popen(
         [sys.executable, "-W", "ignore", "-c", PROGRAM, host], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL, text=True,

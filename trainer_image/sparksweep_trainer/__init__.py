@@ -1,1 +1,1 @@
-"""What runs the trials: the Spark driver, the trial server, the slots and the trials' processes."""
+"""Programs that run trials: the Spark driver, the trial server, the slots and the trials' processes."""

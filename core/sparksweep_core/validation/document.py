@@ -1,7 +1,7 @@
 """The entrance of documents: a file, a text or a dict becomes an Experiment, or every reason why not, at once.
 
 Types first (as strictly as the API server), then the relations between the parts (``checks.py``). Parts that parsed
-are checked even if others did not, so that nobody corrects a document finding by finding.
+are checked even if others did not, so that a document need not be corrected finding by finding.
 """
 
 from __future__ import annotations

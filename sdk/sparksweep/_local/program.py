@@ -28,7 +28,7 @@ def check_local(experiment: Experiment) -> None:
             FieldError(
                 "spec.trialTemplate.source.configMap",
                 f"{source.config_map.name}: a local run has no ConfigMaps; "
-                "give the code as source.inline, or leave source out and put the module beside the file",
+                "give the code as source.inline, or leave source out and put the module next to the file",
             )
         )
     errors += [

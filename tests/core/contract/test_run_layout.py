@@ -1,4 +1,4 @@
-"""Which names a trial's file may have: nothing that leads elsewhere."""
+"""Names that a trial's file may have: no path that leads elsewhere."""
 
 import pytest
 from hypothesis import given

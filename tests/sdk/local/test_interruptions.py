@@ -87,7 +87,7 @@ def test_kill_9_and_resume_runs_every_trial_once(tmp_path: Path) -> None:
     wait_until(lambda: len(ended(tmp_path)) >= 4, "four trials ended")
     process.kill()
     process.communicate()
-    # Nobody is left to end them, and still they end.
+    # No process is left to end them, and still they end.
     wait_until(lambda: not marked_processes(), "no trial runs on", 15)
     finished = {n for n, t in trials_of(directory).items() if t["state"] == "Succeeded"}
     assert len(finished) >= 3

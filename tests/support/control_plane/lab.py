@@ -31,7 +31,7 @@ def experiment(
     goal: float | None = None,
     **spec: Any,
 ) -> Document:
-    """A grid over the integers from 1 to `trials`."""
+    """Return a grid over the integers from 1 to `trials`."""
     objective = {"type": "maximize", "objectiveMetricName": "score"}
     return {
         "apiVersion": "sparksweep.dev/v1alpha1",
@@ -81,7 +81,7 @@ def wait_for(
 
 
 class Lab:
-    """The namespace."""
+    """A namespace, its Experiments and their simulated drivers."""
 
     def __init__(self, cluster: Cluster, helm: Helm, name: str) -> None:
         self.cluster = cluster
@@ -127,7 +127,7 @@ class Lab:
         return sorted(batches, key=lambda batch: batch["spec"]["index"])
 
     def drivers(self, name: str = "digits") -> list[Document]:
-        """The driver pods that are not being deleted, the newest last."""
+        """Return the driver pods that are not being deleted, the newest last."""
         selector = f"{EXPERIMENT_LABEL}={name},{ROLE}=driver"
         pods = self.api.items("pods", selector)
         pods = [pod for pod in pods if "deletionTimestamp" not in pod["metadata"]]
@@ -159,7 +159,7 @@ class Lab:
         )  # fmt: skip
 
     def writes(self, agent: str = "sparksweep-operator", since: int | None = None) -> list[Document]:  # fmt: skip
-        """The operator's writes in this namespace, from the audit log; trial runs of the server do not count."""
+        """Return the operator's writes in this namespace from the audit log, without dry runs."""
         return [
             entry
             for entry in self.cluster.audit(self.audit_from if since is None else since)

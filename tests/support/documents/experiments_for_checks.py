@@ -62,7 +62,7 @@ COMMAND: dict[str, Any] = {
 
 
 def changed(base: Mapping[str, Any], changes: Mapping[str, object]) -> dict[str, Any]:
-    """The document with each path's value replaced; a list grows by the index after its last."""
+    """Return the document with each path's value replaced; a list grows by the index after its last."""
     document = copy.deepcopy(dict(base))
     for path, value in changes.items():
         parts: list[Any] = [

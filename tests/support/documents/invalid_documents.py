@@ -1,4 +1,4 @@
-"""Documents with one mistake each: what to say about it, and who notices first.
+"""Documents with one mistake each: the expected message, and the layer that notices first.
 
 ``schema``: the API server, by the schema. ``cel``: the API server, by a rule. ``check``: only this package; for these a
 test holds that the server takes them, so that a row says truly who is the last to notice.
@@ -363,7 +363,7 @@ def value_from(**source: object) -> dict[str, object]:
 
 
 def volume(**fields: object) -> dict[str, object]:
-    """A volume that would be right but for what is changed."""
+    """Return a volume that is valid except for the given changes."""
     right = {"name": "data", "mountPath": "/mnt/data", "emptyDir": {}}
     return {
         VOLUMES: [

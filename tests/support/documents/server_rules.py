@@ -37,7 +37,7 @@ def refusals(schema: dict[str, Any], document: dict[str, Any]) -> dict[str, list
 
 
 def with_defaults(schema: dict[str, Any], value: Any) -> Any:
-    """The value with absent fields filled in, and nulls for absent."""
+    """Return the value with defaults for absent fields, and without nulls."""
     if isinstance(value, dict) and "properties" in schema:
         for name, child in schema["properties"].items():
             if value.get(name) is None:

@@ -1,4 +1,4 @@
-"""A headless Chromium, Debian's own, driven by Playwright: its text selectors see through TensorBoard's shadow roots."""
+"""Debian's Chromium without a window, driven by Playwright: its text selectors search TensorBoard's shadow roots."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from playwright.sync_api import Page, sync_playwright
 
 
 def chromium() -> str:
-    """The program; installed first where that is possible, and else the test is skipped."""
+    """Return the path of Chromium; install it if possible, and skip the test if not."""
     found = shutil.which("chromium")
     if found is None and os.getuid() == 0 and shutil.which("apt-get"):
         install = ["apt-get", "install", "-y", "-qq", "--no-install-recommends", "chromium"]
@@ -28,7 +28,7 @@ def chromium() -> str:
 
 @contextmanager
 def page() -> Iterator[Page]:
-    """An empty page."""
+    """Open an empty page."""
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium(), args=["--no-sandbox"])
         try:

@@ -1,4 +1,4 @@
-"""What the end-to-end tests do with a cluster that has the operator installed: apply, wait, look, count."""
+"""A cluster with the operator, for the end-to-end tests: apply, wait, read, count."""
 
 from __future__ import annotations
 
@@ -53,11 +53,11 @@ class Installed:
 
     @property
     def faults(self) -> Faults:
-        """Faults of its parts; the test is skipped where the cluster is not ours to break."""
+        """Faults of its parts; the test is skipped on a foreign cluster."""
         return self.cluster.faults
 
     def install(self) -> None:
-        """Put the chart in, or make it what it is in this checkout, in a namespace of the strictest profile."""
+        """Install or upgrade the chart of this checkout, in a namespace of the strictest profile."""
         self.cluster.apply(restricted_namespace(SYSTEM))
         self.upgrade()
         # Another image by the same name is no change that Helm would see.
@@ -65,7 +65,7 @@ class Installed:
         self.wait_for_operator()
 
     def upgrade(self, values: dict[str, Any] | None = None) -> None:
-        """Have the chart installed with these values beside those of all tests."""
+        """Upgrade the chart with these values in addition to those of all tests."""
         # Kinds that a test or an earlier installation has left become the release's.
         taken = ("--take-ownership", "--force-conflicts")
         flags = value_flags({**IMAGES, **(values or {})})
@@ -99,7 +99,7 @@ class Installed:
         return pods
 
     def scale_operator(self, replicas: int) -> None:
-        """0: the operator is down."""
+        """Set the operator's number of replicas; 0 stops it."""
         self.kubectl(*OPERATOR, "scale", "deployment/sparksweep-operator", f"--replicas={replicas}")
         if replicas:
             self.wait_for_operator()
@@ -110,7 +110,7 @@ class Installed:
             time.sleep(0.5)
 
     def make_namespace(self, name: str) -> Namespace:
-        """A namespace where Experiments can run, under Pod Security's strictest profile."""
+        """Create a namespace for Experiments, under Pod Security's strictest profile."""
         self.cluster.apply(restricted_namespace(name))
         account = self.helm.template(only="driver-rbac.yaml", values={"driver.namespaces": [name]})
         self.cluster.apply([item for item in account if item["kind"] != "ClusterRole"])
@@ -118,13 +118,13 @@ class Installed:
 
 
 def restricted_namespace(name: str) -> dict[str, Any]:
-    """A namespace under Pod Security's strictest profile."""
+    """Return a namespace under Pod Security's strictest profile."""
     labels = {"pod-security.kubernetes.io/enforce": "restricted"}
     return {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": labels}}
 
 
 class Namespace:
-    """One namespace of a cluster, where Experiments can run.
+    """A namespace of a cluster, for Experiments.
 
     What tests wait for is asked without kubectl, whose start costs what a hundred requests do.
     """
@@ -164,7 +164,7 @@ class Namespace:
         return {}
 
     def trials(self, experiment: str) -> dict[int, dict[str, Any]]:
-        """Every trial by number, its spec and status in one."""
+        """Return every trial by number, its spec and status in one."""
         trials: dict[int, dict[str, Any]] = {}
         for batch in self.items("trialbatches", f"{EXPERIMENT_LABEL}={experiment}"):
             known = {t["number"]: t for t in batch.get("status", {}).get("trials", [])}
@@ -178,7 +178,7 @@ class Namespace:
         return self.items("pods", f"{EXPERIMENT_LABEL}={experiment},sparksweep.dev/role={role}")
 
     def running(self, experiment: str, role: str) -> list[str]:
-        """Names of the pods whose driver or executor runs, whatever runs beside it, and that are not being deleted."""
+        """Return the names of pods that are not being deleted and whose driver or executor container runs."""
         return [
             pod["metadata"]["name"]
             for pod in self.pods(experiment, role)
@@ -190,7 +190,7 @@ class Namespace:
         ]
 
     def logs(self, pod: str) -> str:
-        """What its container printed; nothing while it has not started."""
+        """Return the output of its container; empty while it has not started."""
         try:
             return self.kubectl("logs", pod)
         except KubectlError:
@@ -202,7 +202,7 @@ class Namespace:
     # ------------------------------------------------------------------ waiting
 
     def wait_for(self, condition: Callable[[], Any], what: str, *, timeout_s: float = 120) -> Any:
-        """Wait until `condition` answers with something true; its answer."""
+        """Wait until `condition` returns a true value; return it."""
         deadline = time.monotonic() + timeout_s
         while True:
             found = condition()
@@ -213,7 +213,7 @@ class Namespace:
             time.sleep(POLL_S)
 
     def wait_until_finished(self, experiment: str, *, timeout_s: float = 240) -> dict[str, Any]:
-        """Wait for Complete or Failed; the status."""
+        """Wait for Complete or Failed; return the status."""
         self.wait_for(
             lambda: self.status(experiment).get("completionTime"),
             f"{experiment} ends",
@@ -222,7 +222,7 @@ class Namespace:
         return self.status(experiment)
 
     def describe(self) -> str:
-        """What there is, for a failure's message."""
+        """Describe the objects, for a failure's message."""
         texts = [self.kubectl("get", "swx,swb,pods", "-o", "wide")]
         texts += [json.dumps(item.get("status"), indent=1) for item in self.items("experiments")]
         for pod in self.items("pods", EXPERIMENT_LABEL):
@@ -238,7 +238,7 @@ class Namespace:
 
     @contextmanager
     def watched(self, experiment: str) -> Iterator[list[dict[str, Any]]]:
-        """Look at the Experiment's status again and again: in every one seen, the counts add up and only grow."""
+        """Read the Experiment's status repeatedly; in every version the counts add up and only grow."""
         seen: list[dict[str, Any]] = []
         over = Event()
 
@@ -268,7 +268,7 @@ class Namespace:
                 ended_before = ended
 
     def assert_complete(self, experiment: str, *, trials: int) -> dict[str, Any]:
-        """Complete, every trial succeeded once, and the best is the one that an undisturbed run finds."""
+        """Assert that every trial succeeded once, and that the best is that of an undisturbed run; return the status."""
         status = self.status(experiment)
         assert self.condition(experiment, "Complete").get("status") == "True", self.describe()
         counts = status["trials"]
@@ -280,6 +280,6 @@ class Namespace:
         return status
 
     def left(self) -> list[str]:
-        """What is left of ours in the namespace."""
+        """Return the objects of Experiments that are left in the namespace."""
         names = [f"{kind}/{item['metadata']['name']}" for kind in OURS for item in self.items(kind)]
         return [name for name in names if name != "configmaps/kube-root-ca.crt"]

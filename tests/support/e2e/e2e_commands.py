@@ -11,7 +11,7 @@ from support.e2e.e2e_cluster import Namespace
 
 
 class CommandLine:
-    """Calls it for a namespace."""
+    """Command line for a namespace."""
 
     def __init__(self, namespace: Namespace) -> None:
         self.namespace = namespace
@@ -31,12 +31,12 @@ class CommandLine:
         )
 
     def bytes(self, *words: str) -> bytes:
-        """Standard output that is no text, of a command that succeeds."""
+        """Return the binary standard output of a command that succeeds."""
         return subprocess.check_output(self.arguments(*words), env=self.environment, timeout=120)
 
 
 class Followed:
-    """A command whose output is read as it comes."""
+    """A command whose output is read while it runs."""
 
     def __init__(self, command: CommandLine, *words: str) -> None:
         self.lines: list[str] = []
@@ -57,12 +57,12 @@ class Followed:
                 self.lines.append(line)
 
     def end(self) -> int:
-        """Wait for its end; its exit code."""
+        """Wait for its end; return its exit code."""
         code = self.process.wait(timeout=60)
         self._thread.join()
         return code
 
     def stop(self) -> None:
-        """End it where it is."""
+        """Kill it."""
         self.process.terminate()
         self.end()

@@ -24,7 +24,7 @@ def experiment(
     template: dict[str, Any] | None = None,
     spec: dict[str, Any] | None = None,
 ) -> dict[str, Any]:
-    """A grid over the integers from 1 to `trials`, maximising what the function returns."""
+    """Return a grid over the integers from 1 to `trials` that maximises the function's value."""
     return {
         "apiVersion": "sparksweep.dev/v1alpha1",
         "kind": "Experiment",
@@ -52,5 +52,5 @@ def experiment(
 
 
 def pausing(seconds: float) -> str:
-    """The source of trials that take so long."""
+    """Return the source of trials that sleep so long."""
     return QUICK.replace("pause=0.2", f"pause={seconds}")

@@ -1,4 +1,4 @@
-"""Faults, from the machine's side: the rig's nodes are its processes, so a pod's can be killed where they run."""
+"""Faults made on this machine: the rig's nodes run in its processes, so a pod's processes can be killed directly."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 
 def processes_of(pod: dict[str, Any]) -> list[int]:
-    """The processes of a pod's containers, without the one that holds its network."""
+    """Return the processes of a pod's containers, without the one that holds its network."""
     uid = pod["metadata"]["uid"]
     found = []
     for entry in Path("/proc").iterdir():
@@ -26,7 +26,7 @@ def processes_of(pod: dict[str, Any]) -> list[int]:
 
 
 def kill_pod(pod: dict[str, Any]) -> None:
-    """SIGKILL to everything in the pod's containers, as a kernel out of memory or a crash would."""
+    """Send SIGKILL to all processes of the pod's containers, as after a crash or out of memory."""
     victims = processes_of(pod)
     assert victims, f"{pod['metadata']['name']} has no process on this machine"
     for pid in victims:

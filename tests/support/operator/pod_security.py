@@ -12,7 +12,7 @@ VOLUMES = {
 
 
 def violations(pod: dict[str, Any]) -> list[str]:
-    """What the profile does not allow, and what we ask for on top: a root file system that can't be written."""
+    """Return violations of the profile, and of our additional rule: a read-only root file system."""
     spec = pod["spec"]
     return [*_of_pod(spec), *_of_containers(spec)]
 

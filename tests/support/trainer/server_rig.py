@@ -57,7 +57,7 @@ class Rig:
         return client
 
     def ready(self, trials: int = 3) -> TrialClient:
-        """A slot that has passed the check, with trials waiting."""
+        """Return the client of a slot that has passed the check, with trials waiting."""
         client = self.client()
         self.service.submit(
             [TrialSpec(number=n, parameters={"x": "1"}) for n in range(1, trials + 1)]

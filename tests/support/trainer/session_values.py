@@ -1,4 +1,4 @@
-"""What the tests of TensorBoard sessions write: two parameters, their values, and an objective."""
+"""Values for the tests of TensorBoard sessions: two parameters, their values, and an objective."""
 
 from datetime import UTC, datetime
 

@@ -1,4 +1,4 @@
-"""Runs single trials for tests, in real processes and without Spark: what a slot does, but for asking the driver."""
+"""Runs single trials for tests, in real processes and without Spark: a slot without a driver."""
 
 import threading
 import uuid
@@ -39,7 +39,7 @@ def program(
     gpus: int = 0,
     **template: Any,
 ) -> Program:
-    """A program; `function` is train:training unless there is a `command`."""
+    """Return a program; `function` is train:training unless there is a `command`."""
     if "command" not in template:
         template.setdefault("function", "train:training")
     if source is not None:
@@ -62,7 +62,7 @@ def program(
 
 
 class Rig:
-    """A runner and what it leaves. A context manager."""
+    """A runner and its remains. A context manager."""
 
     def __init__(self, directory: Path, source: str | None, **options: Any) -> None:
         self.home = directory / "home"
@@ -80,7 +80,7 @@ class Rig:
     def run(
         self, *, number: int = 1, attempt: int = 1, stopped: bool = False, **parameters: object
     ) -> Outcome:
-        """One attempt, to its end; `stopped` before it begins. Whatever it was, nothing of it is left."""
+        """Run one attempt to its end, `stopped` before it begins if asked; assert that no process is left."""
         values = {name: str(value) for name, value in parameters.items()}
         with closing(StopSignal()) as stop:
             if stopped:
@@ -92,7 +92,7 @@ class Rig:
         return outcome
 
     def metrics(self, **parameters: Any) -> Mapping[str, float]:
-        """The metrics of an attempt that must succeed."""
+        """Return the metrics of an attempt that must succeed."""
         outcome = self.run(**parameters)
         assert outcome.state is TrialState.SUCCEEDED, outcome
         return outcome.metrics
@@ -100,7 +100,7 @@ class Rig:
     def run_and_meanwhile(
         self, act: Callable[[StopSignal], None], *, once: Callable[[], bool], **parameters: object
     ) -> Outcome:
-        """One attempt; `act` as soon as `once` holds."""
+        """Run one attempt; call `act` as soon as `once` holds."""
         values = {name: str(value) for name, value in parameters.items()}
         stop = StopSignal()
         outcomes: list[Outcome] = []
@@ -124,7 +124,7 @@ class Rig:
         return outcomes[0]
 
     def log(self, stream: str = "stdout", *, number: int = 1) -> str:
-        """What a trial printed so far."""
+        """Return the output of a trial so far."""
         path = self.trials / f"{number:04d}" / f"{stream}.log"
         return path.read_text() if path.exists() else ""
 
@@ -137,7 +137,7 @@ class Rig:
 
     @property
     def left(self) -> list[int]:
-        """Processes of any trial: they are the fork server's descendants, or nobody's."""
+        """Processes of any trial: descendants of the fork server, or orphans."""
         server = self.runner._server
         if server is None:
             return []

@@ -149,7 +149,7 @@ def test_when_fewer_are_allowed_the_expected_go_first_then_the_idle_then_the_bus
     assert rig.jobs.cancelled == [3, 2]
     rig.service.set_slot_limit(1)
     assert rig.reconcile() == []
-    # Both are busy: whoever is done first leaves, and its trial has ended well.
+    # Both are busy: the first one that is done leaves, and its trial has succeeded.
     rig.finish(1)
     rig.leave(1)
     rig.finish(0)
@@ -187,7 +187,7 @@ def test_a_lingering_slot_takes_what_comes_and_nothing_new_starts_for_it(rig: Ri
     assert rig.reconcile() == []
     rig.work(0)
     rig.finish(0)
-    # It has worked since: it lingers anew.
+    # It has worked since, so its linger time starts again.
     rig.now = LINGER_S
     assert rig.ask(0).order == "wait"
 

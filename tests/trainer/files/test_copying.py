@@ -26,7 +26,7 @@ def run(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def store(tmp_path: Path) -> Path:
-    """Where the copy goes."""
+    """Provide the directory of the copy."""
     return tmp_path / "store" / "deep" / "digits-1234abcd"
 
 

@@ -89,7 +89,7 @@ def test_a_driver_takes_over_from_one_that_was_killed_and_repeats_nothing(
         driver.end(signal.SIGKILL)
     before = {number: status(api)["trials"][number - 1] for number in finished(api)}
     with DriverProcess(variables(api), directory, seconds=0.01, number=1) as driver:
-        # Claimed before Spark is up: nobody takes the trials of the killed driver for running any more.
+        # Claimed before Spark is up: no reader sees the killed driver's trials as running any more.
         eventually(lambda: status(api)["driver"] == "digits-driver-1")
         eventually(lambda: "Running" not in states(api).values(), within_s=1)
         eventually(lambda: status(api)["progress"] == "20/20", within_s=60)
@@ -141,7 +141,7 @@ def test_trials_go_on_while_the_api_server_is_away(api: FakeApiServer, directory
             api.faults.append(away)
         seen = status(api)["progress"]
         api.break_watches()
-        # As long as the rest takes, in which nobody can be answered.
+        # As long as the rest takes, during which no request is answered.
         time.sleep(3)
         assert status(api)["progress"] == seen
         asked = len(api.requests)

@@ -54,13 +54,13 @@ ENDS = {
     "out of memory": (
         pod(phase="Failed", ended=OOM_KILLED),
         TrialReason.OOM_KILLED,
-        "the kernel killed its executor for want of memory: used 1Gi, limit 1Gi: "
+        "the kernel killed its executor, which was out of memory: used 1Gi, limit 1Gi: "
         "raise spec.trialTemplate.resources.memory",
     ),
     "out of memory, and deleted since": (
         pod(phase="Failed", ended=OOM_KILLED, deleted=NOW),
         TrialReason.OOM_KILLED,
-        "the kernel killed its executor for want of memory",
+        "the kernel killed its executor, which was out of memory",
     ),
     "killed": (
         pod(phase="Failed", ended={"reason": "Error", "exitCode": 137}),

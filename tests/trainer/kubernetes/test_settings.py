@@ -26,7 +26,7 @@ FIELDS = {"metadata.name": f"{NAME}-driver-7", "metadata.namespace": NAMESPACE}
 
 
 def as_read(of: Experiment, directory: Path, data: dict[str, str] | None = None) -> ClusterSettings:
-    """What the driver of that pod reads; `data` in place of its ConfigMap's."""
+    """Return the settings that the driver of that pod reads; `data` replaces that of its ConfigMap."""
     for name, text in (data or manifests.driver_config_map(of, Settings())["data"]).items():
         (directory / name).write_text(text)
     container = manifests.driver_pod(of, 7, Settings())["spec"]["containers"][0]

@@ -1,4 +1,4 @@
-"""What is executed for a command: its words, and the file its first word names."""
+"""Execution of a command: its words, and the file that its first word names."""
 
 import os
 from pathlib import Path

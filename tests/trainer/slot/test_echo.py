@@ -1,4 +1,4 @@
-"""What trials print, in the executor's own log."""
+"""Output of trials in the executor's own log."""
 
 import os
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""What is in a trial's environment, and whose word counts."""
+"""Environment of a trial, and the precedence of its sources."""
 
 from __future__ import annotations
 

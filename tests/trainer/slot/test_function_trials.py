@@ -1,4 +1,4 @@
-"""What a function finds when it is called: its arguments, its directory, its environment, its module."""
+"""Surroundings of a function when it is called: its arguments, its directory, its environment, its module."""
 
 import json
 from pathlib import Path

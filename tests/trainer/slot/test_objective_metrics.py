@@ -1,4 +1,4 @@
-"""Which metrics a trial has, and what is wrong when its objective is not among them."""
+"""Metrics of a trial, and errors if its objective is not among them."""
 
 import math
 from typing import Any

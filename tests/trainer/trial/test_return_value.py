@@ -1,4 +1,4 @@
-"""What a function returned becomes bounded JSON, whatever it was."""
+"""Any return value of a function becomes bounded JSON."""
 
 import json
 import math

@@ -1,6 +1,6 @@
 """The check, before the first trial starts, that the trial code can take the parameters.
 
-One slot does it, because nobody but executors has the user's code. If the code is refused, no trial starts and every
+One slot does it, because only executors have the user's code. If the code is refused, no trial starts and every
 slot leaves.
 """
 

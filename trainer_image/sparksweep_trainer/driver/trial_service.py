@@ -144,7 +144,7 @@ class TrialService:
         """Register a slot, which starts with nothing: a trial that an earlier slot with its number ran is lost."""
         with self._lock:
             self._registry.register(hello.slot, hello.node)
-            self._lose(hello.slot, "Its slot started anew.")
+            self._lose(hello.slot, "Its slot restarted.")
             self._note_change()
             return self.program
 

@@ -40,7 +40,7 @@ END_S = 2.0
 FLUSH_S = 2.0
 """Seconds to write the last statuses."""
 COPY_S = 300.0
-"""Seconds to copy the last files when the experiment is over, and nobody waits for the driver."""
+"""Seconds to copy the last files when the experiment is over and nothing waits for the driver."""
 POLL_S = 0.5
 """Seconds between two health checks."""
 

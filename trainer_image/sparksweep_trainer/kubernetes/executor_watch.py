@@ -1,6 +1,6 @@
 """Watches the executors' pods: finds the cause of a loss before Spark notices it, and deletes dead pods.
 
-Spark is configured to keep dead executors' pods: without them nobody could tell whether memory was the cause.
+Spark is configured to keep dead executors' pods: they show whether memory was the cause.
 """
 
 from __future__ import annotations

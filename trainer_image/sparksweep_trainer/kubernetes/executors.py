@@ -37,7 +37,7 @@ def death_of(pod: Pod, *, memory: str) -> Death | None:
     ended = _ended_container(status)
     if ended is not None and ended.get("reason") == "OOMKilled":
         message = (
-            f"the kernel killed its executor for want of memory: used {memory}, limit {memory}: "
+            f"the kernel killed its executor, which was out of memory: used {memory}, limit {memory}: "
             "raise spec.trialTemplate.resources.memory"
         )
         return Death(Loss(message, TrialReason.OOM_KILLED), crashed=True)

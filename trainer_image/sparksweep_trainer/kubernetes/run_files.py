@@ -1,7 +1,7 @@
 """The run directory of an experiment on a cluster: trials' files, the table of results, TensorBoard's event files.
 
-Files arrive on the slots' request threads. The table and the event files are written by a thread of their own, which
-nobody waits for.
+Files arrive on the slots' request threads. The table and the event files are written by a thread of their own, for
+which nothing waits.
 """
 
 from __future__ import annotations
