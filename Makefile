@@ -24,19 +24,19 @@ IMAGE ?= all
 help: ## list the targets
 	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/  \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
 
-setup: ## make .venv from requirements.lock (says what it installs; asks apt-get for python3-venv at most)
+setup: ## make .venv from requirements.lock (installs python3-venv with apt-get if missing)
 	@scripts/setup
 
 demo: setup ## run examples/digits-grid.yaml on this machine
 	@$(BIN)/sparksweep run examples/digits-grid.yaml
 
-test: lint types layers crds-check chart-check docs-check ## everything that must hold before a commit; on a Kubernetes API server, too
+test: lint types layers crds-check chart-check docs-check ## all checks and tests that a commit must pass; some on a Kubernetes API server
 	$(PYTEST) -m 'not nodes and not extras' $(ARGS)
 
 test-full: setup ## the property tests with all their examples
 	$(PYTEST) -m 'hypothesis and not control_plane and not nodes' --hypothesis-profile full $(ARGS)
 
-test-extras: setup ## each extra alone, installed from the wheel
+test-extras: setup ## tests of each extra alone, installed from the wheel
 	$(BIN)/pytest -m extras $(ARGS)
 
 # Where no nodes can run (3), none needs images, and the tests say why they are skipped; a cluster that is named has its own.
@@ -51,11 +51,11 @@ lint: setup ## ruff: rules and format
 types: setup ## mypy, strict: the packages, tests, benchmarks and scripts
 	$(BIN)/mypy
 
-layers: setup ## import-linter: which package may import which
+layers: setup ## import-linter: allowed imports between packages
 	$(BIN)/lint-imports
 	$(BIN)/python scripts/imports
 
-imports: setup ## print which folder imports from which
+imports: setup ## print the imports between folders
 	@$(BIN)/python scripts/imports
 
 crds: setup ## write crds/, the chart's copy and docs/reference.md from the API's types
@@ -63,45 +63,45 @@ crds: setup ## write crds/, the chart's copy and docs/reference.md from the API'
 	$(BIN)/python scripts/chart
 	$(BIN)/python scripts/reference
 
-crds-check: setup ## fail when crds/ is not what the types say
+crds-check: setup ## fail if crds/ differs from the types
 	@scripts/check-crds
 
 chart: setup ## write the chart's CRDs from crds/, and its README from values.yaml
 	$(BIN)/python scripts/chart
 
-chart-check: setup ## fail when they are out of date
+chart-check: setup ## fail if they are out of date
 	$(BIN)/python scripts/chart --check
 
 reference: setup ## write docs/reference.md from crds/
 	$(BIN)/python scripts/reference
 
-docs-check: setup ## fail when docs/reference.md is out of date
+docs-check: setup ## fail if docs/reference.md is out of date
 	$(BIN)/python scripts/reference --check
 
-docs: setup ## build the documentation as a site, into dist/docs; a warning is an error
+docs: setup ## build the documentation as a site into dist/docs; a warning is an error
 	$(BIN)/sphinx-build --fail-on-warning --keep-going --quiet --builder html docs dist/docs
 	@echo 'docs: dist/docs/index.html'
 
-hooks: setup ## install the checks that take seconds as hooks of git
+hooks: setup ## install the quick checks as git hooks
 	$(BIN)/pre-commit install --hook-type pre-commit --hook-type pre-push
 
 unit: setup ## tests that need no Kubernetes; narrow it with ARGS="tests/core/algorithms -k grid" MARK="not spark"
 	$(PYTEST) -m 'not control_plane and not nodes and not extras$(if $(MARK), and ($(MARK)))' $(ARGS)
 
-coverage: ## the same, and the lines that they run, in total and of the ten modules with the least
+coverage: ## the same, with the coverage in total and of the ten modules with the least
 	@$(MAKE) unit ARGS='--cov --cov-report= $(ARGS)'
 	@$(BIN)/coverage report --sort cover | sed -n '1,12p; /^TOTAL/p'
 
 control-plane: setup ## tests on a Kubernetes API server that runs no pods
 	$(BIN)/pytest -m 'control_plane and not nodes and not extras' $(ARGS)
 
-cluster-up: setup ## start a Kubernetes on this machine for tests (as root; compiles it the first time); NODES=0 for none
+cluster-up: setup ## start a Kubernetes for tests on this machine (as root; compiled the first time); NODES=0 for no nodes
 	@$(CLUSTER) up --nodes $(NODES)
 
-cluster-down: setup ## remove it again
+cluster-down: setup ## remove that Kubernetes
 	@$(CLUSTER) down
 
-cluster-load: setup ## bring images to its nodes: FILES="a.tar b.tar"
+cluster-load: setup ## load images on its nodes: FILES="a.tar b.tar"
 	@$(CLUSTER) load $(FILES)
 
 image: setup ## build the container images into dist/images (as root, with buildah); IMAGE=trainer or operator for one
@@ -114,10 +114,10 @@ lock: setup ## write requirements.lock from pyproject.toml; UPGRADE=1 takes the 
 	$(BIN)/uv pip compile pyproject.toml --all-extras --group dev --universal --generate-hashes --python-version 3.11 \
 		--custom-compile-command 'make lock' --quiet $(if $(UPGRADE),--upgrade) --output-file requirements.lock
 
-format: setup ## let ruff format and mend what it can
+format: setup ## run ruff's formatter and automatic fixes
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 
-clean: ## remove what was built and cached, and .venv; runs/ stays
+clean: ## remove build outputs, caches and .venv; runs/ stays
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage dist
 	find core sdk operator trainer_image tests examples benchmarks -name __pycache__ -prune -exec rm -rf {} +
