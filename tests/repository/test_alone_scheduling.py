@@ -33,7 +33,7 @@ class Worker:
 
 
 def run(collection: list[str], order: random.Random) -> list[tuple[str, list[str]]]:
-    """Run all tests on two workers; return each test as it starts, with those that run beside it."""
+    """Run all tests on two workers; return each test as it starts, with those that run at the same time."""
     workers: list[Any] = [Worker("gw0"), Worker("gw1")]
     scheduler = AloneScheduling(CONFIG)
     for worker in workers:

@@ -93,7 +93,7 @@ BOMBS = {
         "bomb(0)\n"
         "sleep_for_ever()\n"
     ),
-    # A process that is another one each time it is looked at; for 20 seconds at most.
+    # A process that is another one each time it is read; for 20 seconds at most.
     "runaway": (
         "end = time.monotonic() + 20\n"
         "while time.monotonic() < end:\n"
