@@ -32,11 +32,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument(
         "--liveness",
+        metavar="URL",
         default=LIVENESS,
         help=f"URL to serve the liveness probe at (default: {LIVENESS})",
     )
     parser.add_argument(
-        "--metrics-port", type=int, help="port to serve Prometheus metrics at (default: none)"
+        "--metrics-port",
+        type=int,
+        metavar="PORT",
+        help="port to serve Prometheus metrics at (default: none)",
     )
     parser.add_argument(
         "--log-format",

@@ -215,7 +215,7 @@ def _without_managed_fields(body: Body) -> dict[str, Any]:
 
 
 def _newer(entry: _Entry | None, body: Body, read: Callable[[], Any]) -> _Entry:
-    """Return the cached entry, or one of what `read` returns if the body is newer."""
+    """Return the cached entry if it is as new as the body, else a new entry with the result of `read`."""
     metadata = body["metadata"]
     # Integers that grow with each write of the same resource, as Kubernetes guarantees since 1.35.
     version = int(metadata["resourceVersion"])

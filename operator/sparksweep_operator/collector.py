@@ -118,7 +118,7 @@ def metric_families(counts: Counts) -> list[Metric]:
         ),
         _family(
             "sparksweep_experiments_waiting",
-            "Experiments with no running trial, by the reason they are waiting.",
+            "Experiments that wait for a driver or for executors, by reason.",
             "reason",
             counts.waiting,
         ),
@@ -128,13 +128,13 @@ def metric_families(counts: Counts) -> list[Metric]:
         _family("sparksweep_drivers", "Pods of drivers, by phase.", "phase", counts.pods[DRIVER]),
         _family(
             "sparksweep_slots",
-            "Pods of executors, one per slot, by phase.",
+            "Pods of executors, in each of which one slot runs or will run, by phase.",
             "phase",
             counts.pods[EXECUTOR],
         ),
         GaugeMetricFamily(
             "sparksweep_slots_wanted",
-            "Slots that unfinished trials could use, within each Experiment's parallelTrialCount.",
+            "Slots needed for the pending and running trials, at most parallelTrialCount of each Experiment.",
             value=counts.slots_wanted,
         ),
     ]

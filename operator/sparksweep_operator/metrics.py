@@ -49,7 +49,7 @@ class Metrics:
         build.labels(version("sparksweep")).set(1)
         self._reconciles = Histogram(
             "sparksweep_reconcile_seconds",
-            "Duration of reconciling one Experiment, in seconds, by outcome.",
+            "Duration of one reconcile of an Experiment, in seconds, by outcome.",
             ["outcome"],
             buckets=RECONCILE_S,
             registry=self.registry,
@@ -58,13 +58,13 @@ class Metrics:
             self._reconciles.labels(outcome)
         self._requests = Counter(
             "sparksweep_api_requests",
-            "Requests to the API server except watches, by HTTP status code; none: no answer.",
+            "Requests to the API server, except watches. The code is none if there was no response.",
             ["method", "resource", "code"],
             registry=self.registry,
         )
         self._finished = Counter(
             "sparksweep_trials_finished",
-            "Trials that have ended while the operator was running.",
+            "Trials that ended while this operator ran, by final state and reason.",
             ["state", "reason"],
             registry=self.registry,
         )

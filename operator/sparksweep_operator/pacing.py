@@ -1,4 +1,4 @@
-"""Pacing of an experiment: delays before its status is written, its driver retried, itself requeued. Pure."""
+"""Delays before an experiment's status is written, its driver is created again, and it is requeued. Pure."""
 
 from __future__ import annotations
 

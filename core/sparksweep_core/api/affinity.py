@@ -40,7 +40,7 @@ class NodeExpression(Model):
     key: LabelKey
     """Key of the label."""
     operator: Literal["In", "NotIn", "Exists", "DoesNotExist", "Gt", "Lt"]
-    """Comparison of the label's value with ``values``."""
+    """Comparison of the label's value with ``values``: In, NotIn, Exists, DoesNotExist, Gt or Lt."""
     values: Annotated[list[LabelValue], list_atomic(max_length=limits.AFFINITY_VALUES)] = []
     """Values to compare with: one or more for In and NotIn, one integer from 0 for Gt and Lt, none for the others."""
 
@@ -106,7 +106,7 @@ class LabelExpression(Model):
     key: LabelKey
     """Key of the label."""
     operator: Literal["In", "NotIn", "Exists", "DoesNotExist"]
-    """Comparison of the label's value with ``values``."""
+    """Comparison of the label's value with ``values``: In, NotIn, Exists or DoesNotExist."""
     values: Annotated[list[LabelValue], list_atomic(max_length=limits.AFFINITY_VALUES)] = []
     """Values to compare with: one or more for In and NotIn, none for Exists and DoesNotExist."""
 
@@ -125,12 +125,12 @@ class LabelSelector(Model):
 
 
 class PodAffinityTerm(Model):
-    """A set of pods, and the topology domain that counts as near them."""
+    """Pods, and the topology domain, such as a node or a zone, within which another pod is near them."""
 
     label_selector: LabelSelector | None = None
-    """Selector of the pods. Absent: no pods. A trial's pods carry the labels sparksweep.dev/experiment and sparksweep.dev/role."""
+    """Selector of the pods. Absent: no pods. Executors' pods carry the labels sparksweep.dev/experiment and sparksweep.dev/role."""
     topology_key: LabelKey
-    """Node label that defines the domain: nodes with the same value are near, as with topology.kubernetes.io/zone."""
+    """Node label that defines the domains, such as topology.kubernetes.io/zone: nodes with the same value are in one domain."""
     namespaces: Annotated[list[DnsLabel], list_atomic(max_length=limits.AFFINITY_VALUES)] = []
     """Namespaces of the pods. Absent: the Experiment's namespace."""
 

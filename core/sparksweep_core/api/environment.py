@@ -55,9 +55,9 @@ class EnvVarSource(Model):
     )
 
     secret_key_ref: SecretKeyRef | None = None
-    """Key of a Secret."""
+    """Key of a Secret that holds the value."""
     config_map_key_ref: ConfigMapKeyRef | None = None
-    """Key of a ConfigMap."""
+    """Key of a ConfigMap that holds the value."""
 
 
 class EnvVar(Model):

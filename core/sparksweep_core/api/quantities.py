@@ -27,7 +27,7 @@ def threads(quantity: str) -> int:
 
 
 def memory_bytes(quantity: str) -> int:
-    """Return the bytes of "512Mi" or "2G". The text matches ``MEMORY_PATTERN``."""
+    """Return a memory quantity, such as "512Mi", in bytes. The text matches ``MEMORY_PATTERN``."""
     digits = quantity.rstrip("kKMGTi")
     return int(Decimal(digits) * _SUFFIXES[quantity[len(digits) :]])
 

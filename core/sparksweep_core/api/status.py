@@ -39,7 +39,7 @@ class TrialStatus(Model):
     state: TrialState = TrialState.PENDING
     """State of the trial: Pending, Running, Succeeded, Failed or Stopped."""
     attempt: Count = 0
-    """Number of times that the trial was started; 0: never."""
+    """Number of the last attempt, from 1; 0: none yet."""
     retries: Count = 0
     """Number of attempts that failed by the trial's own fault; compared with maxRetries."""
     metrics: Metrics = {}
@@ -66,7 +66,7 @@ class TrialCounts(Model):
     """Numbers of trials by state. ``created`` is the sum of the five states."""
 
     expected: Annotated[int | None, Field(ge=0)] = None
-    """Trials in total, unless the experiment ends early. Absent: no bound is known."""
+    """Number of trials unless the experiment ends early. Absent: neither maxTrialCount nor the algorithm bounds it."""
     created: Count = 0
     """Trials created so far."""
     pending: Count = 0
@@ -109,7 +109,7 @@ class BestTrial(Model):
     number: TrialNumber
     """Number of the trial."""
     attempt: Count
-    """The attempt that succeeded."""
+    """Number of the attempt that succeeded, from 1."""
     objective: float
     """Value of the objective's metric."""
     parameters: Parameters
@@ -126,7 +126,7 @@ class RecentTrial(Model):
     state: TrialState
     """State of the trial: Pending, Running, Succeeded, Failed or Stopped."""
     attempt: Count
-    """Number of the last attempt."""
+    """Number of the last attempt, from 1; 0: none yet."""
     objective: float | None = None
     """Value of the objective's metric, if the trial succeeded."""
     reason: Reason | None = None

@@ -118,7 +118,7 @@ class Toleration(Model):
     effect: Literal["NoSchedule", "PreferNoSchedule", "NoExecute"] | None = None
     """Effect of the taint. Absent: all effects."""
     toleration_seconds: Annotated[int | None, Field(ge=0)] = None
-    """Seconds until the pod is evicted, for NoExecute."""
+    """Seconds that the pod stays on a node with the taint, for NoExecute."""
 
 
 class ImagePullSecret(Model):

@@ -36,9 +36,9 @@ class Stop(Model):
     """An order to end the batch: running trials are stopped, waiting ones never start."""
 
     reason: TrialReason
-    """Reason that the stopped trials get."""
+    """Reason given to the trials that are stopped."""
     message: Message = ""
-    """Message that the stopped trials get."""
+    """Message given to the trials that are stopped."""
 
 
 class TrialBatchSpec(Model):
@@ -78,7 +78,7 @@ class TrialBatchStatus(Model):
     driver: Annotated[str | None, Field(max_length=253)] = None
     """Name of the driver that last wrote this status. A driver that reads a later driver's name has been replaced, and exits."""
     progress: Annotated[str | None, Field(max_length=32)] = None
-    """Finished and listed trials, for ``kubectl get``: "12/100"."""
+    """Numbers of finished trials and of all trials of the batch, for ``kubectl get``: "12/100"."""
     counts: TrialCounts = TrialCounts()
     """Numbers of trials by state."""
     refused: Annotated[str | None, Field(max_length=limits.MESSAGE)] = None

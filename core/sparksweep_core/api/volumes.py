@@ -62,7 +62,7 @@ class EmptyDirVolume(Model):
     )
     """Size above which the pod is evicted, as a Kubernetes quantity: "10Gi". Absent: no limit but the node's."""
     medium: Literal["Memory"] | None = None
-    """Memory: held in memory, and counted against ``resources.memory``. Absent: on the node's disk."""
+    """Storage medium. Memory: held in memory, and counted against ``resources.memory``. Absent: on the node's disk."""
 
 
 class Volume(Model):
@@ -102,10 +102,10 @@ class Volume(Model):
     read_only: bool = False
     """True: the trial can't write to the volume. A ConfigMap or a Secret is always read-only."""
     persistent_volume_claim: PersistentVolumeClaimVolume | None = None
-    """A PersistentVolumeClaim."""
+    """PersistentVolumeClaim whose volume is mounted."""
     config_map: ConfigMapVolume | None = None
-    """A ConfigMap."""
+    """ConfigMap whose keys become files."""
     secret: SecretVolume | None = None
-    """A Secret."""
+    """Secret whose keys become files."""
     empty_dir: EmptyDirVolume | None = None
     """A directory that belongs to the executor."""

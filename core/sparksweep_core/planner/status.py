@@ -1,7 +1,8 @@
 """The Experiment's status, of a size that does not depend on the number of trials.
 
 The planner computes it here; the operator's reconciler writes it to the API server, a local run to ``experiment.yaml``.
-A TrialBatch's status is the driver's: ``sparksweep_trainer.kubernetes.status_writer``.
+A TrialBatch's status is the driver's: ``sparksweep_trainer.kubernetes.batch_statuses`` computes it, and
+``status_writer`` sends it.
 """
 
 from __future__ import annotations

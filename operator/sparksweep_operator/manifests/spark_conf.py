@@ -47,7 +47,7 @@ def check_cluster(experiment: Experiment) -> list[FieldError]:
 
 
 def spark_conf(experiment: Experiment, settings: Settings) -> dict[str, str]:
-    """Return the settings by their names."""
+    """Return the Spark settings of an experiment, by name."""
     template = experiment.spec.trial_template
     # Spark counts in whole MiB; the pod's limit is the sum of the two.
     limit_mib = memory_bytes(template.resources.memory) // 2**20

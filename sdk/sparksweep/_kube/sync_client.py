@@ -40,9 +40,9 @@ def is_inside_a_cluster() -> bool:
 
 
 class SyncClient:
-    """A client of the API server, by the kubeconfig's current context or, inside a cluster, by the pod's service account.
+    """Client of the API server.
 
-    Every request raises the SDK's errors: see `sparksweep._kube.errors`.
+    Authenticates with the kubeconfig's current context or, inside a cluster, with the pod's service account. Every request raises the SDK's errors: see `sparksweep._kube.errors`.
     """
 
     def __init__(self) -> None:

@@ -1,4 +1,7 @@
-"""Reads a trial's log to its end, or follows it from attempt to attempt until the trial has ended."""
+"""Reads a trial's log to its end, or follows it from attempt to attempt until the trial has ended.
+
+The last of the stations in ``docs/internals/log-lines.md``.
+"""
 
 from __future__ import annotations
 

@@ -80,7 +80,7 @@ class PlainDisplay:
             self.note(describe(trial, self._objective))
 
     def status_changed(self, experiment: Experiment) -> None:
-        """Store the objective, for the trials' lines."""
+        """Store the objective; `trial_changed` prints its metric."""
         self._objective = experiment.spec.objective
 
 

@@ -43,7 +43,7 @@ def validate(file: Path) -> None:
     type=click.IntRange(0, 1000),
     default=0,
     metavar="N",
-    help="Also print the parameters of the first N trials, as far as they don't depend on results.",
+    help="Also print the parameters of the first N trials, or of fewer if later ones depend on results.",
 )
 @FILE
 def render(file: Path, trials: int) -> None:

@@ -1,4 +1,7 @@
-"""``sparksweep logs``: the output of a trial, of a run here or on a cluster."""
+"""``sparksweep logs``: the output of a trial, of a run here or on a cluster.
+
+Every station of a log line is in ``docs/internals/log-lines.md``.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +30,7 @@ from sparksweep_core.contract.run_layout import STREAMS
     type=click.Choice(["all", *STREAMS]),
     default="all",
     show_default=True,
-    help="Which stream to print.",
+    help="Stream to print.",
 )
 @NAMESPACE
 def logs(

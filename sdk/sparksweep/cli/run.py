@@ -43,7 +43,7 @@ REFUSED = 2
     "--resume",
     type=click.Path(exists=True, file_okay=False, path_type=Path),
     metavar="DIR",
-    help="Continue the run in DIR; finished trials don't run again.",
+    help="Continue the run in DIR with the Experiment in FILE; finished trials don't run again. Not with --dir.",
 )
 @click.option(
     "-o",

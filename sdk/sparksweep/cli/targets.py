@@ -14,6 +14,9 @@ from sparksweep._runs.reader import RunReader
 from sparksweep.errors import ClusterUnavailable, MissingDependency
 
 TARGET = click.argument("target", metavar="NAME|DIR")
+CLUSTER_NAMESPACE = click.option(
+    "-n", "--namespace", help="Namespace of the Experiment (default: the current context's)."
+)
 NAMESPACE = click.option(
     "-n",
     "--namespace",

@@ -11,7 +11,7 @@ import click
 
 from sparksweep._runs.cluster_run import ClusterRunReader
 from sparksweep._runs.forwarding import ForwardedPort
-from sparksweep.cli.targets import NAMESPACE, open_cluster_run
+from sparksweep.cli.targets import CLUSTER_NAMESPACE, open_cluster_run
 from sparksweep.errors import ClusterError
 from sparksweep_core.contract.ports import TENSORBOARD_PORT
 from sparksweep_core.contract.run_layout import TRIALS
@@ -30,11 +30,11 @@ PAUSE_S = 1.0
     show_default=True,
     help="Port on this machine (0: any free one).",
 )
-@NAMESPACE
+@CLUSTER_NAMESPACE
 def tensorboard(name: str, port: int, namespace: str | None) -> None:
-    """Open the TensorBoard of an Experiment on a cluster.
+    """Forward a local port to the TensorBoard of an Experiment on a cluster.
 
-    Forwards a port of this machine to the TensorBoard of the Experiment NAME until Ctrl-C. Works while the Experiment
+    Forwards until Ctrl-C. Works while the Experiment
     runs, and after its end.
     """
     if namespace is None and (os.sep in name or Path(name).is_dir()):

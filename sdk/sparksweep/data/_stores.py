@@ -115,7 +115,7 @@ def _open(uri: str) -> tuple[Any, str]:
 
 
 def _webhdfs(uri: str) -> tuple[Any, str]:
-    """Return HDFS through the REST interface that every name node has."""
+    """Return a file system for HDFS that uses the name node's REST interface."""
     try:
         from fsspec.implementations.webhdfs import WebHDFS
     except ModuleNotFoundError as error:

@@ -11,7 +11,7 @@ import pytest
 from sparksweep_core.api import Parameter, Trial, TrialSpec, TrialState, TrialStatus, TrialTemplate
 from sparksweep_core.api.search_spec import FeasibleSpace, ParameterType
 from sparksweep_core.contract.program import Program
-from sparksweep_trainer.files.reports import Report
+from sparksweep_trainer.files.reports import MetricsReport
 from sparksweep_trainer.kubernetes.run_files import RunFiles
 from support.trainer.fake_api_server import eventually
 
@@ -97,7 +97,7 @@ def report(step: int, **metrics: float) -> bytes:
 
 def test_the_newest_report_is_passed_on_with_and_without_tensorboard(tmp_path: Path) -> None:
     for tensorboard in (True, False):
-        reports: list[tuple[int, Report]] = []
+        reports: list[tuple[int, MetricsReport]] = []
         directory = tmp_path / str(tensorboard)
         directory.mkdir()
         run = RunFiles(

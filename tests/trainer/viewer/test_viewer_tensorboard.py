@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from sparksweep_core.api import TrialState, TrialStatus
-from sparksweep_trainer.files.reports import Report
+from sparksweep_trainer.files.reports import MetricsReport
 from sparksweep_trainer.tensorboard_events.sessions import Sessions
 from sparksweep_trainer.viewer.tensorboard import RestartingProcess
 from support.trainer.session_values import OBJECTIVE, PARAMETERS, VALUES
@@ -51,7 +51,7 @@ def test_every_trial_is_a_run_with_its_scalars_and_a_row_of_the_hparams_table(
     for number in (1, 2):
         running = TrialStatus(number=number, state=TrialState.RUNNING, attempt=1, start_time=NOW)
         sessions.put(running, {**VALUES, "lr": f"0.{number}"})
-        sessions.report(number, [Report(1, 5.0, {"accuracy": 0.125})])
+        sessions.report(number, [MetricsReport(1, 5.0, {"accuracy": 0.125})])
         done = {"state": TrialState.SUCCEEDED, "metrics": {"accuracy": 0.5, "loss": 1.0}}
         sessions.put(running.model_copy(update=done), VALUES)
     port = free_port()

@@ -18,7 +18,7 @@ _NAME = re.compile(r"[A-Za-z0-9_./|@:-]{1,128}")
 
 
 @dataclass(frozen=True)
-class Report:
+class MetricsReport:
     """Metrics of one step."""
 
     step: int
@@ -34,7 +34,7 @@ class ReportParser:
     def __init__(self) -> None:
         self._partial: dict[int, bytes] = {}
 
-    def feed(self, number: int, data: bytes) -> list[Report]:
+    def feed(self, number: int, data: bytes) -> list[MetricsReport]:
         """Feed more of a trial's file, and return the reports that it completes."""
         *lines, partial = (self._partial.get(number, b"") + data).split(b"\n")
         # One byte more than the limit is enough to recognise a line as too long.
@@ -46,7 +46,7 @@ class ReportParser:
         self._partial.pop(number, None)
 
 
-def _reports(lines: list[bytes]) -> Iterator[Report]:
+def _reports(lines: list[bytes]) -> Iterator[MetricsReport]:
     for line in lines:
         if len(line) > MAX_LINE_BYTES:
             continue
@@ -61,4 +61,4 @@ def _reports(lines: list[bytes]) -> Iterator[Report]:
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError, OverflowError):
             continue
         if valid and values and len(values) <= limits.METRICS:
-            yield Report(step, float(moment), values)
+            yield MetricsReport(step, float(moment), values)

@@ -36,10 +36,10 @@ class BatchStatuses:
     # ------------------------------------------------------------------ what is new
 
     def put(self, batch: TrialBatch, *, reload: bool = False) -> None:
-        """Add or update a batch as it was read.
+        """Add or update a batch that was read.
 
-        Its status counts only if the batch is new here, or with `reload`: then it is what an earlier driver wrote.
-        The batch is to be written if its status has another observed generation or driver than it should.
+        The status in it is used only if the batch is new here, or with `reload`: an earlier driver wrote it. The batch
+        is marked for writing if the generation or the driver in its status is out of date.
         """
         name = batch.metadata.name
         entry = self._batches.get(name)
@@ -119,7 +119,7 @@ class BatchStatuses:
         return self._status(name, batch), batch.version
 
     def put_back(self, name: str) -> None:
-        """Mark a batch as not written after all."""
+        """Mark a batch as unwritten again, after its write failed."""
         if name in self._batches:
             self._dirty.add(name)
 

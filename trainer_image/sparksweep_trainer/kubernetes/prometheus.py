@@ -45,7 +45,7 @@ class DriverCollector(Collector):
         yield _trials(statuses)
         yield CounterMetricFamily(
             "sparksweep_driver_attempts_total",
-            "Attempts at trials, including those that earlier drivers started.",
+            "Attempts started, including those of earlier drivers.",
             value=sum(status.attempt for status in statuses),
         )
         yield _durations(statuses)
@@ -56,7 +56,7 @@ class DriverCollector(Collector):
         )
         yield GaugeMetricFamily(
             "sparksweep_driver_slots_wanted",
-            "Slots needed for the waiting and running trials, up to the allowed number.",
+            "Slots needed for the pending and running trials, at most parallelTrialCount.",
             value=self._service.slots_wanted,
         )
         yield self._writes()

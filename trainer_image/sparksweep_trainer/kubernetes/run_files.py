@@ -20,7 +20,7 @@ from sparksweep_core.api.trials import Trial
 from sparksweep_core.contract.run_layout import RESULTS_FILE, TRIALS
 from sparksweep_trainer.files.copying import Copier, CopyThread
 from sparksweep_trainer.files.quotas import Quotas
-from sparksweep_trainer.files.reports import Report, ReportParser
+from sparksweep_trainer.files.reports import MetricsReport, ReportParser
 from sparksweep_trainer.files.results import write_results
 from sparksweep_trainer.files.store import FileStore
 from sparksweep_trainer.kubernetes.settings import ClusterSettings
@@ -40,7 +40,7 @@ _Event = TrialStatus | tuple[int, bytes] | None
 
 
 class RunFiles:
-    """Keeps the run directory. Thread-safe."""
+    """Writes the run directory. Thread-safe."""
 
     def __init__(
         self,
@@ -51,7 +51,7 @@ class RunFiles:
         tensorboard: bool = True,
         uri: str | None = None,
         results_s: float = RESULTS_S,
-        on_report: Callable[[int, Report], None] | None = None,
+        on_report: Callable[[int, MetricsReport], None] | None = None,
     ) -> None:
         """
         Args:
@@ -85,7 +85,7 @@ class RunFiles:
 
     @classmethod
     def of(
-        cls, settings: ClusterSettings, on_report: Callable[[int, Report], None]
+        cls, settings: ClusterSettings, on_report: Callable[[int, MetricsReport], None]
     ) -> RunFiles | None:
         """Return the run directory named in the settings; None without one."""
         if settings.run_directory is None:

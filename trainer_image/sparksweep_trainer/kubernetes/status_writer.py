@@ -17,7 +17,7 @@ from pydantic import ValidationError
 from sparksweep_core.api.status import TrialStatus
 from sparksweep_core.api.trial_batch import TrialBatch
 from sparksweep_core.api_server.errors import Conflict, Invalid, KubeError, NotFound, Unavailable
-from sparksweep_trainer.files.reports import Report
+from sparksweep_trainer.files.reports import MetricsReport
 from sparksweep_trainer.kubernetes.api_client import ApiClient, Json, batches_path
 from sparksweep_trainer.kubernetes.batch_statuses import BatchStatuses
 from sparksweep_trainer.kubernetes.fencing import Fence
@@ -72,7 +72,7 @@ class StatusWriter:
             self._statuses.record(changed)
             self._changed.notify_all()
 
-    def report(self, number: int, report: Report) -> None:
+    def report(self, number: int, report: MetricsReport) -> None:
         """Record the metrics that a running trial reports."""
         with self._lock:
             if self._statuses.report(number, report.step, report.metrics):

@@ -20,7 +20,7 @@ _NAME = re.compile(r"[A-Za-z0-9_./|@:-]{1,128}")
 
 @dataclass(frozen=True)
 class ObjectiveMetrics:
-    """Metrics of a trial, or what is wrong with its objective."""
+    """Metrics of a trial, and the fault if the objective's metric is missing or unusable."""
 
     metrics: Mapping[str, float] = field(default_factory=dict)
     fault: TrialReason | None = None
@@ -32,11 +32,11 @@ def from_returned(returned: Mapping[str, Any], objective: Objective | None) -> O
     """Extract the metrics from a function's return value.
 
     All numbers of a mapping are metrics; the note names those of the objective and the additional metrics that are
-    missing or are no numbers. A single number is the objective's metric. Without an objective nothing is a fault.
+    missing or are not numbers. A single number is the objective's metric. Without an objective no value is a fault.
 
     Args:
         returned: the value, in a shape of `trial.return_value`.
-        objective: what is measured, if anything.
+        objective: the experiment's objective; None if it has none.
     """
     if "metrics" in returned and isinstance(returned["metrics"], dict):
         values = returned["metrics"]

@@ -1,5 +1,7 @@
 """Logs of a trial's output: written through to disk at once, and bounded whatever the trial prints.
 
+The third of the stations in ``docs/internals/log-lines.md``.
+
 The head goes to the log itself. Output beyond it goes to a ring file of fixed size in the same directory, whose content
 is appended to the log at the end. So the log holds the beginning and the end of a flood; between them are a line that
 was written when output began to be dropped, and one that says how much was dropped.
@@ -32,7 +34,7 @@ class Tail:
 
     @property
     def text(self) -> str:
-        """The last whole lines."""
+        """Remembered end of the stream, without a first line that was cut off."""
         text = self._bytes.decode(errors="replace").strip()
         if len(self._bytes) == REMEMBERED_BYTES:
             text = text.partition("\n")[2] or text

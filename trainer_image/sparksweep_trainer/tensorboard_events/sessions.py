@@ -20,7 +20,7 @@ from sparksweep_core.api.search_spec import Objective, Parameter, ParameterType
 from sparksweep_core.api.status import TrialStatus
 from sparksweep_core.contract.run_layout import EVENTS_SUFFIX, trial_directory_name
 from sparksweep_trainer.files import openat
-from sparksweep_trainer.files.reports import Report
+from sparksweep_trainer.files.reports import MetricsReport
 from sparksweep_trainer.tensorboard_events import events
 from sparksweep_trainer.trial.arguments import decode
 
@@ -92,7 +92,7 @@ class Sessions:
             return any(name.endswith(EVENTS_SUFFIX) for name in os.listdir(parent))
         return False
 
-    def report(self, number: int, reports: Iterable[Report]) -> None:
+    def report(self, number: int, reports: Iterable[MetricsReport]) -> None:
         """Write the reports of a running trial."""
         session = self._running.get(number)
         if session is None:

@@ -1,5 +1,7 @@
 """One trial, from the fork to its exit: all of this module runs in the trial's own process.
 
+The fork server (``fork_server``) forks the process, and calls ``run`` in it.
+
 The request (JSON, from the slot) names the code to run; the result (JSON, at most 64 KiB) goes into a pipe to the slot.
 Standard library only: modules imported here are imported in every trial before the user's code.
 

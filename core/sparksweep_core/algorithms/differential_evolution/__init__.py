@@ -1,1 +1,1 @@
-"""Differential evolution: population, strategies, offspring and lineage. It knows no models."""
+"""Differential evolution: population, strategies, offspring and lineage. Independent of `models` and `model_assisted`."""

@@ -173,9 +173,9 @@ def _least(*bounds: int | None) -> int | None:
 
 
 def _default_population_size(dimensions: int, budget: int, parallel: int) -> int:
-    """Return the size where the settings leave it open: small, so that few trials suffice for generations.
+    """Return the population's size if the settings give none: small, so that a small budget has several generations.
 
-    A quarter more than trials at once, so that a target is free when a trial ends.
+    At least a quarter more than the trials that run at once, so that a target is free when one of them ends.
     """
     most = 4 + 3 * math.log(dimensions)
     if dimensions > FEW_PARAMETERS:

@@ -1,8 +1,8 @@
 """The population of differential evolution: read from the newest trials, never stored.
 
-Each target, a place in the population, has as its member the best trial that was made for it. A trial names the member
-it competes with, so the newest trial of a target determines its member: that trial if it has ended and is not worse,
-else the one it names. A target has at most one unfinished trial, so its trials end in the order of their numbers, and
+The population has a fixed number of targets, which are indices. The member of a target is its best trial so far. Each
+trial records the member that it competes with, so the newest trial of a target determines its member: that trial if it
+has ended and is not worse, else the recorded one. A target has at most one unfinished trial, so its trials end in the order of their numbers, and
 the order in which trials of different targets end does not matter.
 """
 
@@ -88,7 +88,7 @@ class Population:
 
 
 def cost_function(objective: Objective) -> CostFunction:
-    """Return the cost under an objective: its metric, negated if it is to be maximised."""
+    """Return a function from a trial to its cost: the objective's metric, negated if it is to be maximised, or None."""
     sign = 1.0 if objective.type is ObjectiveType.MINIMIZE else -1.0
 
     def cost(trial: Trial) -> float | None:

@@ -26,13 +26,13 @@ class SearchContext:
         cost_of: CostFunction,
         budget: int,
     ) -> None:
-        """Collect the parts.
+        """Store what all trials of the search share.
 
         Args:
             cube: encoding that differential evolution computes in.
             space: the same parameters, for uniform draws.
             strategy: makes children.
-            seed: of all draws.
+            seed: seed of all draws.
             cost_of: cost of a trial.
             budget: number of trials that the search makes in all.
         """
