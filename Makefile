@@ -16,8 +16,12 @@ PYTEST := $(BIN)/pytest --numprocesses $(JOBS) --dist loadgroup --durations 25
 
 # COVERAGE=1 makes `make test` and `make unit` print the coverage in total and of the ten modules with the least. It costs
 # half as much time again on the pure core; Python 3.11 has no cheaper tracer.
-COVERAGE_ARGS := $(if $(COVERAGE),--cov --cov-report=)
-COVERAGE_REPORT := $(if $(COVERAGE),$(BIN)/coverage report --sort cover | sed -n '1,12p; /^TOTAL/p',:)
+ifdef COVERAGE
+COVERAGE_ARGS := --cov --cov-report=
+COVERAGE_REPORT := $(BIN)/coverage report --sort cover | sed -n '1,12p; /^TOTAL/p'
+else
+COVERAGE_REPORT := :
+endif
 
 # Which image `make image` builds.
 IMAGE ?= all
