@@ -51,6 +51,18 @@ def test_a_process_that_imports_what_training_code_does_has_loaded_nothing_else(
     assert loaded - sys.stdlib_module_names == {"sparksweep", "sparksweep_core"}
 
 
+def test_the_core_needs_pydantic_and_pyyaml_only() -> None:
+    imported = {
+        name
+        for path in (ROOT / "core").rglob("*.py")
+        for name in imported_packages(path.read_text())
+    }
+    # pydantic's own other half, for the type of its errors.
+    allowed = {"sparksweep_core", "pydantic", "pydantic_core", "yaml"}
+    assert allowed <= imported
+    assert imported - allowed <= sys.stdlib_module_names
+
+
 def test_relative_and_nested_imports_count_as_imports() -> None:
     source = (
         "def f():\n    import yaml.reader\n    from . import api\nfrom rich.table import Table\n"
