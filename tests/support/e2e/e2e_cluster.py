@@ -59,9 +59,11 @@ class Installed:
     def install(self) -> None:
         """Install or upgrade the chart of this checkout, in a namespace of the strictest profile."""
         self.cluster.apply(restricted_namespace(SYSTEM))
+        before = self.operator_pods()
         self.upgrade()
-        # Another image by the same name is no change that Helm would see.
-        self.kubectl(*OPERATOR, "rollout", "restart", "deployment/sparksweep-operator")
+        if before:
+            # Another image by the same name is no change that Helm would see.
+            self.kubectl(*OPERATOR, "rollout", "restart", "deployment/sparksweep-operator")
         self.wait_for_operator()
 
     def upgrade(self, values: dict[str, Any] | None = None) -> None:
