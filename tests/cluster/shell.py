@@ -93,4 +93,4 @@ def system_path() -> str:
 
 def _shown(command: tuple[str | Path, ...]) -> str:
     words = [str(word) for word in command]
-    return " ".join([Path(words[0]).name, *words[1:]])[:200]
+    return " ".join([Path(words[0]).name, *words[1:]])[:400]
