@@ -14,8 +14,9 @@ from sparksweep import experiment
 from sparksweep._result import Result
 from support.algorithms import algorithm_runs
 from support.e2e.e2e_cluster import Namespace
+from support.messages import SWAPPED_BOUNDS
 
-pytestmark = [pytest.mark.nodes, pytest.mark.filterwarnings("ignore:min was more than max")]
+pytestmark = [pytest.mark.nodes, pytest.mark.filterwarnings(f"ignore:{SWAPPED_BOUNDS}")]
 
 BOUNDS = {"learning_rate": [0.001, 0.0001], "dropout": [0.45, 0.7]}
 """Of Hops' documentation, the first pair in the wrong order as it is there."""

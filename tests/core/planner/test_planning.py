@@ -8,6 +8,7 @@ import pytest
 
 from sparksweep_core.api import AlgorithmName, FeasibleSpace, TrialState, TrialStatus, limits
 from sparksweep_core.planner import DriverState, DriverStatus, Locations, plan, reject
+from support.messages import SWAPPED_BOUNDS
 from support.planner.planner_simulation import (
     METRIC,
     START,
@@ -77,7 +78,7 @@ def test_bounds_that_were_exchanged_are_named() -> None:
     simulation.change(parameters=parameters)
     simulation.settle()
     assert simulation.reason("Accepted") == ("True", "BoundsExchanged")
-    message = "min was greater than max, so they were swapped: x."
+    message = f"{SWAPPED_BOUNDS}: x."
     assert simulation.condition("Accepted").message == message
     assert simulation.begin()
 
