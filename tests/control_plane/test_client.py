@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-import time
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
@@ -140,9 +139,12 @@ def test_an_experiment_that_fails_raises_with_its_result(
     lab: Lab, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("KUBECONFIG", str(lab.cluster.kubeconfig))
-    experiment = Experiment(training, GRID, name="digits", objective="score", deadline_seconds=1)
+    experiment = Experiment(training, GRID, name="digits", objective="score", deadline_seconds=4)
     experiment.submit(namespace=lab.name)
-    time.sleep(1)
+    # A driver that has not taken over by the deadline is not needed any more.
+    lab.wait_for_driver()
+    lab.take_over()
+    lab.wait(lambda: lab.batches()[-1]["spec"].get("stop"), "the deadline stops the batch")
     with pytest.raises(ExperimentFailed, match="DeadlineExceeded") as caught:
         play_while_waiting(lab, experiment).result()
     assert len(caught.value.result.trials) == 3
