@@ -42,6 +42,11 @@ __all__ = [
 ]
 
 
+# Tracebacks name the module that users import them from, not the one that defines them.
+for _error in (FieldError, InvalidExperiment, SparksweepError):
+    _error.__module__ = __name__
+
+
 class ExperimentRefused(SparksweepError):
     """The document is valid, but the function can't run it, or the API server rejects it. No trial was started."""
 

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 import sparksweep
+from sparksweep import errors
 
 ROOT = Path(__file__).parents[2]
 
@@ -140,3 +141,8 @@ def test_imports_are_recognised_in_any_text() -> None:
     }  # fmt: skip
     assert dotted_names_in(text) == {"sparksweep.client.Client"}
     assert any(imports_in(text_of(page)) for page in PAGES)
+
+
+@pytest.mark.parametrize("name", errors.__all__)
+def test_a_traceback_names_the_module_that_an_error_is_imported_from(name: str) -> None:
+    assert getattr(errors, name).__module__ == "sparksweep.errors"
