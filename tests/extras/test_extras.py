@@ -71,6 +71,12 @@ def test_none_says_which_extra_a_local_run_needs(none: Environment) -> None:
     assert "Traceback" not in done.stderr
 
 
+def test_none_says_which_extra_a_local_experiment_needs(none: Environment) -> None:
+    done = none.run("python", "-c", BUILD + "experiment.submit()")
+    assert "pip install 'sparksweep[local]'" in done.stderr
+    assert "sparksweep.errors.MissingDependency" in done.stderr
+
+
 def test_none_says_which_extra_a_cluster_needs(none: Environment) -> None:
     done = none.run("sparksweep", "trials", "hello", "--namespace", "lab")
     assert done.returncode != 0
@@ -117,6 +123,11 @@ from sparksweep import data
 print(len(data.dataset("x.parquet")), data.path("x.parquet"))
 """
     assert environment.python(program).startswith("3 ")
+    done = environment.run(
+        "python", "-c", "from sparksweep import data; data.dataset('x.parquet').pandas()"
+    )
+    assert "pandas is not installed" in done.stderr
+    assert "sparksweep.errors.MissingDependency" in done.stderr
 
 
 def test_trainer_has_all_that_the_image_starts(install: Install) -> None:

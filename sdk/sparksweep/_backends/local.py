@@ -11,6 +11,7 @@ from pathlib import Path
 
 from sparksweep import errors
 from sparksweep._builder import Built
+from sparksweep._local.libraries import require_libraries
 from sparksweep._local.messages import RunMessage, RunRequest
 from sparksweep._runs.local_run import LocalRunReader
 from sparksweep._shipping import MODULE
@@ -30,7 +31,12 @@ class LocalBackend:
         self._directory = None if directory is None else Path(directory)
 
     def submit(self, built: Built) -> LocalProcess:
-        """Start a process that runs the experiment."""
+        """Start a process that runs the experiment.
+
+        Raises:
+            MissingDependency: The extra `local` is not installed.
+        """
+        require_libraries()
         experiment = built.experiment
         directory = self._directory or Path(RUNS) / experiment.metadata.name
         return LocalProcess(

@@ -25,6 +25,6 @@ def connect() -> SyncClient:
         if error.name is None or error.name.partition(".")[0].startswith("sparksweep"):
             raise
         raise MissingDependency(
-            f"{error.name} is not installed. A cluster needs it: pip install 'sparksweep[client]'"
+            "kubernetes is not installed. A cluster needs it: pip install 'sparksweep[client]'"
         ) from error
     return SyncClient()

@@ -14,12 +14,13 @@ from typing import TYPE_CHECKING
 import click
 from rich.console import Console
 
+from sparksweep._local.libraries import require_libraries
 from sparksweep._local.program import check_local, ignored_locally
 from sparksweep._local.run_directory import RunDirectory
 from sparksweep.cli.displays import Display, LiveDisplay, PlainDisplay
 from sparksweep.cli.documents import read_file
 from sparksweep.cli.tables import outcome_text, trials_table
-from sparksweep.errors import InvalidExperiment, MissingDependency, RunDirectoryError
+from sparksweep.errors import InvalidExperiment, RunDirectoryError
 from sparksweep_core.api import ConditionType, Experiment, ExperimentReason, Trial
 from sparksweep_core.validation.immutability import check_update
 
@@ -102,14 +103,9 @@ def _local_run_class() -> type[LocalRun]:
     Raises:
         MissingDependency: They are not installed.
     """
-    try:
-        from sparksweep._local.runner import LocalRun
-    except ModuleNotFoundError as error:
-        if error.name is None or error.name.partition(".")[0] not in ("pyspark", "pyarrow"):
-            raise
-        raise MissingDependency(
-            f"{error.name} is not installed. A local run needs it: pip install 'sparksweep[local]'"
-        ) from error
+    require_libraries()
+    from sparksweep._local.runner import LocalRun
+
     return LocalRun
 
 

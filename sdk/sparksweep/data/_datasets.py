@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from sparksweep.errors import MissingDependency
@@ -47,7 +48,15 @@ class Dataset:
         return int(self._dataset.count_rows())
 
     def pandas(self) -> pandas.DataFrame:
-        """Return all rows as a DataFrame."""
+        """Return all rows as a DataFrame.
+
+        Raises:
+            MissingDependency: pandas is not installed.
+        """
+        if find_spec("pandas") is None:
+            raise MissingDependency(
+                "pandas is not installed. A DataFrame needs it: pip install 'sparksweep[notebook]'"
+            )
         frame: pandas.DataFrame = self._dataset.to_table(columns=self.columns).to_pandas()
         return frame
 
