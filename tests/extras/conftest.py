@@ -27,25 +27,35 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def install(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Environment]:
     """Install the wheel with one extra, or with none when its name is empty."""
-    pins = tmp_path_factory.mktemp("pins") / "pins.txt"
-    locked = [sys.executable, str(ROOT / "scripts" / "locked-packages"), "--pins"]
-    with pins.open("w") as output:
-        subprocess.run(locked, stdout=output, check=True, timeout=60)
+    locks = tmp_path_factory.mktemp("locks")
+    pins = locked_packages(locks / "pins.txt", "--pins")
 
     def install(extra: str) -> Environment:
         directory = tmp_path_factory.mktemp(extra or "none")
         venv = directory / "venv"
         uv("venv", "--quiet", "--python", sys.executable, str(venv))
-        # PySpark is published as source only; what builds it is pinned, too.
-        uv(
-            "pip", "install", "--quiet", "--python", str(venv / "bin" / "python"), "--constraint", str(pins),
-            "--build-constraints", str(pins), f"sparksweep{f'[{extra}]' if extra else ''} @ {wheel.as_uri()}",
-        )  # fmt: skip
+        python = ["--quiet", "--python", str(venv / "bin" / "python")]
+        if extra:
+            # With hashes, as `make setup` does: else uv builds PySpark, 1.4 GB of its cache, for each environment.
+            part = str(locked_packages(locks / f"{extra}.txt", "--extra", extra))
+            builds = ["--require-hashes", "--build-constraints", str(ROOT / "requirements.lock")]
+            uv("pip", "sync", *python, *builds, part)
+        # The wheel's own word on what the extra needs: what the lock's part lacks is installed here.
+        wanted = f"sparksweep{f'[{extra}]' if extra else ''} @ {wheel.as_uri()}"
+        uv("pip", "install", *python, "--constraint", str(pins), wanted)
         home = directory / "home"
         home.mkdir()
         return Environment(venv, home)
 
     return install
+
+
+def locked_packages(path: Path, *arguments: str) -> Path:
+    """Write a part of requirements.lock to a file."""
+    with path.open("w") as output:
+        command = [sys.executable, str(ROOT / "scripts" / "locked-packages"), *arguments]
+        subprocess.run(command, stdout=output, check=True, timeout=60)
+    return path
 
 
 def uv(*arguments: str) -> None:
