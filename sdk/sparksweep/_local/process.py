@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import IO
 
 from sparksweep._local.messages import RunMessage, RunRequest
-from sparksweep._local.program import check_local, ignored_locally
+from sparksweep._local.program import check_local, notes_on_ignored
 from sparksweep._local.run_directory import RunDirectory
 from sparksweep._local.runner import LocalRun
 from sparksweep.errors import SparksweepError
@@ -69,8 +69,8 @@ def main() -> int:
 def _prepare(request: RunRequest, reporter: _Reporter) -> LocalRun:
     experiment = parse_experiment(request.experiment)
     check_local(experiment)
-    for field in ignored_locally(experiment):
-        reporter.phase(f"{field} applies to clusters only: this run ignores it")
+    for note in notes_on_ignored(experiment):
+        reporter.phase(note)
     directory = RunDirectory.create(Path(request.directory))
     code = directory.path / MODULES_DIRECTORY
     for name, text in request.modules.items():

@@ -67,8 +67,16 @@ def local_program(
     )
 
 
+def notes_on_ignored(experiment: Experiment) -> list[str]:
+    """Return a sentence for each field of the Experiment that only a cluster uses."""
+    return [
+        f"{field} applies to clusters only: this run ignores it"
+        for field in ignored_locally(experiment)
+    ]
+
+
 def ignored_locally(experiment: Experiment) -> list[str]:
-    """Return the fields of the Experiment that only a cluster uses, for a message to the user."""
+    """Return the fields of the Experiment that only a cluster uses."""
     template = experiment.spec.trial_template
     fields = {
         "image": template.image is not None,

@@ -94,11 +94,6 @@ class LocalRun:
         self._interrupted.set()
 
     @property
-    def was_interrupted(self) -> bool:
-        """True if the run was interrupted."""
-        return self._interrupted.is_set()
-
-    @property
     def trials(self) -> list[Trial]:
         """Every trial, by number."""
         return self._state.trials

@@ -15,7 +15,7 @@ import click
 from rich.console import Console
 
 from sparksweep._local.libraries import require_libraries
-from sparksweep._local.program import check_local, ignored_locally
+from sparksweep._local.program import check_local, notes_on_ignored
 from sparksweep._local.run_directory import RunDirectory
 from sparksweep.cli.displays import Display, LiveDisplay, PlainDisplay
 from sparksweep.cli.documents import read_file
@@ -82,8 +82,8 @@ def run(file: Path, directory: Path | None, resume: Path | None, output: str, qu
         if console.is_terminal and not quiet
         else PlainDisplay(console, quiet=quiet)
     )
-    for field in ignored_locally(experiment):
-        display.note(f"{field} applies to clusters only: this run ignores it")
+    for note in notes_on_ignored(experiment):
+        display.note(note)
     local = run_class(experiment, run_directory, home=file.absolute().parent, observer=display)
     with display, _signals(local.interrupt) as received:
         ended = local.run()
