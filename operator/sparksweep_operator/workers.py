@@ -148,7 +148,7 @@ def _backoff_s(error: Exception, failures: int, key: Key) -> float:
     delay_s = _BACKOFF.delay_s(failures - 1)
     if isinstance(error, Unavailable):
         # The outage has nothing to do with this experiment, which should not wait a minute once it is over.
-        delay_s = max(min(delay_s, LONGEST_OUTAGE_BACKOFF_S), error.retry_after_s or 0.0)
+        delay_s = max(min(delay_s, LONGEST_OUTAGE_BACKOFF_S), error.retry_after_s)
     delay_s *= random.uniform(0.8, 1.2)
     if isinstance(error, KubeError):
         log.warning("%s: %s; retrying in %.0f s", name, error, delay_s)
