@@ -6,22 +6,20 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 import pytest
 
 from support.environments import ROOT, Environment
+from support.wheel import build_wheel
 
 UV = Path(sys.executable).with_name("uv")
 
 
 @pytest.fixture(scope="session")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    directory = tmp_path_factory.mktemp("wheel")
-    build = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(directory)]
-    subprocess.run(build, cwd=ROOT, check=True, capture_output=True, timeout=120)
-    (path,) = directory.glob("*.whl")
-    return path
+    return build_wheel(tmp_path_factory.mktemp("wheel"))
 
 
 @pytest.fixture(scope="session")
@@ -69,6 +67,7 @@ def uv(*arguments: str) -> None:
     assert done.returncode == 0, done.stderr
 
 
+@cache
 def configured_index() -> str:
     """Return the index that pip is configured to use, which uv does not read."""
     done = subprocess.run(

@@ -10,22 +10,15 @@ from pathlib import Path
 
 import pytest
 
+from support.wheel import build_wheel
+
 ROOT = Path(__file__).parents[2]
 PACKAGES = {"sparksweep", "sparksweep_core", "sparksweep_operator", "sparksweep_trainer"}
 
 
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Iterator[zipfile.ZipFile]:
-    directory = tmp_path_factory.mktemp("wheel")
-    subprocess.run(
-        [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", directory],
-        cwd=ROOT,
-        check=True,
-        capture_output=True,
-        timeout=120,
-    )
-    (path,) = directory.glob("*.whl")
-    with zipfile.ZipFile(path) as archive:
+    with zipfile.ZipFile(build_wheel(tmp_path_factory.mktemp("wheel"))) as archive:
         yield archive
 
 
