@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from sparksweep._html import result_html
 from sparksweep.errors import MissingDependency
-from sparksweep_core.api import Experiment, Parameter, ParameterType, Trial, best_of
+from sparksweep_core.api import Experiment, Parameter, Trial, best_of
 from sparksweep_core.api.columns import columns_of
+from sparksweep_core.api.parameter_values import typed_value
 from sparksweep_core.contract.run_layout import trial_path
 
 if TYPE_CHECKING:
@@ -126,10 +127,4 @@ class Result:
     def _value(self, parameter: Parameter, text: str) -> Value:
         if parameter.name in self._values:
             return self._values[parameter.name][text]
-        if parameter.parameter_type is ParameterType.CATEGORICAL:
-            return text
-        if parameter.parameter_type is ParameterType.DOUBLE:
-            return float(text)
-        number = float(text)
-        is_int = parameter.parameter_type is ParameterType.INT or text.lstrip("+-").isdigit()
-        return int(number) if is_int else number
+        return typed_value(parameter.parameter_type, text)

@@ -6,18 +6,26 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol, assert_never
 
+from sparksweep_core.api.parameter_values import ParameterValue, typed_value
 from sparksweep_core.api.search_spec import Objective, Parameter, ParameterType
 from sparksweep_core.api.trials import Trial
 
-Kind = Literal["int", "float", "text", "moment"]
+Kind = Literal["int", "unsigned", "large", "float", "mixed", "text", "moment"]
+"""Kinds of columns: integers of 64 bits, of 64 bits without a sign, and of any size; floats; integers and floats that
+no float column holds exactly; text; points in time."""
 
-_PANDAS = {"int": "Int64", "float": "float64", "text": "object", "moment": "datetime64[ms, UTC]"}
-_KINDS: dict[ParameterType, Kind] = {
-    ParameterType.DOUBLE: "float",
-    ParameterType.INT: "int",
-    ParameterType.DISCRETE: "float",
-    ParameterType.CATEGORICAL: "text",
+_PANDAS: dict[Kind, tuple[str, str]] = {
+    "int": ("int64", "Int64"),
+    "unsigned": ("uint64", "UInt64"),
+    "large": ("object", "object"),
+    "float": ("float64", "float64"),
+    "mixed": ("object", "object"),
+    "text": ("object", "object"),
+    "moment": ("datetime64[ms, UTC]", "datetime64[ms, UTC]"),
 }
+"""Type of a complete column in a DataFrame, and of one with missing values."""
+_INT64 = range(-(2**63), 2**63)
+_UINT64 = range(2**64)
 
 
 class SearchDescription(Protocol):
@@ -42,8 +50,9 @@ class Column:
 
     @property
     def pandas(self) -> str:
-        """The dtype in a DataFrame."""
-        return _PANDAS[self.kind]
+        """The dtype in a DataFrame: integers stay integers where values are missing."""
+        complete, incomplete = _PANDAS[self.kind]
+        return incomplete if None in self.values else complete
 
 
 def columns_of(search: SearchDescription, trials: Sequence[Trial]) -> dict[str, Column]:
@@ -62,7 +71,7 @@ def columns_of(search: SearchDescription, trials: Sequence[Trial]) -> dict[str, 
     }
     for parameter in search.parameters:
         columns[f"parameters.{parameter.name}"] = Column(
-            _KINDS[parameter.parameter_type],
+            _kind(parameter),
             [_typed(parameter, trial.spec.parameters.get(parameter.name)) for trial in trials],
         )
     for metric in metric_names(search, trials):
@@ -87,15 +96,32 @@ def metric_names(search: SearchDescription, trials: Sequence[Trial]) -> list[str
     return named + sorted({name for trial in trials for name in trial.status.metrics} - set(named))
 
 
-def _typed(parameter: Parameter, text: str | None) -> float | int | str | None:
-    if text is None:
-        return None
+def _kind(parameter: Parameter) -> Kind:
+    """Return the kind of a parameter's column. It depends on the feasible space alone, so that all runs have the same."""
     match parameter.parameter_type:
-        case ParameterType.CATEGORICAL:
-            return text
+        case ParameterType.DOUBLE:
+            return "float"
         case ParameterType.INT:
-            return int(text)
-        case ParameterType.DOUBLE | ParameterType.DISCRETE:
-            return float(text)
+            # Validation refuses bounds beyond 64 bits.
+            return "int"
+        case ParameterType.CATEGORICAL:
+            return "text"
+        case ParameterType.DISCRETE:
+            texts = parameter.feasible_space.list or []
+            return _kind_of_numbers([typed_value(ParameterType.DISCRETE, text) for text in texts])
         case unreachable:
             assert_never(unreachable)
+
+
+def _kind_of_numbers(numbers: Sequence[ParameterValue]) -> Kind:
+    integers = [number for number in numbers if isinstance(number, int)]
+    if len(integers) < len(numbers):
+        exact = all(int(float(number)) == number for number in integers)
+        return "float" if exact else "mixed"
+    if all(number in _INT64 for number in integers):
+        return "int"
+    return "unsigned" if all(number in _UINT64 for number in integers) else "large"
+
+
+def _typed(parameter: Parameter, text: str | None) -> ParameterValue | None:
+    return None if text is None else typed_value(parameter.parameter_type, text)

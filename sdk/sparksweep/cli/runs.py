@@ -18,6 +18,7 @@ from sparksweep.cli.targets import NAMESPACE, TARGET, open_run
 from sparksweep.errors import MissingDependency
 from sparksweep_core.api import Experiment, Trial, best_of
 from sparksweep_core.api.columns import columns_of
+from sparksweep_core.api.parameter_values import typed_values
 from sparksweep_core.kubernetes_yaml import dump_yaml
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -51,7 +52,8 @@ def trials(target: str, output: str, namespace: str | None) -> None:
     rows = run.trials()
     match output:
         case "json":
-            click.echo(json.dumps([_row(trial) for trial in rows]))
+            experiment = run.experiment()
+            click.echo(json.dumps([_row(experiment, trial) for trial in rows]))
         case "csv":
             click.echo(_csv(run.experiment(), rows), nl=False)
         case "parquet":
@@ -81,35 +83,30 @@ def best(target: str, output: str, namespace: str | None) -> int:
         click.echo(f"{run.title} has no best trial: {why}.", err=True)
         return 1
     if output == "json":
-        click.echo(json.dumps(_row(best)))
+        click.echo(json.dumps(_row(experiment, best)))
         return 0
     if output == "yaml":
         click.echo(dump_yaml(_best(experiment, best)), nl=False)
         return 0
     click.echo(f"trial: {best.number}")
     click.echo(f"{objective.objective_metric_name}: {best.objective_value(objective)}")
-    for name, value in best.spec.parameters.items():
+    for name, value in typed_values(experiment.spec.parameters, best.spec.parameters).items():
         click.echo(f"parameters.{name}: {value}")
     click.echo(f"files: {run.location(best.number)}")
     return 0
 
 
-def _row(trial: Trial) -> dict[str, Any]:
-    return {"parameters": trial.spec.parameters, **trial.status.to_dict()}
+def _row(experiment: Experiment, trial: Trial) -> dict[str, Any]:
+    parameters = typed_values(experiment.spec.parameters, trial.spec.parameters)
+    return {"parameters": parameters, **trial.status.to_dict()}
 
 
 def _best(experiment: Experiment, trial: Trial) -> dict[str, Any]:
     """Return the best trial with its parameters as the function gets them, for use elsewhere."""
-    columns = columns_of(experiment.spec, [trial])
-    parameters = {
-        name.removeprefix("parameters."): column.values[0]
-        for name, column in columns.items()
-        if name.startswith("parameters.")
-    }
     return {
         "trial": trial.number,
         "attempt": trial.status.attempt,
-        "parameters": parameters,
+        "parameters": typed_values(experiment.spec.parameters, trial.spec.parameters),
         "metrics": dict(trial.status.metrics),
     }
 

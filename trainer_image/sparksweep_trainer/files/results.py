@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from decimal import Decimal
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from sparksweep_core.api.columns import Kind, SearchDescription, columns_of
+from sparksweep_core.api.columns import Column, Kind, SearchDescription, columns_of
 from sparksweep_core.api.trials import Trial
 
 _TYPES: Mapping[Kind, pa.DataType] = {
     "int": pa.int64(),
+    "unsigned": pa.uint64(),
     "float": pa.float64(),
     "text": pa.string(),
     "moment": pa.timestamp("ms", tz="UTC"),
 }
+_DIGITS, _MOST_DIGITS = 38, 76
+"""Digits of Arrow's two types of decimals."""
 
 
 def write_results(path: Path, described: SearchDescription, trials: Sequence[Trial]) -> None:
@@ -29,6 +33,25 @@ def write_results(path: Path, described: SearchDescription, trials: Sequence[Tri
 def results_table(described: SearchDescription, trials: Sequence[Trial]) -> pa.Table:
     """Return the trials as a table with the columns of `columns_of`, ordered by number; missing values are null."""
     columns = columns_of(described, trials)
-    return pa.table(
-        {name: pa.array(column.values, _TYPES[column.kind]) for name, column in columns.items()}
-    )
+    return pa.table({name: _array(column) for name, column in columns.items()})
+
+
+def _array(column: Column) -> pa.Array:
+    """Return a column with exact values: integers beyond 64 bits are decimals, or text where those end.
+
+    Integers beside floats that no float column holds are text, too.
+    """
+    if column.kind == "mixed":
+        return pa.array([_text(value) for value in column.values], pa.string())
+    if column.kind != "large":
+        return pa.array(column.values, _TYPES[column.kind])
+    digits = max((len(str(abs(value))) for value in column.values if value is not None), default=1)
+    if digits > _MOST_DIGITS:
+        return pa.array([_text(value) for value in column.values], pa.string())
+    # All runs of one search have the same type, unless they need more digits.
+    decimal = pa.decimal128(_DIGITS) if digits <= _DIGITS else pa.decimal256(_MOST_DIGITS)
+    return pa.array([None if v is None else Decimal(v) for v in column.values], decimal)
+
+
+def _text(value: object) -> str | None:
+    return None if value is None else str(value)
