@@ -5,15 +5,18 @@ from __future__ import annotations
 import re
 import secrets
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from typing import Any, TypedDict
+from dataclasses import dataclass, field, fields, replace
+from typing import Any
 
+from sparksweep._arguments import ArgumentReader
 from sparksweep._functions import check_function, name_of, with_values
+from sparksweep._plain_values import as_python, invalid, is_int, is_listed, shown
 from sparksweep._shipping import MODULE, ship
-from sparksweep.errors import FieldError, InvalidExperiment
+from sparksweep.errors import InvalidExperiment
 from sparksweep.search import Domain, choice
 from sparksweep_core import api
 from sparksweep_core.api import limits
+from sparksweep_core.api.algorithm_settings import SETTINGS
 from sparksweep_core.validation.checks import DEFAULT_PARALLEL
 from sparksweep_core.validation.document import parse_experiment
 
@@ -22,75 +25,56 @@ DIRECTIONS = {
     "max": "maximize", "maximize": "maximize", "maximise": "maximize",
     "min": "minimize", "minimize": "minimize", "minimise": "minimize",
 }  # fmt: skip
+_PARAMETER_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,63}")
+_PARAMETER_NAME_LENGTH = 64
 _SUFFIX = 5
 """Length of the random end of a name."""
 
 Function = Callable[..., object]
 
 
-class Options(TypedDict, total=False):
-    """The optional keyword arguments of `sparksweep.Experiment`."""
-
-    name: str
-    """The Experiment's name. By default the function's name with a unique suffix."""
-    description: str | None
-    """A text for readers, stored as an annotation."""
-    parallel: int | None
-    """Trials at the same time."""
-    max_trials: int | None
-    """Largest number of trials."""
-    max_failed_trials: int | None
-    """The experiment fails at this number of failed trials."""
-    goal: float | None
-    """The experiment ends as soon as a trial's objective is at least this good."""
-    metrics: Sequence[str]
-    """Further metrics to store, besides the objective."""
-    deadline_seconds: int | None
-    """The experiment fails if it has not ended after this time."""
-    ttl_seconds: int | None
-    """On a cluster, the Experiment is deleted this long after its end."""
-    image: str | None
-    """The container image of trials."""
-    cpu: str | float | None
-    """CPUs of a trial: 2, or "500m"."""
-    memory: str | None
-    """Memory limit of a trial: "4Gi"."""
-    gpus: int | None
-    """GPUs of a trial."""
-    gpu_resource: str | None
-    """The extended resource of the GPUs; by default nvidia.com/gpu."""
-    node_selector: Mapping[str, str]
-    """Labels that a trial's node must have."""
-    tolerations: Sequence[Mapping[str, Any]]
-    """Node taints to tolerate, as in a pod's spec."""
-    env: Mapping[str, str]
-    """Environment variables of a trial."""
-    timeout_seconds: int | None
-    """A trial that takes longer fails."""
-    max_retries: int | None
-    """Largest number of times that a failed trial runs again."""
-    preload: Sequence[str]
-    """Modules to import once for each slot."""
-    template: Mapping[str, Any]
-    """Other fields of spec.trialTemplate, as in YAML; they override the options above."""
-
-
 @dataclass(frozen=True, kw_only=True)
 class Request:
-    """The arguments of `sparksweep.Experiment`."""
+    """The arguments of `sparksweep.Experiment`, as they were given; its docstring describes them."""
 
     run: Function | str | Sequence[str]
-    """A function, ``module:function``, or a command's words."""
     parameters: Mapping[str, object]
-    """By name a `Domain`, or a list of values."""
     algorithm: str | None = None
-    """None: grid if every parameter has a list of values, else differential-evolution."""
-    settings: Mapping[str, object] = field(default_factory=dict)
-    """Settings of the algorithm."""
-    objective: str | None = None
-    """The metric to optimise, if any."""
-    direction: str = "maximize"
-    options: Options = field(default_factory=lambda: Options())
+    settings: Mapping[str, object] | None = None
+    seed: int | None = None
+    objective: str | None = "metric"
+    direction: str = "max"
+    goal: float | None = None
+    metrics: Sequence[str] = ()
+    name: str | None = None
+    description: str | None = None
+    parallel: int | None = None
+    max_trials: int | None = None
+    max_failed_trials: int | None = None
+    deadline_seconds: int | None = None
+    ttl_seconds: int | None = None
+    image: str | None = None
+    cpu: str | float | None = None
+    memory: str | None = None
+    gpus: int | None = None
+    gpu_resource: str | None = None
+    node_selector: Mapping[str, str] | None = None
+    tolerations: Sequence[Mapping[str, Any]] = ()
+    env: Mapping[str, str] | None = None
+    timeout_seconds: int | None = None
+    max_retries: int | None = None
+    preload: Sequence[str] = ()
+    tensorboard: bool | None = None
+    storage: Mapping[str, Any] | None = None
+    template: Mapping[str, Any] | None = None
+
+
+OPTIONS = tuple(
+    item.name
+    for item in fields(Request)
+    if item.name not in ("run", "parameters", "algorithm", "settings", "objective", "direction")
+)
+"""Arguments that Hops' functions take, too."""
 
 
 @dataclass(frozen=True)
@@ -136,35 +120,38 @@ def build(request: Request) -> Built:
     Raises:
         InvalidExperiment: It is invalid; the paths of findings are the document's, or names of arguments.
     """
-    domains = {name: _domain(name, value) for name, value in request.parameters.items()}
-    if not domains:
-        raise _invalid("parameters", "is empty: give at least one, by its name")
-    values = {name: domain.values for name, domain in domains.items() if domain.values}
-    template, code = _code(request.run, list(domains), values)
-    options = request.options
+    reader = ArgumentReader()
+    domains = _domains(request.parameters, reader)
+    _check_run(request.run, reader)
+    objective = _objective(request, reader)
+    algorithm = reader.text("algorithm", request.algorithm) or _algorithm(domains)
     spec: dict[str, Any] = {
-        "objective": _objective(request),
+        "objective": objective,
         "algorithm": {
-            "algorithmName": request.algorithm or _algorithm(domains),
-            "algorithmSettings": [
-                {"name": name, "value": str(value)}
-                for name, value in request.settings.items()
-                if value is not None
-            ],
+            "algorithmName": algorithm,
+            "algorithmSettings": _settings(request, algorithm, reader),
         },
-        "parameters": [domain.parameter(name).to_dict() for name, domain in domains.items()],
-        "parallelTrialCount": _parallel(options),
-        "maxTrialCount": options.get("max_trials"),
-        "maxFailedTrialCount": options.get("max_failed_trials"),
-        "activeDeadlineSeconds": options.get("deadline_seconds"),
-        "ttlSecondsAfterFinished": options.get("ttl_seconds"),
-        "trialTemplate": {**template, **_template(options)},
+        "parameters": [_parameter(name, domain) for name, domain in domains.items()],
+        "parallelTrialCount": _parallel(request, reader),
+        "maxTrialCount": reader.integer("max_trials", request.max_trials),
+        "maxFailedTrialCount": reader.integer("max_failed_trials", request.max_failed_trials),
+        "activeDeadlineSeconds": reader.integer("deadline_seconds", request.deadline_seconds),
+        "ttlSecondsAfterFinished": reader.integer("ttl_seconds", request.ttl_seconds),
+        "tensorboard": _tensorboard(request, reader),
+        "storage": reader.json_map("storage", request.storage, '{"sizeLimit": "20Gi"}') or None,
     }
+    options = _template(request, reader)
+    metadata = _metadata(request, reader)
+    reader.check()
+    values = {name: domain.values for name, domain in domains.items() if domain.values}
+    code_fields, code = _code(request.run, list(domains), values)
+    template = _with_template(request, {**code_fields, **options}, reader)
+    reader.check()
     document = {
         "apiVersion": api.API_VERSION,
         "kind": "Experiment",
-        "metadata": _metadata(request),
-        "spec": _without_none(spec),
+        "metadata": metadata,
+        "spec": _without_none({**spec, "trialTemplate": template}),
     }
     experiment = parse_experiment(document)
     return Built(experiment, code, values)
@@ -193,40 +180,93 @@ def direction_of(direction: object) -> str:
     """
     api_direction = DIRECTIONS.get(str(getattr(direction, "value", direction)).lower())
     if api_direction is None:
-        raise _invalid("direction", f"{direction!r} is neither 'max' nor 'min'")
+        raise invalid("direction", f"{shown(direction)} is neither 'max' nor 'min'")
     return api_direction
 
 
 # ---------------------------------------------------------------------- the parts
 
 
-def _domain(name: str, value: object) -> Domain:
-    try:
-        if isinstance(value, Domain):
-            return value
-        if isinstance(value, str | bytes | Mapping) or not hasattr(value, "__iter__"):
-            raise _invalid("", f"{value!r} is not a list of values: write [{value!r}]")
-        return choice(value)
-    except InvalidExperiment as error:
-        raise InvalidExperiment(
-            [
-                FieldError(f"parameters[{name!r}]{f'.{e.path}' if e.path else ''}", e.message)
-                for e in error.errors
-            ]
-        ) from None
+def _check_run(run: object, reader: ArgumentReader) -> None:
+    if callable(run) or (isinstance(run, str) and run) or (is_listed(run) and run is not None):
+        return
+    reader.refuse(
+        "run",
+        f'{shown(run)} is neither a function, nor "module:function", nor a list of a command\'s words',
+    )
 
 
-def _parallel(options: Options) -> int | None:
+def _domains(parameters: object, reader: ArgumentReader) -> dict[str, Domain]:
+    if not isinstance(parameters, Mapping):
+        message = f'{shown(parameters)} is not a dictionary: write {{"learning_rate": [0.1, 0.01]}}'
+        reader.refuse("parameters", message)
+        return {}
+    if not parameters:
+        reader.refuse("parameters", "is empty: give at least one, by its name")
+    domains = {}
+    for key, value in parameters.items():
+        name = as_python(key)
+        if not isinstance(name, str):
+            reader.refuse("parameters", f"the key {shown(key)} is not a name")
+            continue
+        path = f"parameters[{str(name)!r}]"
+        if not _PARAMETER_NAME.fullmatch(name):
+            message = (
+                "is not a parameter's name: letters of English, digits, '_', '.' and '-', not first a digit, "
+                f"'.' or '-', at most {_PARAMETER_NAME_LENGTH} characters"
+            )
+            reader.refuse(path, message)
+            continue
+        try:
+            domains[str(name)] = _domain(value)
+        except InvalidExperiment as error:
+            for item in error.errors:
+                reader.refuse(f"{path}{f'.{item.path}' if item.path else ''}", item.message)
+    return domains
+
+
+def _domain(value: object) -> Domain:
+    if isinstance(value, Domain):
+        return value
+    if not is_listed(value):
+        raise invalid("", f"{shown(value)} is not a list of values: write [{shown(value)}]")
+    return choice(value)
+
+
+def _parameter(name: str, domain: Domain) -> dict[str, Any]:
+    return {
+        "name": name,
+        "parameterType": domain.parameter_type.value,
+        "feasibleSpace": domain.space.to_dict(),
+    }
+
+
+def _parallel(request: Request, reader: ArgumentReader) -> int | None:
     """Return the number of trials at the same time, by default at most the number of trials."""
-    parallel, trials = options.get("parallel"), options.get("max_trials")
-    if parallel is None and trials is not None and 0 < trials < DEFAULT_PARALLEL:
-        return trials
-    return parallel
+    trials = as_python(request.max_trials)
+    if request.parallel is None and is_int(trials) and 0 < trials < DEFAULT_PARALLEL:  # type: ignore[operator]
+        return int(trials)  # type: ignore[call-overload, no-any-return]
+    return reader.integer("parallel", request.parallel)
 
 
 def _algorithm(domains: Mapping[str, Domain]) -> str:
     is_grid = all(domain.is_finite for domain in domains.values())
     return "grid" if is_grid else "differential-evolution"
+
+
+def _settings(request: Request, algorithm: str, reader: ArgumentReader) -> list[dict[str, str]]:
+    settings = reader.settings("settings", request.settings)
+    seed = reader.integer("seed", request.seed)
+    known = SETTINGS.get(algorithm, {})  # type: ignore[call-overload]
+    # A grid has no seed, and takes one for the sake of programs that choose the algorithm.
+    if seed is None or "seed" not in known:
+        return settings
+    for item in settings:
+        if item["name"] in ("seed", known["seed"].alias):
+            message = f"{seed} is given as settings[{item['name']!r}] too: keep one"
+            reader.refuse("seed", message)
+            return settings
+    return [*settings, {"name": "seed", "value": str(seed)}]
 
 
 def _code(
@@ -243,54 +283,103 @@ def _code(
         return {"function": shipped.reference}, shipped.source
     for name, by_text in values.items():
         odd = next(iter(by_text.values()))
-        raise _invalid(
+        raise invalid(
             f"parameters[{name!r}]",
-            f"{odd!r} is neither a number nor text: to use it, pass the function itself instead of its name or a command",
+            f"{shown(odd)} is neither a number nor text: to use it, pass the function itself instead of its name or a command",
         )
+    reader = ArgumentReader()
     if isinstance(run, str):
-        return {"function": run}, None
-    return {"command": [str(word) for word in run]}, None
+        template: dict[str, Any] = {"function": reader.text("run", run)}
+    else:
+        template = {"command": reader.words("run", run)}
+    reader.check()
+    return template, None
 
 
-def _objective(request: Request) -> dict[str, Any] | None:
-    if request.objective is None:
+def _objective(request: Request, reader: ArgumentReader) -> dict[str, Any] | None:
+    name = reader.text("objective", request.objective)
+    goal = reader.number("goal", request.goal)
+    metrics = reader.texts("metrics", request.metrics)
+    try:
+        direction = direction_of(request.direction)
+    except InvalidExperiment as error:
+        reader.errors += error.errors
+        return None
+    if name is None:
+        for argument, value in (("goal", goal), ("metrics", metrics)):
+            if request.objective is None and value not in (None, []):
+                reader.refuse(argument, f"{shown(value)} has no effect without an objective")
         return None
     return _without_none(
         {
-            "type": direction_of(request.direction),
-            "objectiveMetricName": request.objective,
-            "goal": request.options.get("goal"),
-            "additionalMetricNames": list(request.options.get("metrics", ())),
+            "type": direction,
+            "objectiveMetricName": name,
+            "goal": goal,
+            "additionalMetricNames": metrics,
         }
     )
 
 
-def _template(options: Options) -> dict[str, Any]:
-    gpu = _without_none({"count": options.get("gpus"), "resourceName": options.get("gpu_resource")})
-    cpu = options.get("cpu")
+def _tensorboard(request: Request, reader: ArgumentReader) -> dict[str, Any] | None:
+    enabled = reader.flag("tensorboard", request.tensorboard)
+    return None if enabled is None else {"enabled": enabled}
+
+
+def _template(request: Request, reader: ArgumentReader) -> dict[str, Any]:
+    """Return the template's fields that arguments of their own set."""
+    gpu = {
+        "count": reader.integer("gpus", request.gpus),
+        "resourceName": reader.text("gpu_resource", request.gpu_resource),
+    }
     resources = {
-        "cpu": None if cpu is None else str(cpu),
-        "memory": options.get("memory"),
-        "gpu": gpu or None,
+        "cpu": reader.quantity("cpu", request.cpu, '2 or "500m"'),
+        "memory": reader.text("memory", request.memory),
+        "gpu": _without_none(gpu) or None,
     }
+    env = reader.text_map("env", request.env, '{"NAME": "value"}')
     template = {
-        "image": options.get("image"),
+        "image": reader.text("image", request.image),
         "resources": _without_none(resources) or None,
-        "nodeSelector": dict(options.get("node_selector", {})) or None,
-        "tolerations": [dict(item) for item in options.get("tolerations", ())] or None,
-        "env": [{"name": k, "value": v} for k, v in options.get("env", {}).items()] or None,
-        "timeoutSeconds": options.get("timeout_seconds"),
-        "maxRetries": options.get("max_retries"),
-        "preload": list(options.get("preload", ())) or None,
+        "nodeSelector": reader.text_map(
+            "node_selector", request.node_selector, '{"label": "value"}'
+        )
+        or None,
+        "tolerations": reader.json_maps(
+            "tolerations", request.tolerations, '{"operator": "Exists"}'
+        )
+        or None,
+        "env": [{"name": key, "value": value} for key, value in env.items()] or None,
+        "timeoutSeconds": reader.integer("timeout_seconds", request.timeout_seconds),
+        "maxRetries": reader.integer("max_retries", request.max_retries),
+        "preload": reader.texts("preload", request.preload) or None,
     }
-    return {**_without_none(template), **options.get("template", {})}
+    return _without_none(template)
 
 
-def _metadata(request: Request) -> dict[str, Any]:
-    options = request.options
+def _with_template(
+    request: Request, given: Mapping[str, Any], reader: ArgumentReader
+) -> dict[str, Any]:
+    """Return the template with the other fields; one that an argument sets as well is a finding."""
+    others = reader.json_map("template", request.template, '{"imagePullPolicy": "Always"}')
+    for name in others:
+        if name in given:
+            argument = _ARGUMENTS.get(name, "run")
+            reader.refuse(f"template[{name!r}]", f"is given by {argument}= too: keep one")
+    return {**given, **others}
+
+
+_ARGUMENTS = {
+    "image": "image", "resources": "cpu, memory or gpus", "nodeSelector": "node_selector", "tolerations": "tolerations",
+    "env": "env", "timeoutSeconds": "timeout_seconds", "maxRetries": "max_retries", "preload": "preload",
+}  # fmt: skip
+"""By field of the template, the argument that sets it."""
+
+
+def _metadata(request: Request, reader: ArgumentReader) -> dict[str, Any]:
     named = name_of(request.run) if callable(request.run) else "experiment"
-    metadata: dict[str, Any] = {"name": options.get("name") or unique_name(named)}
-    description = options.get("description")
+    name = reader.text("name", request.name)
+    metadata: dict[str, Any] = {"name": unique_name(named) if name is None else name}
+    description = reader.text("description", request.description)
     if description:
         metadata["annotations"] = {DESCRIPTION_ANNOTATION: description}
     return metadata
@@ -298,7 +387,3 @@ def _metadata(request: Request) -> dict[str, Any]:
 
 def _without_none(values: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in values.items() if value is not None}
-
-
-def _invalid(path: str, message: str) -> InvalidExperiment:
-    return InvalidExperiment([FieldError(path, message)])

@@ -16,10 +16,11 @@ import time
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Unpack
+from typing import Any
 
 from sparksweep._backends.base import Run, choose_backend
-from sparksweep._builder import Built, Options, Request, build
+from sparksweep._builder import Built, Request, build
+from sparksweep._calls import checked_call
 from sparksweep._html import experiment_html
 from sparksweep._progress import Progress
 from sparksweep._result import Result
@@ -44,6 +45,7 @@ class Experiment:
         result = experiment.submit().wait()
     """
 
+    @checked_call
     def __init__(
         self,
         run: Callable[..., object] | str | Sequence[str],
@@ -51,11 +53,36 @@ class Experiment:
         *,
         algorithm: str | None = None,
         settings: Mapping[str, object] | None = None,
+        seed: int | None = None,
         objective: str | None = "metric",
         direction: str = "max",
-        **options: Unpack[Options],
+        goal: float | None = None,
+        metrics: Sequence[str] = (),
+        name: str | None = None,
+        description: str | None = None,
+        parallel: int | None = None,
+        max_trials: int | None = None,
+        max_failed_trials: int | None = None,
+        deadline_seconds: int | None = None,
+        ttl_seconds: int | None = None,
+        image: str | None = None,
+        cpu: str | float | None = None,
+        memory: str | None = None,
+        gpus: int | None = None,
+        gpu_resource: str | None = None,
+        node_selector: Mapping[str, str] | None = None,
+        tolerations: Sequence[Mapping[str, Any]] = (),
+        env: Mapping[str, str] | None = None,
+        timeout_seconds: int | None = None,
+        max_retries: int | None = None,
+        preload: Sequence[str] = (),
+        tensorboard: bool | None = None,
+        storage: Mapping[str, Any] | None = None,
+        template: Mapping[str, Any] | None = None,
     ) -> None:
         """Build the document, and check everything that can be checked before it runs.
+
+        Scalars of NumPy are taken as Python's, and any iterable as a list.
 
         Args:
             run: A function, which is pickled and sent to the trials; ``"module:function"`` in the image; or a
@@ -63,52 +90,80 @@ class Experiment:
             parameters: By name a `sparksweep.search.Domain`, or a list of values.
             algorithm: ``grid``, ``random`` or ``differential-evolution``; by default grid if every parameter has a
                 list of values, else differential-evolution.
-            settings: Settings of the algorithm, such as ``{"population": 10, "seed": 7}``.
+            settings: Settings of the algorithm, such as ``{"population": 10}``.
+            seed: The seed of the search: the same seed repeats the points, where trials end in the same order. By
+                default each run draws one, which `Result.seed` names. A grid has none.
             objective: The name of the metric to optimise, in the function's dictionary or the command's output; if
                 the function returns a number, that is this metric. None: no metric is optimised, and there is no
                 best trial.
             direction: ``max`` or ``min``.
-            **options: Resources of a trial, limits of the search, and metadata:
-
-                - ``name``: The Experiment's name; by default the function's name with a unique suffix.
-                - ``description``: A text for readers, stored as an annotation.
-                - ``parallel``: Trials at the same time.
-                - ``max_trials``: Largest number of trials.
-                - ``max_failed_trials``: The experiment fails at this number of failed trials.
-                - ``goal``: The experiment ends as soon as a trial's objective is at least this good.
-                - ``metrics``: Further metrics to store, besides the objective.
-                - ``deadline_seconds``: The experiment fails if it has not ended after this time.
-                - ``ttl_seconds``: On a cluster, the Experiment is deleted this long after its end.
-                - ``image``: The container image of trials.
-                - ``cpu``: CPUs of a trial: 2, or "500m".
-                - ``memory``: Memory limit of a trial: "4Gi".
-                - ``gpus``: GPUs of a trial.
-                - ``gpu_resource``: The extended resource of the GPUs; by default nvidia.com/gpu.
-                - ``node_selector``: Labels that a trial's node must have.
-                - ``tolerations``: Node taints to tolerate, as in a pod's spec.
-                - ``env``: Environment variables of a trial.
-                - ``timeout_seconds``: A trial that takes longer fails.
-                - ``max_retries``: How often a failed trial runs again.
-                - ``preload``: Modules to import once for each slot.
-                - ``template``: Other fields of spec.trialTemplate, as in YAML; they override the options above.
+            goal: The experiment ends as soon as a trial's objective is at least this good.
+            metrics: Names of further metrics to store, besides the objective.
+            name: The Experiment's name; by default the function's name with a unique suffix.
+            description: A text for readers, stored as an annotation.
+            parallel: Largest number of trials at the same time; by default 3. It may exceed the number of trials.
+            max_trials: Largest number of trials; by default that of the search, see `docs/quickstart.md`.
+            max_failed_trials: The experiment fails at this number of failed trials; by default never.
+            deadline_seconds: The experiment fails if it has not ended after this time.
+            ttl_seconds: On a cluster, the Experiment is deleted this long after its end.
+            image: The container image of trials on a cluster.
+            cpu: CPUs of a trial: 2, or "500m".
+            memory: Memory limit of a trial: "4Gi".
+            gpus: GPUs of a trial.
+            gpu_resource: The extended resource of the GPUs; by default nvidia.com/gpu.
+            node_selector: Labels that a trial's node must have.
+            tolerations: Node taints to tolerate, as in a pod's spec.
+            env: Environment variables of a trial: text by name.
+            timeout_seconds: A trial that takes longer fails.
+            max_retries: Largest number of times that a failed trial runs again; by default 0.
+            preload: Names of modules to import once for each slot, such as ``["numpy"]``.
+            tensorboard: False: no TensorBoard on a cluster.
+            storage: Storage of the trials' files on a cluster: spec.storage, as in YAML.
+            template: Other fields of spec.trialTemplate, as in YAML. A field that an argument above sets can't be
+                here, too.
 
         Raises:
             InvalidExperiment: The experiment is invalid; the error lists every finding.
+            UnknownArgument: There is no such argument; the error names the nearest one.
         """
         self._built = build(
             Request(
                 run=run,
                 parameters=parameters,
                 algorithm=algorithm,
-                settings=settings or {},
+                settings=settings,
+                seed=seed,
                 objective=objective,
                 direction=direction,
-                options=options,
+                goal=goal,
+                metrics=metrics,
+                name=name,
+                description=description,
+                parallel=parallel,
+                max_trials=max_trials,
+                max_failed_trials=max_failed_trials,
+                deadline_seconds=deadline_seconds,
+                ttl_seconds=ttl_seconds,
+                image=image,
+                cpu=cpu,
+                memory=memory,
+                gpus=gpus,
+                gpu_resource=gpu_resource,
+                node_selector=node_selector,
+                tolerations=tolerations,
+                env=env,
+                timeout_seconds=timeout_seconds,
+                max_retries=max_retries,
+                preload=preload,
+                tensorboard=tensorboard,
+                storage=storage,
+                template=template,
             )
         )
         self._run: Run | None = None
 
     @classmethod
+    @checked_call
     def from_yaml(cls, source: str | os.PathLike[str]) -> Experiment:
         """Read an Experiment from YAML.
 
@@ -124,6 +179,7 @@ class Experiment:
         return cls._of(Built(read_experiment(Path(source))))
 
     @classmethod
+    @checked_call
     def get(cls, name: str, *, namespace: str | None = None) -> Experiment:
         """Return an Experiment that exists on the cluster, as if this program had submitted it.
 
@@ -174,6 +230,7 @@ class Experiment:
             documents.insert(0, self._built.code_map)
         return "---\n".join(dump_yaml(document) for document in documents)
 
+    @checked_call
     def submit(
         self,
         *,
@@ -219,6 +276,7 @@ class Experiment:
         """The newest status; None before there is one."""
         return None if self._run is None else self._run.experiment().status
 
+    @checked_call
     def wait(self, *, progress: bool = True, timeout: float | None = None) -> Result:
         """Wait until the experiment has ended.
 
@@ -258,6 +316,7 @@ class Experiment:
                     run.cancel()
                 raise
 
+    @checked_call
     def result(self) -> Result:
         """Return the result so far.
 
@@ -267,6 +326,7 @@ class Experiment:
         run = self._submitted()
         return self._result(run.experiment(), run)
 
+    @checked_call
     def cancel(self) -> Result:
         """Stop a local run, or suspend an Experiment on a cluster; ``suspend: false`` resumes that.
 

@@ -8,14 +8,23 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from sparksweep._builder import Options
-from sparksweep.errors import FieldError, InvalidExperiment
-from sparksweep.search import Domain, as_python, choice, int_uniform, is_number, uniform
+from sparksweep._builder import OPTIONS, Request
+from sparksweep._calls import unknown_argument
+from sparksweep._plain_values import elements, invalid, is_listed, is_number, shown
+from sparksweep.errors import FieldError, InvalidCall, InvalidExperiment, UnknownArgument
+from sparksweep.search import Domain, choice, int_uniform, uniform
+from sparksweep_core.api import limits
 
 _R = TypeVar("_R")
 
-SUBMIT_KEYWORDS = ("backend", "namespace", "directory", "progress")
-"""Keywords of every function for `Experiment.submit` and `Experiment.wait`."""
+SUBMIT_KEYWORDS: Mapping[str, Any] = {
+    "backend": None,
+    "namespace": None,
+    "directory": None,
+    "progress": True,
+}
+"""Keywords of every function for `Experiment.submit` and `Experiment.wait`, each with its default."""
+_OPTIONS = [item for item in inspect.signature(Request).parameters.values() if item.name in OPTIONS]
 _REQUIRED = inspect.Parameter.empty
 
 
@@ -24,7 +33,8 @@ class Call:
     """One call, with its arguments under the names of Hops' last version."""
 
     arguments: Mapping[str, Any]
-    options: Options
+    options: Mapping[str, Any]
+    """Arguments named in `OPTIONS`, for `Experiment`."""
     where: Mapping[str, Any]
     """Arguments named in `SUBMIT_KEYWORDS`."""
 
@@ -46,7 +56,7 @@ class Form:
         """Return the call that the arguments make.
 
         Raises:
-            TypeError: They fit no form of the call.
+            InvalidCall: They fit no form of the call.
         """
         given = dict(kwargs)
         has_session = "spark" in given or (bool(args) and not _is_code(args[0]))
@@ -55,27 +65,32 @@ class Form:
             args = args[1:]
         names = list(self.session_order if has_session else self.order)
         if len(args) > len(names):
-            raise TypeError(f"{name}() takes {len(names)} arguments by position, not {len(args)}")
+            message = f"{name} takes {len(names)} by position, not {len(args)}"
+            raise InvalidCall([FieldError("arguments", message)])
         bound: dict[str, Any] = dict(zip(names, args, strict=False))
         options: dict[str, Any] = {}
         where: dict[str, Any] = {}
+        unknown: list[FieldError] = []
         for given_name, value in given.items():
             key = self.aliases.get(given_name, given_name)
             if key in bound:
-                raise TypeError(f"{name}() got multiple values for argument {key!r}")
+                raise InvalidCall([FieldError(key, f"is given to {name} twice: keep one")])
             if key in self.order or key in self.extra or key in self.session_order:
                 bound[key] = value
             elif key in SUBMIT_KEYWORDS:
                 where[key] = value
-            elif key in Options.__annotations__:
+            elif key in OPTIONS:
                 options[key] = value
             else:
-                raise TypeError(f"{name}() takes no argument {given_name!r}; {self._accepted()}")
+                unknown.append(unknown_argument(given_name, name, self._accepted(), self.aliases))
+        if unknown:
+            raise UnknownArgument(unknown)
         complete = {**self.order, **self.extra, **bound}
         missing = [key for key, value in complete.items() if value is _REQUIRED]
         if missing:
-            raise TypeError(f"{name}() needs {', '.join(map(repr, missing))}")
-        return Call(complete, options, where)  # type: ignore[arg-type]
+            errors = [FieldError(key, f"is missing: {name} needs it") for key in missing]
+            raise InvalidCall(errors)
+        return Call(complete, options, where)
 
     def signature(self) -> inspect.Signature:
         """Return the signature for ``help``: the last version's arguments, and the keywords."""
@@ -90,13 +105,20 @@ class Form:
                     kind(name, kind.KEYWORD_ONLY, default=default)
                     for name, default in self.extra.items()
                 ),
-                kind("options", kind.VAR_KEYWORD),
+                *(
+                    item
+                    for item in _OPTIONS
+                    if item.name not in self.order and item.name not in self.extra
+                ),
+                *(
+                    kind(name, kind.KEYWORD_ONLY, default=default)
+                    for name, default in SUBMIT_KEYWORDS.items()
+                ),
             ]
         )
 
-    def _accepted(self) -> str:
-        names = [*self.order, *self.extra, *SUBMIT_KEYWORDS, *Options.__annotations__]
-        return f"it takes {', '.join(names)}"
+    def _accepted(self) -> list[str]:
+        return list(dict.fromkeys([*self.order, *self.extra, *OPTIONS, *SUBMIT_KEYWORDS]))
 
 
 def called_as(form: Form) -> Callable[[Callable[[Call], _R]], Callable[..., _R]]:
@@ -132,10 +154,13 @@ def bounds(search_dict: object) -> dict[str, object]:
     """
     domains: dict[str, object] = {}
     for name, given in _mapping(search_dict).items():
-        if isinstance(given, Domain | str) or not hasattr(given, "__iter__"):
+        if isinstance(given, Domain) or not is_listed(given):
             domains[name] = given
             continue
-        values = [as_python(value) for value in given]
+        try:
+            values = elements(given, most=limits.LIST_VALUES)
+        except InvalidExperiment as error:
+            raise invalid(f"parameters[{name!r}]", error.errors[0].message) from None
         if not values or not all(is_number(value) for value in values):
             domains[name] = choice(values)
         elif len(values) != 2:
@@ -157,7 +182,7 @@ def launches(args_dict: object) -> list[dict[str, Any]]:
     """
     if args_dict is None:
         return [{}]
-    lists = {name: list(values) for name, values in _mapping(args_dict).items()}
+    lists = {name: _listed(name, values) for name, values in _mapping(args_dict).items()}
     lengths = {name: len(values) for name, values in lists.items()}
     if len(set(lengths.values())) > 1 or 0 in lengths.values():
         message = f"has lists of {', '.join(f'{n} ({k})' for k, n in lengths.items())} values: give lists of one length, of at least 1"
@@ -165,15 +190,24 @@ def launches(args_dict: object) -> list[dict[str, Any]]:
     return [dict(zip(lists, values, strict=True)) for values in zip(*lists.values(), strict=True)]
 
 
+def _listed(name: str, values: object) -> list[object]:
+    if not is_listed(values):
+        message = f"{shown(values)} is not a list of values: write [{shown(values)}]"
+        raise invalid(f"args_dict[{name!r}]", message)
+    try:
+        return elements(values, most=limits.LIST_VALUES)
+    except InvalidExperiment as error:
+        raise invalid(f"args_dict[{name!r}]", error.errors[0].message) from None
+
+
 def _mapping(given: object) -> Mapping[str, Any]:
     if isinstance(given, Mapping) and given and all(isinstance(name, str) for name in given):
         return given
-    message = (
-        f'{given!r} is not a dictionary of hyperparameters: write {{"learning_rate": [0.1, 0.01]}}'
-    )
+    message = f'{shown(given)} is not a dictionary of hyperparameters: write {{"learning_rate": [0.1, 0.01]}}'
     raise InvalidExperiment([FieldError("args_dict", message)])
 
 
 def _is_code(value: object) -> bool:
-    """Return whether the first argument is the code to run, and not a Spark session."""
-    return callable(value) or (isinstance(value, str) and ":" in value)
+    """Return True unless the first argument is a Spark session: an object that is neither code nor a plain value."""
+    plain = (str, bytes, int, float, Mapping, list, tuple, set, type(None))
+    return callable(value) or isinstance(value, plain)

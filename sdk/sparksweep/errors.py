@@ -3,7 +3,11 @@
 ::
 
     SparksweepError
-    ├── InvalidExperiment      the document is invalid; lists every finding with its field's path
+    ├── InvalidExperiment      the document or an argument is invalid; lists every finding with its field's path
+    │   ├── InvalidCall          the arguments do not fit the function: one is missing, or given twice
+    │   │   └── UnknownArgument    a keyword that the function does not have
+    │   └── UnreadableFile       the document's file can't be read
+    │       └── MissingFile        there is no such file
     ├── ExperimentRefused      the document is valid, but the function or a module to preload can't run it
     ├── ExperimentFailed       the experiment ended without success; holds its result
     ├── RunDirectoryError      a run directory is missing, in use, damaged, or of another experiment
@@ -34,17 +38,40 @@ __all__ = [
     "ExperimentRefused",
     "FieldError",
     "Forbidden",
+    "InvalidCall",
     "InvalidExperiment",
     "MissingDependency",
+    "MissingFile",
     "RunDirectoryError",
     "SparksweepError",
     "TrialNotFound",
+    "UnknownArgument",
+    "UnreadableFile",
 ]
 
 
 # Tracebacks name the module that users import them from, not the one that defines them.
 for _error in (FieldError, InvalidExperiment, SparksweepError):
     _error.__module__ = __name__
+
+
+class InvalidCall(InvalidExperiment, TypeError):
+    """The arguments do not fit the function. Each finding's path is an argument's name."""
+
+
+class UnknownArgument(InvalidCall):
+    """A keyword is no argument of the function; the message has the nearest name."""
+
+
+class UnreadableFile(InvalidExperiment, OSError):
+    """The file of an Experiment can't be read. The finding's path is that of the file."""
+
+    # OSError's own text has no place for the findings.
+    __str__ = Exception.__str__
+
+
+class MissingFile(UnreadableFile, FileNotFoundError):
+    """There is no file of that name. The finding's path is that of the file."""
 
 
 class ExperimentRefused(SparksweepError):

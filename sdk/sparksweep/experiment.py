@@ -22,13 +22,15 @@ from __future__ import annotations
 import inspect
 import warnings
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from enum import StrEnum
 from typing import Any
 
-from sparksweep._builder import Options, direction_of, unique_name
+from sparksweep._builder import direction_of, unique_name
 from sparksweep._experiment import Experiment
 from sparksweep._functions import check_function, name_of, returns_nothing
 from sparksweep._hops_arguments import Call, Form, bounds, called_as, grid_of, launches
+from sparksweep._plain_values import as_python, invalid, shown
 from sparksweep._result import Result
 from sparksweep.errors import FieldError, InvalidExperiment
 from sparksweep.search import choice
@@ -165,13 +167,12 @@ def random_search(call: Call) -> Result:
         ExperimentFailed: No trial has succeeded; the error holds the result.
         TypeError: The arguments fit no form of the call.
     """
-    options = {"max_trials": call.arguments["samples"], **call.options}
-    call = Call(call.arguments, options, call.where)  # type: ignore[arg-type]
+    call = replace(call, options={"max_trials": call.arguments["samples"], **call.options})
     domains = bounds(call.arguments["boundary_dict"])
     function = call.arguments["train_fn"]
     has_metric = not (callable(function) and returns_nothing(function))
     objective = call.arguments["optimization_key"] if has_metric else None
-    return _run(call, domains, "random", objective, {"seed": call.arguments["seed"]})
+    return _run(call, domains, "random", objective, {})
 
 
 def _evolve(call: Call) -> Result:
@@ -180,7 +181,7 @@ def _evolve(call: Call) -> Result:
     if callable(function) and returns_nothing(function):
         message = f"{name_of(function)} returns nothing: differential evolution needs a metric, so return a number or a dictionary of numbers"
         raise InvalidExperiment([FieldError("train_fn", message)])
-    names = ("population", "generations", "mutation", "crossover", "seed", "mode", "strategy")
+    names = ("population", "generations", "mutation", "crossover", "mode", "strategy")
     settings = {name: arguments[name] for name in names}
     domains = bounds(arguments["boundary_dict"])
     return _run(call, domains, "differential-evolution", arguments["optimization_key"], settings)
@@ -281,11 +282,12 @@ def _run(
             )
     where = dict(call.where)
     progress = where.pop("progress", True)
-    options: Options = {
+    options: dict[str, Any] = {
         "name": unique_name(_named(arguments)),
         "description": arguments["description"],
+        "seed": arguments.get("seed"),
+        **call.options,
     }
-    options.update(call.options)
     experiment = Experiment(
         run or arguments["train_fn"],
         domains,
@@ -299,9 +301,11 @@ def _run(
 
 
 def _named(arguments: Mapping[str, Any]) -> str:
-    name, function = str(arguments["name"]), arguments["train_fn"]
-    if name != _COMMON["name"]:
-        return name
+    name, function = as_python(arguments["name"]), arguments["train_fn"]
+    if name is not None and not isinstance(name, str):
+        raise invalid("name", f"{shown(name)} is not text")
+    if name not in (None, _COMMON["name"]):
+        return str(name)
     return name_of(function) if callable(function) else str(function).rpartition(":")[2]
 
 

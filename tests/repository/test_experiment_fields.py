@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from sparksweep import Experiment
-from sparksweep._builder import Options
+from sparksweep._builder import OPTIONS
 from sparksweep_core import api
 from sparksweep_core.api import ExperimentSpec, TrialTemplate
 from sparksweep_core.api.base import Model
@@ -37,6 +37,8 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     "spec.maxFailedTrialCount": {"max_failed_trials": 1},
     "spec.activeDeadlineSeconds": {"deadline_seconds": 60},
     "spec.ttlSecondsAfterFinished": {"ttl_seconds": 60},
+    "spec.tensorboard": {"tensorboard": False},
+    "spec.storage": {"storage": {"sizeLimit": "20Gi"}},
     TEMPLATE: {"max_retries": 1},
     f"{TEMPLATE}.image": {"image": "registry.example/trainer:1"},
     f"{TEMPLATE}.function": {"run": "other:training"},
@@ -54,8 +56,6 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
 
 DOCUMENT_ONLY = {
     "spec.suspend": "of an experiment that exists: Client.change(name, suspend=True)",
-    "spec.tensorboard": "of an installation on a cluster: from_yaml",
-    "spec.storage": "of an installation on a cluster: from_yaml",
     f"{TEMPLATE}.imagePullPolicy": "of the pod: template={...}",
     f"{TEMPLATE}.imagePullSecrets": "of the pod: template={...}",
     f"{TEMPLATE}.priorityClassName": "of the pod: template={...}",
@@ -68,6 +68,7 @@ DOCUMENT_ONLY = {
 
 UNRELATED_OPTIONS = {
     "name": "metadata.name",
+    "seed": "a setting of the algorithm",
     "description": "an annotation",
     "goal": "spec.objective.goal",
     "metrics": "spec.objective.additionalMetricNames",
@@ -110,7 +111,7 @@ def test_an_argument_sets_its_field(path: str) -> None:
 
 def test_every_option_sets_a_field_that_is_listed() -> None:
     listed = {keyword for arguments in ARGUMENTS.values() for keyword in arguments}
-    assert Options.__annotations__.keys() - listed == UNRELATED_OPTIONS.keys()
+    assert set(OPTIONS) - listed == UNRELATED_OPTIONS.keys()
 
 
 def test_every_field_of_the_spec_either_may_change_or_may_not() -> None:

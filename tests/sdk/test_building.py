@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import inspect
 import linecache
 import re
 from collections.abc import Iterator
@@ -13,7 +14,7 @@ import pytest
 import yaml
 
 from sparksweep import Experiment, search
-from sparksweep._builder import Options, unique_name
+from sparksweep._builder import Request, unique_name
 from sparksweep._functions import returns_nothing
 from sparksweep.errors import InvalidExperiment, SparksweepError
 from sparksweep_core.validation.document import parse_experiment
@@ -239,6 +240,16 @@ def test_as_html_it_says_what_it_is_and_escapes_what_it_holds() -> None:
     assert "<td" in command._repr_html_()
 
 
-def test_every_option_is_described_where_users_read_of_it() -> None:
+def test_every_argument_is_described_where_users_read_of_it() -> None:
     text = Experiment.__init__.__doc__ or ""
-    assert re.findall(r"- ``(\w+)``:", text) == list(Options.__annotations__)
+    described = re.findall(r"^            (\w+): ", text.partition("Raises:")[0], re.MULTILINE)
+    assert described == list(inspect.signature(Experiment).parameters)
+
+
+def test_the_arguments_and_the_request_have_the_same_names_and_defaults() -> None:
+    request = inspect.signature(Request).parameters.values()
+    arguments = inspect.signature(Experiment).parameters.values()
+    assert [(item.name, item.default, item.annotation) for item in arguments] == [
+        (item.name, item.default, item.annotation.replace("Function", "Callable[..., object]"))
+        for item in request
+    ]

@@ -35,7 +35,8 @@ PATHS = {
     "sparksweep.data": "dataset path",
     "sparksweep.errors": (
         "ClusterError ClusterUnavailable ExperimentExists ExperimentFailed ExperimentNotFound ExperimentRefused FieldError "
-        "Forbidden InvalidExperiment MissingDependency RunDirectoryError SparksweepError TrialNotFound"
+        "Forbidden InvalidCall InvalidExperiment MissingDependency MissingFile RunDirectoryError SparksweepError "
+        "TrialNotFound UnknownArgument UnreadableFile"
     ),
     "sparksweep.experiment": (
         "Direction LaunchResult differential_evolution evolutionary_search grid_search launch random_search"
