@@ -13,8 +13,9 @@ from sparksweep.context import report
 
 if TYPE_CHECKING:
     from sparksweep._experiment import Experiment
+    from sparksweep.results import Result, Trial
 
-__all__ = ["Experiment", "report"]
+__all__ = ["Experiment", "Result", "Trial", "report"]
 
 
 def __getattr__(name: str) -> Any:
@@ -23,4 +24,8 @@ def __getattr__(name: str) -> Any:
         from sparksweep._experiment import Experiment
 
         return Experiment
+    if name in ("Result", "Trial"):
+        from sparksweep import results
+
+        return getattr(results, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -357,7 +357,14 @@ class Experiment:
         return self._run
 
     def _result(self, experiment: api.Experiment, run: Run) -> Result:
-        return Result(experiment, run.reader.trials(), logdir=run.logdir, values=self._built.values)
+        reader = run.reader
+        return Result(
+            experiment,
+            reader.trials(),
+            logdir=run.logdir,
+            values=self._built.values,
+            reader=reader,
+        )
 
     def _ended(self, experiment: api.Experiment, run: Run) -> Result:
         failed = experiment.condition(api.ConditionType.FAILED, "True") or experiment.condition(

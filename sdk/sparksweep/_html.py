@@ -43,6 +43,11 @@ def result_html(experiment: Experiment, trials: Sequence[Trial]) -> str:
         worst = float("inf")
         values = {trial.number: trial.objective_value(objective) for trial in trials}
         order.sort(key=lambda t: worst if (v := values[t.number]) is None else sign * v)
+    return experiment_html(experiment) + trials_html(experiment, order)
+
+
+def trials_html(experiment: Experiment, trials: Sequence[Trial]) -> str:
+    """Return a table of trials as HTML, in the order given."""
     metrics = sorted({name for trial in trials for name in trial.status.metrics})
     names = [parameter.name for parameter in experiment.spec.parameters]
     rows = [
@@ -53,12 +58,11 @@ def result_html(experiment: Experiment, trials: Sequence[Trial]) -> str:
             *(_number(trial.status.metrics.get(name)) for name in metrics),
             trial.status.reason or "",
         ]
-        for trial in order[:MOST_ROWS]
+        for trial in trials[:MOST_ROWS]
     ]
-    left = len(order) - len(rows)
-    more = f"<p>and {left} more: <code>.trials</code> has them all</p>" if left > 0 else ""
-    head = ["trial", "state", *names, *metrics, "reason"]
-    return experiment_html(experiment) + _table(head, rows) + more
+    left = len(trials) - len(rows)
+    more = f"<p>and {left} more: <code>.dataframe()</code> has them all</p>" if left > 0 else ""
+    return _table(["trial", "state", *names, *metrics, "reason"], rows) + more
 
 
 def _condition_text(condition: Condition) -> str:

@@ -1,4 +1,4 @@
-"""The result of an experiment: the best trial, all trials as a DataFrame, and the run directory."""
+"""The result of an experiment: the best trial, all trials as objects and as a DataFrame, and the run directory."""
 
 from __future__ import annotations
 
@@ -6,11 +6,13 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from sparksweep import _trials
 from sparksweep._html import result_html
-from sparksweep.errors import MissingDependency
-from sparksweep_core.api import Experiment, Parameter, Trial, best_of
-from sparksweep_core.api.columns import columns_of
-from sparksweep_core.api.parameter_values import typed_value
+from sparksweep._runs.reader import RunReader
+from sparksweep._trials import RunContents, Trial, Trials, count_text
+from sparksweep.errors import TrialNotFound
+from sparksweep_core import api
+from sparksweep_core.api import best_of
 from sparksweep_core.contract.run_layout import trial_path
 
 if TYPE_CHECKING:
@@ -18,60 +20,78 @@ if TYPE_CHECKING:
 
 __all__ = ["Result"]
 
-Value = Any
-"""A parameter's value: float, int, str, or any object that was given in a list."""
-
 
 class Result:
     """The result of an experiment. It unpacks as Hops': ``best_dir, best_params, outputs = result``."""
 
     def __init__(
         self,
-        experiment: Experiment,
-        trials: Sequence[Trial],
+        experiment: api.Experiment,
+        trials: Sequence[api.Trial],
         *,
         logdir: str | None,
         values: Mapping[str, Mapping[str, object]] | None = None,
+        reader: RunReader | None = None,
     ) -> None:
         self.experiment = experiment
         """The Experiment with its last status."""
         self.logdir = logdir
         """The run directory, with each trial's files; None if it is unknown."""
         self._trials = list(trials)
-        self._values = values or {}
+        self._run = RunContents(experiment, logdir, values or {}, reader)
 
     @property
     def best_trial(self) -> Trial | None:
         """The best trial; None when no trial succeeded, or when there is no objective."""
-        return best_of(self._trials, self.experiment.spec.objective)
+        best = best_of(self._trials, self.experiment.spec.objective)
+        return None if best is None else Trial(best, self._run)
 
     @property
     def best_value(self) -> float | None:
         """The best trial's objective; None without a best trial."""
         best = self.best_trial
-        return None if best is None else best.objective_value(self.experiment.spec.objective)
+        return None if best is None else best.objective
 
     @property
-    def best_params(self) -> dict[str, Value]:
+    def best_params(self) -> dict[str, Any]:
         """The best trial's parameters, as the function received them; empty without a best trial."""
         best = self.best_trial
-        return {} if best is None else self.parameters_of(best)
+        return {} if best is None else best.parameters
 
     @property
     def best_metrics(self) -> dict[str, float]:
         """The best trial's metrics; empty without a best trial."""
         best = self.best_trial
-        return {} if best is None else dict(best.status.metrics)
+        return {} if best is None else best.metrics
 
     @property
     def best_dir(self) -> str | None:
         """The best trial's directory; the run directory without a best trial."""
         best = self.best_trial
-        return self.logdir if best is None else self.directory_of(best)
+        return self.logdir if best is None else best.directory
 
     @property
-    def trials(self) -> pandas.DataFrame:
-        """A DataFrame with a row for each trial, indexed by its number.
+    def trials(self) -> Trials:
+        """All trials, sorted by number: a sequence of `Trial`, which also answers as the DataFrame of `dataframe`.
+
+        A trial that was stopped before it started is among them: its state is Stopped, and `Trial.ran` is False.
+        """
+        return Trials(self._trials, self._run)
+
+    def trial(self, number: int) -> Trial:
+        """Return a trial by its number, from 1.
+
+        Raises:
+            TrialNotFound: There is no such trial.
+        """
+        for trial in self._trials:
+            if trial.number == number:
+                return Trial(trial, self._run)
+        name = self.experiment.metadata.name
+        raise TrialNotFound(f"there is no trial {number!r} in {name}, which has {len(self)}")
+
+    def dataframe(self) -> pandas.DataFrame:
+        """Return a DataFrame with a row for each trial, indexed by its number.
 
         Columns: state, attempt, retries, reason, message, ``parameters.<name>``, ``metrics.<name>``, node, start_time,
         completion_time, duration_seconds, peak_memory_bytes.
@@ -79,52 +99,37 @@ class Result:
         Raises:
             MissingDependency: pandas is not installed.
         """
-        try:
-            import pandas
-        except ModuleNotFoundError as error:
-            raise MissingDependency(
-                "pandas is not installed. A DataFrame needs it: pip install 'sparksweep[notebook]'"
-            ) from error
-        columns = columns_of(self.experiment.spec, self._trials)
-        data = {
-            name: pandas.Series(column.values, dtype=column.pandas)
-            for name, column in columns.items()
-        }
-        for name, by_text in self._values.items():
-            column = columns[f"parameters.{name}"]
-            data[f"parameters.{name}"] = pandas.Series(
-                [by_text.get(text) for text in column.values], dtype=object
-            )
-        return pandas.DataFrame(data).set_index("number")
+        return _trials.dataframe(self._trials, self._run)
 
-    def parameters_of(self, trial: Trial) -> dict[str, Value]:
+    def history(self, number: int) -> list[tuple[int, dict[str, float]]]:
+        """Return the metrics that a trial reported while it ran: see `Trial.history`.
+
+        Raises:
+            TrialNotFound: There is no such trial.
+            SparksweepError: The reports can't be read.
+        """
+        return self.trial(number).history()
+
+    def parameters_of(self, trial: Trial | api.Trial) -> dict[str, Any]:
         """Return a trial's parameters, as the function received them."""
-        return {
-            parameter.name: self._value(parameter, trial.spec.parameters[parameter.name])
-            for parameter in self.experiment.spec.parameters
-            if parameter.name in trial.spec.parameters
-        }
+        return trial.parameters if isinstance(trial, Trial) else self._run.parameters_of(trial)
 
-    def directory_of(self, trial: Trial) -> str | None:
+    def directory_of(self, trial: Trial | api.Trial) -> str | None:
         """Return a trial's directory; None if the run directory is unknown."""
         if self.logdir is None:
             return None
         return os.path.join(self.logdir, trial_path(trial.number))
 
+    def __len__(self) -> int:
+        return len(self._trials)
+
     def __iter__(self) -> Iterator[Any]:
         yield from (self.best_dir, self.best_params, self.best_metrics)
 
     def __repr__(self) -> str:
-        name = self.experiment.metadata.name
-        best = self.best_trial
-        if best is None:
-            return f"<Result of {name}: {len(self._trials)} trials, no best trial>"
-        return f"<Result of {name}: trial {best.number} of {len(self._trials)}, {self.best_value}, {self.best_params}>"
+        name, best = self.experiment.metadata.name, self.best_trial
+        count = count_text(self._trials)
+        return f"<Result of {name}: {count}, {'no best trial' if best is None else f'best {best}'}>"
 
     def _repr_html_(self) -> str:
         return result_html(self.experiment, self._trials)
-
-    def _value(self, parameter: Parameter, text: str) -> Value:
-        if parameter.name in self._values:
-            return self._values[parameter.name][text]
-        return typed_value(parameter.parameter_type, text)

@@ -259,7 +259,9 @@ def launch(call: Call) -> LaunchResult:
         call, {"arguments": choice(list(by_label))}, "grid", call.arguments["metric_key"], {},
         run=_with_arguments(function, by_label),
     )  # fmt: skip
-    return LaunchResult(result.experiment, result._trials, logdir=result.logdir)
+    return LaunchResult(
+        result.experiment, result._trials, logdir=result.logdir, reader=result._run.reader
+    )
 
 
 # ---------------------------------------------------------------------- shared by all functions
