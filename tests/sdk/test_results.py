@@ -135,7 +135,7 @@ def test_the_trials_answer_as_a_data_frame(result: Result) -> None:
     with pytest.raises(AttributeError):
         _ = trials.nothing
     with pytest.raises(AttributeError):
-        trials.columns = ["a"]
+        trials.columns = ["a"]  # type: ignore[attr-defined]
     for copied in (copy.copy(trials), pickle.loads(pickle.dumps(trials))):
         assert [trial.number for trial in copied] == [1, 2, 3, 4]
 
