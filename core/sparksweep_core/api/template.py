@@ -197,6 +197,10 @@ class TrialTemplate(Model):
     timeout_seconds: Annotated[int | None, Field(ge=1, le=limits.SECONDS)] = None
     """Seconds after which a trial gets SIGTERM, then SIGKILL, and fails. Absent: no limit."""
     termination_grace_period_seconds: Annotated[int, Field(ge=0, le=3600)] = 10
-    """Seconds between SIGTERM and SIGKILL, for a timeout and for a trial that is stopped."""
+    """Seconds between SIGTERM and SIGKILL, for a timeout and for a trial that is stopped.
+
+    A function's process that still runs this long after its function has returned, at least one second, is ended too; the
+    value counts.
+    """
     max_retries: Annotated[int, Field(ge=0, le=limits.RETRIES)] = 0
     """Number of times that a failed trial runs again. Attempts lost with an executor or a driver are not counted."""

@@ -27,12 +27,14 @@ def observed(
     *,
     exit_code: int | None = 0,
     cause: Cause | None = None,
+    late: Cause | None = None,
     peak_mib: int = 0,
     detail: str = "",
 ) -> Observation:
     return Observation(
         limits=LIMITS,
         cause=cause,
+        late_cause=late,
         exit_code=exit_code,
         result=result if isinstance(result, bytes) else json.dumps(result).encode(),
         peak_bytes=peak_mib * MIB,
@@ -83,7 +85,11 @@ def test_a_command_that_printed_its_metric_succeeded() -> None:
         (observed({"exit": 3}, exit_code=3), TrialReason.EXITED, ["sys.exit(3)", "return the metric"]),
         (observed(exit_code=4), TrialReason.EXITED, ["exit code 4", "os._exit"]),
         (observed(exit_code=0), TrialReason.EXITED, ["exit code 0"]),
-        (observed(RETURNED, exit_code=1), TrialReason.EXITED, ["exit code 1"]),
+        (observed({"exit_text": "no data"}, exit_code=1), TrialReason.EXITED, ["sys.exit('no data')"]),
+        (observed({**RAISED, "left": ["thread 'a'"]}, exit_code=-15, late=Cause.OUTSTAYED), TrialReason.EXCEPTION, ["ValueError: boom"]),
+        (observed(RAISED, exit_code=None, late=Cause.SERVER_LOST, detail="gone"), TrialReason.EXCEPTION, ["ValueError: boom"]),
+        (observed({"returned": {"none": True}}, exit_code=3), TrialReason.METRIC_MISSING, ["accuracy", "exit code 3 after the function had returned"]),
+        (observed(b"{", exit_code=-9, late=Cause.MEMORY, peak_mib=310), TrialReason.OOM_KILLED, ["used 310Mi, limit 300Mi"]),
         (observed(exit_code=-signal.SIGSEGV), TrialReason.SEGMENTATION_FAULT, ["SIGSEGV", "native code"]),
         (observed(exit_code=-signal.SIGBUS), TrialReason.SEGMENTATION_FAULT, ["SIGBUS"]),
         (observed(exit_code=-signal.SIGKILL), TrialReason.SIGNALLED, ["SIGKILL", "did not send"]),
@@ -107,6 +113,31 @@ def test_each_way_to_fail_has_its_reason(
     for text in texts:
         assert text in outcome.message
     assert outcome.metrics == {}
+
+
+@pytest.mark.parametrize(
+    ("observation", "note"),
+    [
+        (observed(RETURNED, exit_code=3), "its process ended with exit code 3 after"),
+        (observed(RETURNED, exit_code=-11), "its process ended by SIGSEGV after"),
+        (observed(RETURNED, exit_code=-15, late=Cause.OUTSTAYED), "but its process went on: it was ended 1 s later"),
+        (
+            observed({**RETURNED, "left": ["thread 'saver'"]}, exit_code=-15, late=Cause.OUTSTAYED),
+            "its process went on (thread 'saver'): it was ended 1 s later",
+        ),
+        (observed(RETURNED, exit_code=-15, late=Cause.TIMEOUT), "ended after spec.trialTemplate.timeoutSeconds"),
+        (observed(RETURNED, exit_code=-15, late=Cause.STOP), "ended with the other trials"),
+        (observed(RETURNED, exit_code=-9, late=Cause.MEMORY, peak_mib=310), "used 310Mi, limit 300Mi"),
+        (observed(RETURNED, exit_code=-9, late=Cause.KERNEL), "was killed for its memory"),
+        (observed(RETURNED, exit_code=None, late=Cause.SERVER_LOST, detail="the fork server ended"), "the fork server ended after"),
+    ],
+)  # fmt: skip
+def test_a_returned_value_counts_however_the_process_ends_after_it(
+    observation: Observation, note: str
+) -> None:
+    outcome = function(observation)
+    assert (outcome.state, outcome.metrics) == (TrialState.SUCCEEDED, {"accuracy": 0.5})
+    assert note in outcome.message
 
 
 @pytest.mark.parametrize("result", [b"", json.dumps(RETURNED).encode()])
@@ -174,7 +205,9 @@ _JSON: st.SearchStrategy[Any] = st.recursive(
     max_leaves=6,
 )
 _RESULTS = st.dictionaries(
-    st.sampled_from(["returned", "exception", "exit", "refused", "not_started", "checked"]),
+    st.sampled_from(
+        ["returned", "exception", "exit", "exit_text", "left", "refused", "not_started", "checked"]
+    ),
     _JSON | st.dictionaries(st.sampled_from(["number", "metrics", "text", "memory"]), _JSON),
     max_size=2,
 )
@@ -184,14 +217,19 @@ _RESULTS = st.dictionaries(
     result=_RESULTS,
     exit_code=st.none() | st.integers(-64, 255),
     cause=st.none() | st.sampled_from(list(Cause)),
+    late=st.none() | st.sampled_from(list(Cause)),
     stderr=st.text(),
 )
 def test_any_claim_of_a_trials_process_becomes_an_outcome_that_can_be_sent(
-    result: dict[str, Any], exit_code: int | None, cause: Cause | None, stderr: str
+    result: dict[str, Any],
+    exit_code: int | None,
+    cause: Cause | None,
+    late: Cause | None,
+    stderr: str,
 ) -> None:
-    outcome = function(observed(result, exit_code=exit_code, cause=cause), stderr)
+    outcome = function(observed(result, exit_code=exit_code, cause=cause, late=late), stderr)
     sent = Outcome.model_validate_json(json.dumps(outcome.to_dict(), allow_nan=False))
     assert sent == outcome
     if outcome.state is TrialState.SUCCEEDED:
-        assert exit_code == 0
+        assert "returned" in result
         assert "accuracy" in outcome.metrics

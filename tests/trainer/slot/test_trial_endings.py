@@ -70,7 +70,7 @@ def rig(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rig]:
         yield rig
 
 
-GOOD = ("good", "child_returns", "child_exits", "leaves_children", "floods")
+GOOD = ("good", "closes_everything", "child_returns", "child_exits", "leaves_children", "floods")
 
 
 @pytest.mark.parametrize("how", GOOD)
@@ -95,13 +95,12 @@ def test_threads_are_waited_for_as_an_interpreter_does(rig: Rig) -> None:
         ("raises_its_own", TrialReason.EXCEPTION, "Diverged: at step 7"),
         ("recurses", TrialReason.EXCEPTION, "RecursionError"),
         ("exits", TrialReason.EXITED, "sys.exit(3)"),
-        ("exits_with_text", TrialReason.EXITED, "sys.exit(1)"),
+        ("exits_with_text", TrialReason.EXITED, "sys.exit('no data')"),
         ("exits_well", TrialReason.EXITED, "sys.exit(0)"),
         ("os_exits", TrialReason.EXITED, "exit code 4"),
         ("segfaults", TrialReason.SEGMENTATION_FAULT, "Fatal Python error"),
         ("kills_itself", TrialReason.SIGNALLED, "SIGKILL"),
         ("memory_error", TrialReason.OUT_OF_MEMORY, "limit 2Gi"),
-        ("closes_everything", TrialReason.EXITED, "before the function returned"),
         ("not_a_number", TrialReason.METRIC_NOT_NUMERIC, "'0.93'"),
         ("absent", TrialReason.EXCEPTION, "KeyError: 'absent'"),
     ],
@@ -116,12 +115,21 @@ def test_each_bad_end_has_its_reason_and_the_next_trial_is_none_the_worse(
     assert rig.metrics(how="good") == {"score": 0.5}
 
 
-def test_a_traceback_begins_with_the_users_code(rig: Rig) -> None:
+def test_a_message_begins_with_the_exception_and_its_traceback_with_the_users_code(
+    rig: Rig,
+) -> None:
     message = rig.run(how="raises").message
-    assert message.splitlines()[0] == "Traceback (most recent call last):"
-    assert "train.py" in message.splitlines()[1]
+    assert message.splitlines()[:2] == [
+        "ValueError: the loss exploded",
+        "Traceback (most recent call last):",
+    ]
+    assert "train.py" in message.splitlines()[2]
     assert "sparksweep_trainer" not in message
-    assert rig.log("stderr").strip() == message
+    assert message.count("the loss exploded") == 2, "once as text, once in the line of code"
+    # The log has it as Python prints it.
+    log = rig.log("stderr").strip()
+    assert log.startswith("Traceback (most recent call last):")
+    assert log.endswith("ValueError: the loss exploded")
 
 
 def test_what_sys_exit_says_is_in_the_log(rig: Rig) -> None:

@@ -7,6 +7,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum, auto
 
+LEAST_FINISH_S = 1.0
+"""Fewest seconds that a trial's process has to end by itself after its result."""
+
 
 class Cause(Enum):
     """Cause of the end of a trial that did not end by itself."""
@@ -18,6 +21,8 @@ class Cause(Enum):
     KERNEL = auto()
     """The kernel's OOM killer."""
     SERVER_LOST = auto()
+    OUTSTAYED = auto()
+    """The slot: the trial's process had sent its result, and did not end."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,7 +32,7 @@ class Limits:
     memory_bytes: int
     timeout_s: float | None
     grace_s: float
-    """Seconds between SIGTERM and SIGKILL."""
+    """Seconds between SIGTERM and SIGKILL, and between a trial's result and SIGTERM."""
     of_container: bool = False
     """True if the memory limit is the container's: other processes share it, and the kernel enforces it."""
 
@@ -38,10 +43,13 @@ class Observation:
 
     limits: Limits
     cause: Cause | None = None
+    """Cause of an end before there was a result; it decides the outcome."""
+    late_cause: Cause | None = None
+    """Cause of an end after the result, which counts all the same."""
     exit_code: int | None = None
     """Exit code, or minus the signal's number; None if the trial was not started, or its end was not observed."""
     result: bytes = b""
-    """Result that the trial's process wrote into its pipe; see `trial.trial_process`."""
+    """Result that the trial's process sent; see `trial.trial_process`."""
     peak_bytes: int = 0
     """Most memory that the trial's processes held together."""
     other_bytes: int = 0
@@ -58,6 +66,14 @@ class Timing:
     completion_time: datetime
     duration_s: float
     """Seconds between them, by the monotonic clock."""
+
+
+def finish_seconds(limits: Limits) -> float:
+    """Return the time that a trial's process has to end by itself after its result.
+
+    Exit functions and threads that flush get a second even where a trial that is stopped gets none.
+    """
+    return max(limits.grace_s, LEAST_FINISH_S)
 
 
 def signal_name(number: int) -> str:

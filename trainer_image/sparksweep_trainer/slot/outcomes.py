@@ -2,13 +2,14 @@
 
 An attempt's `Outcome`, the driver's own type, is built here once, from what was observed. The order in which causes are
 tried is the order of certainty: who ended the trial comes before what its process said, and that before its exit code.
+A result is sent before anything runs at the exit of the process, so what happened after it changes no outcome.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from sparksweep_core.api import limits
@@ -17,7 +18,13 @@ from sparksweep_core.api.reasons import TrialReason, TrialState
 from sparksweep_core.api.search_spec import Objective
 from sparksweep_trainer.protocol import Outcome
 from sparksweep_trainer.slot.objective_metrics import ObjectiveMetrics, from_printed, from_returned
-from sparksweep_trainer.slot.observation import Cause, Observation, Timing, signal_name
+from sparksweep_trainer.slot.observation import (
+    Cause,
+    Observation,
+    Timing,
+    finish_seconds,
+    signal_name,
+)
 
 _End = Literal[TrialState.SUCCEEDED, TrialState.FAILED, TrialState.STOPPED]
 
@@ -29,11 +36,14 @@ _RESULT_TYPES: Mapping[str, type] = {
     "returned": dict,
     "exception": dict,
     "exit": int,
+    "exit_text": str,
     "refused": str,
     "not_started": str,
     "checked": bool,
 }
 """Keys of a trial process's result, of which there is exactly one, with the type of each value."""
+_LEFT = "left"
+_MAX_LEFT = 100
 
 
 def function_outcome(
@@ -53,9 +63,9 @@ def function_outcome(
         attempt.ended_by_others()
         or attempt.not_started(result)
         or attempt.ended_inside_function(result)
+        or attempt.returned(result, objective)
         or attempt.crashed()
-        or attempt.left_function(result)
-        or attempt.measured(from_returned(result["returned"], objective))
+        or attempt.left_function()
     )
 
 
@@ -103,14 +113,26 @@ def parse_result(data: bytes) -> dict[str, Any]:
 
     Raises nothing: any code in that process may have written it.
     """
+    result = _parse_object(data)
+    result.pop(_LEFT, None)
+    if len(result) != 1:
+        return {}
+    ((key, value),) = result.items()
+    return result if isinstance(value, _RESULT_TYPES.get(key, ())) else {}
+
+
+def _parse_left(data: bytes) -> str:
+    """Name what the process was waiting for after its result: "thread 'a', process 'b'"; empty if nothing is known."""
+    left = _parse_object(data).get(_LEFT)
+    return ", ".join(str(name)[:_MAX_LEFT] for name in left[:4]) if isinstance(left, list) else ""
+
+
+def _parse_object(data: bytes) -> dict[str, Any]:
     try:
         result = json.loads(data)
     except (ValueError, RecursionError):
         return {}
-    if not isinstance(result, dict) or len(result) != 1:
-        return {}
-    ((key, value),) = result.items()
-    return result if isinstance(value, _RESULT_TYPES.get(key, ())) else {}
+    return result if isinstance(result, dict) else {}
 
 
 @dataclass(frozen=True)
@@ -124,8 +146,10 @@ class _Attempt:
     def ended_by_others(self) -> Outcome | None:
         """Check for a stop, a limit, or a lost fork server."""
         observation = self.observation
-        match observation.cause:
-            case None:
+        # Something else than a result may have been sent.
+        late = None if parse_result(observation.result) else observation.late_cause
+        match observation.cause or late:
+            case None | Cause.OUTSTAYED:
                 return None
             case Cause.STOP:
                 return stopped(self.timing, peak_bytes=observation.peak_bytes)
@@ -149,7 +173,7 @@ class _Attempt:
 
     def not_started(self, result: Mapping[str, Any]) -> Outcome | None:
         """Check for a fork, an exec or a call that did not happen."""
-        if self.observation.exit_code is None:
+        if self.observation.exit_code is None and not result:
             return self._not_started(self.observation.detail)
         for key in ("refused", "not_started"):
             if key in result:
@@ -159,9 +183,12 @@ class _Attempt:
     def ended_inside_function(self, result: Mapping[str, Any]) -> Outcome | None:
         """Check for an exception and for sys.exit."""
         if "exit" in result:
+            message = f"the function called sys.exit({result['exit']}): return the metric instead"
+            return self._failed(TrialReason.EXITED, self._with_stderr(message))
+        if "exit_text" in result:
+            call = f"sys.exit({result['exit_text']!r})"
             return self._failed(
-                TrialReason.EXITED,
-                f"the function called sys.exit({result['exit']}): return the metric instead",
+                TrialReason.EXITED, f"the function called {call}: return the metric instead"
             )
         if "exception" not in result:
             return None
@@ -186,13 +213,18 @@ class _Attempt:
             self._with_stderr(f"ended by {name}, which sparksweep did not send"),
         )
 
-    def left_function(self, result: Mapping[str, Any]) -> Outcome | None:
-        """Check for a process that ended before its function returned."""
-        code = self.observation.exit_code
-        if code == 0 and "returned" in result:
+    def returned(self, result: Mapping[str, Any], objective: Objective | None) -> Outcome | None:
+        """Check for a returned value, which counts whatever the process did after it."""
+        if "returned" not in result:
             return None
+        measured = from_returned(result["returned"], objective)
+        notes = [note for note in (measured.note, self._after_the_return()) if note]
+        return self.measured(replace(measured, note="\n".join(notes)))
+
+    def left_function(self) -> Outcome:
+        """Return the outcome of a process that ended before its function returned."""
         message = (
-            f"its process ended with exit code {code} before the function returned "
+            f"its process ended with exit code {self.observation.exit_code} before the function returned "
             "(os._exit?): return the metric instead"
         )
         return self._failed(TrialReason.EXITED, self._with_stderr(message))
@@ -220,6 +252,30 @@ class _Attempt:
             self.observation.peak_bytes,
             metrics=measured.metrics,
         )
+
+    def _after_the_return(self) -> str:
+        """Describe how the process ended after the function had returned; empty if it did so by itself and well."""
+        observation = self.observation
+        code = observation.exit_code
+        went_on = "the function had returned, but its process went on"
+        if left := _parse_left(observation.result):
+            went_on += f" ({left})"
+        match observation.late_cause:
+            case Cause.OUTSTAYED:
+                return f"{went_on}: it was ended {finish_seconds(observation.limits):g} s later"
+            case Cause.TIMEOUT:
+                return f"{went_on}: it was ended after spec.trialTemplate.timeoutSeconds"
+            case Cause.STOP:
+                return f"{went_on}: it was ended with the other trials"
+            case Cause.MEMORY | Cause.KERNEL:
+                return f"{went_on}, and was killed for its memory: {self._memory()}"
+            case Cause.SERVER_LOST:
+                return f"{observation.detail} after the function had returned"
+            case None:
+                if not code:
+                    return ""
+                how = f"with exit code {code}" if code > 0 else f"by {signal_name(-code)}"
+                return f"its process ended {how} after the function had returned"
 
     def _failed(self, reason: TrialReason, message: str) -> Outcome:
         return _outcome(

@@ -1,7 +1,9 @@
 """Supervision of one running trial: its output, time and memory, and signals to stop it.
 
-One selector waits for all of them; only memory is polled. The result is an `Observation`, from which `outcomes` makes
-the outcome.
+One selector waits for all of them; only memory is polled. What comes of it is an `Observation`, from which `outcomes`
+makes the outcome.
+
+A trial that has sent its result has the grace period to end: its threads, exit functions and child processes may hang.
 """
 
 from __future__ import annotations
@@ -17,11 +19,11 @@ from typing import Any
 
 from sparksweep_trainer.slot.cgroups import oom_kills
 from sparksweep_trainer.slot.fork_server_handle import ForkServerHandle, ServerLost
-from sparksweep_trainer.slot.observation import Cause, Limits, Observation
+from sparksweep_trainer.slot.observation import Cause, Limits, Observation, finish_seconds
 from sparksweep_trainer.slot.process_table import exactly_held_bytes, held_bytes, other_processes
 from sparksweep_trainer.slot.stop_signal import StopSignal
 from sparksweep_trainer.trial.processes import descendants
-from sparksweep_trainer.trial.trial_process import MAX_RESULT_BYTES
+from sparksweep_trainer.trial.result import create_memory, read_result
 
 READ_BYTES = 64 * 1024
 """Bytes read from one pipe at once: a flood must starve neither the other pipes nor the timers."""
@@ -34,6 +36,11 @@ SAMPLE_SHARE = 20
 KILL_PATIENCE_S = 30.0
 """Seconds after which a fork server that can't kill its trial is killed itself."""
 
+_OUTSTAYED = (
+    "\n[sparksweep: the function has ended, but its process has not {:g} s later: it is ended now, "
+    "and with it its threads and child processes]\n"
+)
+
 Sink = Callable[[bytes], None]
 
 
@@ -42,12 +49,13 @@ class _Timers:
     """Due times, by the monotonic clock."""
 
     timeout: float = math.inf
+    finish: float = math.inf
     kill: float = math.inf
     give_up: float = math.inf
     sample: float = math.inf
 
     def next(self) -> float:
-        return min(self.timeout, self.kill, self.give_up, self.sample)
+        return min(self.timeout, self.finish, self.kill, self.give_up, self.sample)
 
 
 @dataclass
@@ -104,28 +112,34 @@ class _Supervision:
         self._stop = stop
         self._observation = Observation(limits=limits)
         self._timers = _Timers()
+        self._memory = -1
+        self._stderr: Sink | None = None
         self._over_limit = 0
         self._ended = False
 
     def run(self, request: Mapping[str, Any], stdout: Sink, stderr: Sink) -> Observation:
         """Start the trial and watch it to its end; see `supervise`."""
         killed_before = oom_kills()
+        self._stderr = stderr
         with ExitStack() as stack:
             selector = stack.enter_context(selectors.DefaultSelector())
-            pipes = [self._open_pipe(stack, sink) for sink in (stdout, stderr, self._take_result)]
+            self._memory = create_memory()
+            stack.callback(os.close, self._memory)
+            pipes = [self._open_pipe(stack, sink) for sink in (stdout, stderr, self._announced)]
             try:
                 self._start(request, pipes, selector)
                 while not self._ended:
                     self._process_events(selector)
             except ServerLost as lost:
                 self._observation.detail = str(lost)
-                self._observation.cause = self._observation.cause or Cause.SERVER_LOST
+                self._note(Cause.SERVER_LOST)
             for pipe in pipes:
                 self._drain(pipe)
-        if self._observation.exit_code == -9 and self._observation.cause is None:
+            self._look_for_result()
+        if self._observation.exit_code == -9 and not self._has_cause:
             killed = oom_kills()
             if killed is not None and killed_before is not None and killed > killed_before:
-                self._observation.cause = Cause.KERNEL
+                self._note(Cause.KERNEL)
                 self._assume_limit_was_reached()
         return self._observation
 
@@ -146,7 +160,7 @@ class _Supervision:
     def _start(
         self, request: Mapping[str, Any], pipes: list[_Pipe], selector: selectors.BaseSelector
     ) -> None:
-        self._server.start(request, [pipe.write for pipe in pipes])
+        self._server.start(request, [*(pipe.write for pipe in pipes), self._memory])
         now = time.monotonic()
         for pipe in pipes:
             self._close_writer(pipe)
@@ -178,6 +192,9 @@ class _Supervision:
         if now >= self._timers.timeout:
             self._timers.timeout = math.inf
             self._terminate(Cause.TIMEOUT)
+        if now >= self._timers.finish:
+            self._timers.finish = math.inf
+            self._end_what_is_left()
         if now >= self._timers.kill:
             self._kill()
         if now >= self._timers.give_up:
@@ -189,11 +206,31 @@ class _Supervision:
     # ------------------------------------------------------------------ ends
 
     def _terminate(self, cause: Cause) -> None:
-        if self._observation.cause is not None:
+        if self._has_cause:
             return
-        self._observation.cause = cause
+        self._note(cause)
         self._server.terminate()
         self._timers.kill = time.monotonic() + self._observation.limits.grace_s
+
+    def _end_what_is_left(self) -> None:
+        if self._stderr is not None and not self._has_cause:
+            after_s = finish_seconds(self._observation.limits)
+            self._stderr(_OUTSTAYED.format(after_s).encode())
+        self._terminate(Cause.OUTSTAYED)
+
+    @property
+    def _has_cause(self) -> bool:
+        return (self._observation.cause or self._observation.late_cause) is not None
+
+    def _note(self, cause: Cause) -> None:
+        """Record the first cause of the end: one that follows the result is late."""
+        self._look_for_result()
+        if self._has_cause:
+            return
+        if self._observation.result:
+            self._observation.late_cause = cause
+        else:
+            self._observation.cause = cause
 
     def _kill(self) -> None:
         self._server.kill()
@@ -213,6 +250,8 @@ class _Supervision:
     # ------------------------------------------------------------------ memory
 
     def _sample(self) -> None:
+        # A function that closed all its descriptors can't announce its result.
+        self._look_for_result()
         started = time.monotonic()
         limit = self._observation.limits.memory_bytes
         of_container = self._observation.limits.of_container
@@ -230,7 +269,7 @@ class _Supervision:
             # A sample may catch a process between vfork and exec, which shows its parent's memory as its own.
             self._timers.sample = now + CONFIRM_S
         elif self._over_limit == 2:
-            self._observation.cause = self._observation.cause or Cause.MEMORY
+            self._note(Cause.MEMORY)
             self._kill()
 
     def _assume_limit_was_reached(self) -> None:
@@ -241,8 +280,16 @@ class _Supervision:
 
     # ------------------------------------------------------------------ pipes
 
-    def _take_result(self, data: bytes) -> None:
-        self._observation.result = (self._observation.result + data)[: MAX_RESULT_BYTES + 1]
+    def _announced(self, _: bytes) -> None:
+        self._look_for_result()
+
+    def _look_for_result(self) -> None:
+        """Take the result if it is there; from then on the trial's process has a limited time to end."""
+        if self._observation.result:
+            return
+        self._observation.result = read_result(self._memory)
+        if self._observation.result:
+            self._timers.finish = time.monotonic() + finish_seconds(self._observation.limits)
 
     @staticmethod
     def _read(pipe: _Pipe) -> None:

@@ -6,7 +6,7 @@ that the trial has ended. When the socket closes, because the slot ended in any 
 
 Requests, one message each::
 
-    {"op": "start"}   with descriptors: request, stdout, stderr, result; see `trial.trial_process`
+    {"op": "start"}   with descriptors: request, stdout, stderr, pipe and memory of the result; see `trial.trial_process`
     {"op": "terminate"}   SIGTERM to the trial's process group
     {"op": "kill"}    end everything now
 
@@ -33,6 +33,7 @@ import traceback
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from sparksweep_trainer.trial.exceptions import describe_exception
 from sparksweep_trainer.trial.processes import (
     become_subreaper,
     die_with_parent,
@@ -41,8 +42,8 @@ from sparksweep_trainer.trial.processes import (
 )
 from sparksweep_trainer.trial.trial_process import Channels, run
 
-MAX_MESSAGE_BYTES = 16 * 1024
-MAX_ERROR = 2000
+MAX_MESSAGE_BYTES = 32 * 1024
+_DESCRIPTORS = 5
 
 
 class ForkServer:
@@ -62,9 +63,8 @@ class ForkServer:
             try:
                 __import__(module)
             except BaseException as error:
-                trace = error.__traceback__.tb_next if error.__traceback__ else None
-                text = "".join(traceback.TracebackException(type(error), error, trace).format())
-                message = f"preload: {module} can't be imported: {text.strip()[-MAX_ERROR:]}"
+                text = describe_exception(error).message
+                message = f"preload: {module} can't be imported: {text}"
                 self._send({"event": "refused", "message": message})
                 return False
         # Imported modules stay: a collection in a trial would only copy their pages.
@@ -93,7 +93,7 @@ class ForkServer:
         self._control.send(json.dumps(message).encode())
 
     def _receive(self) -> bool:
-        message, descriptors, _, _ = socket.recv_fds(self._control, MAX_MESSAGE_BYTES, 4)
+        message, descriptors, _, _ = socket.recv_fds(self._control, MAX_MESSAGE_BYTES, _DESCRIPTORS)
         if not message:
             return False
         operation = json.loads(message)["op"]
@@ -115,8 +115,17 @@ class ForkServer:
             pid = None
         if pid == 0:
             own = (self._control.fileno(), self._wake_read, self._wake_write)
-            request, stdout, stderr, result = descriptors
-            run(Channels(request, stdout, stderr, result, server=self._pid, server_descriptors=own))
+            request, stdout, stderr, pipe, memory = descriptors
+            channels = Channels(
+                request=request,
+                stdout=stdout,
+                stderr=stderr,
+                pipe=pipe,
+                memory=memory,
+                server=self._pid,
+                server_descriptors=own,
+            )
+            run(channels)
         self._trial = pid
         for descriptor in descriptors:
             os.close(descriptor)

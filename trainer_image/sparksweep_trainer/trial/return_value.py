@@ -69,5 +69,8 @@ def as_number(value: object) -> float | None:
 
 
 def _text(value: object) -> str:
-    text = " ".join(repr(value).split())
+    try:
+        text = " ".join(repr(value).split())
+    except Exception as error:
+        text = f"(its repr raises {type(error).__name__})"
     return f"{type(value).__name__} {text}"[:MAX_TEXT]

@@ -2,7 +2,8 @@
 
 The fork server (``fork_server``) forks the process, and calls ``run`` in it.
 
-The request (JSON, from the slot) names the code to run; the result (JSON, at most 64 KiB) goes into a pipe to the slot.
+The request (JSON, from the slot) names the code to run; the result (JSON) goes to the slot through ``trial.result``, before
+anything of the user's runs at the exit of the process.
 Standard library only: modules imported here are imported in every trial before the user's code.
 
 Requests::
@@ -15,15 +16,17 @@ Results, one of::
 
     {"returned": {...}}              see `return_value`
     {"exception": {"type": "ValueError", "text": "...", "memory": false}}
-    {"exit": 3}                      sys.exit
+    {"exit": 3}                      sys.exit(3)
+    {"exit_text": "no data"}         sys.exit("no data")
     {"refused": "..."}               the function can't be called with these parameters
     {"not_started": "..."}           the program could not be started
     {"checked": true}
+
+One that ends a call may also hold "left": names of threads and child processes that the process will wait for.
 """
 
 from __future__ import annotations
 
-import atexit
 import difflib
 import faulthandler
 import json
@@ -31,8 +34,6 @@ import os
 import random
 import signal
 import sys
-import threading
-import traceback
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -41,14 +42,14 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from sparksweep_trainer.trial.arguments import ArgumentsError, bind, refusal
+from sparksweep_trainer.trial.exceptions import describe_exception
+from sparksweep_trainer.trial.finish import finish, left_behind, print_error
 from sparksweep_trainer.trial.processes import die_with_parent
+from sparksweep_trainer.trial.result import ResultSender
 from sparksweep_trainer.trial.return_value import describe
 
-MAX_RESULT_BYTES = 64 * 1024
-MAX_NAME = 128
 MAX_REFUSAL = 4000
-MAX_TRACEBACK = 2000
-"""Characters that are sent of a traceback, from its end."""
+MAX_EXIT_TEXT = 500
 
 _RESET_SIGNALS = (
     signal.SIGTERM, signal.SIGCHLD, signal.SIGHUP, signal.SIGQUIT, signal.SIGALRM, signal.SIGUSR1, signal.SIGUSR2,
@@ -62,7 +63,10 @@ class Channels:
     request: int
     stdout: int
     stderr: int
-    result: int
+    pipe: int
+    """Pipe that announces the result."""
+    memory: int
+    """Memory for the result."""
     server: int
     """The fork server's pid."""
     server_descriptors: tuple[int, ...]
@@ -73,11 +77,16 @@ class _Refused(Exception):
     """The function can't be loaded, or can't take the parameters; the message gives the reason."""
 
 
+_exit = os._exit
+"""Kept from before the user's code, which may have replaced it."""
+
+
 def run(channels: Channels) -> NoReturn:
     """Run one request in this freshly forked process, and end it."""
     status = 1
     try:
         _detach(channels)
+        result = ResultSender(channels.memory, channels.pipe)
         size = os.fstat(channels.request).st_size
         request = json.loads(os.pread(channels.request, size, 0))
         os.close(channels.request)
@@ -85,13 +94,13 @@ def run(channels: Channels) -> NoReturn:
         try:
             os.chdir(request["directory"])
         except OSError as error:
-            _send(channels.result, {"not_started": f"{request['directory']}: {error.strerror}"})
+            result.send({"not_started": f"{request['directory']}: {error.strerror}"})
         else:
-            status = _DO[request["do"]](request, channels.result)
-    except BaseException:
-        traceback.print_exc()
+            status = _DO[request["do"]](request, result)
+    except BaseException as error:
+        print_error(describe_exception(error).traceback)
     finally:
-        os._exit(status)
+        _exit(status)
 
 
 def _detach(channels: Channels) -> None:
@@ -105,8 +114,6 @@ def _detach(channels: Channels) -> None:
     os.dup2(channels.stderr, 2)
     os.close(channels.stdout)
     os.close(channels.stderr)
-    # Neither a command nor a process that a function starts inherits it.
-    os.set_inheritable(channels.result, False)
     for number in _RESET_SIGNALS:
         signal.signal(number, signal.SIG_DFL)
     signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -119,40 +126,44 @@ def _detach(channels: Channels) -> None:
 # ---------------------------------------------------------------------- functions
 
 
-def _call(request: Mapping[str, Any], result: int) -> int:
+def _call(request: Mapping[str, Any], result: ResultSender) -> int:
     _prepare_python()
-    trial = os.getpid()
     try:
         function = _load(request)
         args, kwargs = _bind(request, function)
         value = function(*args, **kwargs)
-        answer: dict[str, Any] = {"returned": describe(value, request["wanted"])}
+        result.send({"returned": describe(value, request["wanted"]), "left": left_behind()})
         status = 0
     except _Refused as error:
-        answer, status = {"refused": str(error)[:MAX_REFUSAL]}, 1
+        result.send({"refused": str(error)[:MAX_REFUSAL]})
+        status = 1
     except SystemExit as error:
-        status = _exit_status(error)
-        answer = {"exit": status}
+        status = _send_exit(error, result)
     except BaseException as error:
-        answer, status = _exception(error), 1
-    # A child that the function forked may return from it, too: it is not the trial.
-    if os.getpid() == trial:
-        _send(result, answer)
-    _finish()
+        # Sent in here: the frames that end with the exception may hold objects that run the user's code.
+        described = describe_exception(error)
+        exception = {
+            "type": described.name,
+            "text": described.message,
+            "memory": described.is_memory_error,
+        }
+        result.send({"exception": exception, "left": left_behind()})
+        print_error(described.traceback)
+        status = 1
+    finish()
     return status
 
 
-def _check(request: Mapping[str, Any], result: int) -> int:
+def _check(request: Mapping[str, Any], result: ResultSender) -> int:
     _prepare_python()
     try:
         _bind(request, _load(request))
-        answer: dict[str, Any] = {"checked": True}
+        result.send({"checked": True})
     except _Refused as error:
-        answer = {"refused": str(error)[:MAX_REFUSAL]}
+        result.send({"refused": str(error)[:MAX_REFUSAL]})
     except BaseException as error:
-        text = _exception(error)["exception"]["text"]
-        answer = {"refused": f"{request['module']} can't be imported: {text}"}
-    _send(result, answer)
+        text = describe_exception(error).message
+        result.send({"refused": f"{request['module']} can't be imported: {text}"})
     return 0
 
 
@@ -219,74 +230,37 @@ def _bind(
         raise _Refused(str(error)) from None
 
 
-def _exit_status(error: SystemExit) -> int:
-    if error.code is None:
-        return 0
-    if isinstance(error.code, int):
-        return error.code & 0xFF
-    print(error.code, file=sys.stderr)  # noqa: T201 - as Python does with a text
-    return 1
-
-
-def _exception(error: BaseException) -> dict[str, Any]:
-    """Describe an exception for the slot, and print its whole traceback to standard error, as Python does."""
-    trace = error.__traceback__
-    while trace is not None and trace.tb_frame.f_code.co_filename == __file__:
-        trace = trace.tb_next
-    text = "".join(traceback.TracebackException(type(error), error, trace).format()).strip()
-    with suppress(OSError, ValueError):
-        sys.stderr.write(text + "\n")
-    return {
-        "exception": {
-            "type": type(error).__name__[:MAX_NAME],
-            "text": _end(text),
-            "memory": isinstance(error, MemoryError),
-        }
-    }
-
-
-def _end(text: str) -> str:
-    """Return the last lines of a text, where the exception's message is."""
-    if len(text) <= MAX_TRACEBACK:
-        return text
-    cut = text[-MAX_TRACEBACK:]
-    return "...\n" + (cut.partition("\n")[2] or cut)
-
-
-def _send(result: int, answer: Mapping[str, Any]) -> None:
-    # A training function that closed every descriptor has closed this one too: its trial ends without a result.
-    with suppress(OSError):
-        os.write(result, json.dumps(answer).encode()[:MAX_RESULT_BYTES])
-        os.close(result)
-
-
-def _finish() -> None:
-    """Finish as an interpreter does: wait for threads, call atexit's functions, flush. Modules are not torn down."""
+def _send_exit(error: SystemExit, result: ResultSender) -> int:
+    """Send the result of sys.exit, and return the exit code that Python would give."""
+    code = error.code
+    if code is None or isinstance(code, int):
+        status = 0 if code is None else code & 0xFF
+        result.send({"exit": status, "left": left_behind()})
+        return status
     try:
-        # Waits for threads that are no daemons, and ends idle thread pools.
-        threading._shutdown()  # type: ignore[attr-defined]
-        atexit._run_exitfuncs()
-    finally:
-        for stream in (sys.stdout, sys.stderr):
-            with suppress(OSError, ValueError, AttributeError):
-                stream.flush()
+        text = str(code)
+    except BaseException:
+        text = f"<{type(code).__name__}, which can't be shown>"
+    result.send({"exit_text": text[:MAX_EXIT_TEXT], "left": left_behind()})
+    print_error(text)
+    return 1
 
 
 # ---------------------------------------------------------------------- commands
 
 
-def _exec(request: Mapping[str, Any], result: int) -> int:
+def _exec(request: Mapping[str, Any], result: ResultSender) -> int:
     for number in (signal.SIGINT, signal.SIGPIPE, signal.SIGXFSZ):
         signal.signal(number, signal.SIG_DFL)
     try:
-        # The result's pipe closes with a successful exec.
+        # The pipe and the memory of the result close with a successful exec.
         os.execve(request["program"], request["argv"], os.environ)
     except OSError as error:
-        _send(result, {"not_started": f"{request['program']}: {error.strerror}"})
+        result.send({"not_started": f"{request['program']}: {error.strerror}"})
     return 127
 
 
-_DO: Mapping[str, Callable[[Mapping[str, Any], int], int]] = {
+_DO: Mapping[str, Callable[[Mapping[str, Any], ResultSender], int]] = {
     "call": _call,
     "check": _check,
     "exec": _exec,
