@@ -18,7 +18,13 @@ from sparksweep_core.contract.environment import (
     TRIAL_DIR_ENV,
     TRIAL_NUMBER_ENV,
 )
-from sparksweep_core.contract.line_formats import report_line
+from sparksweep_core.contract.line_formats import (
+    MAX_METRIC_NAME,
+    MAX_REPORT_BYTES,
+    MAX_STEP,
+    is_report_name,
+    report_line,
+)
 from sparksweep_core.contract.run_layout import METRICS_FILE
 
 __all__ = ["attempt", "parameters", "report", "trial_directory", "trial_number"]
@@ -66,29 +72,89 @@ def parameters() -> dict[str, float | int | str]:
 def report(step: int, **metrics: float) -> None:
     """Record metrics of a step, such as an epoch, with the trial. Outside a trial only check them.
 
-    The search does not use them: it uses the metrics that the function returns.
+    The search does not use them: it uses the metrics that the function returns. Steps may come in any order, and NaN and
+    infinities are recorded as such.
 
     Args:
-        step: The step; start from 0 or 1.
-        **metrics: Numbers by name; NumPy scalars and tensors without dimensions are numbers, too.
+        step: The step, a whole number; start from 0 or 1.
+        **metrics: Numbers by name; NumPy scalars and tensors with one element are numbers, too. Names that are no
+            Python names can be given as ``report(1, **{"val acc": 0.5})``.
 
     Raises:
-        TypeError: A metric is not a number.
+        TypeError: The step is not a whole number, or a metric is not a number.
+        ValueError: A name is empty, longer than 128 characters, or has characters that can't be printed; the step is
+            beyond 2**53; or the metrics of the step take more than 64 KiB.
     """
     directory = os.environ.get(TRIAL_DIR_ENV)
     # Checked outside a trial too: what would fail in a trial should fail in the notebook first.
-    values = {name: _number(name, value) for name, value in metrics.items()}
-    if directory is None:
+    number = _step(step)
+    values = {_name(name): _number(name, value) for name, value in metrics.items()}
+    line = report_line(number, round(time.time(), 3), values).encode()
+    if len(line) > MAX_REPORT_BYTES:
+        raise ValueError(
+            f"the {len(values)} metrics of step {number} take {len(line)} bytes: at most {MAX_REPORT_BYTES} are recorded"
+        )
+    if directory is None or not values:
         return
-    line = report_line(int(step), round(time.time(), 3), values)
-    with open(os.path.join(directory, METRICS_FILE), "a", encoding="utf-8") as file:
+    flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
+    file = os.open(os.path.join(directory, METRICS_FILE), flags, 0o644)
+    try:
         # One write: threads and processes of a trial may report at the same time.
-        file.write(line)
+        os.write(file, line)
+    finally:
+        os.close(file)
 
 
-def _number(name: str, value: object) -> float | None:
-    """Return the value as JSON can hold it: None for NaN and infinities."""
-    if isinstance(value, bool | str | bytes) or not hasattr(value, "__float__"):
-        raise TypeError(f"{name} is not a number but a {type(value).__name__}: {value!r:.80}")
-    number = float(value)
-    return number if math.isfinite(number) else None
+def _step(value: object) -> int:
+    """Return the step as an int; NumPy's and tensors' whole numbers are taken."""
+    number = None if _is_text_or_bool(value) else _float(value)
+    if number is not None and abs(number) >= MAX_STEP:
+        raise ValueError(f"the step must be below 2**53, and is {_text(value)}")
+    if number is None or not number.is_integer():
+        raise TypeError(f"the step is not a whole number but {_text(value)}")
+    return int(number)
+
+
+def _name(name: str) -> str:
+    if not is_report_name(name):
+        raise ValueError(
+            f"{name[:200]!a} is no name for a metric: it needs 1 to {MAX_METRIC_NAME} printable characters"
+        )
+    return name
+
+
+def _number(name: str, value: object) -> float:
+    number = None if _is_text_or_bool(value) else _float(value)
+    if number is None:
+        raise TypeError(f"{name} is not a number but {_text(value)}")
+    return number
+
+
+def _is_text_or_bool(value: object) -> bool:
+    # NumPy's truth values are no bools, and are named bool_ or bool.
+    return isinstance(value, bool | str | bytes | bytearray) or type(value).__name__ in (
+        "bool",
+        "bool_",
+    )
+
+
+def _float(value: object) -> float | None:
+    """Return a number, or an array's or tensor's only element, as a float; None for anything else."""
+    try:
+        item = getattr(value, "item", None)
+        # NumPy converts no array of several dimensions, even if it has one element.
+        number = item() if callable(item) else value
+        return None if _is_text_or_bool(number) else float(number)  # type: ignore[arg-type]
+    except OverflowError:
+        # An int beyond the range of floats.
+        return math.inf if number > 0 else -math.inf  # type: ignore[operator]
+    except Exception:
+        # Each library has errors of its own for a tensor of several elements.
+        return None
+
+
+def _text(value: object) -> str:
+    shape = getattr(value, "shape", None)
+    if shape:
+        return f"a {type(value).__name__} of shape {tuple(shape)}"
+    return f"a {type(value).__name__}: {value!r:.80}"

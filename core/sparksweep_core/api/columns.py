@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol, assert_never
 
 from sparksweep_core.api.parameter_values import ParameterValue, typed_value
+from sparksweep_core.api.reasons import TrialState
 from sparksweep_core.api.search_spec import Objective, Parameter, ParameterType
 from sparksweep_core.api.trials import Trial
 
@@ -58,8 +59,8 @@ class Column:
 def columns_of(search: SearchDescription, trials: Sequence[Trial]) -> dict[str, Column]:
     """Return the columns of the trials, by name.
 
-    number, state, attempt, retries, reason, message, ``parameters.<name>`` (typed), ``metrics.<name>``, node,
-    start_time, completion_time, duration_seconds, peak_memory_bytes.
+    number, state, attempt, retries, reason, message, ``parameters.<name>`` (typed), ``metrics.<name>`` (of a running
+    trial those of its last report), node, start_time, completion_time, duration_seconds, peak_memory_bytes.
     """
     columns = {
         "number": Column("int", [trial.number for trial in trials]),
@@ -76,7 +77,7 @@ def columns_of(search: SearchDescription, trials: Sequence[Trial]) -> dict[str, 
         )
     for metric in metric_names(search, trials):
         columns[f"metrics.{metric}"] = Column(
-            "float", [trial.status.metrics.get(metric) for trial in trials]
+            "float", [_metrics(trial).get(metric) for trial in trials]
         )
     return columns | {
         "node": Column("text", [trial.status.node for trial in trials]),
@@ -93,7 +94,15 @@ def metric_names(search: SearchDescription, trials: Sequence[Trial]) -> list[str
     named: list[str] = []
     if objective is not None:
         named = [objective.objective_metric_name, *objective.additional_metric_names]
-    return named + sorted({name for trial in trials for name in trial.status.metrics} - set(named))
+    return named + sorted({name for trial in trials for name in _metrics(trial)} - set(named))
+
+
+def _metrics(trial: Trial) -> Mapping[str, float]:
+    """Return a trial's metrics: of a running one those that it reported last."""
+    reported = trial.status.reported
+    if trial.state is TrialState.RUNNING and reported is not None:
+        return reported.metrics
+    return trial.status.metrics
 
 
 def _kind(parameter: Parameter) -> Kind:

@@ -61,6 +61,10 @@ class TrialStatus(Model):
     peak_memory_bytes: Annotated[int | None, Field(ge=0)] = None
     """Peak memory of the last attempt."""
 
+    def runs(self, attempt: int) -> bool:
+        """Return True if this attempt runs: of an earlier one, or an ended one, no report counts."""
+        return self.state is TrialState.RUNNING and self.attempt == attempt
+
 
 class TrialCounts(Model):
     """Numbers of trials by state. ``created`` is the sum of the five states."""

@@ -3,8 +3,15 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
-from typing import Any
+
+MAX_REPORT_BYTES = 64 * 1024
+"""Bytes of a line of ``metrics.jsonl``, its end included."""
+MAX_STEP = 2**53
+"""The step of a report lies between this and its negative, exclusively."""
+MAX_METRIC_NAME = 128
+"""Characters of a reported metric's name."""
 
 
 def times_line(moment: float, stream: str, offset: int) -> bytes:
@@ -37,16 +44,51 @@ def parse_note_line(line: bytes) -> tuple[float, bytes]:
     return float(moment), text
 
 
-def report_line(step: int, moment: float, metrics: Mapping[str, float | None]) -> str:
-    """Format a line of ``metrics.jsonl``; a metric of None stands for NaN or an infinity."""
-    return json.dumps({"step": step, "time": moment, "metrics": dict(metrics)}) + "\n"
+def is_report_name(name: str) -> bool:
+    """Return True if a metric of this name may be reported: 1 to 128 printable characters."""
+    return 0 < len(name) <= MAX_METRIC_NAME and name.isprintable()
 
 
-def parse_report_line(line: bytes) -> tuple[Any, Any, Any]:
-    """Parse a line of ``metrics.jsonl``: step, seconds since 1970 and metrics, of any type: a trial may write anything.
+def report_line(step: int, moment: float, metrics: Mapping[str, float]) -> str:
+    """Format a line of ``metrics.jsonl``; JSON has no NaN and no infinities, so that their names stand for them."""
+    values = {
+        name: value if math.isfinite(value) else _NAMES[str(value)]
+        for name, value in metrics.items()
+    }
+    return json.dumps({"step": step, "time": moment, "metrics": values}) + "\n"
+
+
+_YEAR_10000 = 253_402_300_800
+_NAMES = {"nan": "NaN", "inf": "Infinity", "-inf": "-Infinity"}
+
+
+def parse_report_line(line: bytes) -> tuple[int, float, dict[str, float]]:
+    """Parse a line of ``metrics.jsonl``: step, seconds since 1970 and metrics. Values that are no numbers are left out.
 
     Raises:
-        KeyError, RecursionError, TypeError, ValueError: The line is no report.
+        ValueError: The line is no report: a trial may write anything.
     """
-    report = json.loads(line)
-    return report["step"], report["time"], report["metrics"]
+    try:
+        report = json.loads(line)
+        step, moment, metrics = report["step"], report["time"], report["metrics"]
+        values = {
+            name: number
+            for name, value in metrics.items()
+            if is_report_name(name) and (number := _number(value)) is not None
+        }
+    except (KeyError, TypeError, AttributeError, RecursionError, OverflowError) as error:
+        raise ValueError("no report") from error
+    if type(step) is not int or abs(step) >= MAX_STEP:
+        raise ValueError("no step")
+    if type(moment) not in (int, float) or not 0 <= moment < _YEAR_10000:
+        raise ValueError("no time")
+    return step, float(moment), values
+
+
+def _number(value: object) -> float | None:
+    """Return a reported value as a number; null is how earlier versions wrote NaN and infinities."""
+    if value is None:
+        return math.nan
+    if isinstance(value, str):
+        return float(value) if value in _NAMES.values() else None
+    return float(value) if type(value) in (int, float) else None  # type: ignore[arg-type]

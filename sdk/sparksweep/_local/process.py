@@ -45,6 +45,9 @@ class _Reporter:
     def trial_changed(self, trial: Trial) -> None:
         """Do nothing: the status has the counts, the journal the trial."""
 
+    def trial_reported(self, trial: Trial) -> None:
+        """Do nothing: readers of the run directory find the report in the trial's own file."""
+
     def status_changed(self, experiment: Experiment) -> None:
         if experiment.status is not None:
             self.send(RunMessage(status=experiment.status))

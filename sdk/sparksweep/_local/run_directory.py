@@ -10,14 +10,16 @@ from typing import IO
 from sparksweep._local.journal import Journal, Recorded, mend_journal, read_journal
 from sparksweep._local.state import recorded_trials
 from sparksweep.errors import RunDirectoryError
-from sparksweep_core.api import Experiment, Trial
+from sparksweep_core.api import Experiment, Trial, TrialStatus
 from sparksweep_core.contract.run_layout import (
     EXPERIMENT_FILE,
     JOURNAL_FILE,
     LOCK_FILE,
+    LOG_FILES,
     RESULTS_FILE,
     SPARK_LOG,
     TRIALS,
+    earlier_name,
     trial_directory_name,
 )
 from sparksweep_core.kubernetes_yaml import dump_yaml
@@ -93,6 +95,16 @@ class RunDirectory:
     def trial(self, number: int) -> Path:
         """Return the directory of a trial."""
         return self.trials / trial_directory_name(number)
+
+    def has_begun(self, status: TrialStatus) -> bool:
+        """Return True if the files of the trial's directory are the current attempt's.
+
+        An attempt begins by renaming the logs of the one before.
+        """
+        before = status.attempt - 1
+        return (
+            before < 1 or (self.trial(status.number) / earlier_name(LOG_FILES[0], before)).exists()
+        )
 
     def lock(self) -> None:
         """Lock the directory against other processes, until `unlock` or the end of this process.

@@ -18,14 +18,17 @@ from typing import Protocol
 
 from sparksweep._local.java import find_java_home
 from sparksweep._local.program import local_program
+from sparksweep._local.reports import ReportFollower
 from sparksweep._local.run_directory import RunDirectory
 from sparksweep._local.state import RunState
 from sparksweep_core.api import Experiment, ExperimentReason, Trial, TrialBatch, TrialStatus
+from sparksweep_core.api.status import ReportedMetrics
 from sparksweep_core.contract.environment import PROJECT_PATH_ENV
 from sparksweep_core.planner import DriverState, DriverStatus, Plan, plan
 from sparksweep_trainer.driver.spark import Driver, DriverSettings
 from sparksweep_trainer.driver.trial_service import TrialService
 from sparksweep_trainer.files.results import write_results
+from sparksweep_trainer.tensorboard_events.recorder import RunRecorder
 
 MAX_WAIT_S = 0.25
 """Longest wait of the loop: an interrupt is handled, and a display redrawn, this often."""
@@ -47,6 +50,9 @@ class Observer(Protocol):
 
     def trial_changed(self, trial: Trial) -> None:
         """Handle a trial's new state."""
+
+    def trial_reported(self, trial: Trial) -> None:
+        """Handle a newer report of a running trial, at most one a second; `trial.status.reported` has it."""
 
     def status_changed(self, experiment: Experiment) -> None:
         """Handle a newer status; also called if only time has passed."""
@@ -78,6 +84,7 @@ class LocalRun:
         self._state = RunState(recorded)
         self._journal = directory.open_journal()
         self._news: list[TrialStatus] = []
+        self._reports: dict[int, tuple[int, ReportedMetrics]] = {}
         self._news_lock = threading.Lock()
         self._interrupted = threading.Event()
         self._written = 0.0
@@ -88,6 +95,14 @@ class LocalRun:
             slots=experiment.spec.parallel_trial_count,
             clock=clock,
         )
+        recorder = RunRecorder(
+            directory.trials,
+            program,
+            trials=lambda: self._service.trials,
+            tensorboard=experiment.spec.tensorboard.enabled,
+            on_report=self._take_report,
+        )
+        self._follower = ReportFollower(directory, recorder)
 
     def interrupt(self) -> None:
         """Stop the running trials and end the run, so that it can be resumed. Safe in a signal handler."""
@@ -113,12 +128,14 @@ class LocalRun:
             self._write_down(self._plan(DriverState.ABSENT), force=True)
             write_results(self._directory.results, self.experiment.spec, self.trials)
         finally:
+            self._follower.close()
             self._journal.close()
         return self.experiment
 
     def _run_trials(self) -> None:
         for batch in self._state.batches:
             self._hand_over(batch)
+        self._follower.start()
         with tempfile.TemporaryDirectory(prefix="sparksweep-") as scratch:
             self._observer.phase("Starting Spark")
             # The default of `hdfs.project_path` in a trial; the shell and the template override it.
@@ -174,14 +191,25 @@ class LocalRun:
     def _record(self, changed: Sequence[TrialStatus]) -> None:
         """Record statuses before the slot gets its answer. Called under the service's lock."""
         self._journal.append_trials(changed)
+        self._follower.record(changed)
         with self._news_lock:
             self._news.extend(changed)
+
+    def _take_report(self, number: int, attempt: int, reported: ReportedMetrics) -> None:
+        """Take a trial's newest report. Called in the follower's thread."""
+        with self._news_lock:
+            self._reports[number] = (attempt, reported)
 
     def _take_news(self) -> None:
         with self._news_lock:
             news, self._news = self._news, []
+            reports, self._reports = self._reports, {}
         for trial in self._state.update_statuses(news):
             self._observer.trial_changed(trial)
+        for number, (attempt, reported) in reports.items():
+            running = self._state.report(number, attempt, reported)
+            if running is not None:
+                self._observer.trial_reported(running)
 
     def _plan(self, driver: DriverState) -> Plan:
         experiment = self.experiment

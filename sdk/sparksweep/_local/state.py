@@ -16,6 +16,7 @@ from sparksweep_core.api import (
     count_states,
     trials_of,
 )
+from sparksweep_core.api.status import ReportedMetrics
 
 
 class RunState:
@@ -56,6 +57,14 @@ class RunState:
             self._batches[index] = _join(self._batches[index], self._statuses)
         touched = [self._batches[index] for index in {self._batch_of[n] for n in changed}]
         return [trial for trial in trials_of(touched) if trial.number in changed]
+
+    def report(self, number: int, attempt: int, reported: ReportedMetrics) -> Trial | None:
+        """Record the newest report of a trial's attempt, and return the trial; None if that attempt does not run."""
+        status = self._statuses.get(number)
+        if status is None or not status.runs(attempt):
+            return None
+        (trial,) = self.update_statuses([status.model_copy(update={"reported": reported})])
+        return trial
 
     def refuse(self, message: str) -> None:
         """Record that the function can't take the parameters."""

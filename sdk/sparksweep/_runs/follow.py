@@ -10,9 +10,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 from sparksweep._runs.log_lines import Line, LogLines
-from sparksweep._runs.reader import RunReader, read_from, trial_file
-from sparksweep.errors import TrialNotFound
-from sparksweep_core.api import Trial
+from sparksweep._runs.reader import RunReader, find_attempt, find_trial, read_from, trial_file
 from sparksweep_core.contract.run_layout import (
     NOTES_FILE,
     STREAMS,
@@ -69,13 +67,9 @@ def read_log(run: RunReader, number: int, *, attempt: int | None = None) -> Iter
     Raises:
         TrialNotFound: There is no such trial, or no such attempt.
     """
-    last = _trial(run, number).status.attempt
-    if attempt is not None and not 1 <= attempt <= last:
-        raise TrialNotFound(
-            f"trial {number} of {run.title} has no attempt {attempt}: {_count(last)}"
-        )
-    wanted = attempt or last
-    yield from _AttemptLog(run, number, wanted, is_last=wanted == last).read_new(final=True)
+    trial, wanted = find_attempt(run, number, attempt)
+    is_last = wanted == trial.status.attempt
+    yield from _AttemptLog(run, number, wanted, is_last=is_last).read_new(final=True)
 
 
 def follow_log(
@@ -89,7 +83,7 @@ def follow_log(
     attempt_log: _AttemptLog | None = None
     while True:
         # Read before the log: once the trial has ended, its log is complete.
-        trial = _trial(run, number)
+        trial = find_trial(run, number)
         over = trial.state.is_finished or not run.is_live()
         attempt = trial.status.attempt
         if attempt and (attempt_log is None or attempt_log.attempt != attempt):
@@ -103,14 +97,3 @@ def follow_log(
         if over:
             return
         pause(POLL_S)
-
-
-def _trial(run: RunReader, number: int) -> Trial:
-    trial = run.trial(number)
-    if trial is None:
-        raise TrialNotFound(f"there is no trial {number} in {run.title}")
-    return trial
-
-
-def _count(attempts: int) -> str:
-    return "it has not been started" if not attempts else f"it was started {attempts} times"

@@ -7,10 +7,10 @@ import os
 from pathlib import Path
 
 from sparksweep._local.run_directory import RunDirectory
-from sparksweep._runs.reader import trial_file
-from sparksweep_core.api import Experiment, Trial
-from sparksweep_core.contract.run_layout import LOCK_FILE, LOG_FILES, earlier_name
+from sparksweep_core.api import Experiment, Trial, TrialState
+from sparksweep_core.contract.run_layout import LOCK_FILE, METRICS_FILE
 from sparksweep_trainer.files import openat
+from sparksweep_trainer.files.reports import TAIL_BYTES, newest_in
 
 PART_BYTES = 2**20
 
@@ -32,17 +32,18 @@ class LocalRunReader:
         return self._directory.read_experiment()
 
     def trials(self) -> list[Trial]:
-        """See `RunReader`."""
-        return self._directory.read_trials()
+        """See `RunReader`. A running trial has its newest report, which only its own file holds."""
+        return [
+            self._with_report(trial) if trial.state is TrialState.RUNNING else trial
+            for trial in self._directory.read_trials()
+        ]
 
     def trial(self, number: int) -> Trial | None:
         """See `RunReader`. An attempt counts once it has renamed the logs of the one before."""
         trial = next((trial for trial in self.trials() if trial.number == number), None)
-        if trial is None or trial.status.attempt < 2:
+        if trial is None or self._directory.has_begun(trial.status):
             return trial
         before = trial.status.attempt - 1
-        if self.read(trial_file(number, earlier_name(LOG_FILES[0], before)), 0) is not None:
-            return trial
         return Trial(trial.spec, trial.status.model_copy(update={"attempt": before}))
 
     def is_live(self) -> bool:
@@ -67,6 +68,21 @@ class LocalRunReader:
                 return openat.read_at(file, offset, PART_BYTES)
         except OSError:
             return None
+
+    def _with_report(self, trial: Trial) -> Trial:
+        """Return a running trial with its newest report, if it has made one."""
+        if not self._directory.has_begun(trial.status):
+            return trial
+        try:
+            with (
+                openat.directory(self._directory.trial(trial.number)) as parent,
+                openat.regular_file(parent, METRICS_FILE, os.O_RDONLY) as file,
+            ):
+                start = max(0, os.fstat(file).st_size - TAIL_BYTES)
+                reported = newest_in(openat.read_at(file, start, TAIL_BYTES))
+        except OSError:
+            return trial
+        return Trial(trial.spec, trial.status.model_copy(update={"reported": reported}))
 
     def location(self, number: int) -> str:
         """See `RunReader`."""

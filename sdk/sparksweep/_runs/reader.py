@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Protocol
 
+from sparksweep.errors import TrialNotFound
 from sparksweep_core.api import Experiment, Trial
 from sparksweep_core.contract.run_layout import trial_path
 
@@ -56,3 +57,29 @@ def read_from(run: RunReader, path: str, offset: int) -> Iterator[bytes]:
     while data := run.read(path, offset):
         yield data
         offset += len(data)
+
+
+def find_trial(run: RunReader, number: int) -> Trial:
+    """Return a trial as it is now.
+
+    Raises:
+        TrialNotFound: There is no such trial.
+    """
+    trial = run.trial(number)
+    if trial is None:
+        raise TrialNotFound(f"there is no trial {number} in {run.title}")
+    return trial
+
+
+def find_attempt(run: RunReader, number: int, attempt: int | None) -> tuple[Trial, int]:
+    """Return a trial and the number of its attempt, by default the last one; 0 if the trial was never started.
+
+    Raises:
+        TrialNotFound: There is no such trial, or no such attempt.
+    """
+    trial = find_trial(run, number)
+    last = trial.status.attempt
+    if attempt is not None and not 1 <= attempt <= last:
+        count = f"it was started {last} times" if last else "it has not been started"
+        raise TrialNotFound(f"trial {number} of {run.title} has no attempt {attempt}: {count}")
+    return trial, attempt or last

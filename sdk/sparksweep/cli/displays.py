@@ -41,6 +41,9 @@ class Display(Protocol):
     def trial_changed(self, trial: Trial) -> None:
         """Show a trial's new state."""
 
+    def trial_reported(self, trial: Trial) -> None:
+        """Show the metrics that a running trial has reported, `trial.status.reported`; at most once a second."""
+
     def status_changed(self, experiment: Experiment) -> None:
         """Show a newer status."""
 
@@ -78,6 +81,9 @@ class PlainDisplay:
         """Print a line when a trial starts or ends."""
         if trial.state is not TrialState.PENDING or trial.status.attempt:
             self.note(describe(trial, self._objective))
+
+    def trial_reported(self, trial: Trial) -> None:
+        """Print nothing: a log of the run has one line for each start and end."""
 
     def status_changed(self, experiment: Experiment) -> None:
         """Store the objective; `trial_changed` prints its metric."""
@@ -134,6 +140,12 @@ class LiveDisplay:
         if trial.state is TrialState.FAILED:
             objective = self._experiment.spec.objective if self._experiment else None
             self._console.print(Text(describe(trial, objective), "red"), soft_wrap=True)
+
+    def trial_reported(self, trial: Trial) -> None:
+        """Update the metrics of a running trial."""
+        if trial.number in self._running:
+            _, since = self._running[trial.number]
+            self._running[trial.number] = (trial, since)
 
     def status_changed(self, experiment: Experiment) -> None:
         """Update the counts and the best trial."""

@@ -10,8 +10,8 @@ import pytest
 
 from sparksweep_core.api import Parameter, Trial, TrialSpec, TrialState, TrialStatus, TrialTemplate
 from sparksweep_core.api.search_spec import FeasibleSpace, ParameterType
+from sparksweep_core.api.status import ReportedMetrics
 from sparksweep_core.contract.program import Program
-from sparksweep_trainer.files.reports import MetricsReport
 from sparksweep_trainer.kubernetes.run_files import RunFiles
 from support.trainer.fake_api_server import eventually
 
@@ -97,7 +97,7 @@ def report(step: int, **metrics: float) -> bytes:
 
 def test_the_newest_report_is_passed_on_with_and_without_tensorboard(tmp_path: Path) -> None:
     for tensorboard in (True, False):
-        reports: list[tuple[int, MetricsReport]] = []
+        reports: list[tuple[int, int, ReportedMetrics]] = []
         directory = tmp_path / str(tensorboard)
         directory.mkdir()
         run = RunFiles(
@@ -116,8 +116,10 @@ def test_the_newest_report_is_passed_on_with_and_without_tensorboard(tmp_path: P
         run.record([trial(1, TrialState.RUNNING, attempt=2).status])
         run._receive(1, report(1, loss=0.75))
         run.close(flush_s=5, copy_s=5)
-        assert [(number, item.step, item.metrics) for number, item in reports] == [
-            (1, 1, {"loss": 0.5}),
-            (1, 2, {"loss": 0.25}),
-            (1, 1, {"loss": 0.75}),
+        assert [
+            (number, attempt, item.step, item.metrics) for number, attempt, item in reports
+        ] == [
+            (1, 1, 1, {"loss": 0.5}),
+            (1, 1, 2, {"loss": 0.25}),
+            (1, 2, 1, {"loss": 0.75}),
         ]

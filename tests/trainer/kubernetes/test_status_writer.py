@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from sparksweep_core.api import TrialReason, TrialState, TrialStatus
+from sparksweep_core.api.status import ReportedMetrics
 from sparksweep_core.api_server.errors import Conflict, Invalid, NotFound, Unavailable
 from sparksweep_core.contract.names import driver_number
-from sparksweep_trainer.files.reports import MetricsReport
 from sparksweep_trainer.kubernetes.fencing import Fence
 from sparksweep_trainer.kubernetes.status_writer import INTERVAL_S, StatusWriter, parse_batch
 from support.trainer.fake_api_server import merged
@@ -158,16 +158,18 @@ def test_the_last_report_of_a_running_trial_is_written_at_most_once_a_second(rig
     assert rig.writer.write_due() is None
     for step in range(20):
         rig.clock.now += 0.1
-        rig.writer.report(1, MetricsReport(step, 1.0, {"loss": 1 / (step + 1)}))
+        rig.writer.report(1, 1, ReportedMetrics(step=step, metrics={"loss": 1 / (step + 1)}))
+        # Nor of an earlier attempt.
+        rig.writer.report(1, 0, ReportedMetrics(step=step, metrics={"loss": 9.0}))
         # Of one that does not run nothing is kept.
-        rig.writer.report(2, MetricsReport(step, 1.0, {"loss": 0.5}))
+        rig.writer.report(2, 1, ReportedMetrics(step=step, metrics={"loss": 0.5}))
         rig.writer.write_due()
     assert len(rig.store.writes) == 3
     (seen,) = rig.status()["trials"]
     assert seen["reported"] == {"step": 19, "metrics": {"loss": 0.05}}
     rig.clock.now += INTERVAL_S
     rig.writer.record([trial(1, metrics={"loss": 0.04})])
-    rig.writer.report(1, MetricsReport(20, 1.0, {"loss": 0.03}))
+    rig.writer.report(1, 1, ReportedMetrics(step=20, metrics={"loss": 0.03}))
     assert rig.writer.write_due() is None
     (seen,) = rig.status()["trials"]
     assert "reported" not in seen

@@ -1,6 +1,7 @@
 """Each trial's session for TensorBoard, whatever it reports and however it ends."""
 
 import json
+import math
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,7 @@ from typing import Any
 import pytest
 
 from sparksweep_core.api import Objective, TrialState, TrialStatus
+from sparksweep_core.contract.line_formats import report_line
 from sparksweep_trainer.files.reports import ReportParser
 from sparksweep_trainer.tensorboard_events import sessions
 from sparksweep_trainer.tensorboard_events.sessions import Sessions
@@ -78,7 +80,7 @@ def test_what_a_trial_reports_is_plotted_and_its_last_metrics_come_after(
     files.put(TrialState.RUNNING)
     files.report({"step": 1, "time": 5.5, "metrics": {"accuracy": 0.25}})
     files.feed(b'{"step": 2, "time": 6.5, ')
-    files.feed(b'"metrics": {"accuracy": 0.5, "loss": null}}\n')
+    files.feed(b'"metrics": {"accuracy": 0.5, "loss": "0.5"}}\n')
     files.put(TrialState.SUCCEEDED, metrics={"accuracy": 0.5})
     assert scalars(files.events()) == [
         ("accuracy", 1, 0.25), ("accuracy", 2, 0.5), ("accuracy", 2, 0.5),
@@ -96,13 +98,16 @@ def test_what_a_trial_reports_is_plotted_and_its_last_metrics_come_after(
         '{"step": "1", "time": 1, "metrics": {"a": 1}}',
         '{"step": 1, "time": NaN, "metrics": {"a": 1}}',
         '{"step": 1, "time": "now", "metrics": {"a": 1}}',
-        '{"step": 1, "time": 1, "metrics": {"a": NaN}}',
+        '{"step": 1, "time": 1, "metrics": {"a": true}}',
+        '{"step": true, "time": 1, "metrics": {"a": 1}}',
+        '{"step": 1, "time": 1e300, "metrics": {"a": 1}}',
+        '{"step": 1, "time": 1, "metrics": {"": 1, "a\\nb": 1, "\\ud800": 1, "%s": 1}}'
+        % ("x" * 129),
         '{"step": 1, "time": 1, "metrics": {"a": "1"}}',
         '{"step": 1, "time": 1, "metrics": [1]}',
         '{"step": 1e400, "time": 1, "metrics": {"a": 1}}',
         '{"step": ' + "9" * 400 + ', "time": 1, "metrics": {"a": 1}}',
         '{"step": 1, "time": 1, "metrics": {"a": ' + "9" * 400 + "}}",
-        json.dumps({"step": 1, "time": 1, "metrics": {f"m{n}": n for n in range(33)}}),
         "[" * 100_000,
         "x" * 70_000,
     ],
@@ -111,6 +116,46 @@ def test_whatever_a_trial_writes_does_no_harm(files: SessionFiles, line: str) ->
     files.put(TrialState.RUNNING)
     files.report(line, {"step": 3, "time": 1, "metrics": {"a": 1}})
     assert scalars(files.events()) == [("a", 3, 1.0)]
+
+
+@pytest.mark.parametrize(
+    ("reports", "expected"),
+    [
+        # Steps in any order, repeated, and negative ones.
+        ([(3, {"a": 0.5}), (1, {"a": 0.25})], [("a", 3, 0.5), ("a", 1, 0.25)]),
+        ([(1, {"a": 0.5}), (1, {"a": 0.25})], [("a", 1, 0.5), ("a", 1, 0.25)]),
+        ([(-1, {"a": 0.5}), (0, {"a": 1.0})], [("a", -1, 0.5), ("a", 0, 1.0)]),
+        ([(2**53 - 1, {"a": 1.0})], [("a", 2**53 - 1, 1.0)]),
+        # Values that JSON has no number for, and those beyond TensorBoard's 32 bits.
+        ([(1, {"a": math.nan})], [("a", 1, math.nan)]),
+        ([(1, {"a": math.inf, "b": -math.inf})], [("a", 1, math.inf), ("b", 1, -math.inf)]),
+        ([(1, {"a": 1e300, "b": -1e300})], [("a", 1, math.inf), ("b", 1, -math.inf)]),
+        ([(1, {"a": 5e-324, "b": -0.0})], [("a", 1, 0.0), ("b", 1, -0.0)]),
+        # Names of any kind.
+        *(
+            ([(1, {name: 1.0})], [(name, 1, 1.0)])
+            for name in (
+                "val acc", "précision", "精度", "метрика", "metrics/mAP50-95(B)", "a" * 128, "loss%", "x[0]", "{lr}",
+                "_hparams_/session_start_info", "../../etc", "a\\b", '"quoted"', "<b>", "🎯", "step", "0",
+            )
+        ),
+        # More metrics than a status holds.
+        (
+            [(1, {f"m{n}": float(n) for n in range(100)})],
+            [(f"m{n}", 1, float(n)) for n in range(100)],
+        ),
+    ],
+)  # fmt: skip
+def test_every_report_is_plotted_as_it_was_made(
+    files: SessionFiles,
+    reports: list[tuple[int, dict[str, float]]],
+    expected: list[tuple[str, int, float]],
+) -> None:
+    files.put(TrialState.RUNNING)
+    for step, metrics in reports:
+        files.feed(report_line(step, 1.0, metrics).encode())
+    # As text: NaN is not equal to itself.
+    assert str(scalars(files.events())) == str(expected)
 
 
 def test_a_later_attempt_replaces_the_events_of_the_earlier_one(files: SessionFiles) -> None:

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import math
-import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
+from pydantic import TypeAdapter, ValidationError
+
 from sparksweep_core.api import limits
-from sparksweep_core.contract.line_formats import parse_report_line
+from sparksweep_core.api.search_spec import MetricName
+from sparksweep_core.api.status import ReportedMetrics
+from sparksweep_core.contract.line_formats import MAX_REPORT_BYTES, parse_report_line
 
-MAX_LINE_BYTES = 64 * 1024
-"""Bytes of one report: 32 metrics and their names are below 10 kB."""
-MAX_STEP = 2**53
+TAIL_BYTES = 2 * MAX_REPORT_BYTES
+"""Bytes at the end of a ``metrics.jsonl`` that contain a whole report, if there is one."""
 
-_NAME = re.compile(r"[A-Za-z0-9_./|@:-]{1,128}")
+_NAME: TypeAdapter[str] = TypeAdapter(MetricName)
 
 
 @dataclass(frozen=True)
@@ -25,7 +27,7 @@ class MetricsReport:
     time: float
     """Seconds since 1970."""
     metrics: Mapping[str, float]
-    """Finite values, by valid names of metrics."""
+    """Values by name; they may be NaN or infinite."""
 
 
 class ReportParser:
@@ -38,7 +40,7 @@ class ReportParser:
         """Feed more of a trial's file, and return the reports that it completes."""
         *lines, partial = (self._partial.get(number, b"") + data).split(b"\n")
         # One byte more than the limit is enough to recognise a line as too long.
-        self._partial[number] = partial[: MAX_LINE_BYTES + 1]
+        self._partial[number] = partial[: MAX_REPORT_BYTES + 1]
         return list(_reports(lines))
 
     def forget(self, number: int) -> None:
@@ -46,19 +48,43 @@ class ReportParser:
         self._partial.pop(number, None)
 
 
+def newest_for_status(reports: Iterable[MetricsReport]) -> ReportedMetrics | None:
+    """Return the last report with a metric that a status can hold: a finite one with a valid name.
+
+    Kubernetes' JSON has neither NaN nor infinities, and a status holds at most `limits.METRICS` metrics.
+    """
+    for report in reversed(list(reports)):
+        metrics = {
+            name: value
+            for name, value in report.metrics.items()
+            if math.isfinite(value) and _is_metric_name(name)
+        }
+        if metrics:
+            first = list(metrics.items())[: limits.METRICS]
+            return ReportedMetrics(step=report.step, metrics=dict(first))
+    return None
+
+
+def newest_in(tail: bytes) -> ReportedMetrics | None:
+    """Return the newest report in the last `TAIL_BYTES` of a ``metrics.jsonl``, as a status holds it."""
+    return newest_for_status(ReportParser().feed(0, tail))
+
+
+def _is_metric_name(name: str) -> bool:
+    try:
+        _NAME.validate_python(name)
+    except ValidationError:
+        return False
+    return True
+
+
 def _reports(lines: list[bytes]) -> Iterator[MetricsReport]:
     for line in lines:
-        if len(line) > MAX_LINE_BYTES:
+        if len(line) >= MAX_REPORT_BYTES:
             continue
         try:
             step, moment, metrics = parse_report_line(line)
-            valid = isinstance(step, int) and abs(step) < MAX_STEP and math.isfinite(moment)
-            values = {
-                name: float(value)
-                for name, value in metrics.items()
-                if isinstance(value, int | float) and math.isfinite(value) and _NAME.fullmatch(name)
-            }
-        except (ValueError, KeyError, TypeError, AttributeError, RecursionError, OverflowError):
+        except ValueError:
             continue
-        if valid and values and len(values) <= limits.METRICS:
-            yield MetricsReport(step, float(moment), values)
+        if metrics:
+            yield MetricsReport(step, moment, metrics)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -77,14 +77,13 @@ class BatchStatuses:
                 batch.trials[trial.number] = trial
                 self._dirty.add(name)
 
-    def report(self, number: int, step: int, metrics: Mapping[str, float]) -> bool:
-        """Record metrics reported by a trial; return False if it does not run, because then its final metrics count."""
+    def report(self, number: int, attempt: int, reported: ReportedMetrics) -> bool:
+        """Record metrics reported by a trial; return False if that attempt does not run any more."""
         name = self._batch_names.get(number)
         batch = None if name is None else self._batches.get(name)
         trial = None if batch is None else batch.trials.get(number)
-        if name is None or batch is None or trial is None or trial.state is not TrialState.RUNNING:
+        if name is None or batch is None or trial is None or not trial.runs(attempt):
             return False
-        reported = ReportedMetrics(step=step, metrics=dict(metrics))
         batch.trials[number] = trial.model_copy(update={"reported": reported})
         self._dirty.add(name)
         return True

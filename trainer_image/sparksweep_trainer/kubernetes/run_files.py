@@ -10,7 +10,7 @@ import logging
 import queue
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from sparksweep_core.api.columns import SearchDescription
@@ -20,11 +20,10 @@ from sparksweep_core.api.trials import Trial
 from sparksweep_core.contract.run_layout import RESULTS_FILE, TRIALS
 from sparksweep_trainer.files.copying import Copier, CopyThread
 from sparksweep_trainer.files.quotas import Quotas
-from sparksweep_trainer.files.reports import MetricsReport, ReportParser
 from sparksweep_trainer.files.results import write_results
 from sparksweep_trainer.files.store import FileStore
 from sparksweep_trainer.kubernetes.settings import ClusterSettings
-from sparksweep_trainer.tensorboard_events.sessions import Sessions
+from sparksweep_trainer.tensorboard_events.recorder import OnReport, RunRecorder
 
 log = logging.getLogger(__name__)
 
@@ -51,7 +50,7 @@ class RunFiles:
         tensorboard: bool = True,
         uri: str | None = None,
         results_s: float = RESULTS_S,
-        on_report: Callable[[int, MetricsReport], None] | None = None,
+        on_report: OnReport | None = None,
     ) -> None:
         """
         Args:
@@ -61,7 +60,7 @@ class RunFiles:
             tensorboard: True to write each trial's session for TensorBoard.
             uri: destination of a copy of the directory; None for no copy.
             results_s: seconds between two writes of the table.
-            on_report: receives the number and the newest report of a running trial.
+            on_report: receives the newest report of a running trial.
         """
         self._events: queue.SimpleQueue[_Event] = queue.SimpleQueue()
         self.files = FileStore(directory, quotas=quotas, listen=self._receive)
@@ -70,23 +69,20 @@ class RunFiles:
         self._results_s = results_s
         self._trials: Callable[[], list[Trial]] = list
         self._changed = True
-        self._parameters: dict[int, Mapping[str, str]] = {}
-        self._on_report = on_report
-        self._reports = ReportParser()
-        self._attempts: dict[int, int] = {}
-        self._sessions: Sessions | None = None
-        if tensorboard:
-            trials = directory / TRIALS
-            self._sessions = Sessions(trials, described.parameters, described.objective)
+        self._recorder = RunRecorder(
+            directory / TRIALS,
+            described,
+            trials=lambda: self._trials(),
+            tensorboard=tensorboard,
+            on_report=on_report,
+        )
         self._copying: CopyThread | None = None
         if uri is not None:
             self._copying = CopyThread(Copier(directory, uri), table=RESULTS_FILE)
         self._thread = threading.Thread(target=self._run, name="run-files", daemon=True)
 
     @classmethod
-    def of(
-        cls, settings: ClusterSettings, on_report: Callable[[int, MetricsReport], None]
-    ) -> RunFiles | None:
+    def of(cls, settings: ClusterSettings, on_report: OnReport) -> RunFiles | None:
         """Return the run directory named in the settings; None without one."""
         if settings.run_directory is None:
             return None
@@ -132,7 +128,9 @@ class RunFiles:
     # ------------------------------------------------------------------ in a thread of its own
 
     def _run(self) -> None:
-        self._write_earlier_sessions()
+        # An earlier driver's directory may be gone; the metrics of its trials are not.
+        for trial in self._recorder.missing():
+            self._recorder.put_ended(trial)
         due = time.monotonic() + self._results_s
         while True:
             try:
@@ -149,35 +147,11 @@ class RunFiles:
     def _take(self, event: TrialStatus | tuple[int, bytes]) -> None:
         if isinstance(event, TrialStatus):
             self._changed = True
-            if self._attempts.get(event.number) != event.attempt or event.state.is_finished:
-                self._reports.forget(event.number)
-                self._attempts[event.number] = event.attempt
-            if self._sessions is not None:
-                self._sessions.put(event, self._parameters_of(event.number))
+            self._recorder.put(event)
             if self._copying is not None and event.state.is_finished:
                 self._copying.trial_ended(event.number)
             return
-        number, data = event
-        reports = self._reports.feed(number, data)
-        if self._sessions is not None:
-            self._sessions.report(number, reports)
-        if reports and self._on_report is not None:
-            self._on_report(number, reports[-1])
-
-    def _write_earlier_sessions(self) -> None:
-        """Write the sessions of trials that ended before: an earlier driver's directory may be gone, their metrics
-        are not.
-        """
-        if self._sessions is None:
-            return
-        for trial in self._trials():
-            if trial.state.is_finished and not self._sessions.has_events(trial.number):
-                self._sessions.put(trial.status, trial.spec.parameters)
-
-    def _parameters_of(self, number: int) -> Mapping[str, str]:
-        if number not in self._parameters:
-            self._parameters = {trial.number: trial.spec.parameters for trial in self._trials()}
-        return self._parameters.get(number, {})
+        self._recorder.feed(*event)
 
     def _write_results(self) -> None:
         if not self._changed:

@@ -14,10 +14,9 @@ from collections.abc import Callable, Sequence
 
 from pydantic import ValidationError
 
-from sparksweep_core.api.status import TrialStatus
+from sparksweep_core.api.status import ReportedMetrics, TrialStatus
 from sparksweep_core.api.trial_batch import TrialBatch
 from sparksweep_core.api_server.errors import Conflict, Invalid, KubeError, NotFound, Unavailable
-from sparksweep_trainer.files.reports import MetricsReport
 from sparksweep_trainer.kubernetes.api_client import ApiClient, Json, batches_path
 from sparksweep_trainer.kubernetes.batch_statuses import BatchStatuses
 from sparksweep_trainer.kubernetes.fencing import Fence
@@ -72,10 +71,10 @@ class StatusWriter:
             self._statuses.record(changed)
             self._changed.notify_all()
 
-    def report(self, number: int, report: MetricsReport) -> None:
+    def report(self, number: int, attempt: int, reported: ReportedMetrics) -> None:
         """Record the metrics that a running trial reports."""
         with self._lock:
-            if self._statuses.report(number, report.step, report.metrics):
+            if self._statuses.report(number, attempt, reported):
                 self._changed.notify_all()
 
     def refuse(self, message: str) -> None:

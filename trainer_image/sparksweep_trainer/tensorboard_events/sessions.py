@@ -83,6 +83,19 @@ class Sessions:
             # The trial waits for its next attempt.
             del self._running[status.number]
 
+    def put_ended(
+        self,
+        status: TrialStatus,
+        parameters: Mapping[str, str],
+        reports: Iterable[Iterable[MetricsReport]] = (),
+    ) -> None:
+        """Write the whole session of a trial that has ended, if it has ever run; its reports come in parts."""
+        if status.attempt and len(self._shown) < MAX_SESSIONS:
+            self._begin(status, parameters)
+            for part in reports:
+                self.report(status.number, part)
+            self.put(status, parameters)
+
     def has_events(self, number: int) -> bool:
         """Return True if the trial has an event file, perhaps from an earlier driver."""
         with (
