@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from sparksweep import _trials
 from sparksweep._html import result_html
+from sparksweep._runs.history import ReportedStep
 from sparksweep._runs.reader import RunReader
 from sparksweep._trials import RunContents, Trial, Trials, count_text
 from sparksweep.errors import TrialNotFound
@@ -101,7 +102,7 @@ class Result:
         """
         return _trials.dataframe(self._trials, self._run)
 
-    def history(self, number: int) -> list[tuple[int, dict[str, float]]]:
+    def history(self, number: int) -> list[ReportedStep]:
         """Return the metrics that a trial reported while it ran: see `Trial.history`.
 
         Raises:

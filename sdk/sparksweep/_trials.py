@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, Any, overload
 
 from sparksweep._html import trials_html
 from sparksweep._runs.follow import read_log
-from sparksweep._runs.reader import RunReader, read_from, trial_file
+from sparksweep._runs.history import ReportedStep, read_history
+from sparksweep._runs.reader import RunReader
 from sparksweep.errors import MissingDependency, SparksweepError
 from sparksweep_core import api
 from sparksweep_core.api import TrialState
 from sparksweep_core.api.columns import columns_of
 from sparksweep_core.api.parameter_values import typed_values
-from sparksweep_core.contract.run_layout import METRICS_FILE, STREAMS, earlier_name, trial_path
-from sparksweep_trainer.files.reports import ReportParser
+from sparksweep_core.contract.run_layout import STREAMS, trial_path
 
 if TYPE_CHECKING:
     import pandas
@@ -174,27 +174,20 @@ class Trial:
             raise SparksweepError(f"the output of trial {self.number} can't be read: {reason}")
         return text
 
-    def history(self, *, attempt: int | None = None) -> list[tuple[int, dict[str, float]]]:
-        """Return the metrics that the trial reported while it ran, as pairs of a step and its metrics.
+    def history(self, *, attempt: int | None = None) -> list[ReportedStep]:
+        """Return the metrics that the trial reported while it ran, in the order of the reports.
 
         Args:
             attempt: The attempt, from 1; by default the last one.
+
+        Returns:
+            A record with ``step``, ``time`` and ``metrics`` for each report; none if nothing was reported.
 
         Raises:
             TrialNotFound: There is no such attempt.
             SparksweepError: The reports can't be read.
         """
-        if attempt in (None, self.attempt):
-            name = METRICS_FILE
-        else:
-            assert attempt is not None
-            name = earlier_name(METRICS_FILE, attempt)
-        parser = ReportParser()
-        return [
-            (report.step, dict(report.metrics))
-            for data in read_from(self._reader(), trial_file(self.number, name), 0)
-            for report in parser.feed(self.number, data)
-        ]
+        return read_history(self._reader(), self.number, attempt=attempt)
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Trial) and self._trial == other._trial

@@ -72,8 +72,9 @@ def test_a_trial_s_output_and_reports_are_read(result: Result) -> None:
     assert best.logs() == "one\ntwo�\nthree\n"
     assert best.logs(stream="stdout") == best.logs("stdout") == "one\nthree\n"
     assert best.logs("stderr") == "two�\n"
-    reports: list[Any] = [(1, {"loss": 0.5}), (2, {"loss": 0.25, "acc": 0.75})]
-    assert best.history() == result.history(1) == reports
+    reports = [(1, {"loss": 0.5}), (2, {"loss": 0.25, "acc": 0.75})]
+    assert [(report.step, report.metrics) for report in best.history()] == reports
+    assert result.history(1) == best.history()
     assert result.trial(4).history() == []
     assert result.trial(4).logs() == ""
     with pytest.raises(ValueError, match="stream: 'out' is none of stdout, stderr"):
