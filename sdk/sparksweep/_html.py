@@ -1,15 +1,19 @@
-"""Experiments and results as HTML, for notebooks. Pure; all values are escaped."""
+"""Experiments and results as HTML, for notebooks. Pure; no value is markup, a formula or a control character."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from html import escape
 
-from sparksweep_core.api import Condition, Experiment, Trial
+from sparksweep._summary import best_text
+from sparksweep._text import block, number_text, value_text
+from sparksweep_core.api import Condition, Experiment, Trial, TrialState
 
 MOST_ROWS = 20
 """Largest number of trials in a table."""
 _CELL = "text-align:left;padding:2px 10px 2px 0"
+_PLAIN = "tex2jax_ignore mathjax_ignore"
+"""Classes of elements in which notebooks typeset no formulas."""
 
 
 def experiment_html(experiment: Experiment, where: str = "") -> str:
@@ -27,10 +31,8 @@ def experiment_html(experiment: Experiment, where: str = "") -> str:
         rows.append(("trials", status.progress or "none yet"))
         rows += [(condition.type.value, _condition_text(condition)) for condition in status.conditions if condition.is_true]  # fmt: skip
         if status.best_trial is not None:
-            point = ", ".join(f"{k}={v}" for k, v in status.best_trial.parameters.items())
-            best = f"trial {status.best_trial.number}: {status.best_trial.objective:.6g} ({point})"
-            rows.append(("best", best))
-    title = f"<b>{escape(experiment.metadata.name)}</b>"
+            rows.append(("best", best_text(experiment, with_point=True).removeprefix("best ")))
+    title = f'<b class="{_PLAIN}">{_escaped(experiment.metadata.name)}</b>'
     return title + _table([], [(f"{name}:", value) for name, value in rows])
 
 
@@ -47,36 +49,48 @@ def result_html(experiment: Experiment, trials: Sequence[Trial]) -> str:
 
 
 def trials_html(experiment: Experiment, trials: Sequence[Trial]) -> str:
-    """Return a table of trials as HTML, in the order given."""
+    """Return a table of trials as HTML, in the order given.
+
+    Trials that never ran, because the experiment had ended, are only counted.
+    """
+    ran = [t for t in trials if t.status.attempt or t.state is not TrialState.STOPPED]
     metrics = sorted({name for trial in trials for name in trial.status.metrics})
-    names = [parameter.name for parameter in experiment.spec.parameters]
+    parameters = experiment.spec.parameters
     rows = [
         [
             str(trial.number),
             trial.state.value,
-            *(trial.spec.parameters.get(name, "") for name in names),
-            *(_number(trial.status.metrics.get(name)) for name in metrics),
+            *(
+                value_text(parameter, trial.spec.parameters[parameter.name])
+                if parameter.name in trial.spec.parameters
+                else ""
+                for parameter in parameters
+            ),
+            *(number_text(trial.status.metrics.get(name)) for name in metrics),
             trial.status.reason or "",
         ]
-        for trial in trials[:MOST_ROWS]
+        for trial in ran[:MOST_ROWS]
     ]
-    left = len(trials) - len(rows)
+    left = len(ran) - len(rows)
     more = f"<p>and {left} more: <code>.dataframe()</code> has them all</p>" if left > 0 else ""
-    return _table(["trial", "state", *names, *metrics, "reason"], rows) + more
+    if unstarted := len(trials) - len(ran):
+        more += f"<p>{unstarted} more not started: the experiment had ended</p>"
+    head = ["trial", "state", *(parameter.name for parameter in parameters), *metrics, "reason"]
+    return _table(head, rows) + more
 
 
 def _condition_text(condition: Condition) -> str:
     return f"{condition.reason}: {condition.message}" if condition.message else condition.reason
 
 
-def _number(value: float | None) -> str:
-    return "" if value is None else f"{value:.6g}"
+def _escaped(text: str) -> str:
+    return escape(block(text)).replace("\n", "<br>")
 
 
 def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     def cells(tag: str, values: Sequence[str]) -> str:
-        inner = "".join(f'<{tag} style="{_CELL}">{escape(value)}</{tag}>' for value in values)
+        inner = "".join(f'<{tag} style="{_CELL}">{_escaped(value)}</{tag}>' for value in values)
         return f"<tr>{inner}</tr>"
 
     top = cells("th", head) if head else ""
-    return f"<table>{top}{''.join(cells('td', row) for row in rows)}</table>"
+    return f'<table class="{_PLAIN}">{top}{"".join(cells("td", row) for row in rows)}</table>'

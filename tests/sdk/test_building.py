@@ -234,7 +234,7 @@ def test_a_file_that_no_longer_holds_the_function_is_not_believed(
 
 def test_as_html_it_says_what_it_is_and_escapes_what_it_holds() -> None:
     shown = Experiment(training, {**SPACE}, name="digits", objective="acc")._repr_html_()
-    assert "<b>digits</b>" in shown
+    assert ">digits</b>" in shown
     assert "maximize acc" in shown
     command = Experiment(["sh", "-c", "echo metric=1 ${trialParameters.lr}"], {"lr": ["<b>", "c"]})
     assert "<td" in command._repr_html_()

@@ -80,6 +80,7 @@ def find_attempt(run: RunReader, number: int, attempt: int | None) -> tuple[Tria
     trial = find_trial(run, number)
     last = trial.status.attempt
     if attempt is not None and not 1 <= attempt <= last:
-        count = f"it was started {last} times" if last else "it has not been started"
+        words = {0: "it has not been started", 1: "it was started once", 2: "it was started twice"}
+        count = words.get(last, f"it was started {last} times")
         raise TrialNotFound(f"trial {number} of {run.title} has no attempt {attempt}: {count}")
     return trial, attempt or last

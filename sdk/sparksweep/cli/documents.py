@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from sparksweep.cli.output import stderr, stdout
 from sparksweep.errors import InvalidExperiment
 from sparksweep_core.algorithms import create
 from sparksweep_core.api import Experiment
@@ -22,11 +23,11 @@ def read_file(file: Path) -> Experiment:
         return read_experiment(file)
     except InvalidExperiment as error:
         count = len(error.errors)
-        click.echo(f"{file} is invalid, {count} finding{'s' if count > 1 else ''}:", err=True)
+        stderr().line(f"{file} is invalid, {count} finding{'s' if count > 1 else ''}:")
         raise
 
 
-@click.command()
+@click.command(short_help="Check the Experiment in FILE without running it.")
 @FILE
 def validate(file: Path) -> None:
     """Check the Experiment in FILE without running it.
@@ -34,10 +35,10 @@ def validate(file: Path) -> None:
     Prints every finding with the path of its field. Exit codes: 0 valid, 2 invalid.
     """
     experiment = read_file(file)
-    click.echo(f"{file}: Experiment {experiment.metadata.name} is valid. {_extent(experiment)}")
+    stdout().line(f"{file}: Experiment {experiment.metadata.name} is valid. {_extent(experiment)}")
 
 
-@click.command()
+@click.command(short_help="Print the Experiment in FILE with every default.")
 @click.option(
     "--trials",
     type=click.IntRange(0, 1000),
@@ -47,16 +48,18 @@ def validate(file: Path) -> None:
 )
 @FILE
 def render(file: Path, trials: int) -> None:
-    """Print the Experiment in FILE with every default filled in."""
+    """Print the Experiment in FILE with every default filled in.
+
+    Exit codes: 0 valid, 2 invalid.
+    """
     experiment = read_file(file)
-    click.echo(f"# {_extent(experiment)}")
-    click.echo(dump_yaml(experiment.to_dict()), nl=False)
+    out = stdout()
+    out.data(f"# {_extent(experiment)}\n" + dump_yaml(experiment.to_dict()))
     if trials:
         limit = min(trials, experiment.spec.max_trial_count or trials)
         proposed = create(experiment.spec).propose([], limit)
         rows = [trial.to_dict() for trial in proposed]
-        click.echo("---")
-        click.echo(dump_yaml({"trials": rows}), nl=False)
+        out.data("---\n" + dump_yaml({"trials": rows}))
 
 
 def _extent(experiment: Experiment) -> str:

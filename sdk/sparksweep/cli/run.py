@@ -6,22 +6,34 @@ import json
 import signal
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING
 
 import click
-from rich.console import Console
 
 from sparksweep._local.libraries import require_libraries
 from sparksweep._local.program import check_local, notes_on_ignored
 from sparksweep._local.run_directory import RunDirectory
 from sparksweep.cli.displays import Display, LiveDisplay, PlainDisplay
 from sparksweep.cli.documents import read_file
-from sparksweep.cli.tables import outcome_text, trials_table
+from sparksweep.cli.formats import (
+    COLUMNS,
+    OUTPUT,
+    SORT,
+    TABLES,
+    check_choice,
+    check_format,
+    column_names,
+    print_trials,
+)
+from sparksweep.cli.output import Output, Unwritable, stderr, stdout
+from sparksweep.cli.tables import MOST_ROWS, Choice, outcome_lines
 from sparksweep.errors import InvalidExperiment, RunDirectoryError
 from sparksweep_core.api import ConditionType, Experiment, ExperimentReason, Trial
+from sparksweep_core.kubernetes_yaml import dump_yaml
 from sparksweep_core.validation.immutability import check_update
 
 if TYPE_CHECKING:
@@ -32,7 +44,7 @@ FAILED = 1
 REFUSED = 2
 
 
-@click.command()
+@click.command(short_help="Run the Experiment in FILE on this machine.")
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option(
     "--dir",
@@ -46,19 +58,27 @@ REFUSED = 2
     metavar="DIR",
     help="Continue the run in DIR with the Experiment in FILE; finished trials don't run again. Not with --dir.",
 )
+@OUTPUT
+@SORT
 @click.option(
-    "-o",
-    "--output",
-    type=click.Choice(["table", "json"]),
-    default="table",
-    show_default=True,
-    help="Format of the result on standard output.",
+    "-n", "rows", type=click.IntRange(1), metavar="N", help="Print the first N trials at the end."
 )
+@COLUMNS
 @click.option("-q", "--quiet", is_flag=True, help="Print no progress.")
-def run(file: Path, directory: Path | None, resume: Path | None, output: str, quiet: bool) -> int:
+def run(
+    file: Path,
+    directory: Path | None,
+    resume: Path | None,
+    output: str,
+    sort: str | None,
+    rows: int | None,
+    columns: str | None,
+    quiet: bool,
+) -> int:
     """Run the Experiment in FILE on this machine.
 
-    Runs trials in parallel with Spark in local mode.
+    Runs trials in parallel with Spark in local mode. At the end it prints the trials and the best of them; with json or
+    yaml the Experiment and its status.
 
     Exit codes: 0 complete, 1 failed, 2 refused (no trial was started), 128 + the signal's number if interrupted.
     """
@@ -66,10 +86,14 @@ def run(file: Path, directory: Path | None, resume: Path | None, output: str, qu
         raise click.UsageError(
             "--dir starts a new run, --resume continues one: give only one of them"
         )
+    out = stdout()
+    check_format(output, columns, out)
+    choice = Choice(sort, rows, column_names(columns), is_wide=output == "wide")
     experiment = read_file(file)
+    check_choice(experiment, choice)
     check_local(experiment)
     run_class = _local_run_class()
-    console = Console(stderr=True, highlight=False)
+    err = stderr()
     if resume:
         run_directory = RunDirectory.open(resume)
         run_directory.lock()
@@ -78,9 +102,7 @@ def run(file: Path, directory: Path | None, resume: Path | None, output: str, qu
         experiment = experiment.model_copy(update={"status": None})
         run_directory = RunDirectory.create(directory or _default_directory(experiment))
     display: Display = (
-        LiveDisplay(console)
-        if console.is_terminal and not quiet
-        else PlainDisplay(console, quiet=quiet)
+        LiveDisplay(err) if err.can_redraw and not quiet else PlainDisplay(err, quiet=quiet)
     )
     for note in notes_on_ignored(experiment):
         display.note(note)
@@ -89,11 +111,15 @@ def run(file: Path, directory: Path | None, resume: Path | None, output: str, qu
         ended = local.run()
     run_directory.unlock()
     code = _exit_code(ended)
-    if output == "json":
-        click.echo(json.dumps(ended.to_dict()))
-    else:
-        again = None if code is not None else f"sparksweep run {file} --resume {run_directory.path}"
-        _print_result(ended, local.trials, run_directory.path, again)
+    again = None if code is not None else f"sparksweep run {file} --resume {run_directory.path}"
+    try:
+        _print_result(out, ended, local.trials, output, choice, run_directory.path, again)
+    except Unwritable as error:
+        # The run's outcome counts for more than its reader.
+        if not error.is_broken_pipe:
+            err.line(
+                f"standard output can't be written: {error}; see sparksweep trials {run_directory.path}"
+            )
     return code if code is not None else 128 + (received or [signal.SIGINT])[0]
 
 
@@ -157,11 +183,26 @@ def _signals(interrupt: Callable[[], None]) -> Iterator[list[int]]:
 
 
 def _print_result(
-    experiment: Experiment, trials: Sequence[Trial], directory: Path, resume_with: str | None
+    out: Output,
+    experiment: Experiment,
+    trials: Sequence[Trial],
+    output: str,
+    choice: Choice,
+    directory: Path,
+    resume_with: str | None,
 ) -> None:
-    console = Console(highlight=False)
-    console.print(trials_table(experiment, trials))
-    console.print(outcome_text(experiment))
-    console.print(f"Logs and results: {directory}", soft_wrap=True)
-    if resume_with:
-        console.print(f"To continue: {resume_with}", soft_wrap=True)
+    if output == "json":
+        out.data(json.dumps(experiment.to_dict()) + "\n")
+    elif output == "yaml":
+        out.data(dump_yaml(experiment.to_dict()))
+    elif output not in TABLES:
+        print_trials(out, experiment, trials, output, choice)
+    else:
+        # Nobody waits for the rest of a long table; one that was asked for is printed.
+        shown = choice if choice.rows is not None else replace(choice, rows=MOST_ROWS)
+        the_rest = f": sparksweep trials {directory}"
+        print_trials(out, experiment, trials, output, shown, notes=out, the_rest=the_rest)
+        out.lines(outcome_lines(experiment))
+        out.line(f"Logs and results: {directory}")
+        if resume_with:
+            out.line(f"To continue: {resume_with}")

@@ -1,83 +1,114 @@
-"""Trials and outcomes as text for the terminal."""
+"""Tables of trials, and the end of an experiment, as lines for people. Pure."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
 
-from rich.table import Table
-from rich.text import Text
-
-from sparksweep_core.api import (
-    ConditionType,
-    Experiment,
-    Parameter,
-    ParameterType,
-    Trial,
-    TrialState,
+from sparksweep._text import lines_of, number_text, one_line, point_text
+from sparksweep.cli.layout import lay_out
+from sparksweep.cli.output import Line, Span
+from sparksweep.cli.trial_columns import (
+    TrialColumn,
+    find_column,
+    never_ran,
+    sort_trials,
+    trial_columns,
 )
-from sparksweep_core.api.quantities import format_bytes
-
-STATE_STYLES: Mapping[TrialState, str] = {
-    TrialState.PENDING: "dim",
-    TrialState.RUNNING: "cyan",
-    TrialState.SUCCEEDED: "green",
-    TrialState.FAILED: "red",
-    TrialState.STOPPED: "yellow",
-}
+from sparksweep_core.api import ConditionType, Experiment, Trial, best_of
 
 MOST_ROWS = 50
 """Rows of the table at the end of a run; ``sparksweep trials`` prints them all."""
 
 
+@dataclass(frozen=True)
+class Choice:
+    """A user's choice of rows and columns."""
+
+    sort: str | None = None
+    """Name of the column to sort by; None: by number."""
+    rows: int | None = None
+    """Number of rows; None: all."""
+    columns: tuple[str, ...] = ()
+    """Names of the columns; none: the usual ones."""
+    is_wide: bool = False
+    """True for all columns."""
+
+
+@dataclass(frozen=True)
+class TrialsTable:
+    """A table of trials."""
+
+    lines: list[Line]
+    notes: list[str]
+    """Sentences about rows and columns that are left out."""
+
+
 def trials_table(
-    experiment: Experiment, trials: Sequence[Trial], *, most_rows: int | None = MOST_ROWS
-) -> Table:
-    """Return a table of the trials, sorted by number; the best one is bold."""
-    status = experiment.status
-    best = status.best_trial.number if status and status.best_trial else None
-    metrics = _metric_names(experiment, trials)
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    table.add_column("Trial", justify="right")
-    table.add_column("State")
-    for parameter in experiment.spec.parameters:
-        table.add_column(parameter.name, justify="right", overflow="fold")
-    for metric in metrics:
-        table.add_column(metric, justify="right")
-    table.add_column("Time", justify="right")
-    table.add_column("Memory", justify="right")
-    shown = trials if most_rows is None else trials[:most_rows]
-    reasons = [_reason(trial) for trial in shown]
-    if any(reasons):
-        table.add_column("Reason", overflow="fold")
-    for trial, reason in zip(shown, reasons, strict=True):
-        table.add_row(
-            str(trial.number),
-            Text(trial.state.value, STATE_STYLES[trial.state]),
-            *(
-                _value(parameter, trial.spec.parameters.get(parameter.name, ""))
-                for parameter in experiment.spec.parameters
-            ),
-            *(_number(trial.status.metrics.get(metric)) for metric in metrics),
-            ""
-            if trial.status.duration_seconds is None
-            else f"{trial.status.duration_seconds:.1f}s",
-            ""
-            if trial.status.peak_memory_bytes is None
-            else format_bytes(trial.status.peak_memory_bytes),
-            *([reason] if any(reasons) else []),
-            style="bold" if trial.number == best else None,
+    experiment: Experiment,
+    trials: Sequence[Trial],
+    choice: Choice,
+    *,
+    now: datetime,
+    width: int | None = None,
+    the_rest: str = "",
+) -> TrialsTable:
+    """Return a table with one line a trial; the best one is bold. Trials that never ran are only counted.
+
+    Args:
+        experiment: The experiment.
+        trials: Its trials, by number.
+        choice: The rows and columns.
+        now: The time, for the trials that run.
+        width: The terminal's columns; None: no limit.
+        the_rest: The advice that follows "and 5 more".
+
+    Raises:
+        UnknownColumn: The choice names a column that does not exist.
+    """
+    columns = trial_columns(experiment, trials, now)
+    unstarted = sum(map(never_ran, trials))
+    sorted_trials = chosen_trials(
+        columns, [trial for trial in trials if not never_ran(trial)], choice
+    )
+    shown = sorted_trials[: choice.rows]
+    best = best_of(trials, experiment.spec.objective)
+    table = lay_out(
+        [column.column(shown) for column in _chosen_columns(columns, shown, choice)],
+        width,
+        row_styles=["bold" if trial is best else "" for trial in shown],
+    )
+    notes = []
+    if len(shown) < len(sorted_trials):
+        notes.append(f"and {len(sorted_trials) - len(shown)} more{the_rest}")
+    if unstarted:
+        were = "trial was" if unstarted == 1 else "trials were"
+        notes.append(f"{unstarted} more {were} not started: the experiment had ended")
+    if table.dropped:
+        notes.append(
+            f"{width} columns are too few for {', '.join(table.dropped)}: --columns chooses, a pipe shows all"
         )
-    if len(shown) < len(trials):
-        table.caption = f"and {len(trials) - len(shown)} more: sparksweep trials DIR"
-    return table
+    return TrialsTable(table.lines, notes)
 
 
-def outcome_text(experiment: Experiment) -> Text:
-    """Return the end of the experiment and its best trial, as text."""
-    text = Text()
+def chosen_trials(
+    columns: Sequence[TrialColumn], trials: Sequence[Trial], choice: Choice
+) -> list[Trial]:
+    """Return the trials in the chosen order.
+
+    Raises:
+        UnknownColumn: There is no such column.
+    """
+    return list(trials) if choice.sort is None else sort_trials(columns, trials, choice.sort)
+
+
+def outcome_lines(experiment: Experiment) -> list[Line]:
+    """Return the end of the experiment and its best trial."""
+    lines: list[Line] = []
     status = experiment.status
     if status is None:
-        return text
+        return lines
     for condition in status.conditions:
         if condition.is_true and condition.type in (
             ConditionType.COMPLETE,
@@ -85,50 +116,31 @@ def outcome_text(experiment: Experiment) -> Text:
             ConditionType.SUSPENDED,
         ):
             style = "green" if condition.type is ConditionType.COMPLETE else "red"
-            text.append(f"{condition.type.value}", f"bold {style}")
-            text.append(f" ({condition.reason}): {condition.message}\n")
-    if status.best_trial is not None and experiment.spec.objective is not None:
-        best = status.best_trial
-        text.append(
-            f"Best trial {best.number}: {experiment.spec.objective.objective_metric_name}="
-            f"{_number(best.objective)}",
-            "bold",
-        )
-        text.append(
-            " with " + ", ".join(f"{name}={value}" for name, value in best.parameters.items())
-        )
-    else:
-        text.append("No best trial.")
-    return text
-
-
-def headline(message: str | None) -> str:
-    """Return the most informative line of a trial's message: the last one of a traceback, else the first."""
-    lines = (message or "").strip().splitlines() or [""]
-    return lines[-1] if lines[0].startswith(("Traceback ", "...")) else lines[0]
-
-
-def _metric_names(experiment: Experiment, trials: Sequence[Trial]) -> list[str]:
+            first, *others = lines_of(f" ({condition.reason}): {condition.message}")
+            lines.append([Span(condition.type.value, f"bold {style}"), Span(first)])
+            lines += [[Span(other)] for other in others]
     objective = experiment.spec.objective
-    if objective is not None:
-        return [objective.objective_metric_name, *objective.additional_metric_names]
-    return sorted({name for trial in trials for name in trial.status.metrics})
+    if status.best_trial is not None and objective is not None:
+        best = status.best_trial
+        name = one_line(objective.objective_metric_name)
+        point = point_text(experiment.spec.parameters, best.parameters)
+        text = f"Best trial {best.number}: {name}={number_text(best.objective)}"
+        lines.append([Span(text, "bold"), Span(f" with {point}")])
+    else:
+        lines.append([Span("No best trial.")])
+    return lines
 
 
-def _value(parameter: Parameter, text: str) -> str:
-    """Return a parameter's value; of a long double the first six digits."""
-    shorten = parameter.parameter_type is ParameterType.DOUBLE and len(text) > 10
-    return f"{float(text):.6g}" if shorten else text
-
-
-def _number(value: float | None) -> str:
-    return "" if value is None else f"{value:.6g}"
-
-
-def _reason(trial: Trial) -> Text:
-    status = trial.status
-    if status.reason is None or trial.state is TrialState.SUCCEEDED:
-        return Text("" if status.attempt <= 1 else f"attempt {status.attempt}", "dim")
-    # A trial is stopped for the reason that ended the experiment, which is below the table.
-    detail = "" if trial.state is TrialState.STOPPED else headline(status.message)
-    return Text(f"{status.reason}: {detail}"[:120] if detail else status.reason)
+def _chosen_columns(
+    columns: Sequence[TrialColumn], shown: Sequence[Trial], choice: Choice
+) -> list[TrialColumn]:
+    """Return the columns that are named; else the usual ones, of which those about ends and notes only if any trial has one."""
+    if choice.columns:
+        return [find_column(columns, name) for name in choice.columns]
+    if choice.is_wide:
+        return list(columns)
+    return [
+        column
+        for column in columns
+        if not column.is_wide and (column.data_name != "reason" or any(map(column.cell, shown)))
+    ]

@@ -11,6 +11,7 @@ import click
 
 from sparksweep._runs.cluster_run import ClusterRunReader
 from sparksweep._runs.forwarding import ForwardedPort
+from sparksweep.cli.output import stderr, stdout
 from sparksweep.cli.targets import CLUSTER_NAMESPACE, open_cluster_run
 from sparksweep.errors import ClusterError
 from sparksweep_core.contract.ports import TENSORBOARD_PORT
@@ -21,7 +22,7 @@ START_S = 120.0
 PAUSE_S = 1.0
 
 
-@click.command()
+@click.command(short_help="Open the TensorBoard of an Experiment on a cluster.")
 @click.argument("name")
 @click.option(
     "--port",
@@ -34,8 +35,9 @@ PAUSE_S = 1.0
 def tensorboard(name: str, port: int, namespace: str | None) -> None:
     """Forward a local port to the TensorBoard of an Experiment on a cluster.
 
-    Forwards until Ctrl-C. Works while the Experiment
-    runs, and after its end.
+    Forwards until Ctrl-C. Works while the Experiment runs, and after its end.
+
+    Exit codes: 2 if there is no such Experiment or TensorBoard, 130 after Ctrl-C.
     """
     if namespace is None and (os.sep in name or Path(name).is_dir()):
         raise click.UsageError(
@@ -50,7 +52,7 @@ def tensorboard(name: str, port: int, namespace: str | None) -> None:
     except OSError as error:
         raise click.UsageError(f"port {port}: {error.strerror}; choose another one with --port") from error  # fmt: skip
     with forwarded:
-        click.echo(
+        stdout().line(
             f"TensorBoard of {run.title}: http://127.0.0.1:{forwarded.port}/ (Ctrl-C to stop)"
         )
         threading.Event().wait()
@@ -66,6 +68,6 @@ def _wait_for(run: ClusterRunReader) -> None:
                 f"the TensorBoard of {run.title} has not answered for {START_S:.0f} s"
             )
         if not is_announced:
-            click.echo("TensorBoard is starting", err=True)
+            stderr().line("TensorBoard is starting")
             is_announced = True
         time.sleep(PAUSE_S)

@@ -3,12 +3,13 @@
 import io
 from collections.abc import Mapping
 from dataclasses import replace
+from datetime import UTC, datetime
 
 import pytest
-from rich.console import Console
 
 from sparksweep.cli.displays import MOST_RUNNING, LiveDisplay, PlainDisplay
-from sparksweep.cli.tables import MOST_ROWS, trials_table
+from sparksweep.cli.output import Output
+from sparksweep.cli.tables import MOST_ROWS, Choice, TrialsTable, trials_table
 from sparksweep_core.api import (
     BestTrial,
     Experiment,
@@ -20,6 +21,7 @@ from sparksweep_core.api import (
     TrialState,
     TrialStatus,
 )
+from sparksweep_core.api.status import ReportedMetrics
 from sparksweep_core.validation.document import parse_experiment
 
 TRACEBACK = 'Traceback (most recent call last):\n  File "train.py", line 2\nValueError: boom'
@@ -80,25 +82,36 @@ STOPPED = trial(
 )
 
 
-def console(*, terminal: bool = False) -> Console:
-    return Console(file=io.StringIO(), width=100, force_terminal=terminal, highlight=False)
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
 
-def text_of(shown: Console) -> str:
-    assert isinstance(shown.file, io.StringIO)
-    return shown.file.getvalue()
+class Clock:
+    """A clock that stands still until it is moved."""
+
+    now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
 
 
-def table(*trials: Trial, most_rows: int | None = MOST_ROWS) -> list[str]:
-    shown = console()
-    shown.print(trials_table(experiment(), trials, most_rows=most_rows))
-    return [line.rstrip() for line in text_of(shown).splitlines()]
+def output(*, terminal: bool = False) -> tuple[Output, io.StringIO]:
+    stream = io.StringIO()
+    return Output(stream, width=100, is_terminal=terminal), stream
+
+
+def texts(table: TrialsTable) -> list[str]:
+    return ["".join(span.text for span in line) for line in table.lines]
+
+
+def table(*trials: Trial, rows: int | None = None) -> list[str]:
+    found = trials_table(experiment(), trials, Choice(rows=rows), now=NOW)
+    return [*texts(found), *found.notes]
 
 
 def test_a_table_has_a_row_for_each_trial() -> None:
     head, first, second = table(SUCCEEDED, trial(4, TrialState.RUNNING))
-    assert head.split() == ["Trial", "State", "rate", "accuracy", "Time", "Memory"]
-    assert first.split() == ["1", "Succeeded", "1", "0.123457", "1.5s"]
+    assert head.split() == ["Trial", "State", "accuracy", "rate", "Time", "Memory"]
+    assert first.split() == ["1", "Succeeded", "0.123457", "1", "1.5s"]
     assert second.split() == ["4", "Running", "4"]
 
 
@@ -122,10 +135,10 @@ def test_a_stopped_trial_shows_its_reason_alone() -> None:
 
 def test_a_long_table_says_how_many_more_there_are_unless_all_are_asked_for() -> None:
     trials = [trial(n, TrialState.PENDING) for n in range(1, MOST_ROWS + 6)]
-    short = table(*trials)
+    short = table(*trials, rows=MOST_ROWS)
     assert len(short) == MOST_ROWS + 2
     assert "and 5 more" in short[-1]
-    assert len(table(*trials, most_rows=None)) == len(trials) + 1
+    assert len(table(*trials)) == len(trials) + 1
 
 
 def test_a_random_doubles_first_digits_are_enough_for_a_table() -> None:
@@ -134,16 +147,22 @@ def test_a_random_doubles_first_digits_are_enough_for_a_table() -> None:
     assert table(drawn)[1].split() == ["1", "Pending", "0.0113416"]
 
 
-def test_plain_lines_tell_every_change() -> None:
-    shown = console()
-    with PlainDisplay(shown) as display:
+def test_plain_lines_tell_every_change_that_has_a_second_of_its_own() -> None:
+    out, stream = output()
+    clock = Clock()
+    with PlainDisplay(out, clock=clock) as display:
         display.status_changed(experiment())
         display.phase("Starting Spark")
-        display.trial_changed(trial(9, TrialState.PENDING, attempt=0))
-        display.trial_changed(trial(1, TrialState.RUNNING, attempt=2))
-        for changed in (SUCCEEDED, FAILED, STOPPED):
+        for changed in (
+            trial(9, TrialState.PENDING, attempt=0),
+            trial(1, TrialState.RUNNING, attempt=2),
+            SUCCEEDED,
+            FAILED,
+            STOPPED,
+        ):
+            clock.now += 1
             display.trial_changed(changed)
-    assert text_of(shown).splitlines() == [
+    assert stream.getvalue().splitlines() == [
         "Starting Spark ...",
         "trial 1 (attempt 2) Running: rate=1",
         "trial 1 Succeeded: rate=1 -> accuracy=0.123457 in 1.5s",
@@ -152,13 +171,39 @@ def test_plain_lines_tell_every_change() -> None:
     ]
 
 
+def test_plain_lines_are_one_a_second_and_one_at_the_end() -> None:
+    out, stream = output()
+    clock = Clock()
+    with PlainDisplay(out, clock=clock) as display:
+        display.phase("Starting Spark")
+        for number in range(1, 101):
+            clock.now += 0.05
+            state = TrialState.FAILED if number % 30 == 0 else TrialState.SUCCEEDED
+            changed = trial(number, state, reason=TrialReason.EXCEPTION, message="boom")
+            display.trial_changed(changed)
+            counts = TrialCounts(expected=100, created=100, succeeded=number, running=2)
+            display.status_changed(experiment(ExperimentStatus(trials=counts)))
+    lines = stream.getvalue().splitlines()
+    assert 5 <= len(lines) <= 7
+    assert lines[0] == "Starting Spark ..."
+    assert all("/100 trials, 2 running, about " in line for line in lines[1:-1])
+    for number in (30, 60, 90):
+        assert f"trial {number} Failed: rate={number} -> Exception: boom" in stream.getvalue()
+    assert lines[-1].startswith("100/100 trials")
+
+
 def test_a_quiet_run_prints_nothing() -> None:
-    shown = console()
-    with PlainDisplay(shown, quiet=True) as display:
+    out, stream = output()
+    with PlainDisplay(out, quiet=True) as display:
         display.phase("Starting Spark")
         display.trial_changed(SUCCEEDED)
         display.note("resources.gpu is for a cluster")
-    assert text_of(shown) == ""
+    assert stream.getvalue() == ""
+
+
+def running(number: int, **status: object) -> Trial:
+    found = trial(number, TrialState.RUNNING)
+    return replace(found, status=found.status.model_copy(update=status))
 
 
 def test_the_live_display_shows_progress_counts_running_trials_and_the_best() -> None:
@@ -168,34 +213,62 @@ def test_the_live_display_shows_progress_counts_running_trials_and_the_best() ->
             number=1, attempt=1, objective=0.5, parameters={"rate": "1"}, metrics={"accuracy": 0.5}
         ),
     )
-    shown = console(terminal=True)
-    with LiveDisplay(shown) as display:
+    out, stream = output(terminal=True)
+    with LiveDisplay(out) as display:
         display.phase("Starting Spark")
         display.status_changed(experiment())
-        assert "Starting Spark" in rendered(display)
+        assert "Starting Spark" in drawn(display)
         for number in range(5, 5 + MOST_RUNNING + 2):
-            display.trial_changed(trial(number, TrialState.RUNNING))
+            display.trial_changed(running(number))
         display.trial_changed(FAILED)
         display.status_changed(experiment(status))
-        text = rendered(display)
+        text = drawn(display)
         display.trial_changed(trial(5, TrialState.SUCCEEDED))
-        assert "trial 5 " not in rendered(display)
-        assert "Starting Spark" not in rendered(display)
+        assert "trial 5 " not in drawn(display)
+        assert "Starting Spark" not in drawn(display)
         display.phase("Interrupted: stopping the running trials")
-        assert "Interrupted" in rendered(display)
-    assert "Interrupted" not in rendered(display)
+        assert "Interrupted" in drawn(display)
+    assert "Interrupted" not in drawn(display)
     assert "3/40" in text
     assert "succeeded 1  failed 2  running 14  pending 3" in text
-    assert "best 0.5 (trial 1: rate=1)" in text
+    assert "best accuracy=0.5 (trial 1: rate=1)" in text
     assert "trial 5 " in text
     assert f"trial {5 + MOST_RUNNING} " not in text
     assert "and 2 more" in text
     # A failure stays on the screen.
-    assert "trial 2 Failed: rate=2 -> Exception: ValueError: boom" in text_of(shown)
+    assert "trial 2 Failed: rate=2 -> Exception: ValueError: boom" in stream.getvalue()
 
 
-def rendered(display: LiveDisplay) -> str:
+def test_the_live_display_shows_reports_and_the_time_of_trials_and_estimates_the_end() -> None:
+    clock = Clock()
+    display = LiveDisplay(output(terminal=True)[0], clock=clock)
+    counts = TrialCounts(expected=5, created=5, pending=2, running=2, succeeded=1)
+    display.status_changed(experiment(ExperimentStatus(trials=counts)))
+    assert "left" not in drawn(display)
+    ended = trial(1, TrialState.SUCCEEDED)
+    duration = ended.status.model_copy(update={"duration_seconds": 60.0})
+    display.trial_changed(replace(ended, status=duration))
+    display.trial_changed(running(2))
+    clock.now += 30
+    report = ReportedMetrics(step=3, metrics={"accuracy": 0.912345678, "loss": 0.25})
+    display.trial_changed(running(2, reported=report))
+    display.trial_changed(running(3))
+    lines = drawn(display).splitlines()
+    # Two trials of a minute wait, and 30 s and 60 s of the running ones are left, in three slots.
+    assert lines[0].endswith("1/5  30s, about 1m10s left")
+    assert lines[2] == "  trial 2  30s  step 3: accuracy=0.912346 loss=0.25  rate=2"
+    assert lines[3] == "  trial 3   0s  rate=3"
+
+
+def test_a_second_attempt_counts_its_time_anew() -> None:
+    clock = Clock()
+    display = LiveDisplay(output(terminal=True)[0], clock=clock)
+    display.trial_changed(running(2))
+    clock.now += 30
+    display.trial_changed(running(2, attempt=2))
+    assert drawn(display).splitlines()[-1].split()[2] == "0s"
+
+
+def drawn(display: LiveDisplay) -> str:
     """Return the text that the display draws now."""
-    shown = console()
-    shown.print(display._render())
-    return text_of(shown)
+    return "\n".join("".join(span.text for span in line) for line in display.draw(100))

@@ -90,7 +90,7 @@ def test_a_log_is_read_to_its_end_for_each_attempt(run: Run) -> None:
     run.out.write(b"second try\nunfinished")
     assert texts(list(read_log(run, 7))) == [b"second try\n", b"unfinished"]
     assert texts(list(read_log(run, 7, attempt=1))) == [b"first try\n"]
-    with pytest.raises(TrialNotFound, match="no attempt 3: it was started 2 times"):
+    with pytest.raises(TrialNotFound, match="no attempt 3: it was started twice"):
         list(read_log(run, 7, attempt=3))
     with pytest.raises(TrialNotFound, match="there is no trial 8 in the run"):
         list(read_log(run, 8))
@@ -170,3 +170,17 @@ def test_the_command_says_why_there_is_nothing(run: Run, monkeypatch: pytest.Mon
     run.begin()
     result = invoke(run, monkeypatch, "--trial", "7")
     assert "it has printed nothing so far" in result.stderr
+    run.state = TrialState.SUCCEEDED
+    result = invoke(run, monkeypatch, "--trial", "7")
+    assert "it printed nothing." in result.stderr
+
+
+def test_control_sequences_are_left_out_unless_all_bytes_are_asked_for(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run.begin()
+    sent = b"\x1b[1;32macc\x1b[0m=0.9\r\x1b]0;title\x07done \xff\x00\n"
+    run.out.write(sent)
+    shown = invoke(run, monkeypatch, "--trial", "7").stdout_bytes
+    assert shown == b"acc=0.9\ndone \\xff\\x00\n"
+    assert invoke(run, monkeypatch, "--trial", "7", "--raw").stdout_bytes == sent

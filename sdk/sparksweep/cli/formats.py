@@ -1,0 +1,188 @@
+"""The formats of ``-o``: the same for every command that prints trials."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import Any, TypeVar
+
+import click
+
+from sparksweep.cli.output import Output, stderr
+from sparksweep.cli.tables import Choice, chosen_trials, trials_table
+from sparksweep.cli.trial_columns import UnknownColumn, find_column, sort_trials, trial_columns
+from sparksweep.errors import MissingDependency
+from sparksweep_core.api import Experiment, Trial
+from sparksweep_core.api.columns import Column, columns_of
+from sparksweep_core.api.parameter_values import typed_values
+from sparksweep_core.kubernetes_yaml import dump_yaml
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+TABLES = ("table", "wide")
+DOCUMENTS = ("json", "yaml")
+FORMATS = (*TABLES, *DOCUMENTS, "csv", "parquet")
+
+OUTPUT = click.option(
+    "-o",
+    "--output",
+    type=click.Choice(FORMATS),
+    default="table",
+    show_default=True,
+    help="Format: table and wide for people, the others with exact values for programs.",
+)
+SORT = click.option(
+    "--sort",
+    metavar="COLUMN",
+    help="Sort by a column: a parameter, a metric, time ...; the objective's best first. -COLUMN reverses.",
+)
+COLUMNS = click.option(
+    "--columns",
+    metavar="A,B,...",
+    help="Print these columns, in this order. Not with json and yaml.",
+)
+
+
+def check_format(output: str, columns: str | None, out: Output) -> None:
+    """Refuse a format that can't be written, before anything is read or run.
+
+    Raises:
+        click.UsageError: Binary data would go to a terminal, or the format has no columns.
+        MissingDependency: Parquet needs pyarrow.
+    """
+    if columns is not None and output in DOCUMENTS:
+        raise click.UsageError(f"--columns is for table, wide, csv and parquet: {output} has whole trials")  # fmt: skip
+    if output != "parquet":
+        return
+    if out.is_terminal:
+        raise click.UsageError("parquet is binary: redirect the output to a file, as with > trials.parquet")  # fmt: skip
+    try:
+        import pyarrow.parquet  # noqa: F401 - whether it is installed
+    except ModuleNotFoundError as error:
+        if error.name is None or error.name.partition(".")[0] != "pyarrow":
+            raise
+        raise MissingDependency(
+            "pyarrow is not installed. Parquet needs it: pip install 'sparksweep[data]'"
+        ) from error
+
+
+def column_names(text: str | None) -> tuple[str, ...]:
+    """Return the names in the value of ``--columns``.
+
+    Raises:
+        click.UsageError: It names no column.
+    """
+    names = tuple(name.strip() for name in (text or "").split(",") if name.strip())
+    if text is not None and not names:
+        raise click.UsageError("--columns names no column")
+    return names
+
+
+def check_choice(experiment: Experiment, choice: Choice) -> None:
+    """Refuse a column that no trial of the experiment can have, before anything runs.
+
+    Any name may be a metric's, unless the objective names the metrics.
+
+    Raises:
+        click.UsageError: There is no such column.
+    """
+    if experiment.spec.objective is None:
+        return
+    columns = trial_columns(experiment, [], datetime.now(UTC))
+    with _usage_errors():
+        sort_trials(columns, [], choice.sort or "number")
+        for name in choice.columns:
+            find_column(columns, name)
+
+
+def print_trials(
+    out: Output,
+    experiment: Experiment,
+    trials: Sequence[Trial],
+    output: str,
+    choice: Choice,
+    *,
+    notes: Output | None = None,
+    the_rest: str = "",
+) -> None:
+    """Print trials in a format.
+
+    Args:
+        out: The stream.
+        experiment: The experiment.
+        trials: Its trials, by number.
+        output: One of `FORMATS`.
+        choice: The rows and columns.
+        notes: The stream for remarks on rows and columns that are left out of a table; by default standard error.
+        the_rest: The advice that follows "and 5 more".
+
+    Raises:
+        click.UsageError: There is no such column.
+    """
+    now = datetime.now(UTC)
+    if output in TABLES:
+        with _usage_errors():
+            table = trials_table(
+                experiment, trials, choice, now=now, width=out.width, the_rest=the_rest
+            )
+        out.lines(table.lines)
+        for note in table.notes:
+            (notes or stderr()).line(note)
+        return
+    columns = trial_columns(experiment, trials, now)
+    with _usage_errors():
+        chosen = chosen_trials(columns, trials, choice)[: choice.rows]
+        names = [find_column(columns, name).data_name for name in choice.columns]
+    match output:
+        case "json":
+            out.data(json.dumps([trial_row(experiment, trial) for trial in chosen]) + "\n")
+        case "yaml":
+            out.data(dump_yaml([trial_row(experiment, trial) for trial in chosen]))
+        case "csv":
+            out.data(_csv(_selected(columns_of(experiment.spec, chosen), names)))
+        case _:
+            out.data(_parquet(experiment, chosen, names))
+
+
+def trial_row(experiment: Experiment, trial: Trial) -> dict[str, Any]:
+    """Return a trial as a document: its parameters as the function gets them, and its status."""
+    parameters = typed_values(experiment.spec.parameters, trial.spec.parameters)
+    return {"parameters": parameters, **trial.status.to_dict()}
+
+
+@contextmanager
+def _usage_errors() -> Iterator[None]:
+    try:
+        yield
+    except UnknownColumn as error:
+        raise click.UsageError(str(error)) from error
+
+
+def _selected(columns: Mapping[str, Column], names: Sequence[str]) -> Mapping[str, Column]:
+    return {name: columns[name] for name in names} if names else columns
+
+
+def _csv(columns: Mapping[str, Column]) -> str:
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(columns)
+    for values in zip(*(column.values for column in columns.values()), strict=True):
+        writer.writerow(
+            value.isoformat() if isinstance(value, datetime) else value for value in values
+        )
+    return text.getvalue()
+
+
+def _parquet(experiment: Experiment, trials: Sequence[Trial], names: Sequence[str]) -> bytes:
+    import pyarrow.parquet as pq
+
+    from sparksweep_trainer.files.results import results_table
+
+    table = results_table(experiment.spec, trials)
+    buffer = io.BytesIO()
+    pq.write_table(table.select(list(dict.fromkeys(names))) if names else table, buffer)
+    return buffer.getvalue()
