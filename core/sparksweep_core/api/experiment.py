@@ -85,7 +85,10 @@ class ExperimentSpec(Model):
     max_trial_count: Annotated[int | None, Field(ge=1, le=limits.TRIALS)] = None
     """Maximum number of trials. Absent: until the search ends."""
     max_failed_trial_count: Annotated[int | None, Field(ge=0, le=limits.TRIALS)] = None
-    """The experiment fails when this many trials have failed; 0 and 1 both mean the first. Absent: no limit."""
+    """The experiment fails when this many trials have failed; 0 and 1 both mean the first.
+
+    Absent: no limit, but the experiment fails if the first 10 + parallelTrialCount trials all fail in the same way.
+    """
     suspend: bool = False
     """True: release the executors. Running trials are ended, and run again as their next attempt once it is false."""
     active_deadline_seconds: Annotated[int | None, Field(ge=1, le=limits.SECONDS)] = None

@@ -100,5 +100,7 @@ class ExperimentReason(StrEnum):
     MAX_TRIALS_REACHED = "MaxTrialsReached"
     # Failed
     MAX_FAILED_TRIALS_REACHED = "MaxFailedTrialsReached"
+    IDENTICAL_FAILURES = "IdenticalFailures"
+    """Without maxFailedTrialCount: the first trials all failed in the same way, and none has succeeded."""
     NO_TRIAL_SUCCEEDED = "NoTrialSucceeded"
     DEADLINE_EXCEEDED = "DeadlineExceeded"

@@ -20,6 +20,7 @@ from sparksweep_core.api import (
     TrialBatch,
     TrialReason,
     TrialState,
+    TrialStatus,
     reaches_goal,
 )
 from sparksweep_core.api.metadata import GROUP
@@ -29,6 +30,17 @@ ENDING_ANNOTATION = f"{GROUP}/ending"
 """Annotation of a batch with ``spec.stop``: reason of the Complete or Failed condition to come."""
 MESSAGE = 1024
 """Maximum length of a condition's message: five of them and ten trials must fit into a status of 10 kB."""
+
+FEWEST_IDENTICAL_FAILURES = 10
+"""Identical failures, beyond those of trials that ran at the same time, after which the rest would fail, too."""
+_DEPENDS_ON_PARAMETERS = (
+    TrialReason.METRIC_INFINITE,
+    TrialReason.METRIC_NAN,
+    TrialReason.OOM_KILLED,
+    TrialReason.OUT_OF_MEMORY,
+    TrialReason.TIMED_OUT,
+)
+"""Reasons that a search may leave behind: other values converge, fit into the memory or take less time."""
 
 _COMPLETE = (
     ExperimentReason.GOAL_REACHED,
@@ -63,6 +75,7 @@ def early_ending(snapshot: Snapshot, started: datetime | None) -> Ending | None:
         _decided(snapshot.batches)
         or _goal(snapshot)
         or _failures(snapshot)
+        or _identical_failures(snapshot)
         or _deadline(snapshot, started)
         or _refusal(snapshot.batches)
     )
@@ -135,6 +148,42 @@ def _failures(snapshot: Snapshot) -> Ending | None:
         ExperimentReason.MAX_FAILED_TRIALS_REACHED,
         f"{_trials(failed)} failed (maxFailedTrialCount: {allowed}).{_last_failure(snapshot.trials)}",
     )
+
+
+def _identical_failures(snapshot: Snapshot) -> Ending | None:
+    """Check for trials that have all failed alike from the start: an error of the code, which every trial would repeat.
+
+    Trials that start together may share a passing cause, such as a server that is restarted. So as many as run in parallel
+    are counted on top.
+    """
+    counts = snapshot.counts
+    needed = FEWEST_IDENTICAL_FAILURES + snapshot.spec.parallel_trial_count
+    if snapshot.spec.max_failed_trial_count is not None or counts.succeeded:
+        return None
+    if counts.failed < needed or counts.failed + counts.stopped >= snapshot.limit:
+        return None
+    failed = [trial.status for trial in snapshot.trials if trial.state is TrialState.FAILED]
+    kind = _kind(failed[0])
+    if kind is None or any(_kind(status) != kind for status in failed):
+        return None
+    return _ending(
+        ExperimentReason.IDENTICAL_FAILURES,
+        f"The first {_trials(counts.failed)} failed alike, so the others were not run; "
+        f"to run them all the same, set maxFailedTrialCount.{_last_failure(snapshot.trials)}",
+    )
+
+
+def _kind(status: TrialStatus) -> tuple[str, str, str] | None:
+    """Return the reason and the telling lines of a failure; None if other parameters may well succeed."""
+    reason = status.reason or ""
+    if reason in _DEPENDS_ON_PARAMETERS or reason == TrialReason.EXECUTOR_LOST:
+        return None
+    lines = (status.message or "").strip().splitlines() or [""]
+    if reason == TrialReason.EXCEPTION and not lines[0].startswith(("Traceback ", "...")):
+        # The exception; its traceback follows.
+        return reason, lines[0], ""
+    # The end of standard error, or of a traceback that an earlier version has recorded.
+    return reason, lines[0], lines[-1]
 
 
 def _deadline(snapshot: Snapshot, started: datetime | None) -> Ending | None:

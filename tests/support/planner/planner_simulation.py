@@ -201,6 +201,10 @@ class Simulation:
         """Slots with a trial."""
         return sorted(self._runs)
 
+    def number_on(self, slot: int) -> int:
+        """Return the number of the trial that a busy slot runs."""
+        return self._runs[slot][0]
+
     def begin(self) -> list[int]:
         """Start a trial on every idle slot; return their numbers."""
         begun: list[int] = []
@@ -214,7 +218,14 @@ class Simulation:
         self._publish()
         return begun
 
-    def end(self, slot: int, value: float | None = None, message: str = "it broke") -> int:
+    def end(
+        self,
+        slot: int,
+        value: float | None = None,
+        message: str = "it broke",
+        *,
+        failure: TrialReason = TrialReason.EXCEPTION,
+    ) -> int:
         """End a slot's trial with a value, or as failed (None or NaN); return the trial's number."""
         assert self._ledger is not None
         number, attempt = self._runs.pop(slot)
@@ -224,7 +235,7 @@ class Simulation:
             state, reason = TrialState.STOPPED, TrialReason.INTERRUPTED
         elif failed:
             state = TrialState.FAILED
-            reason = TrialReason.EXCEPTION if value is None else TrialReason.METRIC_NAN
+            reason = failure if value is None else TrialReason.METRIC_NAN
         else:
             state, reason = TrialState.SUCCEEDED, TrialReason.COMPLETED
         done = state is TrialState.SUCCEEDED
