@@ -90,9 +90,7 @@ class DriverLifecycle:
     ) -> str:
         """Return the API server's error to the creation of an executor, which Spark writes to its log only."""
         status = experiment.status or ExperimentStatus()
-        wanted = min(
-            experiment.spec.parallel_trial_count, status.trials.pending + status.trials.running
-        )
+        wanted = min(experiment.spec.slots, status.trials.pending + status.trials.running)
         if len(selection.executors) >= wanted:
             memo.short_of_executors_since, memo.executor_error = None, ""
             return ""

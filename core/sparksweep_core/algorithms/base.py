@@ -43,6 +43,10 @@ class Algorithm(ABC):
     def size(self) -> int | None:
         """Return the number of trials after which the search ends by itself; None if it never does."""
 
+    def bound(self) -> str | None:
+        """Return the setting that `size` comes from, for messages; None if `size` is the number of points of the space."""
+        return None
+
     def ahead(self, parallel: int) -> int:
         """Return the number of trials to have pending while `parallel` run.
 

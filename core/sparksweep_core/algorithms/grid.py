@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from sparksweep_core.algorithms.base import Algorithm, UnsupportedAlgorithm, next_number, numbered
 from sparksweep_core.algorithms.encoding.space import Space
 from sparksweep_core.api import ExperimentSpec, Trial, TrialSpec
+from sparksweep_core.validation.checks_search import in_order
 
 
 class GridSearch(Algorithm):
@@ -15,7 +16,7 @@ class GridSearch(Algorithm):
     ignores_results = True
 
     def __init__(self, spec: ExperimentSpec) -> None:
-        self._space = Space(spec.parameters)
+        self._space = Space([in_order(parameter) for parameter in spec.parameters])
         size = self._space.size
         if size is None:
             continuous = [

@@ -10,6 +10,7 @@ from sparksweep_core.algorithms.keyed_random import uniforms
 from sparksweep_core.algorithms.permutation import Permutation
 from sparksweep_core.api import ExperimentSpec, Trial, TrialSpec
 from sparksweep_core.api.algorithm_settings import settings_of
+from sparksweep_core.validation.checks_search import in_order
 
 _TRIES = 100
 """Draws for one trial before the rest of a finite space is taken in a random order. While untried points hold a
@@ -28,7 +29,7 @@ class RandomSearch(Algorithm):
     ignores_results = True
 
     def __init__(self, spec: ExperimentSpec) -> None:
-        self._space = Space(spec.parameters)
+        self._space = Space([in_order(parameter) for parameter in spec.parameters])
         self._seed = int(settings_of(spec.algorithm)["seed"])
         self._size = self._space.size
         self._order = None if self._size is None else Permutation(self._size, seed=self._seed)

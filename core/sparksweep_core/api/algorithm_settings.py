@@ -88,7 +88,10 @@ class EvolutionStrategy(StrEnum):
     """The classic rand/1/bin, with fixed mutation and crossover."""
 
 
-_SEED = Setting(0, "an integer from 0 to 2^63-1", _integer(0, MAX_SEED))
+DEFAULT_SEED = 0
+"""Seed of a search that has neither a given nor a drawn one."""
+
+_SEED = Setting(DEFAULT_SEED, "an integer from 0 to 2^63-1", _integer(0, MAX_SEED))
 # Katib calls a random search's seed random_state.
 _KATIB_SEED = Setting(_SEED.default, _SEED.range, _SEED.parse, alias="random_state")
 
@@ -132,6 +135,24 @@ def settings_of(algorithm: Algorithm) -> Mapping[str, Value]:
     if errors:
         raise InvalidExperiment(errors)
     return values
+
+
+def has_seed(algorithm: Algorithm) -> bool:
+    """Return True if the algorithm draws random numbers."""
+    return "seed" in SETTINGS[algorithm.algorithm_name]
+
+
+def given_seed(algorithm: Algorithm) -> int | None:
+    """Return the seed among the algorithm's settings; None if they have none.
+
+    Raises:
+        InvalidExperiment: the settings were not checked before.
+    """
+    setting = SETTINGS[algorithm.algorithm_name].get("seed")
+    names = () if setting is None else ("seed", setting.alias)
+    if not any(item.name in names for item in algorithm.algorithm_settings):
+        return None
+    return int(settings_of(algorithm)["seed"])
 
 
 def _read(algorithm: Algorithm) -> tuple[dict[str, Value], list[FieldError]]:

@@ -30,6 +30,24 @@ class EvolutionSettings:
     seed: int
 
 
+def bound_of(algorithm: Algorithm) -> str:
+    """Return the reason for `EvolutionSettings.trials`, for messages: the settings, or the default.
+
+    Raises:
+        InvalidExperiment: the settings were not checked before.
+    """
+    values = settings_of(algorithm)
+    population, generations = values.get("population"), values.get("generations")
+    if population is None and generations is None:
+        return (
+            f"the default of differential-evolution, {GENERATIONS} generations of {POPULATION}; "
+            "maxTrialCount sets another number"
+        )
+    if generations is None:
+        return f"population: {population}, and by default {GENERATIONS} generations; maxTrialCount sets another number"
+    return f"generations: {generations}, population: {population or POPULATION}"
+
+
 def evolution_settings(algorithm: Algorithm, max_trial_count: int | None) -> EvolutionSettings:
     """Return the settings of an algorithm that is differential-evolution.
 

@@ -23,11 +23,6 @@ class ExperimentSpec(Model):
     model_config = ConfigDict(
         json_schema_extra=cel_rules(
             cel(
-                "!has(self.maxTrialCount) || self.parallelTrialCount <= self.maxTrialCount",
-                "must not be more than maxTrialCount",
-                ".parallelTrialCount",
-            ),
-            cel(
                 "!has(self.maxTrialCount) || !has(self.maxFailedTrialCount)"
                 " || self.maxFailedTrialCount <= self.maxTrialCount",
                 "must not be more than maxTrialCount",
@@ -49,13 +44,6 @@ class ExperimentSpec(Model):
                 " (p.parameterType != 'double' || has(p.feasibleSpace.step))"
                 " && p.feasibleSpace.distribution == 'uniform')",
                 "grid needs a step for each double, and supports only the distribution uniform",
-                ".parameters",
-            ),
-            cel(
-                "self.algorithm.algorithmName == 'differential-evolution' || self.parameters.all(p,"
-                " !has(p.feasibleSpace.min) || !has(p.feasibleSpace.max)"
-                " || double(p.feasibleSpace.min) <= double(p.feasibleSpace.max))",
-                "min must be less than max",
                 ".parameters",
             ),
             cel("self.algorithm == oldSelf.algorithm", "must not change", ".algorithm"),
@@ -81,9 +69,11 @@ class ExperimentSpec(Model):
     ]
     """The hyperparameters. Their order matters to grid, which varies the last one fastest."""
     parallel_trial_count: Annotated[int, Field(ge=1, le=limits.PARALLEL_TRIALS)] = 3
-    """Number of trials that run at once, each on its own executor. Can be changed while the experiment runs."""
+    """Number of trials that run at once, each on its own executor; never more than maxTrialCount. Can be changed while the
+    experiment runs."""
     max_trial_count: Annotated[int | None, Field(ge=1, le=limits.TRIALS)] = None
-    """Maximum number of trials. Absent: until the search ends."""
+    """Maximum number of trials. Absent: until the search ends; differential-evolution then runs 100 trials, or population
+    times generations."""
     max_failed_trial_count: Annotated[int | None, Field(ge=0, le=limits.TRIALS)] = None
     """The experiment fails when this many trials have failed; 0 and 1 both mean the first.
 
@@ -101,6 +91,14 @@ class ExperimentSpec(Model):
     """Storage of the trials' logs and files on a cluster."""
     trial_template: TrialTemplate
     """The program of a trial, its resources and its pod."""
+
+    @property
+    def slots(self) -> int:
+        """Number of trials that can run at once: parallelTrialCount, but no more than there are trials."""
+        trials = self.max_trial_count
+        return (
+            self.parallel_trial_count if trials is None else min(self.parallel_trial_count, trials)
+        )
 
 
 class Experiment(Model):

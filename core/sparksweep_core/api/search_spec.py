@@ -181,7 +181,7 @@ class FeasibleSpace(Model):
     """Values that a parameter may take: min, max (and step) for double and int, list for discrete and categorical."""
 
     min: NumberText | None = None
-    """Smallest value, inclusive. For double and int only. differential-evolution exchanges min and max that are reversed."""
+    """Smallest value, inclusive. For double and int only. Reversed min and max are exchanged, which the condition Accepted reports."""
     max: NumberText | None = None
     """Largest value, inclusive if a step leads to it. For double and int only."""
     step: NumberText | None = None

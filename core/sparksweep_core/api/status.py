@@ -164,6 +164,8 @@ class ExperimentStatus(Model):
     """Time when the experiment became Complete or Failed."""
     tensorboard: Annotated[str | None, Field(max_length=2048)] = None
     """Address of TensorBoard."""
+    seed: Annotated[int | None, Field(ge=0)] = None
+    """Seed of the search: that of the algorithm's settings, else one drawn for this experiment. Absent: grid has none."""
     results: Annotated[str | None, Field(max_length=2048)] = None
     """Location of the table of results and of the trials' files."""
 

@@ -13,6 +13,7 @@ from sparksweep_core.api import (
 )
 from sparksweep_core.api.metadata import API_VERSION, OwnerReference
 from sparksweep_core.contract.labels import experiment_selector
+from sparksweep_core.planner.seeding import seed_annotation
 from sparksweep_core.planner.snapshot import Snapshot
 
 
@@ -20,7 +21,7 @@ def next_batches(snapshot: Snapshot) -> list[TrialBatch]:
     """Return the batches to write: the last one if its trials or the parallelism change, and new ones."""
     batches = list(snapshot.batches)
     new = _with_new_trials(snapshot, batches)
-    parallel = snapshot.spec.parallel_trial_count
+    parallel = snapshot.spec.slots
     # With nothing left to run the driver needs no new parallelism, and the end must not wait for the write.
     if new or snapshot.unfinished == 0 or batches[-1].spec.parallel_trial_count == parallel:
         return new
@@ -36,24 +37,24 @@ def _with_new_trials(snapshot: Snapshot, batches: list[TrialBatch]) -> list[Tria
     room = _free_room(batches[-1]) if batches else 0
     if room and trials:
         last = _with_appended(batches[-1], trials[:room])
-        changed.append(_with_parallelism(last, snapshot.spec.parallel_trial_count))
+        changed.append(_with_parallelism(last, snapshot.spec.slots))
     index = batches[-1].spec.index + 1 if batches else 0
     for start in range(room, len(trials), limits.BATCH_TRIALS):
         chunk = trials[start : start + limits.BATCH_TRIALS]
-        changed.append(_new_batch(snapshot.experiment, index, chunk))
+        changed.append(_new_batch(snapshot, index, chunk))
         index += 1
     return changed
 
 
 def _count_to_propose(snapshot: Snapshot) -> int:
     """Return the number of trials to propose. If the search ignores results: whole batches, for the fewest writes."""
-    ahead = snapshot.algorithm.ahead(snapshot.spec.parallel_trial_count)
+    ahead = snapshot.algorithm.ahead(snapshot.spec.slots)
     if snapshot.algorithm.ignores_results:
         # The planner runs at most once a second: that must not limit short trials to a few a second.
         ahead = max(ahead, limits.BATCH_TRIALS)
     else:
         # Only a few are pending, so add those that are about to run.
-        ahead += max(0, snapshot.spec.parallel_trial_count - snapshot.counts.running)
+        ahead += max(0, snapshot.spec.slots - snapshot.counts.running)
     missing = ahead - snapshot.counts.pending
     last = snapshot.trials[-1].number if snapshot.trials else 0
     if missing <= 0 or last >= snapshot.limit:
@@ -80,20 +81,21 @@ def _with_parallelism(batch: TrialBatch, parallel: int) -> TrialBatch:
     )
 
 
-def _new_batch(experiment: Experiment, index: int, trials: list[TrialSpec]) -> TrialBatch:
-    metadata = experiment.metadata
+def _new_batch(snapshot: Snapshot, index: int, trials: list[TrialSpec]) -> TrialBatch:
+    experiment, metadata = snapshot.experiment, snapshot.experiment.metadata
     return TrialBatch(
         metadata=ObjectMeta(
             name=batch_name(metadata.name, index),
             namespace=metadata.namespace,
             labels=experiment_selector(metadata.name),
+            annotations=seed_annotation(snapshot.seed),
             owner_references=_owners(experiment),
         ),
         spec=TrialBatchSpec(
             experiment=metadata.name,
             index=index,
             trials=trials,
-            parallel_trial_count=experiment.spec.parallel_trial_count,
+            parallel_trial_count=experiment.spec.slots,
         ),
     )
 

@@ -89,15 +89,15 @@ def regular_ending(snapshot: Snapshot) -> Ending:
         return _ending(ExperimentReason.NO_TRIAL_SUCCEEDED, message)
     points = "grid points" if snapshot.is_grid else "points of the search space"
     failed = f" {_trials(counts.failed)} failed." if counts.failed else ""
-    if snapshot.size is not None and counts.created >= snapshot.size:
+    if snapshot.points is not None and counts.created >= snapshot.points:
         message = f"All {counts.created} {points} ran.{failed}"
         return _ending(ExperimentReason.SEARCH_SPACE_EXHAUSTED, message)
     if counts.created < snapshot.limit:
         message = f"The search ended after {_trials(counts.created)}.{failed}"
         return _ending(ExperimentReason.SEARCH_SPACE_EXHAUSTED, message)
     ran = (
-        f"{counts.created} of {count_text(snapshot.size)} {points} ran"
-        if snapshot.size is not None
+        f"{counts.created} of {count_text(snapshot.points)} {points} ran"
+        if snapshot.points is not None
         else f"{_trials(counts.created)} ran"
     )
     message = f"{ran} ({snapshot.limit_text}).{failed}"

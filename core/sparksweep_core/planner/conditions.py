@@ -114,7 +114,7 @@ def _running(snapshot: Snapshot, ending: Ending | None, *, finished: bool) -> Ob
         if snapshot.driver.message and snapshot.counts.running == 0:
             reason = ExperimentReason.WAITING_FOR_EXECUTORS
             return Observation(kind, False, reason, snapshot.driver.message)
-        message = f"Trials are running, at most {snapshot.spec.parallel_trial_count} at once."
+        message = f"Trials are running, at most {snapshot.spec.slots} at once."
         if snapshot.driver.message:
             message = f"{message} {snapshot.driver.message}"
         return Observation(kind, True, ExperimentReason.TRIALS_RUNNING, message)

@@ -20,6 +20,7 @@ from sparksweep_core.planner.conditions import (
     observe_rejection,
     to_conditions,
 )
+from sparksweep_core.planner.seeding import seed_of, with_seed
 from sparksweep_core.planner.snapshot import Snapshot
 from sparksweep_core.planner.status import experiment_status, state_word
 from sparksweep_core.planner.types import DriverState, DriverStatus, Locations, Plan
@@ -51,10 +52,13 @@ def plan(
     if before.holds(ConditionType.COMPLETE, ConditionType.FAILED):
         return _plan_after_end(experiment, before, now)
     try:
-        algorithm = create(experiment.spec)
+        seed = seed_of(experiment, batches)
+        algorithm = create(with_seed(experiment.spec, seed))
     except UnsupportedAlgorithm as error:
         return reject(experiment, str(error), now=now, locations=locations)
-    snapshot = Snapshot.take(experiment, batches, algorithm=algorithm, driver=driver, now=now)
+    snapshot = Snapshot.take(
+        experiment, batches, algorithm=algorithm, driver=driver, now=now, seed=seed
+    )
     started = _start_time(snapshot, before)
     ending = early_ending(snapshot, started)
     changed = next_batches(snapshot) if ending is None else []

@@ -42,6 +42,8 @@ class Snapshot:
     """Maximum number of trials."""
     driver: DriverStatus
     now: datetime
+    seed: int | None = None
+    """Seed of the search; None if the algorithm has none."""
 
     @property
     def spec(self) -> ExperimentSpec:
@@ -59,6 +61,11 @@ class Snapshot:
         return self.size is not None or self.spec.max_trial_count is not None
 
     @property
+    def points(self) -> int | None:
+        """Number of points of the search space; None if it is not known to be finite."""
+        return self.size if self.algorithm.bound() is None else None
+
+    @property
     def is_truncated(self) -> bool:
         """True if the search has more points than the limit allows."""
         return self.size is not None and self.size > self.limit
@@ -71,8 +78,12 @@ class Snapshot:
     @property
     def limit_text(self) -> str:
         """Name of the setting that the limit comes from, for messages."""
-        if self.spec.max_trial_count is not None:
-            return f"maxTrialCount: {self.spec.max_trial_count}"
+        trials = self.spec.max_trial_count
+        if trials is not None and trials == self.limit:
+            return f"maxTrialCount: {trials}"
+        bound = self.algorithm.bound()
+        if bound is not None and self.size == self.limit:
+            return bound
         return f"an Experiment has at most {limits.TRIALS} trials"
 
     @classmethod
@@ -84,6 +95,7 @@ class Snapshot:
         algorithm: Algorithm,
         driver: DriverStatus,
         now: datetime,
+        seed: int | None = None,
     ) -> Snapshot:
         """Take a snapshot of an experiment and its batches."""
         ordered = tuple(sorted(batches, key=lambda batch: batch.spec.index))
@@ -105,6 +117,7 @@ class Snapshot:
             limit=min(bound for bound in bounds if bound is not None),
             driver=driver,
             now=now,
+            seed=seed,
         )
 
 

@@ -67,6 +67,7 @@ def experiment_status(
         completion_time=max(snapshot.now, started or snapshot.now) if finished else None,
         tensorboard=before.tensorboard,
         results=before.results,
+        seed=snapshot.seed,
     )
 
 

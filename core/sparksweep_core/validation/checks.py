@@ -36,7 +36,7 @@ from sparksweep_core.validation.checks_template import check_template
 
 DEFAULT_PARALLEL: int = ExperimentSpec.model_fields["parallel_trial_count"].default
 
-COUNTS = ("parallelTrialCount", "maxTrialCount", "maxFailedTrialCount", "activeDeadlineSeconds")
+COUNTS = ("maxTrialCount", "maxFailedTrialCount", "activeDeadlineSeconds")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,9 +69,7 @@ class Parts:
 
 def check_spec(spec: ExperimentSpec) -> list[FieldError]:
     """Return every mistake of a spec that parsed."""
-    parallel_is_given = "parallel_trial_count" in spec.model_fields_set
     counts = {
-        "parallelTrialCount": spec.parallel_trial_count if parallel_is_given else None,
         "maxTrialCount": spec.max_trial_count,
         "maxFailedTrialCount": spec.max_failed_trial_count,
         "activeDeadlineSeconds": spec.active_deadline_seconds,
@@ -107,10 +105,7 @@ def check_parts(parts: Parts) -> list[FieldError]:
     errors = list(_counts(parts))
     if parts.objective is not None:
         errors += check_objective(parts.objective)
-    name = parts.algorithm.algorithm_name if parts.algorithm is not None else None
-    # Hops' own example of differential evolution has its bounds reversed.
-    evolves = name is AlgorithmName.DIFFERENTIAL_EVOLUTION
-    parameter_errors = check_parameters(parts.parameters, may_be_reversed=evolves)
+    parameter_errors = check_parameters(parts.parameters)
     errors += parameter_errors
     if parts.algorithm is not None:
         setting_errors = check_settings(parts.algorithm)
@@ -127,17 +122,6 @@ def _counts(parts: Parts) -> Iterator[FieldError]:
     trials = parts.counts.get("maxTrialCount")
     if trials is None:
         return
-    parallel = parts.counts.get("parallelTrialCount")
-    if parallel is not None and parallel > trials:
-        yield FieldError(
-            "spec.parallelTrialCount",
-            f"{parallel} is more than maxTrialCount {trials}: at most {trials} can run at once",
-        )
-    elif parts.is_absent("parallelTrialCount") and trials < DEFAULT_PARALLEL:
-        yield FieldError(
-            "spec.parallelTrialCount",
-            f"{DEFAULT_PARALLEL} (the default) is more than maxTrialCount {trials}: give it, at most {trials}",
-        )
     failed = parts.counts.get("maxFailedTrialCount")
     if failed is not None and failed > trials:
         yield FieldError(

@@ -7,6 +7,7 @@ resumes from its journal.
 from __future__ import annotations
 
 import os
+import secrets
 import tempfile
 import threading
 import time
@@ -21,10 +22,18 @@ from sparksweep._local.program import local_program
 from sparksweep._local.reports import ReportFollower
 from sparksweep._local.run_directory import RunDirectory
 from sparksweep._local.state import RunState
-from sparksweep_core.api import Experiment, ExperimentReason, Trial, TrialBatch, TrialStatus
+from sparksweep_core.api import (
+    Experiment,
+    ExperimentReason,
+    ExperimentStatus,
+    Trial,
+    TrialBatch,
+    TrialStatus,
+)
 from sparksweep_core.api.status import ReportedMetrics
 from sparksweep_core.contract.environment import PROJECT_PATH_ENV
 from sparksweep_core.planner import DriverState, DriverStatus, Plan, plan
+from sparksweep_core.planner.seeding import SEED_BYTES
 from sparksweep_trainer.driver.spark import Driver, DriverSettings
 from sparksweep_trainer.driver.trial_service import TrialService
 from sparksweep_trainer.files.results import write_results
@@ -76,7 +85,10 @@ class LocalRun:
         clock: Callable[[], datetime] = _now,
     ) -> None:
         recorded = directory.read_journal()
-        self.experiment = experiment.model_copy(update={"status": recorded.status})
+        status = recorded.status
+        if status is None and not recorded.batches:
+            status = ExperimentStatus(seed=secrets.randbits(8 * SEED_BYTES))
+        self.experiment = experiment.model_copy(update={"status": status})
         self._directory = directory
         self._home = home
         self._observer = observer
@@ -92,7 +104,7 @@ class LocalRun:
         self._service = TrialService(
             program,
             record=self._record,
-            slots=experiment.spec.parallel_trial_count,
+            slots=experiment.spec.slots,
             clock=clock,
         )
         recorder = RunRecorder(
@@ -147,7 +159,7 @@ class LocalRun:
     def _driver_settings(self, scratch: Path) -> DriverSettings:
         return DriverSettings(
             app_name=f"sparksweep {self.experiment.metadata.name}",
-            master=f"local[{self.experiment.spec.parallel_trial_count}]",
+            master=f"local[{self.experiment.spec.slots}]",
             log_file=self._directory.spark_log,
             java_home=find_java_home(scratch),
             conf={

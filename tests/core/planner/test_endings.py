@@ -66,6 +66,51 @@ def test_the_most_trials_end_it(spec: dict[str, Any], message: str) -> None:
     assert simulation.status.trials.created == simulation.status.trials.succeeded == 12
 
 
+@pytest.mark.parametrize(
+    ("points", "settings", "count", "reason", "message"),
+    [
+        (None, {}, 100, "MaxTrialsReached", "100 trials ran (the default of differential-evolution, 10 generations of 10; "
+         "maxTrialCount sets another number)."),
+        (200, {}, 100, "MaxTrialsReached", "100 trials ran (the default of differential-evolution, 10 generations of 10; "
+         "maxTrialCount sets another number)."),
+        (100, {}, 100, "SearchSpaceExhausted", "All 100 points of the search space ran."),
+        (7, {}, 7, "SearchSpaceExhausted", "All 7 points of the search space ran."),
+        (None, {"population": "5", "generations": "2"}, 10, "MaxTrialsReached",
+         "10 trials ran (generations: 2, population: 5)."),
+        (None, {"generations": "2"}, 20, "MaxTrialsReached", "20 trials ran (generations: 2, population: 10)."),
+        (None, {"population": "4"}, 40, "MaxTrialsReached", "40 trials ran (population: 4, and by default 10 generations; "
+         "maxTrialCount sets another number)."),
+        (3, {"generations": "2"}, 3, "SearchSpaceExhausted", "All 3 points of the search space ran."),
+    ],
+)  # fmt: skip
+def test_an_evolution_says_what_has_limited_it(
+    points: int | None, settings: dict[str, str], count: int, reason: str, message: str
+) -> None:
+    simulation = ended(
+        [1.0],
+        points=points,
+        algorithm=AlgorithmName.DIFFERENTIAL_EVOLUTION,
+        settings=settings,
+    )
+    assert simulation.status.trials.succeeded == count
+    assert simulation.reason("Complete") == ("True", reason)
+    assert simulation.condition("Complete").message == message
+
+
+@pytest.mark.parametrize(("parallel", "trials", "slots"), [(5, 2, 2), (3, 2, 2), (2, 5, 2)])
+def test_no_more_slots_are_asked_for_than_there_are_trials(
+    parallel: int, trials: int, slots: int
+) -> None:
+    spec = {"parallel_trial_count": parallel, "max_trial_count": trials}
+    simulation = Simulation(experiment_of(points=None, algorithm=AlgorithmName.RANDOM, **spec))
+    simulation.settle()
+    assert [batch.spec.parallel_trial_count for batch in simulation.batches.values()] == [slots]
+    simulation.change(max_trial_count=9)
+    simulation.settle()
+    last = list(simulation.batches.values())[-1]
+    assert last.spec.parallel_trial_count == parallel
+
+
 def test_no_success_is_a_failure() -> None:
     simulation = ended([None], points=3)
     assert simulation.reason("Failed") == ("True", "NoTrialSucceeded")

@@ -124,7 +124,9 @@ def test_a_generation_is_made_at_once_and_the_next_when_it_has_ended() -> None:
             simulation.end(slot, 1.0)
         simulation.settle()
     assert sizes == [12, 12, 12, 24, 24, 24, 36, 36, 36]
-    assert simulation.reason("Complete") == ("True", "SearchSpaceExhausted")
+    assert simulation.reason("Complete") == ("True", "MaxTrialsReached")
+    message = "36 trials ran (generations: 3, population: 12)."
+    assert simulation.condition("Complete").message == message
 
 
 def test_without_generations_few_trials_wait_so_that_the_next_ones_know_more() -> None:

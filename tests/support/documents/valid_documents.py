@@ -227,6 +227,26 @@ CHANGED: dict[str, dict[str, Any]] = {
             },
         },
     ),
+    "random-between-reversed-bounds": changed(
+        FUNCTION,
+        {
+            "spec.algorithm": {"algorithmName": "random"},
+            "spec.parameters[0].feasibleSpace": {"min": "0.1", "max": "0.001"},
+        },
+    ),
+    "grid-between-reversed-bounds": changed(
+        FUNCTION,
+        {
+            "spec.algorithm": {"algorithmName": "grid"},
+            "spec.parameters[0].feasibleSpace": {"min": "0.5", "max": "0.1", "step": "0.1"},
+        },
+    ),
+    "more-slots-than-trials": changed(
+        FUNCTION, {"spec.parallelTrialCount": 11, "spec.maxTrialCount": 10}
+    ),
+    "default-slots-of-two-trials": changed(
+        FUNCTION, {"spec.parallelTrialCount": REMOVED, "spec.maxTrialCount": 2}
+    ),
     "failures-allowed-up-to-all": changed(FUNCTION, {"spec.maxFailedTrialCount": 10}),
     "longest-name": changed(FUNCTION, {"metadata.name": "a" + "-0" * 19 + "b"}),
     "servers-metadata": changed(

@@ -30,7 +30,7 @@ from sparksweep_core.algorithms.encoding.space import Space
 from sparksweep_core.algorithms.encoding.unit_cube import UnitCube
 from sparksweep_core.api import ExperimentSpec, Trial, TrialSpec
 from sparksweep_core.api.algorithm_settings import EvolutionMode, EvolutionStrategy
-from sparksweep_core.api.evolution_settings import evolution_settings
+from sparksweep_core.api.evolution_settings import bound_of, evolution_settings
 from sparksweep_core.validation.checks_search import in_order
 
 _STRATEGIES: Mapping[EvolutionStrategy, type[Strategy]] = {
@@ -79,6 +79,8 @@ class DifferentialEvolution(Algorithm):
         parameters = [in_order(parameter) for parameter in spec.parameters]
         cube, space = UnitCube(parameters), Space(parameters)
         self._size = _least(settings.trials, space.size)
+        is_whole = space.size is not None and space.size == self._size
+        self._bound = None if is_whole else bound_of(spec.algorithm)
         budget = _least(self._size, spec.max_trial_count)
         assert budget is not None, "either bounds the number of trials"
         rates = Rates(settings.mutation, settings.crossover)
@@ -92,7 +94,7 @@ class DifferentialEvolution(Algorithm):
         )
         self._advisor = None if advisor is None else advisor(self._context)
         self._population_size = settings.population or _default_population_size(
-            len(spec.parameters), budget, spec.parallel_trial_count
+            len(spec.parameters), budget, spec.slots
         )
 
     def size(self) -> int | None:
@@ -101,6 +103,10 @@ class DifferentialEvolution(Algorithm):
         None: maxTrialCount alone ends the search.
         """
         return self._size
+
+    def bound(self) -> str | None:
+        """Return the settings, or the default, that limit the trials; None if all points of the space run."""
+        return self._bound
 
     def ahead(self, parallel: int) -> int:
         """Return a whole generation; without generations few, as each trial that ends improves the next ones."""
