@@ -396,5 +396,5 @@ def _warn(experiment: api.Experiment) -> bool:
     accepted = experiment.condition(api.ConditionType.ACCEPTED, "True")
     if accepted is None or accepted.reason == api.ExperimentReason.VALID:
         return accepted is not None
-    warnings.warn(accepted.message, UserWarning, stacklevel=3)
+    warnings.warn(accepted.message, UserWarning, stacklevel=4)
     return True

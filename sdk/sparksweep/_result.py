@@ -42,6 +42,12 @@ class Result:
         self._run = RunContents(experiment, logdir, values or {}, reader)
 
     @property
+    def seed(self) -> int | None:
+        """The seed of the search, given or drawn, which repeats it; None for a grid, and before the first trial."""
+        status = self.experiment.status
+        return None if status is None else status.seed
+
+    @property
     def best_trial(self) -> Trial | None:
         """The best trial; None when no trial succeeded, or when there is no objective."""
         best = best_of(self._trials, self.experiment.spec.objective)

@@ -10,6 +10,7 @@ from sparksweep.cli.output import stderr, stdout
 from sparksweep.errors import InvalidExperiment
 from sparksweep_core.algorithms import create
 from sparksweep_core.api import Experiment
+from sparksweep_core.api.algorithm_settings import given_seed, has_seed
 from sparksweep_core.kubernetes_yaml import dump_yaml
 from sparksweep_core.validation.checks_search import format_count
 from sparksweep_core.validation.document import read_experiment
@@ -59,7 +60,14 @@ def render(file: Path, trials: int) -> None:
         limit = min(trials, experiment.spec.max_trial_count or trials)
         proposed = create(experiment.spec).propose([], limit)
         rows = [trial.to_dict() for trial in proposed]
-        out.data("---\n" + dump_yaml({"trials": rows}))
+        algorithm = experiment.spec.algorithm
+        is_drawn = has_seed(algorithm) and given_seed(algorithm) is None
+        note = (
+            "# With the seed 0: the spec has none, and each run draws its own.\n"
+            if is_drawn
+            else ""
+        )
+        out.data(f"---\n{note}" + dump_yaml({"trials": rows}))
 
 
 def _extent(experiment: Experiment) -> str:

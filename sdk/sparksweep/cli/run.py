@@ -204,5 +204,7 @@ def _print_result(
         print_trials(out, experiment, trials, output, shown, notes=out, the_rest=the_rest)
         out.lines(outcome_lines(experiment))
         out.line(f"Logs and results: {directory}")
+        if experiment.status is not None and experiment.status.seed is not None:
+            out.line(f"Seed: {experiment.status.seed}")
         if resume_with:
             out.line(f"To continue: {resume_with}")

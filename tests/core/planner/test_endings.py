@@ -101,8 +101,14 @@ def test_an_evolution_says_what_has_limited_it(
 def test_no_more_slots_are_asked_for_than_there_are_trials(
     parallel: int, trials: int, slots: int
 ) -> None:
-    spec = {"parallel_trial_count": parallel, "max_trial_count": trials}
-    simulation = Simulation(experiment_of(points=None, algorithm=AlgorithmName.RANDOM, **spec))
+    simulation = Simulation(
+        experiment_of(
+            points=None,
+            algorithm=AlgorithmName.RANDOM,
+            parallel_trial_count=parallel,
+            max_trial_count=trials,
+        )
+    )
     simulation.settle()
     assert [batch.spec.parallel_trial_count for batch in simulation.batches.values()] == [slots]
     simulation.change(max_trial_count=9)
