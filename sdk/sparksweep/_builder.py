@@ -11,7 +11,7 @@ from typing import Any
 from sparksweep._arguments import ArgumentReader
 from sparksweep._functions import check_function, name_of, with_values
 from sparksweep._plain_values import as_python, invalid, is_int, is_listed, shown
-from sparksweep._shipping import MODULE, ship
+from sparksweep._shipping import MODULE, Shipped, ship
 from sparksweep.errors import InvalidExperiment
 from sparksweep.search import Domain, choice
 from sparksweep_core import api
@@ -82,29 +82,41 @@ class Built:
     """A valid Experiment, with code and values that its document can't hold."""
 
     experiment: api.Experiment
-    code: str | None = None
-    """The text of the shipped function's module, if it is too long for the document."""
+    code: Shipped | None = None
+    """The shipped function, if its module is too long for the document."""
     values: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
     """By parameter, the Python value of each text."""
 
     @property
     def code_map(self) -> dict[str, Any] | None:
-        """The ConfigMap with the code, for a cluster; None if the document holds the code."""
+        """The ConfigMap with the code, for a cluster; None if the document holds the code.
+
+        Raises:
+            InvalidExperiment: The code is too large for a ConfigMap.
+        """
         if self.code is None:
             return None
+        if self.code.source is None:
+            raise self.code.refusal()
         name = self.experiment.metadata.name
         return {
             "apiVersion": "v1",
             "kind": "ConfigMap",
             "metadata": {"name": f"{name}-function"},
-            "data": {f"{MODULE}.py": self.code},
+            "data": {f"{MODULE}.py": self.code.source},
         }
 
     @property
     def on_a_cluster(self) -> api.Experiment:
-        """The Experiment for a cluster: with a reference to the ConfigMap."""
+        """The Experiment for a cluster: with a reference to the ConfigMap.
+
+        Raises:
+            InvalidExperiment: The code is too large for a ConfigMap.
+        """
         if self.code is None:
             return self.experiment
+        if self.code.source is None:
+            raise self.code.refusal()
         template = self.experiment.spec.trial_template
         reference = api.template.ConfigMapKey(
             name=f"{self.experiment.metadata.name}-function", key=f"{MODULE}.py"
@@ -273,14 +285,15 @@ def _code(
     run: Function | str | Sequence[str],
     parameters: Sequence[str],
     values: Mapping[str, Mapping[str, object]],
-) -> tuple[dict[str, Any], str | None]:
+) -> tuple[dict[str, Any], Shipped | None]:
     """Return the template's fields for the code, and the code itself if it is too long for them."""
     if callable(run):
         check_function(run, parameters)
         shipped = ship(with_values(run, values))
-        if len(shipped.source) <= limits.INLINE_SOURCE:
-            return {"function": shipped.reference, "source": {"inline": shipped.source}}, None
-        return {"function": shipped.reference}, shipped.source
+        source = shipped.source
+        if source is not None and len(source) <= limits.INLINE_SOURCE:
+            return {"function": shipped.reference, "source": {"inline": source}}, None
+        return {"function": shipped.reference}, shipped
     for name, by_text in values.items():
         odd = next(iter(by_text.values()))
         raise invalid(

@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from sparksweep import _shipping
+from sparksweep import Experiment
 from sparksweep._functions import with_values
-from sparksweep._shipping import MAX_BYTES, MODULE, Shipped, ship
+from sparksweep._shipping import MODULE, Shipped, installed, ship
 from sparksweep.errors import InvalidExperiment
 
 FACTOR = 3
@@ -25,9 +25,14 @@ def _helper(x: float) -> float:
     return FACTOR * x
 
 
+def write(shipped: Shipped, directory: Path) -> None:
+    for file, content in shipped.files.items():
+        (directory / file).write_bytes(content)
+
+
 def elsewhere(shipped: Shipped, directory: Path, **arguments: Any) -> Any:
     """Call the function in another process and directory, and return its result."""
-    (directory / f"{MODULE}.py").write_text(shipped.source)
+    write(shipped, directory)
     name = shipped.reference.partition(":")[2]
     program = f"import json, {MODULE}; print(json.dumps({MODULE}.{name}(**{arguments!r})))"
     done = subprocess.run(
@@ -84,7 +89,7 @@ def test_values_that_text_can_not_hold_come_back_before_the_function_sees_them(
     }
     wrapped = with_values(training, values)
     assert wrapped("(1, 2)", flag="True", optimizer="None") == [(1, 2), True, None]
-    (tmp_path / f"{MODULE}.py").write_text(ship(wrapped).source)
+    write(ship(wrapped), tmp_path)
     program = f"import {MODULE}; print({MODULE}.training('(1, 2)', flag='True', optimizer='None'))"
     shown = subprocess.check_output([sys.executable, "-c", program], cwd=tmp_path, text=True)
     assert shown.strip() == "[(1, 2), True, None]"
@@ -92,7 +97,7 @@ def test_values_that_text_can_not_hold_come_back_before_the_function_sees_them(
 
 def test_another_python_is_told_apart_before_it_reads_anything(tmp_path: Path) -> None:
     here = f"{sys.version_info.major}.{sys.version_info.minor}"
-    source = ship(_helper).source.replace(f'python="{here}"', 'python="3.7"')
+    source = (ship(_helper).source or "").replace(f'python="{here}"', 'python="3.7"')
     (tmp_path / f"{MODULE}.py").write_text(source)
     done = subprocess.run(
         [sys.executable, "-c", f"import {MODULE}"], cwd=tmp_path, capture_output=True, text=True, check=False
@@ -104,12 +109,12 @@ def test_another_python_is_told_apart_before_it_reads_anything(tmp_path: Path) -
 def test_a_module_that_is_not_there_is_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    installed = tmp_path / "lib"
-    installed.mkdir()
-    (installed / "rarelib.py").write_text("def f(x):\n    return x\n")
-    monkeypatch.syspath_prepend(str(installed))
-    others = list(_shipping._installed_paths())
-    monkeypatch.setattr(_shipping, "_installed_paths", lambda: iter([str(installed), *others]))
+    library = tmp_path / "lib"
+    library.mkdir()
+    (library / "rarelib.py").write_text("def f(x):\n    return x\n")
+    monkeypatch.syspath_prepend(str(library))
+    others = list(installed._installed_paths())
+    monkeypatch.setattr(installed, "_installed_paths", lambda: iter([str(library), *others]))
     import rarelib  # type: ignore[import-not-found]
 
     f = rarelib.f
@@ -118,7 +123,7 @@ def test_a_module_that_is_not_there_is_named(
         return int(f(x))
 
     # By reference, as what is installed is.
-    (tmp_path / f"{MODULE}.py").write_text(ship(training).source)
+    write(ship(training), tmp_path)
     done = subprocess.run(
         [sys.executable, "-c", f"import {MODULE}"], cwd=tmp_path, capture_output=True, text=True, check=False
     )  # fmt: skip
@@ -136,18 +141,60 @@ def test_what_can_not_be_pickled_is_named() -> None:
         ship(training)
 
 
-def test_what_is_too_large_is_refused_with_what_makes_it_so() -> None:
+def test_what_is_too_large_for_a_cluster_is_refused_there_with_what_makes_it_so() -> None:
     import random
 
-    noise = random.Random(0).randbytes(MAX_BYTES)
+    noise = random.Random(0).randbytes(8_000_000)
 
     def training(x: int) -> int:
         return noise[x] + TABLE[x]
 
-    with pytest.raises(
-        InvalidExperiment, match=r"training takes 1,2\d\d kB.*it uses noise \(900 kB\), TABLE"
-    ):
-        ship(training)
+    experiment = Experiment(training, {"x": [1, 2]})
+    refusal = r"training takes 10.0 MB .*it uses noise \(8.0 MB\), TABLE \(2.0 MB\): load data inside the function"
+    with pytest.raises(InvalidExperiment, match=refusal):
+        experiment.to_yaml()
+    with pytest.raises(InvalidExperiment, match=refusal):
+        experiment.to_dict()
+
+
+def test_what_is_too_large_for_a_cluster_is_a_file_of_a_local_run(tmp_path: Path) -> None:
+    import random
+
+    noise = random.Random(0).randbytes(3_000_000)
+
+    def training(x: int) -> int:
+        return noise[x] + len(noise)
+
+    shipped = ship(training)
+    assert shipped.source is None
+    assert sorted(shipped.files) == [f"{MODULE}.pickle", f"{MODULE}.py"]
+    assert elsewhere(shipped, tmp_path, x=7) == noise[7] + 3_000_000
+
+
+def test_what_compresses_well_fits_a_document_whatever_its_size() -> None:
+    zeros = bytes(20_000_000)
+
+    def training(x: int) -> int:
+        return zeros[x]
+
+    assert len(ship(training).source or "") < 256 * 1024
+
+
+def test_text_of_an_earlier_version_is_still_loaded(tmp_path: Path) -> None:
+    import base64
+    import zlib
+
+    import cloudpickle
+
+    pickled = base64.b64encode(zlib.compress(cloudpickle.dumps(lambda x: x + 1))).decode()
+    here = f"{sys.version_info.major}.{sys.version_info.minor}"
+    (tmp_path / f"{MODULE}.py").write_text(
+        "from sparksweep.shipped import load\n\n"
+        f'function = load(name="f", python="{here}", pickled="""\n{pickled}\n""")\n'
+    )
+    program = f"import {MODULE}; print({MODULE}.function(x=2))"
+    shown = subprocess.check_output([sys.executable, "-c", program], cwd=tmp_path, text=True)
+    assert shown.strip() == "3"
 
 
 def test_cloudpickle_is_left_as_it_was() -> None:

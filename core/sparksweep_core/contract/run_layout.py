@@ -4,6 +4,7 @@ experiment.yaml      the Experiment with its status, for people (local runs)
 journal.jsonl        every decision and outcome, for ``--resume`` (local runs)
 results.parquet      one row for each trial
 spark.log            Spark's own output (local runs)
+code/                a function that is too long for the Experiment (local runs)
 trials/0001/         one trial: stdout.log, stderr.log, output.times, metrics.jsonl, sparksweep.log, tensorboard/, and
                      whatever the trial saves
 """
@@ -16,6 +17,8 @@ RESULTS_FILE = "results.parquet"
 SPARK_LOG = "spark.log"
 LOCK_FILE = ".lock"
 """Locked by the process that runs a local run."""
+CODE = "code"
+"""Directory of a function's module that is too long for the Experiment, in a local run."""
 
 TRIALS = "trials"
 """Directory of the trials' directories."""

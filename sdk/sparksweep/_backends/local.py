@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import os
+import shutil
+import site
 import subprocess
 import sys
+import sysconfig
 import tempfile
 import threading
+from collections.abc import Mapping
 from pathlib import Path
 
 from sparksweep import errors
@@ -14,7 +18,6 @@ from sparksweep._builder import Built
 from sparksweep._local.libraries import require_libraries
 from sparksweep._local.messages import RunMessage, RunRequest
 from sparksweep._runs.local_run import LocalRunReader
-from sparksweep._shipping import MODULE
 from sparksweep.errors import SparksweepError
 from sparksweep_core.api import Experiment
 
@@ -40,7 +43,7 @@ class LocalBackend:
         experiment = built.experiment
         directory = self._directory or Path(RUNS) / experiment.metadata.name
         return LocalProcess(
-            experiment, directory.absolute(), {} if built.code is None else {MODULE: built.code}
+            experiment, directory.absolute(), {} if built.code is None else built.code.files
         )
 
 
@@ -49,13 +52,14 @@ class LocalProcess:
 
     is_local = True
 
-    def __init__(self, experiment: Experiment, directory: Path, modules: dict[str, str]) -> None:
+    def __init__(self, experiment: Experiment, directory: Path, code: Mapping[str, bytes]) -> None:
         self._experiment = experiment
         self._directory = directory
         self._condition = threading.Condition()
         self._phase = ""
         self._error: SparksweepError | None = None
         self._ended = False
+        self._written: Path | None = None
         # A file, not a pipe: libraries print to it, and nothing reads it before the process has ended.
         self._stderr = tempfile.TemporaryFile()  # noqa: SIM115 - closed when the process has ended
         self._process = subprocess.Popen(
@@ -71,7 +75,8 @@ class LocalProcess:
             experiment=experiment.to_dict(),
             directory=str(directory),
             home=os.getcwd(),
-            modules=modules,
+            code=str(self._write(code)) if code else None,
+            paths=_search_path(),
         )
         assert self._process.stdin is not None
         self._process.stdin.write(request.to_json() + "\n")
@@ -132,6 +137,13 @@ class LocalProcess:
             self._process.wait()
         self._reader.join()
 
+    def _write(self, code: Mapping[str, bytes]) -> Path:
+        """Write files for the process to move, since its standard input would hold up a large one."""
+        self._written = Path(tempfile.mkdtemp(prefix="sparksweep-code-"))
+        for name, content in code.items():
+            (self._written / name).write_bytes(content)
+        return self._written
+
     def _read(self) -> None:
         assert self._process.stdout is not None
         with self._process.stdout as messages:
@@ -140,6 +152,8 @@ class LocalProcess:
         code = self._process.wait()
         if self._process.stdin is not None:
             self._process.stdin.close()
+        if self._written is not None:
+            shutil.rmtree(self._written, ignore_errors=True)
         with self._stderr as stderr, self._condition:
             self._ended = True
             if code != 0 and self._error is None:
@@ -160,6 +174,21 @@ class LocalProcess:
             if message.phase is not None:
                 self._phase = message.phase
             self._condition.notify_all()
+
+
+def _search_path() -> list[str]:
+    """Return the places that this program searches for modules and another Python would not."""
+    standard = {
+        *sysconfig.get_paths().values(),
+        *site.getsitepackages(),
+        site.getusersitepackages(),
+    }
+    places = (os.path.abspath(entry) for entry in sys.path if entry)
+    return [
+        place
+        for place in dict.fromkeys(places)
+        if place not in standard and not place.startswith(sysconfig.get_path("stdlib"))
+    ]
 
 
 def _error(kind: str, text: str) -> SparksweepError:

@@ -17,8 +17,10 @@ class RunRequest(Model):
     """The run directory, which does not exist yet."""
     home: str
     """Directory in which commands start, and that Python searches for modules."""
-    modules: dict[str, str]
-    """Source of modules that are too long for the document, by their names."""
+    code: str | None = None
+    """Directory with code that is too long for the document, which the process moves into the run directory."""
+    paths: list[str] = []
+    """Directories and zip archives that Python searches for modules after `home`."""
 
 
 class RunMessage(Model):

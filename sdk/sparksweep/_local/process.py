@@ -8,6 +8,7 @@ Standard input: a `RunRequest`; the end of standard input interrupts the run. St
 
 from __future__ import annotations
 
+import shutil
 import sys
 import threading
 from pathlib import Path
@@ -20,9 +21,6 @@ from sparksweep._local.runner import LocalRun
 from sparksweep.errors import SparksweepError
 from sparksweep_core.api import Experiment, Trial
 from sparksweep_core.validation.document import parse_experiment
-
-MODULES_DIRECTORY = "code"
-"""The folder of the run directory for modules that are too long for the document."""
 
 
 class _Reporter:
@@ -75,15 +73,13 @@ def _prepare(request: RunRequest, reporter: _Reporter) -> LocalRun:
     for note in notes_on_ignored(experiment):
         reporter.phase(note)
     directory = RunDirectory.create(Path(request.directory))
-    code = directory.path / MODULES_DIRECTORY
-    for name, text in request.modules.items():
-        code.mkdir(exist_ok=True)
-        (code / f"{name}.py").write_text(text, encoding="utf-8")
+    if request.code is not None:
+        shutil.move(request.code, directory.code)
     return LocalRun(
         experiment,
         directory,
         home=Path(request.home),
-        modules=[code] if code.exists() else [],
+        paths=request.paths,
         observer=reporter,
     )
 

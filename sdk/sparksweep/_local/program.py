@@ -45,7 +45,12 @@ def check_local(experiment: Experiment) -> None:
 
 
 def local_program(
-    experiment: Experiment, *, trials: Path, home: Path, modules: Sequence[Path] = ()
+    experiment: Experiment,
+    *,
+    trials: Path,
+    home: Path,
+    modules: Sequence[Path] = (),
+    paths: Sequence[str] = (),
 ) -> Program:
     """Return the program of a local run.
 
@@ -54,6 +59,7 @@ def local_program(
         trials: directory of the trials' directories.
         home: the directory of the Experiment's file; Python searches it for modules, and commands start in it.
         modules: directories that Python searches before `home`.
+        paths: directories and zip archives that Python searches after `home`.
     """
     spec = experiment.spec
     return Program(
@@ -62,7 +68,7 @@ def local_program(
         objective=spec.objective,
         trial_template=spec.trial_template,
         trials_directory=str(trials),
-        search_path=[*map(str, modules), str(home)],
+        search_path=[*map(str, modules), str(home), *paths],
         working_directory=str(home),
     )
 

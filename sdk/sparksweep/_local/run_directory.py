@@ -12,6 +12,7 @@ from sparksweep._local.state import recorded_trials
 from sparksweep.errors import RunDirectoryError
 from sparksweep_core.api import Experiment, Trial, TrialStatus
 from sparksweep_core.contract.run_layout import (
+    CODE,
     EXPERIMENT_FILE,
     JOURNAL_FILE,
     LOCK_FILE,
@@ -86,6 +87,11 @@ class RunDirectory:
     def spark_log(self) -> Path:
         """The file of Spark's own output."""
         return self.path / SPARK_LOG
+
+    @property
+    def code(self) -> Path:
+        """The directory of code that is too long for the Experiment, if there is any."""
+        return self.path / CODE
 
     @property
     def trials(self) -> Path:

@@ -81,7 +81,7 @@ class LocalRun:
         *,
         home: Path,
         observer: Observer,
-        modules: Sequence[Path] = (),
+        paths: Sequence[str] = (),
         clock: Callable[[], datetime] = _now,
     ) -> None:
         recorded = directory.read_journal()
@@ -100,7 +100,13 @@ class LocalRun:
         self._news_lock = threading.Lock()
         self._interrupted = threading.Event()
         self._written = 0.0
-        program = local_program(experiment, trials=directory.trials, home=home, modules=modules)
+        program = local_program(
+            experiment,
+            trials=directory.trials,
+            home=home,
+            modules=[directory.code] if directory.code.exists() else [],
+            paths=paths,
+        )
         self._service = TrialService(
             program,
             record=self._record,

@@ -1,0 +1,117 @@
+"""Imports the user's own modules that came with a function, in a trial's process. `sparksweep._shipping` packs them.
+
+Standard library only: trials import it before the user's code. Modules have the names, files and directories that they
+had where the experiment was built: what is not in the archive (data beside a module, an extension module) is found
+there by a trial on the same machine, and by no other.
+"""
+
+from __future__ import annotations
+
+import importlib.abc
+import importlib.machinery
+import importlib.util
+import sys
+from collections.abc import Mapping, Sequence
+from types import ModuleType
+
+Entry = tuple[str | None, str, list[str] | None, dict[str, object]]
+"""A module: its source (None: a namespace package), its file, a package's directories, and changed variables."""
+
+_MISSING = object()
+
+
+class ArchiveImporter(importlib.abc.MetaPathFinder, importlib.abc.ExecutionLoader):
+    """Finds and loads the modules of an archive."""
+
+    def __init__(self, modules: Mapping[str, Entry]) -> None:
+        self._modules = modules
+
+    def find_spec(
+        self,
+        fullname: str,
+        path: Sequence[str] | None,  # noqa: ARG002 - the protocol's
+        target: ModuleType | None = None,  # noqa: ARG002
+    ) -> importlib.machinery.ModuleSpec | None:
+        """Return the spec of a module of the archive; None for any other."""
+        entry = self._modules.get(fullname)
+        if entry is None:
+            return None
+        source, file, locations, _ = entry
+        if source is None:
+            spec = importlib.machinery.ModuleSpec(fullname, None, is_package=True)
+        else:
+            spec = importlib.machinery.ModuleSpec(
+                fullname, self, origin=file, is_package=locations is not None
+            )
+            spec.has_location = True
+        if locations is not None:
+            spec.submodule_search_locations = list(locations)
+        return spec
+
+    def get_source(self, fullname: str) -> str:
+        """Return a module's source, for tracebacks and for `inspect`."""
+        entry = self._modules.get(fullname)
+        if entry is None or entry[0] is None:
+            raise ImportError(f"no source of {fullname} came with the function", name=fullname)
+        return entry[0]
+
+    def get_filename(self, fullname: str) -> str:
+        """Return the file of a module where the experiment was built."""
+        return self._modules[fullname][1]
+
+    def is_package(self, fullname: str) -> bool:
+        """Return whether a module is a package."""
+        return self._modules[fullname][2] is not None
+
+    def get_data(self, path: str) -> bytes:
+        """Return a file beside a module, for `pkgutil.get_data`: only on the machine where the experiment was built."""
+        with open(path, "rb") as file:
+            return file.read()
+
+    def exec_module(self, module: ModuleType) -> None:
+        """Run a module, and set the variables that were changed where the experiment was built."""
+        super().exec_module(module)
+        for name, value in self._modules[module.__name__][3].items():
+            _set(module, name, value)
+
+
+def _set(module: ModuleType, name: str, value: object) -> None:
+    """Set a variable, a container in place: other variables may hold the same one."""
+    current = getattr(module, name, _MISSING)
+    if type(current) is type(value) and isinstance(current, list) and isinstance(value, list):
+        current[:] = value
+    elif (isinstance(current, dict) and isinstance(value, dict)) or (
+        isinstance(current, set) and isinstance(value, set)
+    ):
+        current.clear()
+        current.update(value)
+    else:
+        setattr(module, name, value)
+
+
+def install(modules: Mapping[str, Entry]) -> None:
+    """Have this process import these modules from the archive, before any of the same name elsewhere."""
+    for name in [*sys.modules]:
+        top = name.partition(".")[0]
+        if top in modules and not _is_same(name, modules):
+            # Another module of that name, such as the standard library's statistics for the user's own.
+            del sys.modules[name]
+    sys.meta_path.insert(0, ArchiveImporter(modules))
+
+
+def _is_same(name: str, modules: Mapping[str, Entry]) -> bool:
+    """Return whether a loaded module is the archive's own: a preloaded one is kept if its file has not changed."""
+    entry = modules.get(name)
+    loaded = sys.modules[name]
+    if entry is None:
+        parent = name.rpartition(".")[0]
+        return parent in sys.modules and _is_same(parent, modules)
+    if entry[0] is None:
+        return list(getattr(loaded, "__path__", ())) == entry[2]
+    if entry[3] or getattr(loaded, "__file__", None) != entry[1]:
+        return False
+    try:
+        with open(entry[1], "rb") as file:
+            return importlib.util.decode_source(file.read()) == entry[0]
+    except (OSError, SyntaxError, UnicodeError):
+        return False

@@ -1,0 +1,280 @@
+"""Pickles a function with cloudpickle, its user's modules apart, and what cloudpickle itself can't."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import importlib
+import io
+import pickle
+import sys
+import threading
+import types
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import cloudpickle
+
+from sparksweep import shipped
+from sparksweep._shipping.sources import codes
+from sparksweep._shipping.user_modules import PROVIDED, Route, UserModules
+
+_registering = threading.Lock()
+_DISPATCHER = functools.singledispatch(lambda _: None).__code__  # type: ignore[attr-defined]
+_STREAMS = ("stdin", "stdout", "stderr")
+_OF_DISPATCHERS = ("registry", "dispatch", "register", "_clear_cache")
+"""Attributes that functools.singledispatch gives to a function."""
+
+
+@dataclass(frozen=True)
+class Pickled:
+    """A function as bytes."""
+
+    function: bytes
+    """Two pickles with one memo: the function, and the classes and functions by value by their modules and names."""
+    modules: bytes
+    """The pickle of `UserModules.archive`; empty if there is none."""
+
+
+def pickled(function: object) -> Pickled:
+    """Return a function as bytes. Errors are those of the objects that can't be pickled."""
+    modules = UserModules()
+    buffer = io.BytesIO()
+    with registry_restored():
+        pickler = FunctionPickler(buffer, modules)
+        pickler.dump(function)
+        pickler.dump(pickler.by_value)
+    archive = modules.archive()
+    return Pickled(buffer.getvalue(), pickle.dumps(archive, protocol=5) if archive else b"")
+
+
+@contextmanager
+def registry_restored() -> Iterator[None]:
+    """Restore cloudpickle's registry of modules by value at the end of the context."""
+    with _registering:
+        before = cloudpickle.list_registry_pickle_by_value()
+        try:
+            yield
+        finally:
+            for name in cloudpickle.list_registry_pickle_by_value() - before:
+                cloudpickle.unregister_pickle_by_value(
+                    sys.modules.get(name) or types.ModuleType(name)
+                )
+
+
+class FunctionPickler(cloudpickle.Pickler):  # type: ignore[misc]
+    """A pickler of one function and all that it refers to. Use it within `registry_restored`."""
+
+    def __init__(self, file: Any, modules: UserModules) -> None:
+        super().__init__(file)
+        self._modules = modules
+        self.by_value: dict[tuple[str, str], object] = {}
+        """The classes and functions that pickle finds by a module and a name, and that have been sent by value."""
+
+    def reducer_override(self, obj: Any) -> Any:
+        """Reduce an object, or return NotImplemented for pickle's own way."""
+        if issubclass(type(obj), type):
+            self._note(obj)
+            return _with_qualified_name(obj, super().reducer_override(obj))
+        if isinstance(obj, types.FunctionType):
+            self._note(obj)
+            if obj.__code__ is _DISPATCHER:
+                return _reduce_dispatcher(obj) if _is_by_value(obj) else NotImplemented
+            return super().reducer_override(obj)
+        if isinstance(obj, types.ModuleType):
+            self._route(obj.__name__)
+            self._modules.need(obj.__name__)
+            return NotImplemented
+        for name in _STREAMS:
+            if obj is getattr(sys, name):
+                return getattr, (sys, name)
+        special = _REDUCERS.get(type(obj))
+        if special is not None:
+            return special(self, obj)
+        if self.dispatch_table.get(type(obj)) is not None:
+            return NotImplemented
+        reduced = obj.__reduce_ex__(self.proto)
+        if isinstance(reduced, str):
+            self._by_name(obj, reduced)
+        return reduced
+
+    def _dynamic_function_reduce(self, func: types.FunctionType) -> Any:
+        """Reduce a function by value; with the variables of its module, if trials can import that."""
+        self._modules.need_imports(func.__code__, str(func.__globals__.get("__package__") or ""))
+        make, new_arguments, state, *rest = super()._dynamic_function_reduce(func)
+        home = func.__globals__.get("__name__")
+        module = sys.modules.get(home) if isinstance(home, str) else None
+        if (
+            module is None
+            or vars(module) is not func.__globals__
+            or module.__name__.partition(".")[0] in PROVIDED
+            or self._route(module.__name__) is Route.VALUE
+        ):
+            return (make, new_arguments, state, *rest)
+        self._modules.need(module.__name__)
+        code, _, *others = new_arguments
+        attributes, slots = state
+        arguments = (code, _Variables(module.__name__), *others)
+        return (make, arguments, (attributes, {**slots, "__globals__": {}}), *rest)
+
+    def _note(self, obj: Any) -> None:
+        """Note where pickle finds a class or function by its name."""
+        module_name, name = getattr(obj, "__module__", None), obj.__qualname__
+        module = sys.modules.get(module_name) if isinstance(module_name, str) else None
+        if module is None or _attribute(module, name) is not obj:
+            return
+        if self._route(module.__name__) is Route.VALUE:
+            if "." not in name:
+                self.by_value[module.__name__, name] = obj
+        else:
+            self._modules.need(module.__name__)
+
+    def _route(self, name: str) -> Route:
+        route = self._modules.route(name)
+        if route is Route.VALUE and name != "__main__" and name in sys.modules:
+            cloudpickle.register_pickle_by_value(sys.modules[name])
+        return route
+
+    def _by_name(self, obj: object, name: str) -> None:
+        """Check that an object which pickle knows by its name alone can be found in a trial."""
+        module = pickle.whichmodule(obj, name)  # type: ignore[attr-defined]
+        if self._route(module) is Route.VALUE:
+            raise pickle.PicklingError(
+                f"{type(obj).__name__} objects are pickled by their name, and trials have no module {module!r}"
+            )
+        self._modules.need(module)
+
+
+@dataclass(eq=False)
+class _Variables:
+    """The variables of a module that trials import."""
+
+    module: str
+
+    def __reduce__(self) -> Any:
+        return shipped.variables_of, (self.module,)
+
+
+def _attribute(module: types.ModuleType, path: str) -> object:
+    value: object = module
+    for name in path.split("."):
+        value = getattr(value, name, None)
+    return value
+
+
+def _is_by_value(function: types.FunctionType) -> bool:
+    module = sys.modules.get(function.__module__)
+    if module is None or _attribute(module, function.__qualname__) is not function:
+        return True
+    return module.__name__ == "__main__" or (
+        module.__name__ in cloudpickle.list_registry_pickle_by_value()
+    )
+
+
+# ---------------------------------------------------------------------- objects that cloudpickle can't pickle
+
+
+def _with_qualified_name(cls: type, reduced: Any) -> Any:
+    """Add a class's qualified name, which cloudpickle drops: pickle looks for ``Outer.Inner`` by it."""
+    if isinstance(reduced, tuple) and reduced[0] is cloudpickle.cloudpickle._make_skeleton_class:
+        make, (kind, name, bases, namespace, *others), *rest = reduced
+        namespace = {**namespace, "__qualname__": cls.__qualname__}
+        return (make, (kind, name, bases, namespace, *others), *rest)
+    return reduced
+
+
+def _reduce_dispatcher(function: Any) -> Any:
+    """Reduce a function of functools.singledispatch: its cache holds weak references."""
+    registry = dict(function.registry)
+    attributes = {key: value for key, value in vars(function).items() if key not in _OF_DISPATCHERS}
+    return (
+        shipped.dispatching, (registry.pop(object),), (registry, attributes), None, None, shipped.add_dispatched
+    )  # fmt: skip
+
+
+def _reduce_cached(pickler: FunctionPickler, function: Any) -> Any:
+    """Reduce a function of functools.lru_cache or cache; its results stay here."""
+    module = sys.modules.get(getattr(function, "__module__", None) or "")
+    name = getattr(function, "__qualname__", "")
+    if module is not None and _attribute(module, name) is function:
+        if pickler._route(module.__name__) is not Route.VALUE:
+            pickler._modules.need(module.__name__)
+            return name
+        if "." not in name:
+            pickler.by_value[module.__name__, name] = function
+    parameters = function.cache_parameters()
+    attributes = {key: value for key, value in vars(function).items() if key != "__wrapped__"}
+    return (
+        shipped.caching,
+        (function.__wrapped__, parameters["maxsize"], parameters["typed"]),
+        attributes,
+    )
+
+
+def _reduce_cached_property(_: FunctionPickler, item: Any) -> Any:
+    """Reduce a functools.cached_property, which has a lock before Python 3.12."""
+    state = {key: value for key, value in vars(item).items() if key != "lock"}
+    return functools.cached_property, (item.func,), state
+
+
+def _reduce_file(_: FunctionPickler, file: Any) -> Any:
+    raise pickle.PicklingError(f"it is the open file {getattr(file, 'name', None)!r}")
+
+
+def _reduce_missing(_: FunctionPickler, __: object) -> Any:
+    """Reduce dataclasses.MISSING, which is compared by identity."""
+    return getattr, (importlib.import_module("dataclasses"), "MISSING")
+
+
+_REDUCERS: dict[type, Callable[[FunctionPickler, Any], Any]] = {
+    type(functools.lru_cache(lambda: None)): _reduce_cached,
+    functools.cached_property: _reduce_cached_property,
+    io.TextIOWrapper: _reduce_file,
+    type(dataclasses.MISSING): _reduce_missing,
+}
+
+
+def referred(function: Callable[..., object]) -> dict[str, object]:
+    """Return the objects outside a function that it refers to, by name, modules and functions left out."""
+    found: dict[str, object] = {}
+    waiting: list[object] = [function]
+    seen: set[int] = set()
+    while waiting:
+        item = waiting.pop()
+        if id(item) in seen:
+            continue
+        seen.add(id(item))
+        if isinstance(item, functools.partial):
+            found.update({f"argument {index + 1}": value for index, value in enumerate(item.args)})
+            found.update(item.keywords)
+            waiting.append(item.func)
+        elif isinstance(item, types.MethodType):
+            found.update(vars(item.__self__) if hasattr(item.__self__, "__dict__") else {})
+            waiting.append(item.__func__)
+        elif isinstance(item, types.FunctionType):
+            code, cells = item.__code__, item.__closure__ or ()
+            uses = dict(zip(code.co_freevars, map(_contents, cells), strict=True))
+            names = (name for inner in codes(code) for name in inner.co_names)
+            uses.update(
+                {name: item.__globals__[name] for name in names if name in item.__globals__}
+            )
+            uses.update(item.__kwdefaults__ or {})
+            for name, value in uses.items():
+                inner = getattr(value, "__wrapped__", value)
+                if isinstance(inner, types.FunctionType):
+                    waiting.append(inner)
+                elif not isinstance(value, types.ModuleType | type):
+                    found[name] = value
+        elif not isinstance(item, type) and hasattr(item, "__dict__"):
+            found.update(vars(item))
+    return found
+
+
+def _contents(cell: types.CellType) -> object:
+    try:
+        return cell.cell_contents
+    except ValueError:
+        # The variable has no value yet, or no longer.
+        return None

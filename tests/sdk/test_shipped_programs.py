@@ -1,0 +1,31 @@
+"""Programs as users write them: each function gives the same value as a trial as when its program calls it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from support.sdk.programs import ran, value_of_a_trial
+from support.sdk.shipped_programs import PROGRAMS, Program
+
+
+@pytest.mark.parametrize("program", PROGRAMS, ids=lambda program: program.name)
+def test_a_function_is_the_same_as_a_trial_or_refused_with_the_culprit_at_once(
+    tmp_path: Path, program: Program
+) -> None:
+    here = ran(program.files, tmp_path, paths=program.paths)
+    if program.refused is not None:
+        assert here.refusal is not None, here.direct
+        assert program.refused in here.refusal
+        return
+    assert here.refusal is None
+    there = value_of_a_trial(here, tmp_path, elsewhere=program.elsewhere, paths=program.paths)
+    assert there == pytest.approx(float(here.direct))
+
+
+def test_the_corpus_has_programs_of_every_outcome_and_no_name_twice() -> None:
+    names = [program.name for program in PROGRAMS]
+    assert len(names) == len(set(names))
+    assert len([program for program in PROGRAMS if program.refused is None]) >= 40
+    assert len([program for program in PROGRAMS if program.refused is not None]) >= 10

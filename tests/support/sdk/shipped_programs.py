@@ -1,0 +1,938 @@
+"""Programs of users whose function is run as a trial: `tests/sdk/test_shipped_programs.py` runs them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True)
+class Program:
+    """A program, and the outcome of its function as a trial."""
+
+    name: str
+    main: str
+    """The text of ``main.py``, which defines ``training(x)``."""
+    others: Mapping[str, str] = field(default_factory=dict)
+    """The texts of other files."""
+    paths: tuple[str, ...] = ()
+    """Folders in PYTHONPATH."""
+    elsewhere: bool = True
+    """True: the trial runs without the program's files."""
+    refused: str | None = None
+    """Part of the message of a function that can't be shipped; None: the trial gives the value of a call."""
+
+    @property
+    def files(self) -> dict[str, str]:
+        """The texts of all files."""
+        return {"main.py": self.main, **self.others}
+
+
+_DIST_INFO = {
+    "lib/rarelib-1.0.dist-info/METADATA": "Name: rarelib\nVersion: 1.0\n",
+    "lib/rarelib-1.0.dist-info/RECORD": "rarelib/__init__.py,,\nrarelib-1.0.dist-info/METADATA,,\n",
+}
+
+PROGRAMS = [
+    # ------------------------------------------------------------------ functions
+    Program("global variables and a helper", """
+        SCALE = 3
+        def helper(x):
+            return SCALE * x
+        def training(x):
+            return helper(x) + 0.5
+    """),
+    Program("closure", """
+        def make(offset):
+            def training(x):
+                return x + offset
+            return training
+        training = make(0.25)
+    """),
+    Program("closure whose cell is empty", """
+        def make():
+            def training(x):
+                try:
+                    return x + later
+                except NameError:
+                    return x
+            if False:
+                later = 1
+            return training
+        training = make()
+    """),
+    Program("nested closures that count", """
+        def make():
+            count = 0
+            def training(x):
+                nonlocal count
+                count += x
+                return count
+            return training
+        training = make()
+    """),
+    Program("recursion", """
+        def training(x):
+            return 1 if x == 0 else x * training(x - 1)
+    """),
+    Program("mutual recursion", """
+        def even(n):
+            return True if n == 0 else odd(n - 1)
+        def odd(n):
+            return False if n == 0 else even(n - 1)
+        def training(x):
+            return float(even(x)) + 2 * float(odd(x))
+    """),
+    Program("lambda", "training = lambda x: x / 4"),
+    Program("partial", """
+        import functools
+        def scaled(x, scale, *, offset=0):
+            return x * scale + offset
+        training = functools.partial(scaled, scale=2, offset=1)
+    """),
+    Program("partial of a partial", """
+        import functools
+        def scaled(x, scale, offset):
+            return x * scale + offset
+        training = functools.partial(functools.partial(scaled, scale=2), offset=1)
+    """),
+    Program("bound method", """
+        class Trainer:
+            def __init__(self, scale):
+                self.scale = scale
+            def run(self, x):
+                return self.scale * x
+        training = Trainer(4).run
+    """),
+    Program("class method", """
+        class Trainer:
+            scale = 5
+            @classmethod
+            def run(cls, x):
+                return cls.scale * x
+        training = Trainer.run
+    """),
+    Program("static method", """
+        class Trainer:
+            @staticmethod
+            def run(x):
+                return 6 * x
+        training = Trainer.run
+    """),
+    Program("callable object", """
+        class Trainer:
+            def __init__(self):
+                self.factor = 7
+            def __call__(self, x):
+                return self.factor * x
+        training = Trainer()
+    """),
+    Program("positional-only and keyword-only arguments with defaults", """
+        SCALE = 2
+        def training(x, /, *rest, scale=SCALE, **others):
+            return x * scale + len(rest) + len(others)
+    """),
+    Program("decorator with wraps", """
+        import functools
+        def doubled(function):
+            @functools.wraps(function)
+            def wrapper(*args, **kwargs):
+                return 2 * function(*args, **kwargs)
+            return wrapper
+        @doubled
+        def training(x):
+            return x + 1
+    """),
+    Program("decorator that computes the value of a function without one", """
+        import functools
+        LOSSES = []
+        def measured(function):
+            @functools.wraps(function)
+            def wrapper(*args, **kwargs):
+                function(*args, **kwargs)
+                return sum(LOSSES)
+            return wrapper
+        @measured
+        def training(x):
+            LOSSES.append(x * 0.5)
+    """),
+    Program("decorator class", """
+        import functools
+        class Counted:
+            def __init__(self, function):
+                functools.update_wrapper(self, function)
+                self.function, self.calls = function, 0
+            def __call__(self, *args, **kwargs):
+                self.calls += 1
+                return self.function(*args, **kwargs) + self.calls
+        @Counted
+        def training(x):
+            return x
+    """),
+    Program("contextmanager", """
+        import contextlib
+        @contextlib.contextmanager
+        def scaled(x):
+            yield 2 * x
+        def training(x):
+            with scaled(x) as value:
+                return value
+    """),
+    Program("made by exec", """
+        namespace = {}
+        exec("def training(x):\\n    return x * 8\\n", namespace)
+        training = namespace["training"]
+    """),
+    Program("name that is not ASCII", """
+        def entraîner(x):
+            return x + 1
+        training = entraîner
+    """),
+    Program("module named after a keyword", """
+        def training(x):
+            return x
+        training.__name__ = "class"
+    """),
+    Program("coroutine run by the function", """
+        import asyncio
+        async def fit(x):
+            await asyncio.sleep(0)
+            return x * 3
+        def training(x):
+            return asyncio.run(fit(x))
+    """),
+    # ------------------------------------------------------------------ caches and functools
+    Program("lru_cache", """
+        from functools import lru_cache
+        @lru_cache(maxsize=32)
+        def fib(n):
+            return n if n < 2 else fib(n - 1) + fib(n - 2)
+        def training(x):
+            return fib(x + 20)
+    """),
+    Program("cache with a full cache and its numbers", """
+        from functools import cache
+        @cache
+        def square(n):
+            return n * n
+        square(3)
+        def training(x):
+            square.cache_clear()
+            return square(x) + square.cache_info().currsize
+    """),
+    Program("lru_cache as the function itself", """
+        from functools import lru_cache
+        @lru_cache
+        def training(x):
+            return x + 0.125
+    """),
+    Program("lru_cache on a method", """
+        from functools import lru_cache
+        class Data:
+            @lru_cache(maxsize=None)
+            def load(self, n):
+                return n * 2
+        data = Data()
+        def training(x):
+            return data.load(x)
+    """),
+    Program("cached_property", """
+        from functools import cached_property
+        class Data:
+            @cached_property
+            def size(self):
+                return 12
+        def training(x):
+            data = Data()
+            return data.size + data.__dict__["size"] + x
+    """),
+    Program("singledispatch", """
+        from functools import singledispatch
+        @singledispatch
+        def size(value):
+            return 0
+        @size.register
+        def _(value: int):
+            return 10 * value
+        @size.register(list)
+        def _(value):
+            return len(value)
+        def training(x):
+            return size(x) + size([1, 2]) + size(None)
+    """),
+    Program("singledispatchmethod and partialmethod", """
+        from functools import partialmethod, singledispatchmethod
+        class Model:
+            def scaled(self, x, scale):
+                return x * scale
+            doubled = partialmethod(scaled, scale=2)
+            @singledispatchmethod
+            def fit(self, value):
+                return 0
+            @fit.register
+            def _(self, value: int):
+                return self.doubled(value)
+        def training(x):
+            return Model().fit(x)
+    """),
+    Program("total_ordering", """
+        from functools import total_ordering
+        @total_ordering
+        class Version:
+            def __init__(self, n):
+                self.n = n
+            def __eq__(self, other):
+                return self.n == other.n
+            def __lt__(self, other):
+                return self.n < other.n
+        def training(x):
+            return float(Version(x) >= Version(2)) + x
+    """),
+    Program("operator.itemgetter, reduce and builtins", """
+        import operator
+        from functools import reduce
+        second, add = operator.itemgetter(1), operator.add
+        biggest = max
+        def training(x):
+            return reduce(add, [x, second([1, 2])]) + biggest(1, 2)
+    """),
+    # ------------------------------------------------------------------ classes
+    Program("dataclasses", """
+        from dataclasses import dataclass, field, fields, asdict, MISSING
+        @dataclass(frozen=True)
+        class Config:
+            scale: int = 2
+            items: list = field(default_factory=list)
+        @dataclass
+        class More(Config.__mro__[1]):
+            offset: float = 0.5
+        CONFIG = Config(3)
+        def training(x):
+            @dataclass
+            class Inner(type("Base", (), {})):
+                size: int
+            assert fields(Config)[1].default is MISSING
+            return asdict(CONFIG)["scale"] * x + More().offset + Inner(1).size
+    """),
+    Program("dataclass extended in the trial", """
+        from dataclasses import dataclass
+        @dataclass
+        class Base:
+            required: int
+        def training(x):
+            @dataclass
+            class Derived(Base):
+                other: int
+            try:
+                Derived(1)
+            except TypeError:
+                return Derived(x, 2).required
+            return 0
+    """),
+    Program("enums", """
+        import enum
+        class Kind(enum.Enum):
+            A = 1
+            B = 2
+        class Flags(enum.Flag):
+            R = 1
+            W = 2
+        BOTH = Flags.R | Flags.W
+        def training(x):
+            return Kind(2).value + (Kind.B is Kind["B"]) + (Flags.W in BOTH) + x
+    """),
+    Program("own exceptions", """
+        class Diverged(Exception):
+            def __init__(self, step, loss):
+                super().__init__(f"step {step}")
+                self.loss = loss
+        def fit(x):
+            raise Diverged(3, x / 2)
+        def training(x):
+            try:
+                fit(x)
+            except Diverged as error:
+                return error.loss
+    """),
+    Program("abstract classes, slots and super", """
+        import abc
+        class Model(abc.ABC):
+            __slots__ = ("scale",)
+            def __init__(self):
+                self.scale = 2
+            @abc.abstractmethod
+            def fit(self, x): ...
+        class Mine(Model):
+            def __init__(self):
+                super().__init__()
+            def fit(self, x):
+                return x * self.scale
+        def training(x):
+            return Mine().fit(x)
+    """),
+    Program("metaclass and __init_subclass__", """
+        class Registry(type):
+            names = []
+            def __new__(mcs, name, bases, namespace, **kwargs):
+                mcs.names.append(name)
+                return super().__new__(mcs, name, bases, namespace, **kwargs)
+        class Base(metaclass=Registry):
+            kinds = {}
+            def __init_subclass__(cls, kind=None, **kwargs):
+                super().__init_subclass__(**kwargs)
+                Base.kinds[kind] = cls
+        class Net(Base, kind="net"):
+            size = 9
+        def training(x):
+            return Base.kinds["net"].size + x
+    """),
+    Program("namedtuple, NamedTuple and TypedDict", """
+        from collections import namedtuple
+        from typing import NamedTuple, TypedDict
+        Point = namedtuple("Point", "a b")
+        class Pair(NamedTuple):
+            a: int
+            b: int = 4
+        class Options(TypedDict, total=False):
+            scale: int
+        def training(x):
+            options: Options = {"scale": 2}
+            return Point(x, 1).a * options["scale"] + Pair(1).b
+    """),
+    Program("generic classes and protocols", """
+        from typing import Generic, Protocol, TypeVar
+        T = TypeVar("T")
+        class Scorer(Protocol):
+            def score(self, x: int) -> float: ...
+        class Box(Generic[T]):
+            def __init__(self, value: T) -> None:
+                self.value = value
+        class Half:
+            def score(self, x: int) -> float:
+                return x / 2
+        def use(scorer: Scorer, box: Box[int]) -> float:
+            return scorer.score(box.value)
+        def training(x):
+            return use(Half(), Box[int](x))
+    """),
+    Program("module-like object of layers", """
+        import numpy
+        class Module:
+            def __init__(self):
+                self._children = {}
+            def __setattr__(self, name, value):
+                if isinstance(value, Module):
+                    self._children[name] = value
+                object.__setattr__(self, name, value)
+            def __getattr__(self, name):
+                raise AttributeError(name)
+            def __call__(self, x):
+                return self.forward(x)
+        class Linear(Module):
+            def __init__(self, n):
+                super().__init__()
+                self.weight = numpy.arange(n * n, dtype=float).reshape(n, n)
+            def forward(self, x):
+                return self.weight @ x
+        class Net(Module):
+            def __init__(self):
+                super().__init__()
+                self.first, self.second = Linear(3), Linear(3)
+            def forward(self, x):
+                return self.second(self.first(x))
+        net = Net()
+        def training(x):
+            return float(net(numpy.ones(3) * x).sum())
+    """),
+    Program("singleton sentinel", """
+        class _Missing: pass
+        MISSING = _Missing()
+        def get(values, key, default=MISSING):
+            value = values.get(key, default)
+            return -1 if value is MISSING else value
+        def training(x):
+            return get({}, "a") + x
+    """),
+    Program("class defined twice, as in a notebook", """
+        class Model:
+            scale = 1
+        old = Model()
+        class Model:
+            scale = 10
+        def training(x):
+            import pickle
+            return pickle.loads(pickle.dumps(Model())).scale * x + old.scale
+    """),
+    Program("function defined twice, as in a notebook", """
+        def helper(x):
+            return x
+        first = helper
+        def helper(x):
+            return 2 * x
+        def training(x):
+            return helper(x) + first(x)
+    """),
+    # ------------------------------------------------------------------ pickled again in the trial
+    Program("pickle of an own class and of its nested one", """
+        import pickle
+        class Model:
+            class Part:
+                size = 2
+            def __init__(self, x):
+                self.x = x
+        def training(x):
+            part = pickle.loads(pickle.dumps(Model.Part()))
+            with open("model.pkl", "wb") as file:
+                pickle.dump(Model(x), file)
+            with open("model.pkl", "rb") as file:
+                return pickle.load(file).x + part.size
+    """),
+    Program("copy and deepcopy", """
+        import copy
+        class Model:
+            def __init__(self):
+                self.parts = [1, 2]
+        def training(x):
+            return sum(copy.deepcopy(Model()).parts) + x
+    """),
+    Program("multiprocessing.Pool", """
+        import multiprocessing
+        def square(n):
+            return n * n
+        def training(x):
+            with multiprocessing.Pool(2) as pool:
+                return sum(pool.map(square, range(x)))
+    """),
+    Program("ProcessPoolExecutor with an own class", """
+        from concurrent.futures import ProcessPoolExecutor
+        class Job:
+            def __init__(self, n):
+                self.n = n
+        def work(job):
+            return Job(job.n * 2)
+        def training(x):
+            with ProcessPoolExecutor(2) as pool:
+                return sum(job.n for job in pool.map(work, [Job(1), Job(x)]))
+    """),
+    Program("spawned processes and a __main__ guard", """
+        import multiprocessing
+        class Job:
+            def __init__(self, n):
+                self.n = n
+        def work(job):
+            return job.n * 3
+        def training(x):
+            with multiprocessing.get_context("spawn").Pool(1) as pool:
+                return sum(pool.map(work, [Job(1), Job(x)]))
+    """),
+    Program("spawned processes and own modules", """
+        import jobs
+        def training(x):
+            return jobs.run(x)
+    """, {"jobs.py": """
+        import multiprocessing
+        def work(n):
+            return n * 3
+        def run(x):
+            with multiprocessing.get_context("spawn").Pool(1) as pool:
+                return sum(pool.map(work, [1, x]))
+    """}),
+    Program("joblib.dump of a transformer with an own function", """
+        import joblib
+        from sklearn.preprocessing import FunctionTransformer
+        def double(values):
+            return values * 2
+        def training(x):
+            import numpy
+            joblib.dump(FunctionTransformer(double), "t.joblib")
+            return float(joblib.load("t.joblib").transform(numpy.ones((1, 1)) * x)[0, 0])
+    """),
+    Program("joblib.Parallel with processes", """
+        from joblib import Parallel, delayed
+        class Model:
+            def __init__(self, n):
+                self.n = n
+        def fit(n):
+            return Model(n * 2)
+        def training(x):
+            return sum(m.n for m in Parallel(n_jobs=2)(delayed(fit)(n) for n in range(x)))
+    """),
+    # ------------------------------------------------------------------ modules of the user's own
+    Program("own module with a class that is pickled in the trial", """
+        import pickle
+        from models import Net
+        def training(x):
+            return pickle.loads(pickle.dumps(Net(x))).x + Net.__module__.count("models")
+    """, {"models.py": """
+        class Net:
+            def __init__(self, x):
+                self.x = x
+    """}),
+    Program("function of an own module", """
+        from train import training
+    """, {"train.py": """
+        import threading
+        LOCK = threading.Lock()
+        COUNT = 0
+        def training(x):
+            global COUNT
+            with LOCK:
+                COUNT += x
+            return COUNT
+    """}),
+    Program("own module with locks, clients, loggers and caches", """
+        import services
+        def training(x):
+            return services.score(x)
+    """, {"services.py": """
+        import functools, logging, socket, sqlite3, threading
+        logger = logging.getLogger(__name__)
+        lock = threading.RLock()
+        connection = sqlite3.connect(":memory:")
+        endpoint = socket.socket()
+        pool = threading.local()
+        lines = (line for line in "abc")
+        @functools.lru_cache
+        def score(x):
+            with lock:
+                logger.info("score")
+                return connection.execute("select ?", (x,)).fetchone()[0] + len(list(lines))
+    """}),
+    Program("package with relative imports", """
+        from proj.train import training
+    """, {
+        "proj/__init__.py": "from .config import SCALE\n",
+        "proj/config.py": "SCALE = 5\n",
+        "proj/train.py": """
+            from . import SCALE
+            from .models import net
+            def training(x):
+                from .lazy import offset
+                return net.Net().score(x) * SCALE + offset()
+        """,
+        "proj/models/__init__.py": "",
+        "proj/models/net.py": """
+            from ..config import SCALE
+            class Net:
+                def score(self, x):
+                    return x + SCALE
+        """,
+        "proj/lazy.py": "def offset():\n    return 0.5\n",
+    }),
+    Program("namespace package", """
+        from space.parts.one import one
+        import space.parts.two as two
+        def training(x):
+            return one(x) + two.two(x)
+    """, {
+        "space/parts/one.py": "def one(x):\n    return x\n",
+        "other/space/parts/two.py": "from space.parts.one import one\ndef two(x):\n    return 2 * one(x)\n",
+    }, paths=("other",)),
+    Program("modules that are imported while the function runs", """
+        def training(x):
+            import importlib
+            import late
+            from package import part
+            return late.late(x) + part.part(x) + importlib.import_module("dynamic").VALUE
+        import dynamic
+    """, {
+        "late.py": "import deeper\ndef late(x):\n    return deeper.VALUE * x\n",
+        "deeper.py": "VALUE = 2\n",
+        "package/__init__.py": "",
+        "package/part.py": "def part(x):\n    return x\n",
+        "dynamic.py": "VALUE = 100\n",
+    }, elsewhere=False),
+    Program("plugins that a package finds in its directory", """
+        import plugins
+        def training(x):
+            return plugins.ALL["double"](x)
+    """, {
+        "plugins/__init__.py": """
+            import importlib, pkgutil
+            ALL = {}
+            def register(function):
+                ALL[function.__name__] = function
+                return function
+            for found in pkgutil.iter_modules(__path__):
+                importlib.import_module(f"{__name__}.{found.name}")
+        """,
+        "plugins/one.py": "from plugins import register\n@register\ndef double(x):\n    return 2 * x\n",
+    }, elsewhere=False),
+    Program("variable of a module set from outside", """
+        import settings
+        settings.SCALE = 7
+        settings.OPTIONS["offset"] = 1
+        settings.NEW = 2
+        def training(x):
+            return settings.score(x) + settings.NEW
+    """, {"settings.py": """
+        SCALE = 1
+        OPTIONS = {"offset": 0}
+        SAME = OPTIONS
+        def score(x):
+            return SCALE * x + SAME["offset"]
+    """}),
+    Program("function of a module replaced from outside", """
+        import helpers
+        def fake(x):
+            return 50 * x
+        helpers.score = fake
+        def training(x):
+            return helpers.run(x)
+    """, {"helpers.py": "def score(x):\n    return x\ndef run(x):\n    return score(x) + 1\n"}),
+    Program("module edited after its import", """
+        import helpers
+        with open("helpers.py", "w") as file:
+            file.write("def score(x):\\n    return 99\\n")
+        def training(x):
+            return helpers.score(x)
+    """, {"helpers.py": "def score(x):\n    return x * 2\n"}),
+    Program("module made in memory", """
+        import sys, types
+        virtual = types.ModuleType("virtual")
+        exec("def score(x):\\n    return x * 11\\n", virtual.__dict__)
+        sys.modules["virtual"] = virtual
+        from virtual import score
+        def training(x):
+            return score(x)
+    """),
+    Program("closure made by an own module with a lock", """
+        from factory import make
+        training = make(3)
+    """, {"factory.py": """
+        import threading
+        LOCK = threading.Lock()
+        def make(scale):
+            def training(x):
+                with LOCK:
+                    return scale * x
+            return training
+    """}),
+    Program("decorator of an own module", """
+        from decorators import logged
+        @logged
+        def training(x):
+            return x * 2
+    """, {"decorators.py": """
+        import functools, threading
+        _lock = threading.Lock()
+        _calls = []
+        def logged(function):
+            @functools.wraps(function)
+            def wrapper(*args, **kwargs):
+                with _lock:
+                    _calls.append(function.__name__)
+                return function(*args, **kwargs) + len(_calls)
+            return wrapper
+    """}),
+    Program("own module named as one of Python's", """
+        import statistics
+        def training(x):
+            return statistics.mean([x, 5])
+    """, {"statistics.py": "def mean(values):\n    return -sum(values)\n"}),
+    Program("data beside a module, on this machine", """
+        import loader
+        def training(x):
+            return loader.load() + x
+    """, {
+        "loader.py": """
+            from pathlib import Path
+            import pkgutil
+            def load():
+                text = (Path(__file__).parent / "data.txt").read_text()
+                return int(text) + int(pkgutil.get_data(__name__, "data.txt"))
+        """,
+        "data.txt": "40",
+    }, elsewhere=False),
+    Program("source of a class, as inspect shows it", """
+        import inspect
+        import models
+        def training(x):
+            return len(inspect.getsource(models.Net)) + x
+    """, {"models.py": "class Net:\n    size = 1\n"}),
+    Program("module that runs only as a program", """
+        import guarded
+        def training(x):
+            return guarded.value(x)
+    """, {"guarded.py": """
+        def value(x):
+            return x + 1
+        if __name__ == "__main__":
+            raise SystemExit("run as a program")
+    """}),
+    # ------------------------------------------------------------------ libraries
+    Program("library on PYTHONPATH with its metadata", """
+        from rarelib import Client
+        def training(x):
+            return Client().score(x)
+    """, {
+        **_DIST_INFO,
+        "lib/rarelib/__init__.py": """
+            import functools, threading
+            _lock = threading.Lock()
+            class Client:
+                @functools.lru_cache
+                def score(self, x):
+                    with _lock:
+                        return x * 3
+        """,
+    }, paths=("lib",), elsewhere=False),
+    Program("own module beside libraries in one folder", """
+        import mine
+        def training(x):
+            return mine.score(x)
+    """, {
+        **_DIST_INFO,
+        "lib/rarelib/__init__.py": "",
+        "lib/mine.py": "def score(x):\n    return x * 4\n",
+    }, paths=("lib",)),
+    Program("editable installation", """
+        import editable
+        def training(x):
+            return editable.score(x)
+    """, {
+        "src/editable.egg-info/PKG-INFO": "Name: editable\n",
+        "src/editable.egg-info/top_level.txt": "editable\n",
+        "src/editable/__init__.py": "from editable.core import score\n",
+        "src/editable/core.py": "def score(x):\n    return x * 5\n",
+    }, paths=("src",)),
+    Program("arrays of NumPy", """
+        import numpy as np
+        from numpy.linalg import norm
+        X, generator = np.arange(6.0).reshape(2, 3), np.random.default_rng(7)
+        def training(x):
+            return float(norm(X) * x) + float(generator.random()) + np.pi
+    """),
+    Program("random generator with a state", """
+        import random
+        generator = random.Random(7)
+        def training(x):
+            return generator.random() * x
+    """),
+    Program("standard streams and loggers", """
+        import logging, sys
+        logger = logging.getLogger("mine")
+        out = sys.stdout
+        def training(x):
+            logger.warning("x")
+            print(x, file=out)
+            return x
+    """),
+    # ------------------------------------------------------------------ refused
+    Program("a lock", """
+        import threading
+        LOCK = threading.Lock()
+        def training(x):
+            with LOCK:
+                return x
+    """, refused="because of LOCK (_thread.lock)"),
+    Program("a lock in an object", """
+        import threading
+        class Config:
+            def __init__(self):
+                self.scale, self.lock = 2, threading.RLock()
+        config = Config()
+        def training(x):
+            return config.scale * x
+    """, refused="because of config.lock (_thread.RLock)"),
+    Program("a lock deep in containers", """
+        import threading
+        settings = {"parts": [1, {"guard": threading.Lock()}]}
+        def training(x):
+            return x + len(settings)
+    """, refused="because of settings['parts'][1]['guard']"),
+    Program("a lock in a closure", """
+        import threading
+        def make():
+            guard = threading.Lock()
+            def training(x):
+                with guard:
+                    return x
+            return training
+        training = make()
+    """, refused="because of guard (_thread.lock)"),
+    Program("a lock of a helper", """
+        import threading
+        HELD = threading.Lock()
+        def helper(x):
+            with HELD:
+                return x
+        def training(x):
+            return helper(x)
+    """, refused="because of HELD"),
+    Program("a lock of a bound method's object", """
+        import threading
+        class Trainer:
+            def __init__(self):
+                self.lock = threading.Lock()
+            def run(self, x):
+                return x
+        training = Trainer().run
+    """, refused="lock (_thread.lock)"),
+    Program("a thread", """
+        import threading
+        worker = threading.Thread(target=print)
+        def training(x):
+            return x + worker.daemon
+    """, refused="because of worker."),
+    Program("an open file", """
+        log = open("log.txt", "w+")
+        def training(x):
+            log.write("x")
+            return x
+    """, refused="because of log (_io.TextIOWrapper): it is the open file 'log.txt'"),
+    Program("an open binary file", """
+        log = open("log.bin", "wb")
+        def training(x):
+            log.write(b"x")
+            return x
+    """, refused="because of log (_io.BufferedWriter)"),
+    Program("a socket", """
+        import socket
+        connection = socket.socket()
+        def training(x):
+            return x + connection.family
+    """, refused="because of connection (socket.socket)"),
+    Program("a database connection", """
+        import sqlite3
+        class Store:
+            def __init__(self):
+                self.database = sqlite3.connect(":memory:")
+        store = Store()
+        def training(x):
+            return store.database.execute("select 1").fetchone()[0] + x
+    """, refused="because of store.database (sqlite3.Connection)"),
+    Program("a generator object", """
+        batches = (n for n in range(10))
+        def training(x):
+            return next(batches) + x
+    """, refused="because of batches (generator)"),
+    Program("a generator function", """
+        def training(x):
+            yield x
+    """, refused="is a generator function"),
+    Program("a coroutine function", """
+        async def training(x):
+            return x
+    """, refused="is a coroutine function"),
+    Program("a class", """
+        class training:
+            def __init__(self, x):
+                pass
+    """, refused="is a class"),
+    Program("an object that is known by its name alone", """
+        class Registry:
+            def __reduce__(self):
+                return "REGISTRY"
+        REGISTRY = Registry()
+        def training(x):
+            return x + (REGISTRY is None)
+    """, refused="because of REGISTRY (Registry)"),
+    Program("a queue and a pool of processes", """
+        import multiprocessing
+        queue = multiprocessing.Queue()
+        def training(x):
+            queue.put(x)
+            return x
+    """, refused="because of queue"),
+]  # fmt: skip
