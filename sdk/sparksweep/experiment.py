@@ -21,19 +21,21 @@ from __future__ import annotations
 
 import inspect
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from enum import StrEnum
 from typing import Any
 
 from sparksweep._builder import direction_of, unique_name
 from sparksweep._experiment import Experiment
-from sparksweep._functions import check_function, name_of, returns_nothing
+from sparksweep._functions import check_function, has_source, name_of, returns_nothing
 from sparksweep._hops_arguments import Call, Form, bounds, called_as, grid_of, launches
 from sparksweep._plain_values import as_python, invalid, shown
 from sparksweep._result import Result
-from sparksweep.errors import FieldError, InvalidExperiment
+from sparksweep.errors import ExperimentFailed, FieldError, InvalidExperiment
 from sparksweep.search import choice
+from sparksweep_core.api import TrialReason
+from sparksweep_trainer.trial.arguments import bind
 
 __all__ = [
     "Direction",
@@ -254,7 +256,10 @@ def launch(call: Call) -> LaunchResult:
         message = f"{function!r} is not a function: launch takes a function object"
         raise InvalidExperiment([FieldError("train_fn", message)])
     check_function(function, list(runs[0]))
-    by_label = {_label(run, number): run for number, run in enumerate(runs, start=1)}
+    by_label = {
+        _label(run, number): bind(name_of(function), function, run)
+        for number, run in enumerate(runs, start=1)
+    }
     result = _run(
         call, {"arguments": choice(list(by_label))}, "grid", call.arguments["metric_key"], {},
         run=_with_arguments(function, by_label),
@@ -299,7 +304,20 @@ def _run(
         direction=direction_of(arguments.get("direction", Direction.MAX)),
         **options,
     )
-    return experiment.submit(**where).wait(progress=progress)
+    try:
+        return experiment.submit(**where).wait(progress=progress)
+    except ExperimentFailed as error:
+        function = arguments["train_fn"]
+        needs_metric = algorithm == "differential-evolution" or objective is None
+        if needs_metric or not callable(function) or has_source(function):
+            raise
+        if not any(t.status.reason is TrialReason.METRIC_MISSING for t in error.result._trials):
+            raise
+        message = (
+            f"{error}\nThe source of {name_of(function)} is not available: if it returns nothing on purpose, annotate it "
+            "with -> None"
+        )
+        raise ExperimentFailed(message, error.result) from None
 
 
 def _named(arguments: Mapping[str, Any]) -> str:
@@ -318,10 +336,11 @@ def _label(arguments: Mapping[str, object], number: int) -> str:
 
 
 def _with_arguments(
-    function: Callable[..., object], by_label: Mapping[str, Mapping[str, Any]]
+    function: Callable[..., object], by_label: Mapping[str, tuple[Sequence[Any], Mapping[str, Any]]]
 ) -> Callable[..., object]:
     def run(arguments: str) -> object:
-        return function(**by_label[arguments])
+        args, kwargs = by_label[arguments]
+        return function(*args, **kwargs)
 
     run.__name__ = run.__qualname__ = name_of(function)
     return run

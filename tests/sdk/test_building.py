@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import functools
 import inspect
-import linecache
 import re
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,7 +11,6 @@ import yaml
 
 from sparksweep import Experiment, search
 from sparksweep._builder import Request, unique_name
-from sparksweep._functions import returns_nothing
 from sparksweep.errors import InvalidExperiment, SparksweepError
 from sparksweep_core.validation.document import parse_experiment
 
@@ -142,94 +137,6 @@ def test_a_name_is_made_of_whatever_it_was_called() -> None:
 def test_what_was_not_submitted_can_not_be_waited_for() -> None:
     with pytest.raises(SparksweepError, match="call submit"):
         Experiment(training, SPACE).wait()
-
-
-def test_whether_a_function_returns_anything_is_read_from_its_code() -> None:
-    def bare(x: int) -> None:
-        if x:
-            return
-        str(x)
-
-    def sometimes(x: int) -> float | None:
-        if x:
-            return 0.5
-        return None
-
-    assert returns_nothing(bare)
-    assert not returns_nothing(sometimes)
-    assert not returns_nothing(training)
-    assert not returns_nothing(max)
-
-
-def test_only_returns_of_the_function_itself_count() -> None:
-    def makes_others(x: int) -> None:
-        def inner() -> int:
-            return x
-
-        class Inner:
-            def method(self) -> int:
-                return x
-
-        str([inner(), Inner().method(), (lambda: x)()])
-
-    @functools.wraps(makes_others)
-    def wrapper(x: int) -> int:
-        makes_others(x)
-        return x
-
-    def generates(x: int) -> Iterator[int]:
-        yield x
-
-    text = """
-not indented"""
-
-    assert text
-    assert returns_nothing(makes_others)
-    assert returns_nothing(wrapper)
-    assert returns_nothing(functools.partial(makes_others, 1))
-    assert not returns_nothing(functools.partial(training, 1))
-    assert not returns_nothing(generates)
-
-
-def made_by_exec(text: str, file: str = "<made by a test>") -> Any:
-    namespace: dict[str, Any] = {"__name__": "__main__"}
-    exec(compile(text, file, "exec", dont_inherit=True), namespace)
-    return namespace["f"]
-
-
-def test_without_its_source_only_an_annotation_says_that_a_function_returns_nothing() -> None:
-    assert not returns_nothing(made_by_exec("def f(x):\n    print(x)\n"))
-    assert returns_nothing(made_by_exec("def f(x) -> None:\n    print(x)\n"))
-    assert returns_nothing(made_by_exec("def f(x) -> 'None':\n    print(x)\n"))
-    assert not returns_nothing(made_by_exec("def f(x) -> float:\n    return x\n"))
-
-
-def test_a_lambda_is_taken_to_return_its_expression() -> None:
-    assert not returns_nothing(lambda x: x)
-    assert not returns_nothing(lambda x: None)
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        "def f(x):\n    return x\n",
-        "\ndef f(x):\n    print(x)\n",
-        "def f(y):\n    print(y)\n",
-        "def g(x):\n    print(x)\n",
-        "def f(x:\n",
-        "f = 1\n",
-        "",
-    ],
-)
-def test_a_file_that_no_longer_holds_the_function_is_not_believed(
-    tmp_path: Path, text: str
-) -> None:
-    file = tmp_path / "train.py"
-    file.write_text(text)
-    assert not returns_nothing(made_by_exec("def f(x):\n    print(x)\n", str(file)))
-    file.write_text("def f(x):\n    print(x)\n")
-    linecache.checkcache(str(file))
-    assert returns_nothing(made_by_exec("def f(x):\n    print(x)\n", str(file)))
 
 
 def test_as_html_it_says_what_it_is_and_escapes_what_it_holds() -> None:

@@ -24,6 +24,9 @@ OPERATOR_MANAGER = "sparksweep-operator"
 SDK_MANAGER = "sparksweep-sdk"
 """Field manager and user agent of the SDK."""
 
+SHIPPED_MODULE = "sparksweep_function"
+"""Module of a function that the SDK has pickled."""
+
 _DRIVER_NAME = re.compile(r"-driver-(\d+)$")
 _EXECUTOR_NAME = re.compile(r"-(\d+)-exec-\d+$")
 

@@ -13,6 +13,7 @@ from sparksweep_core.api import placeholders as ph
 from sparksweep_core.api.quantities import cpus, memory_bytes
 from sparksweep_core.api.search_spec import Parameter
 from sparksweep_core.api.template import Resources, Source, TrialTemplate
+from sparksweep_core.contract.names import SHIPPED_MODULE
 from sparksweep_core.errors import FieldError
 from sparksweep_core.validation.checks_pod import PATH, check_pod
 from sparksweep_core.validation.checks_search import duplicates
@@ -75,7 +76,10 @@ def _function(
     for index, parameter in enumerate(parameters):
         if parameter is None:
             continue
-        if not parameter.name.isidentifier() or keyword.iskeyword(parameter.name):
+        # The SDK has checked a function of its own: ``**parameters`` takes any name.
+        if module != SHIPPED_MODULE and (
+            not parameter.name.isidentifier() or keyword.iskeyword(parameter.name)
+        ):
             suggestion = re.sub(r"[.-]", "_", parameter.name)
             suggestion += "_" if keyword.iskeyword(suggestion) else ""
             yield FieldError(

@@ -21,11 +21,12 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from sparksweep.errors import FieldError, InvalidExperiment
+from sparksweep_core.contract.names import SHIPPED_MODULE
 
 if TYPE_CHECKING:
     from sparksweep._shipping.pickler import Pickled
 
-MODULE = "sparksweep_function"
+MODULE = SHIPPED_MODULE
 """The name of a shipped function's module in a trial."""
 MAX_BYTES = 900 * 1000
 """Largest size of a module's text on a cluster. A ConfigMap holds at most 1 MiB, its own fields included."""

@@ -84,7 +84,7 @@ def bind(
     """
     try:
         arguments = list(inspect.signature(function).parameters.values())
-    except ValueError:
+    except (ValueError, TypeError):
         # A builtin without a signature: the call itself checks the arguments.
         return [], dict(values)
     named = {

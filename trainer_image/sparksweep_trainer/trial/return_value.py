@@ -58,7 +58,8 @@ def as_number(value: object) -> float | None:
         return None
     if "bool" in str(getattr(value, "dtype", "")) or "complex" in str(getattr(value, "dtype", "")):
         return None
-    if len(getattr(value, "shape", ())) > 0:
+    shape = getattr(value, "shape", ())
+    if isinstance(shape, Sequence) and len(shape) > 0:
         return None
     try:
         return float(value)  # type: ignore[arg-type]
