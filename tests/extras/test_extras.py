@@ -157,6 +157,31 @@ def test_operator_has_all_that_its_image_starts(install: Install) -> None:
     assert done.stdout.startswith("usage: sparksweep-operator")
 
 
+def test_none_says_which_extra_tensorboard_needs(none: Environment) -> None:
+    (none.home / "run" / "trials").mkdir(parents=True)
+    (none.home / "run" / "experiment.yaml").write_text(EXPERIMENT)
+    (none.home / "run" / "journal.jsonl").touch()
+    done = none.run("sparksweep", "tensorboard", "run")
+    assert done.returncode != 0
+    assert "pip install 'sparksweep[tensorboard]'" in done.stderr
+
+
+def test_tensorboard_shows_a_run_that_another_environment_has_made(install: Install) -> None:
+    """Neither Spark nor Arrow is needed to look at a run."""
+    environment = install("tensorboard")
+    (environment.home / "run" / "trials").mkdir(parents=True)
+    (environment.home / "run" / "experiment.yaml").write_text(EXPERIMENT)
+    (environment.home / "run" / "journal.jsonl").touch()
+    program = """\
+from pathlib import Path
+from urllib.request import urlopen
+from sparksweep._local.tensorboard import LocalTensorBoard, usable_port
+with LocalTensorBoard(Path("run"), port=usable_port(0)) as board:
+    print(urlopen(board.url + "data/environment").status)
+"""
+    assert environment.python(program).strip() == "200"
+
+
 def test_viz_has_plotly_and_builds_experiments(install: Install) -> None:
     viz = install("viz")
     viz.python("import plotly.graph_objects as go; go.Figure().to_json()")

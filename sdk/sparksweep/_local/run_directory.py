@@ -62,11 +62,16 @@ class RunDirectory:
             RunDirectoryError: The path holds no run.
         """
         directory = cls(path)
-        if not directory.journal.is_file() or not directory.experiment.is_file():
+        if not directory.holds_run:
             raise RunDirectoryError(
                 f"{path} is not a run directory: it has no {EXPERIMENT_FILE} or no {JOURNAL_FILE}"
             )
         return directory
+
+    @property
+    def holds_run(self) -> bool:
+        """True if there is a run in the directory."""
+        return self.journal.is_file() and self.experiment.is_file()
 
     @property
     def experiment(self) -> Path:

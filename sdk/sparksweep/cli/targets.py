@@ -17,9 +17,6 @@ from sparksweep.errors import ClusterUnavailable, MissingDependency, RunDirector
 from sparksweep_core.api.metadata import EXPERIMENT_NAME_PATTERN
 
 TARGET = click.argument("target", metavar="NAME|DIR")
-CLUSTER_NAMESPACE = click.option(
-    "-n", "--namespace", help="Namespace of the Experiment (default: the current context's)."
-)
 _NAMESPACE_HELP = (
     "Namespace of the Experiment (default: the current context's). Implies that NAME is an Experiment, "
     "not a directory."
@@ -67,18 +64,28 @@ def open_run(target: str, namespace: str | None) -> RunReader:
         ClusterUnavailable: No cluster is configured.
         MissingDependency: The Kubernetes client is not installed.
     """
+    path = local_path(target, namespace)
+    return open_cluster_run(target, namespace) if path is None else LocalRunReader(path)
+
+
+def local_path(target: str, namespace: str | None) -> Path | None:
+    """Return the directory that a target names; None if it names an Experiment on a cluster.
+
+    Raises:
+        RunDirectoryError: There is no such directory, and the text can't be an Experiment's name.
+    """
     path = Path(target)
     is_name = re.fullmatch(EXPERIMENT_NAME_PATTERN, target) is not None
     if namespace is None and (path.is_dir() or not is_name):
         if path.is_dir():
-            return LocalRunReader(path)
+            return path
         if path.exists():
             raise RunDirectoryError(f"{target} is a file: give the run's directory")
         other = "" if _is_path(target) else ", and no Experiment has such a name"
         raise RunDirectoryError(f"there is no directory {target}{other}")
     if not is_name:
         raise RunDirectoryError(f"{target} can't be the name of an Experiment on a cluster")
-    return open_cluster_run(target, namespace)
+    return None
 
 
 def _is_path(target: str) -> bool:

@@ -1,8 +1,7 @@
-"""``sparksweep tensorboard``: the TensorBoard of an Experiment on a cluster, on this machine."""
+"""``sparksweep tensorboard``: the TensorBoard of an Experiment on a cluster, or one over runs on this machine."""
 
 from __future__ import annotations
 
-import os
 import threading
 import time
 from pathlib import Path
@@ -12,18 +11,17 @@ import click
 from sparksweep._runs.cluster_run import ClusterRunReader
 from sparksweep._runs.forwarding import ForwardedPort
 from sparksweep.cli.output import stderr, stdout
-from sparksweep.cli.targets import CLUSTER_NAMESPACE, open_cluster_run
+from sparksweep.cli.targets import NAMESPACE, TARGET, local_path, open_cluster_run
 from sparksweep.errors import ClusterError
 from sparksweep_core.contract.ports import TENSORBOARD_PORT
-from sparksweep_core.contract.run_layout import TRIALS
 
 START_S = 120.0
 """Seconds that TensorBoard may take to start, on a busy node."""
 PAUSE_S = 1.0
 
 
-@click.command(short_help="Open the TensorBoard of an Experiment on a cluster.")
-@click.argument("name")
+@click.command(short_help="Show TensorBoard with the metrics of every trial.")
+@TARGET
 @click.option(
     "--port",
     type=click.IntRange(0, 65535),
@@ -31,18 +29,42 @@ PAUSE_S = 1.0
     show_default=True,
     help="Port on this machine (0: any free one).",
 )
-@CLUSTER_NAMESPACE
-def tensorboard(name: str, port: int, namespace: str | None) -> None:
-    """Forward a local port to the TensorBoard of an Experiment on a cluster.
+@NAMESPACE
+def tensorboard(target: str, port: int, namespace: str | None) -> None:
+    """Show TensorBoard with the metrics of every trial, until Ctrl-C.
 
-    Forwards until Ctrl-C. Works while the Experiment runs, and after its end.
+    DIR is a run directory on this machine, or a directory of run directories: starts TensorBoard over it.
 
-    Exit codes: 2 if there is no such Experiment or TensorBoard, 130 after Ctrl-C.
+    NAME is an Experiment on a cluster: forwards a local port to its TensorBoard. Works while the Experiment runs, and
+    after its end.
+
+    Exit codes: 2 if there is no such run or no TensorBoard, 130 after Ctrl-C.
     """
-    if namespace is None and (os.sep in name or Path(name).is_dir()):
-        raise click.UsageError(
-            f"{name} is a run on this machine: run tensorboard --logdir {Path(name) / TRIALS}"
-        )
+    path = local_path(target, namespace)
+    if path is None:
+        _forward(target, port, namespace)
+    else:
+        _show_local(path, port)
+
+
+def _show_local(path: Path, port: int) -> None:
+    # Imported on use: the trainer's modules take a tenth of a second, which a cluster does not need.
+    from sparksweep._local.tensorboard import LocalTensorBoard, usable_port
+
+    try:
+        usable = usable_port(port)
+    except OSError as error:
+        raise _port_error(port, error) from error
+    with LocalTensorBoard(path, port=usable) as started:
+        stdout().line(f"TensorBoard of {path}: {started.url} (Ctrl-C to stop)")
+        started.wait()
+
+
+def _port_error(port: int, error: OSError) -> click.UsageError:
+    return click.UsageError(f"port {port}: {error.strerror}; choose another one with --port")
+
+
+def _forward(name: str, port: int, namespace: str | None) -> None:
     run = open_cluster_run(name, namespace)
     if not run.experiment().spec.tensorboard.enabled:
         raise ClusterError(f"{run.title} has no TensorBoard: spec.tensorboard.enabled is false")
@@ -50,7 +72,7 @@ def tensorboard(name: str, port: int, namespace: str | None) -> None:
     try:
         forwarded = ForwardedPort(lambda: run.connect(TENSORBOARD_PORT), port=port)
     except OSError as error:
-        raise click.UsageError(f"port {port}: {error.strerror}; choose another one with --port") from error  # fmt: skip
+        raise _port_error(port, error) from error
     with forwarded:
         stdout().line(
             f"TensorBoard of {run.title}: http://127.0.0.1:{forwarded.port}/ (Ctrl-C to stop)"

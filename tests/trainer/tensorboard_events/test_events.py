@@ -60,14 +60,14 @@ def test_tensorboard_reads_a_session(tmp_path: Path) -> None:
     values: dict[str, events.Value] = {"lr": 0.001, "depth": 3, "kind": "äbc"}
     start, end = read(
         tmp_path,
-        events.session_start(values, group="0007", moment=2.0),
+        events.session_start(values, moment=2.0),
         events.session_end(events.SessionStatus.FAILURE, moment=3.0),
     )
     begun = plugin_data(start).session_start_info
     assert begun.hparams["lr"].number_value == 0.001
     assert begun.hparams["depth"].number_value == 3
     assert begun.hparams["kind"].string_value == "äbc"
-    assert (begun.group_name, begun.start_time_secs) == ("0007", 2.0)
+    assert (begun.group_name, begun.start_time_secs) == ("", 2.0)
     ended = plugin_data(end).session_end_info
     assert (ended.status, ended.end_time_secs) == (2, 3.0)
 

@@ -1,21 +1,18 @@
 """A real TensorBoard over what the driver writes: its pages' own data, as a browser would ask for it."""
 
-import json
 import os
 import signal
 import socket
 import subprocess
 import sys
-import urllib.error
-import urllib.request
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 from sparksweep_core.api import TrialState, TrialStatus
 from sparksweep_trainer.files.reports import MetricsReport
 from sparksweep_trainer.tensorboard_events.sessions import Sessions
 from sparksweep_trainer.viewer.tensorboard import RestartingProcess
+from support.tensorboard_pages import ask, hparams_table
 from support.trainer.session_values import OBJECTIVE, PARAMETERS, VALUES
 from support.trainer.stage import soon
 
@@ -27,19 +24,6 @@ def free_port() -> int:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
         return port
-
-
-def ask(port: int, path: str, body: object = None) -> Any:
-    request = urllib.request.Request(
-        f"http://127.0.0.1:{port}/{path}",
-        data=None if body is None else json.dumps(body).encode(),
-        headers={"Content-Type": "application/json"},
-    )
-    try:
-        with urllib.request.urlopen(request, timeout=20) as answer:
-            return json.loads(answer.read())
-    except (OSError, urllib.error.URLError, ValueError):
-        return None
 
 
 def test_every_trial_is_a_run_with_its_scalars_and_a_row_of_the_hparams_table(
@@ -55,6 +39,7 @@ def test_every_trial_is_a_run_with_its_scalars_and_a_row_of_the_hparams_table(
         done = {"state": TrialState.SUCCEEDED, "metrics": {"accuracy": 0.5, "loss": 1.0}}
         sessions.put(running.model_copy(update=done), VALUES)
     port = free_port()
+    url = f"http://127.0.0.1:{port}/"
     log = tmp_path / "viewer.log"
     with log.open("wb") as output:
         viewer = subprocess.Popen(
@@ -72,31 +57,21 @@ def test_every_trial_is_a_run_with_its_scalars_and_a_row_of_the_hparams_table(
         )
     try:
         expected = [".", "0001", "0002"]
-        shown = soon(lambda: sorted(ask(port, "data/runs") or []) == expected, 60)
+        shown = soon(lambda: sorted(ask(url, "data/runs") or []) == expected, 60)
         assert shown, log.read_text()
-        tags = ask(port, "data/plugin/scalars/tags")
+        tags = ask(url, "data/plugin/scalars/tags")
         assert set(tags["0001"]) == {"accuracy", "loss"}
-        plotted = ask(port, "data/plugin/scalars/scalars?run=0002&tag=accuracy")
+        plotted = ask(url, "data/plugin/scalars/scalars?run=0002&tag=accuracy")
         # The last metrics take the place of what was reported for the last step.
         assert [(step, value) for _, step, value in plotted] == [(1, 0.5)]
-        experiment = ask(port, "data/plugin/hparams/experiment", {"experimentName": ""})
-        assert {info["name"] for info in experiment["hparamInfos"]} == {"lr", "kind"}
-        metrics = experiment["metricInfos"]
-        assert [info["name"]["tag"] for info in metrics] == ["accuracy", "loss"]
-        columns = [{"hparam": "lr"}, {"hparam": "kind"}, {"metric": metrics[0]["name"]}]
-        question = {
-            "allowedStatuses": ["STATUS_SUCCESS"],
-            "colParams": columns,
-            "startIndex": 0,
-            "sliceSize": 10,
+        columns, rows = hparams_table(url)
+        assert columns == ["accuracy", "kind", "loss", "lr"]
+        assert rows == {
+            f"000{n}": {"lr": n / 10, "kind": "a", "accuracy": 0.5, "loss": 1} for n in (1, 2)
         }
-        groups = ask(port, "data/plugin/hparams/session_groups", question)["sessionGroups"]
-        assert sorted(group["hparams"]["lr"] for group in groups) == [0.1, 0.2]
-        values = [metric["value"] for group in groups for metric in group["metricValues"]]
-        assert 0.5 in values
         viewer.send_signal(signal.SIGTERM)
         assert viewer.wait(timeout=10) == 0
-        assert soon(lambda: ask(port, "data/runs") is None), "TensorBoard ends with the viewer"
+        assert soon(lambda: ask(url, "data/runs") is None), "TensorBoard ends with the viewer"
     finally:
         viewer.kill()
         viewer.wait()

@@ -68,11 +68,15 @@ def experiment(
     return _hparams(_EXPERIMENT_TAG, pb.message(2, content), moment=moment)
 
 
-def session_start(values: Mapping[str, Value], *, group: str, moment: float) -> bytes:
-    """Encode the start of a trial with its parameters."""
+def session_start(values: Mapping[str, Value], *, moment: float) -> bytes:
+    """Encode the start of a trial with its parameters.
+
+    It names no group of sessions, so that each one is a row with the name of its run in TensorBoard: trials of several
+    experiments have the same numbers.
+    """
     entries = [pb.text(1, name) + pb.message(2, _value(value)) for name, value in values.items()]
     content = b"".join(pb.message(1, entry) for entry in entries)
-    content += pb.text(4, group) + pb.double(5, moment)
+    content += pb.double(5, moment)
     return _hparams(_START_TAG, pb.message(3, content), moment=moment)
 
 

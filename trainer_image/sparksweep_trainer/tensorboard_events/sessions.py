@@ -131,7 +131,7 @@ class Sessions:
             if parameter in self._types
         }
         encoded = events.first_event(moment)
-        encoded += events.session_start(values, group=name, moment=moment)
+        encoded += events.session_start(values, moment=moment)
         self._append([name], session.file, encoded)
         return session
 

@@ -31,9 +31,10 @@ sys.exit(run_main())
 """
 
 
-def command(directory: Path, port: int, *, title: str) -> list[str]:
-    """Return the command line of a TensorBoard that listens on all of the pod's addresses."""
-    options = ["--bind_all", "--port", str(port), "--reload_interval", str(RELOAD_S)]
+def command(directory: Path, port: int, *, title: str, host: str | None = None) -> list[str]:
+    """Return the command line of a TensorBoard that listens on one address, or on all of the pod's addresses."""
+    address = ["--bind_all"] if host is None else ["--host", host]
+    options = [*address, "--port", str(port), "--reload_interval", str(RELOAD_S)]
     return [
         sys.executable, "-c", _PROGRAM, "--logdir", str(directory), "--window_title", title, *options,
     ]  # fmt: skip
