@@ -16,12 +16,15 @@ from sparksweep import errors
 ROOT = Path(__file__).parents[2]
 
 MODULES = {
-    "api", "cli", "client", "context", "data", "errors", "experiment", "hdfs", "keras", "search", "shipped", "tensorboard",
+    "api", "cli", "client", "context", "data", "errors", "experiment", "hdfs", "keras", "results", "search",
+    "shipped", "tensorboard",
 }  # fmt: skip
 """Modules that users, and the texts of shipped functions, import. All others begin with an underscore."""
 
 PATHS = {
-    "sparksweep": "Experiment report client context data errors experiment hdfs keras search tensorboard api",
+    "sparksweep": (
+        "Experiment Result Trial report client context data errors experiment hdfs keras search tensorboard api"
+    ),
     "sparksweep.api": (
         "API_VERSION Algorithm AlgorithmName AlgorithmSetting BestTrial Condition ConditionType Distribution Experiment "
         "ExperimentMeta ExperimentReason ExperimentSpec ExperimentStatus FeasibleSpace Gpu ObjectMeta Objective "
@@ -43,6 +46,7 @@ PATHS = {
     ),
     "sparksweep.hdfs": "project_path",
     "sparksweep.keras": "report_metrics",
+    "sparksweep.results": "ReportedStep Result Trial Trials",
     "sparksweep.search": "Domain choice grid int_uniform log_normal log_uniform normal uniform",
     "sparksweep.shipped": "load",
     "sparksweep.tensorboard": "logdir",

@@ -63,7 +63,9 @@ def test_an_earlier_attempt_has_a_history_of_its_own(run: MadeRun) -> None:
     run.put(1, TrialState.FAILED, attempt=2)
     assert [report.metrics["loss"] for report in read_history(reader(run), 1)] == [0.5]
     assert [report.metrics["loss"] for report in read_history(reader(run), 1, attempt=1)] == [9.0]
-    with pytest.raises(TrialNotFound, match=r"trial 1 of .* has no attempt 3: it was started 2"):
+    with pytest.raises(
+        TrialNotFound, match=r"trial 1 of .* has no attempt 3: it was started twice"
+    ):
         read_history(reader(run), 1, attempt=3)
 
 
