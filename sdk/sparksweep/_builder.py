@@ -63,6 +63,7 @@ class Request:
     env: Mapping[str, str] | None = None
     timeout_seconds: int | None = None
     max_retries: int | None = None
+    metrics_format: str | None = None
     preload: Sequence[str] = ()
     tensorboard: bool | None = None
     storage: Mapping[str, Any] | None = None
@@ -364,6 +365,7 @@ def _template(request: Request, reader: ArgumentReader) -> dict[str, Any]:
         "env": [{"name": key, "value": value} for key, value in env.items()] or None,
         "timeoutSeconds": reader.integer("timeout_seconds", request.timeout_seconds),
         "maxRetries": reader.integer("max_retries", request.max_retries),
+        "metricsFormat": reader.text("metrics_format", request.metrics_format),
         "preload": reader.texts("preload", request.preload) or None,
     }
     return _without_none(template)
@@ -383,7 +385,8 @@ def _with_template(
 
 _ARGUMENTS = {
     "image": "image", "resources": "cpu, memory or gpus", "nodeSelector": "node_selector", "tolerations": "tolerations",
-    "env": "env", "timeoutSeconds": "timeout_seconds", "maxRetries": "max_retries", "preload": "preload",
+    "env": "env", "timeoutSeconds": "timeout_seconds", "maxRetries": "max_retries",
+    "metricsFormat": "metrics_format", "preload": "preload",
 }  # fmt: skip
 """By field of the template, the argument that sets it."""
 

@@ -75,6 +75,7 @@ class Experiment:
         env: Mapping[str, str] | None = None,
         timeout_seconds: int | None = None,
         max_retries: int | None = None,
+        metrics_format: str | None = None,
         preload: Sequence[str] = (),
         tensorboard: bool | None = None,
         storage: Mapping[str, Any] | None = None,
@@ -116,6 +117,8 @@ class Experiment:
             env: Environment variables of a trial: text by name.
             timeout_seconds: A trial that takes longer fails.
             max_retries: Largest number of times that a failed trial runs again; by default 0.
+            metrics_format: Form in which a command prints metrics: ``"Equals"``, the default, for ``name=value``, or
+                ``"EqualsOrColon"`` for ``name: value``, too.
             preload: Names of modules to import once for each slot, such as ``["numpy"]``.
             tensorboard: False: no TensorBoard on a cluster.
             storage: Storage of the trials' files on a cluster: spec.storage, as in YAML.
@@ -154,6 +157,7 @@ class Experiment:
                 env=env,
                 timeout_seconds=timeout_seconds,
                 max_retries=max_retries,
+                metrics_format=metrics_format,
                 preload=preload,
                 tensorboard=tensorboard,
                 storage=storage,

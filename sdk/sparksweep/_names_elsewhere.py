@@ -47,6 +47,7 @@ _NAMES = {
     "name": "experiment_name study_name run_name title job_name",
     "description": "notes comment doc",
     "max_retries": "retries retry_limit backoff_limit retry num_retries",
+    "metrics_format": "metric_format output_format filter",
     "ttl_seconds": "ttl ttl_seconds_after_finished",
     "preload": "modules imports preload_modules",
     "node_selector": "node_selectors selector nodes node_labels",

@@ -51,6 +51,7 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     f"{TEMPLATE}.env": {"env": {"A": "1"}},
     f"{TEMPLATE}.timeoutSeconds": {"timeout_seconds": 60},
     f"{TEMPLATE}.maxRetries": {"max_retries": 1},
+    f"{TEMPLATE}.metricsFormat": {"run": ["train"], "metrics_format": "EqualsOrColon"},
 }
 """Fields that an argument of `sparksweep.Experiment` sets, each with arguments that give it another value."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from typing import Annotated, Literal
 
 from pydantic import ConfigDict, Field, StringConstraints
@@ -19,6 +20,13 @@ MODULE_PATTERN = r"^[A-Za-z_][A-Za-z0-9_]*([.][A-Za-z_][A-Za-z0-9_]*)*$"
 
 Word = Annotated[str, StringConstraints(max_length=limits.WORD)]
 ModuleName = Annotated[str, StringConstraints(min_length=1, max_length=253, pattern=MODULE_PATTERN)]
+
+
+class MetricsFormat(StrEnum):
+    """Form of the metrics that a command prints."""
+
+    EQUALS = "Equals"
+    EQUALS_OR_COLON = "EqualsOrColon"
 
 
 class ConfigMapKey(Model):
@@ -149,6 +157,11 @@ class TrialTemplate(Model):
                 ".preload",
             ),
             cel(
+                "has(self.command) || self.metricsFormat == 'Equals'",
+                "requires command: a function returns its metrics",
+                ".metricsFormat",
+            ),
+            cel(
                 "self.volumes.all(v, self.volumes.exists_one(w, w.mountPath == v.mountPath))",
                 "must not share a mountPath",
                 ".volumes",
@@ -169,11 +182,13 @@ class TrialTemplate(Model):
     command: Annotated[list[Word] | None, list_atomic(min_length=1, max_length=limits.COMMAND)] = (
         None
     )
-    """Program and arguments, with ``${trialParameters.<name>}`` for values. It prints metrics as ``name=value`` lines on stdout."""
+    """Program and arguments, with ``${trialParameters.<name>}`` for values. It prints metrics as ``name=value``."""
     trial_parameters: Annotated[
         list[TrialParameter], list_map("name", max_length=limits.PARAMETERS)
     ] = []
     """Placeholders of ``command`` whose name differs from the parameter's. Absent: each placeholder has its parameter's name."""
+    metrics_format: MetricsFormat = MetricsFormat.EQUALS
+    """Form in which ``command`` prints metrics: Equals for ``name=value``, EqualsOrColon for ``name: value``, too."""
     source: Source | None = None
     """Training code that is not in the image: the module of the function, or a file for the command."""
     preload: Annotated[list[ModuleName], list_set(max_length=limits.PRELOAD)] = []

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from sparksweep_core.api import placeholders as ph
 from sparksweep_core.api.quantities import cpus, memory_bytes
 from sparksweep_core.api.search_spec import Parameter
-from sparksweep_core.api.template import Resources, Source, TrialTemplate
+from sparksweep_core.api.template import MetricsFormat, Resources, Source, TrialTemplate
 from sparksweep_core.contract.names import SHIPPED_MODULE
 from sparksweep_core.errors import FieldError
 from sparksweep_core.validation.checks_pod import PATH, check_pod
@@ -72,6 +72,10 @@ def _function(
         yield FieldError(
             f"{PATH}.trialParameters",
             "require command: a function gets each parameter as the argument of that name; remove them",
+        )
+    if template.metrics_format is not MetricsFormat.EQUALS:
+        yield FieldError(
+            f"{PATH}.metricsFormat", "requires command: a function returns its metrics; remove it"
         )
     for index, parameter in enumerate(parameters):
         if parameter is None:

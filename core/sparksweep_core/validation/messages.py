@@ -13,6 +13,7 @@ from pydantic_core import ErrorDetails
 
 from sparksweep_core.api.base import Model
 from sparksweep_core.api.metadata import API_VERSION, EXPERIMENT_NAME_PATTERN
+from sparksweep_core.api.metric_names import METRIC_NAME_PATTERN
 from sparksweep_core.api.names import DNS_LABEL_PATTERN, OBJECT_NAME_PATTERN
 from sparksweep_core.api.quantities import CPU_PATTERN, MEMORY_PATTERN
 from sparksweep_core.api.search_spec import NUMBER_PATTERN
@@ -25,6 +26,7 @@ _MAX_SHOWN = 60
 
 _PATTERNS = {
     NUMBER_PATTERN: "a decimal number, such as 0.1 or 1e-3",
+    METRIC_NAME_PATTERN: "the name of a metric: any text of one line, without blanks at its ends",
     EXPERIMENT_NAME_PATTERN: "a name of lower-case letters, digits and '-' that starts with a letter",
     FUNCTION_PATTERN: "module:function, such as train:training",
     MODULE_PATTERN: "the name of a module, such as sklearn.datasets",

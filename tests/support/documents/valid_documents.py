@@ -178,6 +178,15 @@ CHANGED: dict[str, dict[str, Any]] = {
     "random-until-deadline": changed(FUNCTION, {**NO_END, "spec.activeDeadlineSeconds": 60}),
     "random-without-objective": changed(FUNCTION, {"spec.objective": REMOVED}),
     "objective-is-null": changed(FUNCTION, {"spec.objective": None}),
+    "metrics-in-any-alphabet": changed(
+        FUNCTION,
+        {
+            "spec.objective.objectiveMetricName": "metrics/mAP50-95(B)",
+            "spec.objective.additionalMetricNames": ["val acc", "précision", "损失", "it's", "AP[.5:.95]"],
+            "spec.objective.metricStrategies": [{"name": "val acc", "value": "latest"}],
+        },
+    ),
+    "metrics-with-colons": changed(COMMAND, {f"{TEMPLATE}.metricsFormat": "EqualsOrColon"}),
     "katibs-seed": changed(
         FUNCTION, {"spec.algorithm.algorithmSettings": [{"name": "random_state", "value": "3"}]}
     ),

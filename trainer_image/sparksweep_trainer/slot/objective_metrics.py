@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import math
-import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from sparksweep_core.api import limits
+from sparksweep_core.api.metric_names import is_metric_name
 from sparksweep_core.api.reasons import TrialReason
 from sparksweep_core.api.search_spec import Objective
+from sparksweep_trainer.slot.output_lines import MAX_LINE_BYTES
+from sparksweep_trainer.slot.printed_metrics import Printed
 
 DEFAULT_METRIC = "metric"
 """Name of a number that is returned where no objective names one."""
-
-_NAME = re.compile(r"[A-Za-z0-9_./|@:-]{1,128}")
+MAX_SHOWN_NAME = 40
+"""Characters of a name in a note."""
+MAX_LEFT_OUT = 10
+"""Metrics that are left out and listed in the note; of others it says how many there are."""
 
 
 @dataclass(frozen=True)
@@ -31,8 +35,8 @@ class ObjectiveMetrics:
 def from_returned(returned: Mapping[str, Any], objective: Objective | None) -> ObjectiveMetrics:
     """Extract the metrics from a function's return value.
 
-    All numbers of a mapping are metrics; the note names those of the objective and the additional metrics that are
-    missing or are not numbers. A single number is the objective's metric. Without an objective no value is a fault.
+    All numbers of a mapping are metrics; the note names what is left out, and the additional metrics that are missing. A
+    single number is the objective's metric. Without an objective no value is a fault.
 
     Args:
         returned: the value, in a shape of `trial.return_value`.
@@ -49,35 +53,64 @@ def from_returned(returned: Mapping[str, Any], objective: Objective | None) -> O
         return ObjectiveMetrics(note=note)
     else:
         return _nothing_returned(returned, objective)
+    omitted = _Omitted.parse(returned)
     if objective is None:
-        return _select(values, values)
+        return _select(values, values, omitted)
     name = objective.objective_metric_name
     if name not in values:
         return ObjectiveMetrics(
             fault=TrialReason.METRIC_MISSING,
-            note=f"the function returned no {name!r}; it returned {', '.join(values) or 'an empty dict'}",
+            note=f"the function returned no {name!r}; it returned {_listed(list(values)) or 'an empty dict'}",
         )
     # A function that returns a single number has no additional metrics to miss.
     additional = [] if "number" in returned else objective.additional_metric_names
     fault = _fault(name, values[name])
-    requested = [name, *additional]
-    # A function may return anything in addition to what was asked for: values that are no metrics need no note.
-    others = [key for key in values if key not in requested and _is_metric(key, values[key])]
-    return fault or _select(values, [*requested, *others])
+    names = dict.fromkeys([name, *additional, *values])
+    return fault or _select(values, names, omitted)
 
 
-def from_printed(printed: Mapping[str, float], objective: Objective | None) -> ObjectiveMetrics:
+def from_printed(printed: Printed, objective: Objective | None) -> ObjectiveMetrics:
     """Select the metrics from a command's output; none without an objective."""
     if objective is None:
         return ObjectiveMetrics()
     name = objective.objective_metric_name
-    if name not in printed:
-        return ObjectiveMetrics(
-            fault=TrialReason.METRIC_MISSING,
-            note=f"the command printed no line with {name}=<number> on standard output",
-        )
+    if name not in printed.values:
+        return _not_printed(printed, name)
+    others = {key: {"other": f"{text!r}"} for key, text in printed.not_numbers.items()}
     names = [name, *objective.additional_metric_names]
-    return _fault(name, printed[name]) or _select(printed, names)
+    fault = _fault(name, printed.values[name])
+    selected = fault or _select({**others, **printed.values}, names)
+    # Of a metric with a value, too, a text such as 1,234.5 may be the value that was meant.
+    mixed = [key for key in printed.not_numbers if key in printed.values]
+    notes = [f"{key} was also printed as {printed.not_numbers[key]!r}, which is not a number" for key in mixed]
+    note = "; ".join(filter(None, [selected.note, *notes]))
+    return ObjectiveMetrics(selected.metrics, selected.fault, note)
+
+
+def _not_printed(printed: Printed, name: str) -> ObjectiveMetrics:
+    if name in printed.not_numbers:
+        text = printed.not_numbers[name]
+        value = f"not a number but {text!r}" if text else "followed by nothing"
+        return ObjectiveMetrics(
+            fault=TrialReason.METRIC_NOT_NUMERIC,
+            note=f"{name} is {value}: print digits alone, such as {name}=1234.5, and a blank before a unit",
+        )
+    hints = []
+    if name in printed.with_colon:
+        hints.append(
+            f"it printed {printed.with_colon[name]!r}, which spec.trialTemplate.metricsFormat: EqualsOrColon reads"
+        )
+    if printed.others:
+        hints.append(f"it printed {', '.join(printed.others)}")
+    if printed.cut_lines:
+        hints.append(
+            f"{printed.cut_lines} lines were longer than {MAX_LINE_BYTES} bytes, and only their beginnings were read"
+        )
+    shown = name if name.isprintable() and " " not in name else f'"{name}"'
+    missing = f"the command printed no {shown}=<number> on standard output or standard error"
+    return ObjectiveMetrics(
+        fault=TrialReason.METRIC_MISSING, note="; ".join([missing, *hints])
+    )
 
 
 def _nothing_returned(returned: Mapping[str, Any], objective: Objective) -> ObjectiveMetrics:
@@ -113,12 +146,28 @@ def _fault(name: str, value: object) -> ObjectiveMetrics | None:
     return None
 
 
-def _is_metric(name: str, value: object) -> bool:
-    number = _number(value)
-    return number is not None and math.isfinite(number) and _NAME.fullmatch(name) is not None
+@dataclass(frozen=True)
+class _Omitted:
+    """Values that the trial's process did not send, because there were too many."""
+
+    names: Sequence[str] = ()
+    count: int = 0
+
+    @classmethod
+    def parse(cls, returned: Mapping[str, Any]) -> _Omitted:
+        """Parse the values from the shape of `trial.return_value`; any code of the trial may have written it."""
+        omitted = returned.get("omitted")
+        if not isinstance(omitted, dict):
+            return cls()
+        names, count = omitted.get("names"), omitted.get("count")
+        if not isinstance(names, list) or type(count) is not int:
+            return cls()
+        return cls([str(name) for name in names[:MAX_LEFT_OUT]], max(count, len(names)))
 
 
-def _select(values: Mapping[str, Any], names: Iterable[str]) -> ObjectiveMetrics:
+def _select(
+    values: Mapping[str, Any], names: Iterable[str], omitted: _Omitted = _Omitted()
+) -> ObjectiveMetrics:
     """Return the named values that are metrics, with a note that lists the others."""
     metrics: dict[str, float] = {}
     left_out = []
@@ -126,13 +175,32 @@ def _select(values: Mapping[str, Any], names: Iterable[str]) -> ObjectiveMetrics
         number = _number(values.get(name))
         if name not in values:
             left_out.append(f"{name} (missing)")
-        elif number is None or not math.isfinite(number):
+        elif not is_metric_name(name):
+            left_out.append(f"{_short(name)!r} (no name for a metric)")
+        elif number is None:
+            left_out.append(f"{name} (not a number: {_text(values[name])})")
+        elif not math.isfinite(number):
             left_out.append(f"{name} ({_text(values[name])})")
-        elif not _NAME.fullmatch(name):
-            left_out.append(f"{name!r} (no name for a metric)")
-        elif len(metrics) < limits.METRICS:
+        elif len(metrics) == limits.METRICS:
+            left_out.append(f"{name} (more than {limits.METRICS})")
+        else:
             metrics[name] = number
-    return ObjectiveMetrics(metrics, note=f"left out: {', '.join(left_out)}" if left_out else "")
+    over = [f"{_short(name)} (more than {limits.METRICS})" for name in omitted.names]
+    shown = [*left_out, *over][:MAX_LEFT_OUT]
+    more = len(left_out) + omitted.count - len(shown)
+    if more > 0:
+        shown.append(f"and {more} more")
+    return ObjectiveMetrics(metrics, note=f"left out: {', '.join(shown)}" if shown else "")
+
+
+def _short(name: str) -> str:
+    return name if len(name) <= MAX_SHOWN_NAME else f"{name[:MAX_SHOWN_NAME]}…"
+
+
+def _listed(names: Sequence[str]) -> str:
+    more = len(names) - MAX_LEFT_OUT
+    shown = ", ".join(map(_short, names[:MAX_LEFT_OUT]))
+    return f"{shown} and {more} more" if more > 0 else shown
 
 
 def _number(value: object) -> float | None:

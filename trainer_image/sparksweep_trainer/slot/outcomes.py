@@ -25,6 +25,7 @@ from sparksweep_trainer.slot.observation import (
     finish_seconds,
     signal_name,
 )
+from sparksweep_trainer.slot.printed_metrics import Printed
 
 _End = Literal[TrialState.SUCCEEDED, TrialState.FAILED, TrialState.STOPPED]
 
@@ -74,7 +75,7 @@ def command_outcome(
     timing: Timing,
     *,
     objective: Objective | None,
-    printed: Mapping[str, float],
+    printed: Printed,
     stderr: str,
 ) -> Outcome:
     """Return the outcome of an attempt that executed a command.
@@ -83,7 +84,7 @@ def command_outcome(
         observation: what the supervisor has observed.
         timing: when the attempt ran.
         objective: what is measured, if anything.
-        printed: metrics parsed from standard output; may be NaN or infinite.
+        printed: metrics read from both streams.
         stderr: the last lines of standard error.
     """
     attempt = _Attempt(observation, timing, stderr)

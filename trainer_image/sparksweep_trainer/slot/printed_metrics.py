@@ -1,4 +1,4 @@
-"""Metrics that a command prints, in Katib's TEXT format: ``name=value`` anywhere in a line. Pure, constant memory.
+"""Metrics that a command prints, on standard output and standard error. Pure, constant memory.
 
 A metric that is printed more than once is a series, of which one value counts; Katib's metricStrategies say which.
 """
@@ -6,16 +6,39 @@ A metric that is printed more than once is a series, of which one value counts; 
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 
+from sparksweep_core.api.metric_names import composed
 from sparksweep_core.api.search_spec import MetricStrategyValue, Objective, ObjectiveType
+from sparksweep_core.api.template import MetricsFormat
+from sparksweep_trainer.slot.metric_lines import MetricNames, Reading, read_line
+from sparksweep_trainer.slot.output_lines import (
+    LineSplitter,
+    is_plain,
+    split_lines,
+    visible_lines,
+)
 
-MAX_LINE_BYTES = 64 * 1024
+MAX_OTHERS = 3
+"""Metrics of other names that are remembered, for the message about a missing one."""
+MAX_SHOWN_NAME = 60
 
-# Katib's default filter is ([\w|-]+)\s*=\s*([+-]?\d*(\.\d+)?([Ee][+-]?\d+)?), which also takes no number at all for
-# one. Here a number has a digit, and NaN and infinities are values, so that they differ from a missing metric.
-_VALUE = rb"[+-]?(?:(?:\d+(?:\.\d+)?|\.\d+)(?:[Ee][+-]?\d+)?|(?i:nan|inf(?:inity)?)\b)"
+
+@dataclass(frozen=True)
+class Printed:
+    """Metrics that a command has printed, and what only looks like them."""
+
+    values: Mapping[str, float] = field(default_factory=dict)
+    """Of each metric the value that counts; it may be NaN or infinite."""
+    not_numbers: Mapping[str, str] = field(default_factory=dict)
+    """Of metrics the last text that stood in a number's place; of those with a value only text like a number."""
+    others: tuple[str, ...] = ()
+    """Metrics, as printed, whose names contain one that is looked for."""
+    with_colon: Mapping[str, str] = field(default_factory=dict)
+    """Of metrics without a value, text such as ``loss: 0.5``, which the format Equals does not read."""
+    cut_lines: int = 0
+    """Lines that were too long to be read to their ends."""
 
 
 def strategies(objective: Objective) -> dict[str, MetricStrategyValue]:
@@ -30,72 +53,146 @@ def strategies(objective: Objective) -> dict[str, MetricStrategyValue]:
     return {name: chosen.get(name, default) for name in names}
 
 
-class MetricParser:
-    """Parses metrics from a stream of bytes, whose pieces may be cut anywhere.
+class PrintedMetrics:
+    """Reads the metrics of a command from its two streams, in the order in which their lines end.
 
     min and max ignore values that are not finite unless there are no others: a loss that becomes NaN after ten good
     epochs leaves those ten. latest is the last value, finite or not.
     """
 
-    def __init__(self, wanted: Mapping[str, MetricStrategyValue]) -> None:
-        self._strategies = dict(wanted)
-        self._names = [name.encode() for name in wanted]
-        longest_first = sorted(self._names, key=len, reverse=True)
-        names = b"|".join(re.escape(name) for name in longest_first)
-        # Blanks, but no line ends: Katib, too, parses line by line.
-        self._pattern = re.compile(
-            rb"(?<![\w|-])(" + names + rb")[^\S\r\n]*=[^\S\r\n]*(" + _VALUE + rb")"
-        )
-        self._pending = b""
-        self._skipping = False
-        self._values: dict[str, float] = {}
+    def __init__(
+        self,
+        wanted: Mapping[str, MetricStrategyValue],
+        form: MetricsFormat = MetricsFormat.EQUALS,
+    ) -> None:
+        self._series = _Series(wanted)
+        self.stdout = StreamReader(self._series, form)
+        """Reader of standard output."""
+        self.stderr = StreamReader(self._series, form)
+        """Reader of standard error."""
+
+    def finish(self) -> Printed:
+        """Return what was printed, at the end of both streams."""
+        cut = self.stdout.finish() + self.stderr.finish()
+        return self._series.printed(cut)
+
+
+class StreamReader:
+    """Reads one stream, whose pieces may be cut anywhere, into the series of its trial."""
+
+    def __init__(self, series: _Series, form: MetricsFormat) -> None:
+        self._series = series
+        self._form = form
+        self._names = MetricNames(series.wanted)
+        self._lines = LineSplitter()
+        texts = [composed(name) for name in series.wanted]
+        self._ascii = [text.encode().lower() for text in texts if text.isascii()]
+        self._any_alphabet = len(self._ascii) < len(texts)
+        self.read_lines = 0
+        """Lines that were searched for metrics: those that may contain the name of one."""
 
     def feed(self, data: bytes) -> None:
-        """Parse more output. Only the first 64 KiB of a line are parsed."""
-        if not self._names:
-            return
-        if self._skipping:
-            end = _line_end(data)
-            self._skipping = end == 0
-            data = data[end:] if end else b""
-        data = self._pending + data
-        end = _last_line_end(data)
-        self._scan(data[:end])
-        self._pending = data[end:]
-        if len(self._pending) > MAX_LINE_BYTES:
-            self._scan(self._pending[:MAX_LINE_BYTES])
-            self._pending = b""
-            self._skipping = True
+        """Read more output. Only the first 64 KiB of a line are read."""
+        if self._series.wanted:
+            self._scan(self._lines.feed(data))
 
-    def finish(self) -> dict[str, float]:
-        """Return the value that counts of each metric, at the stream's end; may be NaN or infinite."""
-        self._scan(self._pending)
-        self._pending = b""
-        return dict(self._values)
+    def finish(self) -> int:
+        """Read the last line, and return the number of lines that were cut."""
+        if self._series.wanted:
+            self._scan(self._lines.finish())
+        return self._lines.cut
 
     def _scan(self, block: bytes) -> None:
         # Most output has no metric: to find that out must be faster than the trial can print.
-        if not any(name in block for name in self._names):
+        plain = is_plain(block)
+        if plain and not self._may_name(block):
             return
-        for match in self._pattern.finditer(block):
-            self._add(match[1].decode(), float(match[2]))
+        for line in split_lines(block):
+            plain = is_plain(line)
+            if plain and not self._may_name(line):
+                continue
+            for text in visible_lines(line):
+                if plain or self._may_name(text.encode(errors="replace")):
+                    self._read(text)
 
-    def _add(self, name: str, value: float) -> None:
+    def _may_name(self, block: bytes) -> bool:
+        if self._any_alphabet and not block.isascii():
+            return True
+        lowered = block.lower()
+        return any(name in lowered for name in self._ascii)
+
+    def _read(self, text: str) -> None:
+        self.read_lines += 1
+        named = False
+        for reading in read_line(text, self._names, self._form):
+            named |= reading.name is not None
+            self._series.add(reading)
+        if not named and self._form is MetricsFormat.EQUALS and ":" in text:
+            for reading in read_line(text, self._names, MetricsFormat.EQUALS_OR_COLON):
+                self._series.note_colon(reading)
+
+
+class _Series:
+    """The values of each metric so far, as far as they count."""
+
+    def __init__(self, wanted: Mapping[str, MetricStrategyValue]) -> None:
+        self.wanted = dict(wanted)
+        self._values: dict[str, float] = {}
+        self._not_numbers: dict[str, Reading] = {}
+        self._with_colon: dict[str, str] = {}
+        self._others: dict[str, None] = {}
+        self._texts = [composed(name).lower() for name in wanted]
+
+    def add(self, reading: Reading) -> None:
+        """Add a metric, or remember why it is none."""
+        name, value = reading.name, reading.value
+        if name is None:
+            self._note_other(reading)
+        elif value is not None:
+            self._values[name] = self._better(name, value)
+        else:
+            earlier = self._not_numbers.get(name)
+            # What is almost a number says more than any other word.
+            if earlier is None or reading.starts_like_a_number or not earlier.starts_like_a_number:
+                self._not_numbers[name] = reading
+
+    def note_colon(self, reading: Reading) -> None:
+        """Remember a metric that another format would read."""
+        if reading.name is not None and reading.value is not None and reading.sign == ":":
+            self._with_colon[reading.name] = f"{reading.printed_name}: {reading.text}"[
+                : 2 * MAX_SHOWN_NAME
+            ]
+
+    def printed(self, cut_lines: int) -> Printed:
+        """Return the outcome."""
+        return Printed(
+            values=dict(self._values),
+            not_numbers={
+                name: reading.text
+                for name, reading in self._not_numbers.items()
+                if name not in self._values or reading.starts_like_a_number
+            },
+            others=tuple(self._others),
+            with_colon={
+                name: text for name, text in self._with_colon.items() if name not in self._values
+            },
+            cut_lines=cut_lines,
+        )
+
+    def _better(self, name: str, value: float) -> float:
         before = self._values.get(name)
-        strategy = self._strategies[name]
+        strategy = self.wanted[name]
         if before is None or strategy is MetricStrategyValue.LATEST:
-            self._values[name] = value
-        elif math.isfinite(value):
-            best = min if strategy is MetricStrategyValue.MIN else max
-            self._values[name] = best(before, value) if math.isfinite(before) else value
+            return value
+        if not math.isfinite(value):
+            return before
+        best = min if strategy is MetricStrategyValue.MIN else max
+        return best(before, value) if math.isfinite(before) else value
 
-
-def _last_line_end(data: bytes) -> int:
-    """Return the index after the last line end; a carriage return is one too, because progress bars print it."""
-    return max(data.rfind(b"\n"), data.rfind(b"\r")) + 1
-
-
-def _line_end(data: bytes) -> int:
-    """Return the index after the first line end; 0 if there is none."""
-    ends = [end for end in (data.find(b"\n"), data.find(b"\r")) if end >= 0]
-    return min(ends) + 1 if ends else 0
+    def _note_other(self, reading: Reading) -> None:
+        name = reading.printed_name
+        if reading.value is None or len(self._others) >= MAX_OTHERS or len(name) > MAX_SHOWN_NAME:
+            return
+        lowered = name.lower()
+        if any(text in lowered for text in self._texts):
+            self._others[f"{name}{reading.sign}{reading.text}"[: 2 * MAX_SHOWN_NAME]] = None

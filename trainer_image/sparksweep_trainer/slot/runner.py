@@ -17,6 +17,7 @@ from pathlib import Path
 from types import TracebackType
 
 from sparksweep_core.api import limits, quantities
+from sparksweep_core.api.reasons import TrialState
 from sparksweep_core.contract.program import Program
 from sparksweep_core.contract.run_layout import STREAMS, TIMES_FILE, log_file, trial_directory_name
 from sparksweep_trainer.protocol import Assignment, Outcome
@@ -193,14 +194,17 @@ class TrialRunner:
                     limits=self._limits,
                     stop=stop,
                     stdout=_all(stdout.write, prepared.read_stdout, *echo[:1]),
-                    stderr=_all(stderr.write, *echo[1:]),
+                    stderr=_all(stderr.write, prepared.read_stderr, *echo[1:]),
                 )
+                outcome = prepared.outcome(observation, stopwatch.read(), stderr.text)
+                if outcome.state is TrialState.SUCCEEDED and outcome.message:
+                    stderr.write(f"[sparksweep: {outcome.message}]\n".encode())
         for log in (stdout, stderr):
             if log.error is not None:
                 self._log.warning(
                     "trial %d: its log is not whole: %s", assignment.number, log.error
                 )
-        return prepared.outcome(observation, stopwatch.read(), stderr.text)
+        return outcome
 
     @contextmanager
     def _echoed(self, number: int) -> Iterator[list[Sink]]:

@@ -15,7 +15,7 @@ from sparksweep_trainer.slot.commands import command_line, find_program
 from sparksweep_trainer.slot.environment import trial_environment, trial_name
 from sparksweep_trainer.slot.observation import Observation, Timing
 from sparksweep_trainer.slot.outcomes import command_outcome, function_outcome
-from sparksweep_trainer.slot.printed_metrics import MetricParser, strategies
+from sparksweep_trainer.slot.printed_metrics import PrintedMetrics, strategies
 from sparksweep_trainer.slot.trial_code import write_source
 from sparksweep_trainer.trial.arguments import Value, decode
 
@@ -28,6 +28,8 @@ class Prepared:
     """Request to the trial's process; see `trial.trial_process`."""
     read_stdout: Callable[[bytes], None]
     """Receives the trial's standard output."""
+    read_stderr: Callable[[bytes], None]
+    """Receives the trial's standard error."""
     outcome: Callable[[Observation, Timing, str], Outcome]
     """Returns the outcome, given the last lines of standard error."""
 
@@ -73,6 +75,7 @@ class FunctionTrials(_Trials):
         return Prepared(
             request,
             read_stdout=_ignore,
+            read_stderr=_ignore,
             outcome=lambda observation, timing, stderr: function_outcome(
                 observation, timing, objective=objective, stderr=stderr
             ),
@@ -135,7 +138,10 @@ class CommandTrials(_Trials):
             trial=trial_name(self._program.experiment, assignment.number),
             source=self._source,
         )
-        parser = MetricParser({} if objective is None else strategies(objective))
+        printed = PrintedMetrics(
+            {} if objective is None else strategies(objective),
+            self._program.trial_template.metrics_format,
+        )
         variables = self._environment(assignment, directory)
         # A command can't ask for the directory to be made.
         os.makedirs(variables[LOGDIR_ENV], exist_ok=True)
@@ -148,9 +154,10 @@ class CommandTrials(_Trials):
         }
         return Prepared(
             request,
-            read_stdout=parser.feed,
+            read_stdout=printed.stdout.feed,
+            read_stderr=printed.stderr.feed,
             outcome=lambda observation, timing, stderr: command_outcome(
-                observation, timing, objective=objective, printed=parser.finish(), stderr=stderr
+                observation, timing, objective=objective, printed=printed.finish(), stderr=stderr
             ),
         )
 

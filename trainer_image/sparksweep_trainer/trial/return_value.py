@@ -5,17 +5,24 @@ Shapes, one of::
     {"none": true}
     {"number": 0.5}                                  NaN and infinities too, as Python's json writes them
     {"metrics": {"accuracy": 0.5, "note": {"other": "str 'x'"}}}
+    {"metrics": {...}, "omitted": {"names": ["m33", "m34"], "count": 68}}    more than the bounds allow
     {"other": "list [0.5]"}                          none of these
 """
 
 from __future__ import annotations
 
 import math
+import unicodedata
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 MAX_METRICS = 32
+MAX_OTHERS = 8
+"""Values of a mapping that are described although they are no numbers."""
+MAX_NAMED = 5
+"""Names of omitted values that are listed."""
 MAX_NAME = 128
+"""Characters of a metric's name; of a longer one so many are sent, and one more."""
 MAX_TEXT = 80
 
 
@@ -24,23 +31,52 @@ def describe(value: object, wanted: Sequence[str]) -> dict[str, Any]:
 
     Args:
         value: the function's return value.
-        wanted: metrics that are described first, so that the bound never drops them from a large mapping.
+        wanted: metrics that are described first, so that the bound never drops them from a large mapping. An accented
+            letter of their names may be one character in the mapping, or two.
     """
     if value is None:
         return {"none": True}
     if isinstance(value, Mapping):
-        return {"metrics": _metrics(value, wanted)}
+        return _mapping(value, wanted)
     return _number_or_other(value)
 
 
-def _metrics(value: Mapping[Any, object], wanted: Sequence[str]) -> dict[str, Any]:
-    chosen = [key for key in wanted if key in value]
-    chosen += [key for key in value if key not in chosen][: MAX_METRICS - len(chosen)]
+def _mapping(value: Mapping[Any, object], wanted: Sequence[str]) -> dict[str, Any]:
     metrics: dict[str, Any] = {}
-    for key in chosen:
+    omitted: list[str] = []
+    room = {True: MAX_METRICS, False: MAX_OTHERS}
+    for name, key in _in_order(value, wanted):
         described = _number_or_other(value[key])
-        metrics[str(key)[:MAX_NAME]] = described.get("number", described)
-    return metrics
+        is_number = "number" in described
+        if name in metrics or room[is_number] == 0:
+            omitted.append(name)
+            continue
+        metrics[name] = described.get("number", described)
+        room[is_number] -= 1
+    described = {"metrics": metrics}
+    if omitted:
+        described["omitted"] = {"names": omitted[:MAX_NAMED], "count": len(omitted)}
+    return described
+
+
+def _in_order(value: Mapping[Any, object], wanted: Sequence[str]) -> list[tuple[str, Any]]:
+    """Return the names of a mapping's values, with their keys, the wanted ones first."""
+    first = {_composed(name): name for name in wanted}
+    named: list[tuple[str, Any]] = []
+    others: list[tuple[str, Any]] = []
+    for key in value:
+        # A member of an enum may be a string; its own text is the name then.
+        name = str.__str__(key) if isinstance(key, str) else str(key)
+        if _composed(name) in first:
+            named.append((first[_composed(name)], key))
+        else:
+            others.append((name[: MAX_NAME + 1], key))
+    rank = list(wanted)
+    return sorted(named, key=lambda pair: rank.index(pair[0])) + others
+
+
+def _composed(name: str) -> str:
+    return unicodedata.normalize("NFC", name)
 
 
 def _number_or_other(value: object) -> dict[str, Any]:
