@@ -182,7 +182,13 @@ CHANGED: dict[str, dict[str, Any]] = {
         FUNCTION,
         {
             "spec.objective.objectiveMetricName": "metrics/mAP50-95(B)",
-            "spec.objective.additionalMetricNames": ["val acc", "précision", "损失", "it's", "AP[.5:.95]"],
+            "spec.objective.additionalMetricNames": [
+                "val acc",
+                "précision",
+                "损失",
+                "it's",
+                "AP[.5:.95]",
+            ],
             "spec.objective.metricStrategies": [{"name": "val acc", "value": "latest"}],
         },
     ),

@@ -34,8 +34,8 @@ _NUMBER = (
 )
 # Not followed by what continues a word or a number: a letter, a digit, a unit, thousands, a date, a fraction, a power.
 _END = (
-    r"(?:(?=[+]/?-)|(?![\w#=]|[.,:/'’_*^×·⋅+\-]{1,3}[0-9]|[.\-/*]\w|[\xa0\u2007\u2009\u202f][0-9]"
-    r"|\s*+[×·⋅*x]\s*+10\b))"
+    r"(?:(?=[+]/?-)|(?![\w#=]|[.,:/'\u2019_*^\xd7\xb7\u22c5+\-\u2212]{1,3}[0-9]|[.\-/*]\w|[\xa0\u2007\u2009\u202f][0-9]"
+    r"|\s*+[\xd7\xb7\u22c5*x]\s*+10\b))"
 )
 _NUMPY = r"(?:np|numpy)\.(?:u?int|float|longdouble|longlong|ulonglong|half|single|double|u?intc|bfloat)[0-9]*\("
 _ARRAY = r"(?:(?:np|numpy|tf|torch)\.)?(?:array|Array|tensor|Tensor|Decimal)\("
@@ -46,7 +46,6 @@ _VALUE = re.compile(
     rf"|{_ARRAY}(?P<array_quote>[\"']?)(?P<array>{_NUMBER})(?P=array_quote)(?:\)|,\s*\w+=)"
 )
 _GROUPS = ("plain", "quoted", "scalar", "array")
-_OTHER_OPERATORS = ("=", ">", "~")
 _WORD = re.compile(rf"\S{{1,{MAX_SHOWN + 1}}}")
 _STARTS_LIKE_A_NUMBER = re.compile(r"[+\-.]?[0-9]")
 
@@ -116,17 +115,15 @@ def read_line(line: str, names: MetricNames, form: MetricsFormat) -> Iterator[Re
     after_value = 0
     for sign in signs.finditer(shadow):
         at = sign.start()
-        if at < after_value or shadow[at + 1 : at + 2] in _OTHER_OPERATORS:
+        if at < after_value or shadow.startswith("=", at + 1):
             continue
         end = at
         while end > after_value and line[end - 1].isspace():
             end -= 1
-        # Two characters more than the longest name: its quotes.
-        lowest = max(after_value, end - MAX_METRIC_NAME - 2)
         run = bisect_right(starts, end - 1) - 1
         # The format EqualsOrColon may find its sign inside a run.
         run_start = max(starts[run], after_value) if run >= 0 and end <= ends[run] else end
-        name, printed = _name_in(line, lowest, end, run_start=run_start, names=names)
+        name, printed = _name_in(line, end, after_value, run_start=run_start, names=names)
         if not printed:
             continue
         begin = at + 1
@@ -159,25 +156,30 @@ def _runs(shadow: str) -> tuple[list[int], list[int]]:
 
 
 def _name_in(
-    line: str, lowest: int, end: int, *, run_start: int, names: MetricNames
+    line: str, end: int, after_value: int, *, run_start: int, names: MetricNames
 ) -> tuple[str | None, str]:
     """Return the metric whose name ends at a position, and the name as printed; empty if no name ends there."""
+    # Names of these two kinds may have a sign and a number inside, which then are no metric.
     for text in names.unusual:
         begin = end - len(text)
-        if (
-            begin >= lowest
-            and line.startswith(text, begin)
-            and (begin == lowest or not _RUN.match(_shadow(line[begin - 1])))
-        ):
+        if line.startswith(text, max(begin, 0)) and _is_first_of_name(line, begin):
             return names.by_text[text], text
-    if end > lowest and line[end - 1] in "\"'":
-        opening = line.rfind(line[end - 1], lowest, end - 1)
+    if end > after_value and line[end - 1] in "\"'":
+        # Two characters more than the longest name: its quotes.
+        opening = line.rfind(line[end - 1], max(end - MAX_METRIC_NAME - 2, 0), end - 1)
         text = line[opening + 1 : end - 1] if opening >= 0 else ""
-        return names.by_text.get(text), text
+        if text in names.by_text:
+            return names.by_text[text], text
+        return None, text if opening >= after_value else ""
     if end - run_start > 2 * MAX_METRIC_NAME:
         return None, ""
     run = line[run_start:end]
     return (names.find(run), run) if run else (None, "")
+
+
+def _is_first_of_name(line: str, begin: int) -> bool:
+    """Return True if no name that began before this position reaches it."""
+    return begin == 0 or (begin > 0 and not _RUN.fullmatch(_shadow(line[begin - 1])))
 
 
 def _candidates(run: str) -> Iterator[str]:
@@ -222,7 +224,7 @@ def _as_float(text: str) -> float:
     """Convert a number that `_NUMBER` has matched; one beyond the range of a double becomes infinite."""
     text = text.replace(_MINUS, "-").lower()
     sign, digits = (-1.0, text[1:]) if text[0] == "-" else (1.0, text.removeprefix("+"))
-    if digits.startswith("nan") or digits.startswith(("1.#ind", "1.#qnan", "1.#snan")):
+    if digits.startswith(("nan", "1.#ind", "1.#qnan", "1.#snan")):
         return math.nan
     if digits.startswith(("inf", "1.#inf")):
         return sign * math.inf

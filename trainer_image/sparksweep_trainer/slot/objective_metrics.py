@@ -82,7 +82,10 @@ def from_printed(printed: Printed, objective: Objective | None) -> ObjectiveMetr
     selected = fault or _select({**others, **printed.values}, names)
     # Of a metric with a value, too, a text such as 1,234.5 may be the value that was meant.
     mixed = [key for key in printed.not_numbers if key in printed.values]
-    notes = [f"{key} was also printed as {printed.not_numbers[key]!r}, which is not a number" for key in mixed]
+    notes = [
+        f"{key} was also printed as {printed.not_numbers[key]!r}, which is not a number"
+        for key in mixed
+    ]
     note = "; ".join(filter(None, [selected.note, *notes]))
     return ObjectiveMetrics(selected.metrics, selected.fault, note)
 
@@ -108,9 +111,7 @@ def _not_printed(printed: Printed, name: str) -> ObjectiveMetrics:
         )
     shown = name if name.isprintable() and " " not in name else f'"{name}"'
     missing = f"the command printed no {shown}=<number> on standard output or standard error"
-    return ObjectiveMetrics(
-        fault=TrialReason.METRIC_MISSING, note="; ".join([missing, *hints])
-    )
+    return ObjectiveMetrics(fault=TrialReason.METRIC_MISSING, note="; ".join([missing, *hints]))
 
 
 def _nothing_returned(returned: Mapping[str, Any], objective: Objective) -> ObjectiveMetrics:

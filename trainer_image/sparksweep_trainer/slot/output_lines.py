@@ -25,7 +25,9 @@ _CONTROL = re.compile(
     r"|[\x00-\x07\x0e-\x1b\x7f-\x84\x86-\x9f\xad\u200b\u200e\u200f\u2060-\u2064\u202a-\u202e\u2066-\u2069\ufeff]"
 )
 _DIRTY = bytes([*range(9), *range(14, 28), 0x7F])
-_INVISIBLE = re.compile(rb"\xc2[\x80-\x9f\xad]|\xe2\x80[\x8b\x8e\x8f\xaa-\xae]|\xe2\x81|\xef\xbb\xbf")
+_INVISIBLE = re.compile(
+    rb"\xc2[\x80-\x9f\xad]|\xe2\x80[\x8b\x8e\x8f\xaa-\xae]|\xe2\x81|\xef\xbb\xbf"
+)
 
 
 class LineSplitter:
