@@ -9,8 +9,8 @@ _SUCCESS = "a trial succeeds when its function returns or its command exits with
 
 KATIB_FIELDS = {
     "spec.resumePolicy": "every experiment can be resumed; remove it",
-    "spec.metricsCollectorSpec": "a function returns its metrics, a command prints them as name=value "
-    "on standard output or standard error, or as name: value with trialTemplate.metricsFormat; remove it",
+    "spec.metricsCollectorSpec": "a function returns its metrics, a command prints them as name=value on standard output or "
+    "standard error (name: value, too, with trialTemplate.metricsFormat); remove it",
     "spec.earlyStopping": "trials are not stopped early; remove it (objective.goal ends the experiment early)",
     "spec.nasConfig": "there is no architecture search; write the choices as categorical parameters",
     "spec.trialTemplate.trialSpec": "there is no Job per trial; move the container's command, image, env and resources "

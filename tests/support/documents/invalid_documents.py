@@ -84,7 +84,7 @@ KATIB: Rows = [
     ("katib-resume-policy", {"spec.resumePolicy": "Never"}, "spec.resumePolicy",
      "a field of Katib: every experiment can be resumed", "schema"),
     ("katib-metrics-collector", {"spec.metricsCollectorSpec": {}}, "spec.metricsCollectorSpec",
-     "name=value lines", "schema"),
+     "prints them as name=value", "schema"),
     ("katib-early-stopping", {"spec.earlyStopping": {"algorithmName": "medianstop"}},
      "spec.earlyStopping", "objective.goal", "schema"),
     ("katib-nas", {"spec.nasConfig": {}}, "spec.nasConfig", "categorical", "schema"),

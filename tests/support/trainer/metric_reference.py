@@ -294,13 +294,18 @@ def is_number_type(name: str) -> bool:
 
 def is_array_type(name: str) -> bool:
     """Return True for the name of a type of arrays, tensors or decimals."""
-    module, _, kind = name.rpartition(".")
-    return kind in ("array", "Array", "tensor", "Tensor", "Decimal") and module in (
-        "",
-        "np",
-        "numpy",
-        "tf",
-        "torch",
+    module, dot, kind = name.rpartition(".")
+    return (
+        bool(module) == bool(dot)
+        and kind in ("array", "Array", "tensor", "Tensor", "Decimal")
+        and module
+        in (
+            "",
+            "np",
+            "numpy",
+            "tf",
+            "torch",
+        )
     )
 
 

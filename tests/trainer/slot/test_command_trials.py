@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from sparksweep_core.api import Objective, ObjectiveType, TrialReason, TrialState
+from sparksweep_core.api.template import MetricsFormat
 from support.trainer.trial_rig import Rig
 
 
@@ -17,11 +18,36 @@ def shell(directory: Path, script: str, **options: Any) -> Rig:
     return rig(directory, "sh", "-c", script, **options)
 
 
-def test_metrics_are_read_from_standard_output(tmp_path: Path) -> None:
-    script = "echo epoch 1 score=0.25; echo epoch 2 score=0.75 loss=3; echo score=9 >&2"
+def test_metrics_are_read_from_both_streams(tmp_path: Path) -> None:
+    script = "echo epoch 1 score=0.25; echo epoch 2 score=0.75 loss=3; echo INFO:root:score=9 >&2"
     with shell(tmp_path, script) as runs:
-        assert runs.metrics() == {"score": 0.75}
-        assert runs.log("stderr") == "score=9\n"
+        assert runs.metrics() == {"score": 9.0}
+        assert runs.log("stderr") == "INFO:root:score=9\n"
+
+
+def test_metrics_of_pythons_logging_are_read(tmp_path: Path) -> None:
+    source = """
+        import logging
+        logging.basicConfig(level=logging.INFO)
+        logging.info("score=0.25")
+        logging.getLogger("trainer").info("{metricName: loss, metricValue: 3};score = 0.5")
+    """
+    with rig(tmp_path, "python", "${trialSource}", source=source) as runs:
+        assert runs.metrics() == {"score": 0.5}
+
+
+def test_the_other_format_reads_colons_too(tmp_path: Path) -> None:
+    script = """echo "{'loss': 3, 'score': 0.25}"; echo score=0.5"""
+    with shell(tmp_path, script, metrics_format=MetricsFormat.EQUALS_OR_COLON) as runs:
+        assert runs.metrics() == {"score": 0.5}
+
+
+def test_a_note_on_a_succeeded_trial_is_in_its_message_and_its_log(tmp_path: Path) -> None:
+    with shell(tmp_path, "echo score=0.5; echo score=1,000") as runs:
+        outcome = runs.run()
+        note = "score was also printed as '1,000', which is not a number"
+        assert (outcome.state, outcome.message) == (TrialState.SUCCEEDED, note)
+        assert runs.log("stderr") == f"[sparksweep: {note}]\n"
 
 
 def test_additional_metrics_are_kept_where_they_are_asked_for(tmp_path: Path) -> None:
@@ -63,6 +89,9 @@ def test_inline_source_is_a_file_and_python_is_this_one(tmp_path: Path) -> None:
     [
         ("echo no such option >&2; exit 2", TrialReason.EXITED, "exit code 2; standard error ends with:\nno such option"),
         ("echo done", TrialReason.METRIC_MISSING, "score=<number>"),
+        ("echo score=1,234.5", TrialReason.METRIC_NOT_NUMERIC, "score is not a number but '1,234.5'"),
+        ("echo train/score=1", TrialReason.METRIC_MISSING, "it printed train/score=1"),
+        ("echo score: 1", TrialReason.METRIC_MISSING, "metricsFormat: EqualsOrColon"),
         ("echo score=nan", TrialReason.METRIC_NAN, "score"),
         ("echo score=-inf", TrialReason.METRIC_INFINITE, "score"),
         ("kill -SEGV $$", TrialReason.SEGMENTATION_FAULT, "SIGSEGV"),

@@ -14,6 +14,7 @@ from sparksweep_core.api import Objective, ObjectiveType, TrialReason, TrialStat
 from sparksweep_trainer.protocol import Outcome
 from sparksweep_trainer.slot.observation import Cause, Limits, Observation, Timing
 from sparksweep_trainer.slot.outcomes import command_outcome, function_outcome, parse_result
+from sparksweep_trainer.slot.printed_metrics import Printed
 
 OBJECTIVE = Objective(type=ObjectiveType.MAXIMIZE, objective_metric_name="accuracy")
 LIMITS = Limits(memory_bytes=300 * 2**20, timeout_s=4, grace_s=1)
@@ -47,7 +48,9 @@ def function(observation: Observation, stderr: str = "") -> Outcome:
 
 
 def command(observation: Observation, stderr: str = "", **printed: float) -> Outcome:
-    return command_outcome(observation, TIMING, objective=OBJECTIVE, printed=printed, stderr=stderr)
+    return command_outcome(
+        observation, TIMING, objective=OBJECTIVE, printed=Printed(printed), stderr=stderr
+    )
 
 
 def succeeded(metrics: dict[str, float]) -> Outcome:

@@ -3,6 +3,7 @@
 import json
 import math
 from decimal import Decimal
+from enum import Enum
 from fractions import Fraction
 from typing import Any
 
@@ -14,6 +15,7 @@ from hypothesis import strategies as st
 from sparksweep_trainer.trial.return_value import (
     MAX_METRICS,
     MAX_NAME,
+    MAX_OTHERS,
     MAX_TEXT,
     as_number,
     describe,
@@ -63,10 +65,36 @@ def test_a_mapping_is_metrics_by_name() -> None:
 
 def test_a_metric_asked_for_is_kept_however_many_others_there_are() -> None:
     returned = {f"m{n}": n for n in range(1000)} | {"loss": 0.5}
-    metrics = describe(returned, ["loss", "absent"])["metrics"]
+    described = describe(returned, ["loss", "absent"])
+    metrics = described["metrics"]
     assert len(metrics) == MAX_METRICS
     assert metrics["loss"] == 0.5
     assert "absent" not in metrics
+    assert described["omitted"] == {"names": ["m31", "m32", "m33", "m34", "m35"], "count": 969}
+
+
+def test_values_that_are_no_numbers_take_no_metrics_place() -> None:
+    returned = {f"w{n}": "x" for n in range(100)} | {f"m{n}": n for n in range(MAX_METRICS)}
+    described = describe(returned, [])
+    metrics = described["metrics"]
+    assert [name for name in metrics if name.startswith("m")] == [
+        f"m{n}" for n in range(MAX_METRICS)
+    ]
+    assert len(metrics) == MAX_METRICS + MAX_OTHERS
+    assert described["omitted"]["count"] == 100 - MAX_OTHERS
+
+
+def test_a_member_of_an_enum_of_text_is_its_text() -> None:
+    class Key(str, Enum):  # noqa: UP042 - as users write it, with a str() of its own
+        ACCURACY = "accuracy"
+        LOSS = "loss"
+
+    described = describe({Key.ACCURACY: 0.5, Key.LOSS: 1}, ["accuracy"])
+    assert described == {"metrics": {"accuracy": 0.5, "loss": 1.0}}
+
+
+def test_an_accented_letter_of_a_wanted_name_may_be_two_characters() -> None:
+    assert describe({"pre\u0301cision": 1}, ["pr\xe9cision"]) == {"metrics": {"pr\xe9cision": 1.0}}
 
 
 def test_an_object_whose_conversion_fails_is_no_number() -> None:
@@ -87,8 +115,8 @@ _SCALARS = (
 def test_any_value_is_described_in_bounded_json(value: Any) -> None:
     text = json.dumps(describe(value, ["loss"]))
     described = json.loads(text)
-    assert len(described) == 1
+    assert len(described) - ("omitted" in described) == 1
     assert len(described.get("other", "")) <= MAX_TEXT
     metrics = described.get("metrics", {})
-    assert len(metrics) <= MAX_METRICS
-    assert all(len(name) <= MAX_NAME for name in metrics)
+    assert len(metrics) <= MAX_METRICS + MAX_OTHERS
+    assert all(len(name) <= MAX_NAME + 1 for name in metrics)
