@@ -19,13 +19,12 @@ from sparksweep_core.contract.environment import (
     TRIAL_NUMBER_ENV,
 )
 from sparksweep_core.contract.line_formats import (
-    MAX_METRIC_NAME,
     MAX_REPORT_BYTES,
     MAX_STEP,
-    is_report_name,
     report_line,
 )
 from sparksweep_core.contract.run_layout import METRICS_FILE
+from sparksweep_core.metric_names import MAX_METRIC_NAME, is_metric_name
 
 __all__ = ["attempt", "parameters", "report", "trial_directory", "trial_number"]
 
@@ -82,7 +81,7 @@ def report(step: int, **metrics: float) -> None:
 
     Raises:
         TypeError: The step is not a whole number, or a metric is not a number.
-        ValueError: A name is empty, longer than 128 characters, or has characters that can't be printed; the step is
+        ValueError: A name is empty, longer than 128 characters, or has control characters or blanks at its ends; the step is
             beyond 2**53; or the metrics of the step take more than 64 KiB.
     """
     directory = os.environ.get(TRIAL_DIR_ENV)
@@ -116,9 +115,10 @@ def _step(value: object) -> int:
 
 
 def _name(name: str) -> str:
-    if not is_report_name(name):
+    if not is_metric_name(name):
         raise ValueError(
-            f"{name[:200]!a} is no name for a metric: it needs 1 to {MAX_METRIC_NAME} printable characters"
+            f"{name[:200]!a} is no name for a metric: it needs 1 to {MAX_METRIC_NAME} characters, "
+            "without control characters and without blanks at its ends"
         )
     return name
 

@@ -10,25 +10,32 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-CONTRACT = ROOT / "core" / "sparksweep_core" / "contract"
-FOR_TRIALS = ("environment", "line_formats", "run_layout")
-"""Modules of the contract that training code imports, in the trial's process."""
+CORE = ROOT / "core" / "sparksweep_core"
+FOR_TRIALS = (
+    "contract.environment",
+    "contract.line_formats",
+    "contract.run_layout",
+    "metric_names",
+)
+"""Modules of the core that training code imports, in the trial's process."""
 
 
 @pytest.mark.parametrize("module", ["context", "hdfs", "tensorboard"])
 def test_what_training_code_imports_needs_the_standard_library_only(module: str) -> None:
     """A trial's process must get its log directory without the cost of other imports."""
     source = (ROOT / "sdk" / "sparksweep" / f"{module}.py").read_text()
-    contract = {name for name in imported_modules(source) if name.startswith("sparksweep_core.")}
-    assert contract <= {f"sparksweep_core.contract.{name}" for name in FOR_TRIALS}
+    core = {name for name in imported_modules(source) if name.startswith("sparksweep_core.")}
+    assert core <= {f"sparksweep_core.{name}" for name in FOR_TRIALS}
     assert imported_packages(source) - {"sparksweep_core"} <= sys.stdlib_module_names
 
 
 @pytest.mark.parametrize("module", FOR_TRIALS)
-def test_what_trials_know_of_the_contract_needs_the_standard_library_only(module: str) -> None:
-    source = (CONTRACT / f"{module}.py").read_text()
-    assert imported_packages(source) <= sys.stdlib_module_names
-    for package in (CONTRACT, CONTRACT.parent):
+def test_what_trials_know_of_the_core_needs_the_standard_library_only(module: str) -> None:
+    source = (CORE / f"{module.replace('.', '/')}.py").read_text()
+    core = {name for name in imported_modules(source) if name.startswith("sparksweep_core.")}
+    assert core <= {f"sparksweep_core.{name}" for name in FOR_TRIALS}
+    assert imported_packages(source) - {"sparksweep_core"} <= sys.stdlib_module_names
+    for package in (CORE / "contract", CORE):
         assert imported_packages((package / "__init__.py").read_text()) == set()
 
 

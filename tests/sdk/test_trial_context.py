@@ -138,7 +138,7 @@ def test_a_metric_may_have_any_printable_name(trial: Path, name: str) -> None:
 
 @pytest.mark.parametrize("name", ["", "a" * 129, "a\nb", "a\tb", "\x1b[31mred", "\ud800", "\0"])
 def test_a_name_that_can_not_be_shown_is_refused(trial: Path, name: str) -> None:
-    with pytest.raises(ValueError, match="is no name for a metric: it needs 1 to 128 printable"):
+    with pytest.raises(ValueError, match="is no name for a metric: it needs 1 to 128 characters"):
         report(1, **{name: 0.5})
     assert not (trial / "metrics.jsonl").exists()
 

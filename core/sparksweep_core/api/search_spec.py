@@ -13,9 +13,15 @@ from pydantic import ConfigDict, StringConstraints
 
 from sparksweep_core.api import limits
 from sparksweep_core.api.base import Model, cel, cel_rules, list_map, list_set
-from sparksweep_core.api.metric_names import MetricName
+from sparksweep_core.metric_names import MAX_METRIC_NAME, METRIC_NAME_PATTERN
 
 NUMBER_PATTERN = r"^[+-]?([0-9]+([.][0-9]*)?|[.][0-9]+)([eE][+-]?[0-9]{1,3})?$"
+
+MetricName = Annotated[
+    str,
+    StringConstraints(min_length=1, max_length=MAX_METRIC_NAME, pattern=METRIC_NAME_PATTERN),
+]
+"""A metric, as the training function names it or a command prints it."""
 
 ParameterName = Annotated[
     str, StringConstraints(min_length=1, max_length=64, pattern=r"^[A-Za-z_][A-Za-z0-9_.-]*$")

@@ -8,9 +8,8 @@ from pydantic import Field, StringConstraints
 
 from sparksweep_core.api import limits
 from sparksweep_core.api.base import Model, Timestamp, list_map
-from sparksweep_core.api.metric_names import MetricName
 from sparksweep_core.api.reasons import ConditionType, TrialState
-from sparksweep_core.api.search_spec import ParameterName, Value
+from sparksweep_core.api.search_spec import MetricName, ParameterName, Value
 
 Message = Annotated[str, StringConstraints(max_length=limits.MESSAGE)]
 Reason = Annotated[

@@ -6,12 +6,12 @@ import json
 import math
 from collections.abc import Mapping
 
+from sparksweep_core.metric_names import is_metric_name
+
 MAX_REPORT_BYTES = 64 * 1024
 """Bytes of a line of ``metrics.jsonl``, its end included."""
 MAX_STEP = 2**53
 """The step of a report lies between this and its negative, exclusively."""
-MAX_METRIC_NAME = 128
-"""Characters of a reported metric's name."""
 
 
 def times_line(moment: float, stream: str, offset: int) -> bytes:
@@ -44,11 +44,6 @@ def parse_note_line(line: bytes) -> tuple[float, bytes]:
     return float(moment), text
 
 
-def is_report_name(name: str) -> bool:
-    """Return True if a metric of this name may be reported: 1 to 128 printable characters."""
-    return 0 < len(name) <= MAX_METRIC_NAME and name.isprintable()
-
-
 def report_line(step: int, moment: float, metrics: Mapping[str, float]) -> str:
     """Format a line of ``metrics.jsonl``; JSON has no NaN and no infinities, so that their names stand for them."""
     values = {
@@ -74,7 +69,7 @@ def parse_report_line(line: bytes) -> tuple[int, float, dict[str, float]]:
         values = {
             name: number
             for name, value in metrics.items()
-            if is_report_name(name) and (number := _number(value)) is not None
+            if is_metric_name(name) and (number := _number(value)) is not None
         }
     except (KeyError, TypeError, AttributeError, RecursionError, OverflowError) as error:
         raise ValueError("no report") from error

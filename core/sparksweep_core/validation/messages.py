@@ -13,13 +13,13 @@ from pydantic_core import ErrorDetails
 
 from sparksweep_core.api.base import Model
 from sparksweep_core.api.metadata import API_VERSION, EXPERIMENT_NAME_PATTERN
-from sparksweep_core.api.metric_names import METRIC_NAME_PATTERN
 from sparksweep_core.api.names import DNS_LABEL_PATTERN, OBJECT_NAME_PATTERN
 from sparksweep_core.api.quantities import CPU_PATTERN, MEMORY_PATTERN
 from sparksweep_core.api.search_spec import NUMBER_PATTERN
 from sparksweep_core.api.template import FUNCTION_PATTERN, MODULE_PATTERN
 from sparksweep_core.api.volumes import MOUNT_PATH_PATTERN, SUB_PATH_PATTERN
 from sparksweep_core.errors import FieldError
+from sparksweep_core.metric_names import METRIC_NAME_PATTERN
 from sparksweep_core.validation.katib_hints import KATIB_ALGORITHMS, KATIB_API_VERSION, KATIB_FIELDS
 
 _MAX_SHOWN = 60

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from sparksweep_core.contract import line_formats as lines
 from sparksweep_core.contract.run_layout import STREAMS
+from sparksweep_core.metric_names import is_metric_name
 
 moments = st.integers(0, 4 * 10**12).map(lambda milliseconds: milliseconds / 1000)
 
@@ -31,7 +32,7 @@ def test_a_note_is_one_line_whatever_its_text(moment: float, text: str) -> None:
 @given(
     st.integers(1 - lines.MAX_STEP, lines.MAX_STEP - 1),
     moments,
-    st.dictionaries(st.text().filter(lines.is_report_name), st.floats()),
+    st.dictionaries(st.text().filter(is_metric_name), st.floats()),
 )
 def test_a_report_is_read_as_it_was_written(
     step: int, moment: float, metrics: dict[str, float]

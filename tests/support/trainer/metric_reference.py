@@ -137,6 +137,11 @@ def is_of_name(character: str) -> bool:
     return category in "LNM" or character in _PUNCTUATION or character in "\ufffd\u200c\u200d"
 
 
+def is_joined(character: str) -> bool:
+    """Return True for marks and joiners, which belong to the character before them."""
+    return unicodedata.category(character)[0] == "M" or character in "\ufffd\u200c\u200d"
+
+
 def is_plain(name: str) -> bool:
     """Return True if a name needs no quotes."""
     return all(map(is_of_name, name)) and ".." not in name
@@ -216,7 +221,9 @@ def ends(rest: str) -> bool:
     if first in "#=_" or unicodedata.category(first)[0] in "LNM" or first in "\ufffd\u200c\u200d":
         return False
     for length in (1, 2, 3):
-        if all(c in _CONTINUES for c in rest[:length]) and is_digit(rest[length : length + 1]):
+        if all(c in _CONTINUES or is_joined(c) for c in rest[:length]) and is_digit(
+            rest[length : length + 1]
+        ):
             return False
     if first in ".-/*" and len(rest) > 1 and (is_of_name(rest[1]) and rest[1] not in "/.@:-|()%"):
         return False

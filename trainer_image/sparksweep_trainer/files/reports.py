@@ -6,17 +6,12 @@ import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from pydantic import TypeAdapter, ValidationError
-
 from sparksweep_core.api import limits
-from sparksweep_core.api.search_spec import MetricName
 from sparksweep_core.api.status import ReportedMetrics
 from sparksweep_core.contract.line_formats import MAX_REPORT_BYTES, parse_report_line
 
 TAIL_BYTES = 2 * MAX_REPORT_BYTES
 """Bytes at the end of a ``metrics.jsonl`` that contain a whole report, if there is one."""
-
-_NAME: TypeAdapter[str] = TypeAdapter(MetricName)
 
 
 @dataclass(frozen=True)
@@ -49,16 +44,12 @@ class ReportParser:
 
 
 def newest_for_status(reports: Iterable[MetricsReport]) -> ReportedMetrics | None:
-    """Return the last report with a metric that a status can hold: a finite one with a valid name.
+    """Return the last report with a metric that a status can hold: a finite one.
 
     Kubernetes' JSON has neither NaN nor infinities, and a status holds at most `limits.METRICS` metrics.
     """
     for report in reversed(list(reports)):
-        metrics = {
-            name: value
-            for name, value in report.metrics.items()
-            if math.isfinite(value) and _is_metric_name(name)
-        }
+        metrics = {name: value for name, value in report.metrics.items() if math.isfinite(value)}
         if metrics:
             first = list(metrics.items())[: limits.METRICS]
             return ReportedMetrics(step=report.step, metrics=dict(first))
@@ -68,14 +59,6 @@ def newest_for_status(reports: Iterable[MetricsReport]) -> ReportedMetrics | Non
 def newest_in(tail: bytes) -> ReportedMetrics | None:
     """Return the newest report in the last `TAIL_BYTES` of a ``metrics.jsonl``, as a status holds it."""
     return newest_for_status(ReportParser().feed(0, tail))
-
-
-def _is_metric_name(name: str) -> bool:
-    try:
-        _NAME.validate_python(name)
-    except ValidationError:
-        return False
-    return True
 
 
 def _reports(lines: list[bytes]) -> Iterator[MetricsReport]:

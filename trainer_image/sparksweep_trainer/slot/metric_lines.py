@@ -14,8 +14,8 @@ from bisect import bisect_right
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
-from sparksweep_core.api.metric_names import MAX_METRIC_NAME, composed
 from sparksweep_core.api.template import MetricsFormat
+from sparksweep_core.metric_names import MAX_METRIC_NAME, composed
 from sparksweep_trainer.slot.output_lines import CUT
 
 MAX_SHOWN = 40

@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from sparksweep_core.api import limits
-from sparksweep_core.api.metric_names import is_metric_name
 from sparksweep_core.api.reasons import TrialReason
 from sparksweep_core.api.search_spec import Objective
+from sparksweep_core.metric_names import is_metric_name
 from sparksweep_trainer.slot.output_lines import MAX_LINE_BYTES
 from sparksweep_trainer.slot.printed_metrics import Printed
 

@@ -9,9 +9,9 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from sparksweep_core.api.metric_names import composed
 from sparksweep_core.api.search_spec import MetricStrategyValue, Objective, ObjectiveType
 from sparksweep_core.api.template import MetricsFormat
+from sparksweep_core.metric_names import composed
 from sparksweep_trainer.slot.metric_lines import MetricNames, Reading, read_line
 from sparksweep_trainer.slot.output_lines import (
     LineSplitter,

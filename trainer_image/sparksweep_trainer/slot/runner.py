@@ -198,7 +198,8 @@ class TrialRunner:
                 )
                 outcome = prepared.outcome(observation, stopwatch.read(), stderr.text)
                 if outcome.state is TrialState.SUCCEEDED and outcome.message:
-                    stderr.write(f"[sparksweep: {outcome.message}]\n".encode())
+                    notes = [f"[sparksweep: {note}]\n" for note in outcome.message.splitlines()]
+                    stderr.write("".join(notes).encode())
         for log in (stdout, stderr):
             if log.error is not None:
                 self._log.warning(

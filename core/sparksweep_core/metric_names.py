@@ -1,24 +1,18 @@
-"""Names of metrics: one rule for the spec, for returned, reported and printed metrics, and for statuses."""
+"""Names of metrics: one rule for the spec, for returned, reported and printed metrics, and for statuses.
+
+Standard library only: trials import it.
+"""
 
 from __future__ import annotations
 
 import re
 import unicodedata
-from typing import Annotated
-
-from pydantic import StringConstraints
 
 MAX_METRIC_NAME = 128
 """Characters of a metric's name."""
 # Go, Rust and Python read these escapes alike. The excluded characters are blanks at the ends and control characters.
 METRIC_NAME_PATTERN = r"^[^\x00-\x20\x7f-\xa0]([^\x00-\x1f\x7f-\x9f]*[^\x00-\x20\x7f-\xa0])?$"
 """Any text of one line, in any alphabet, without control characters and without blanks at its ends."""
-
-MetricName = Annotated[
-    str,
-    StringConstraints(min_length=1, max_length=MAX_METRIC_NAME, pattern=METRIC_NAME_PATTERN),
-]
-"""A metric, as the training function names it or a command prints it."""
 
 _NAME = re.compile(METRIC_NAME_PATTERN)
 
