@@ -12,16 +12,21 @@ result = experiment.submit().wait()
 from __future__ import annotations
 
 import os
+import sys
 import time
 import warnings
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from sparksweep._backends.base import Run, choose_backend
+from sparksweep._backends.local import open_run
 from sparksweep._builder import Built, Request, build
 from sparksweep._calls import checked_call
 from sparksweep._html import experiment_html
+from sparksweep._local.resuming import Changes
+from sparksweep._plain_values import as_python, invalid, is_int, is_number, shown
 from sparksweep._progress import Progress
 from sparksweep._result import Result
 from sparksweep.errors import ExperimentFailed, ExperimentRefused, SparksweepError
@@ -205,6 +210,25 @@ class Experiment:
         return experiment
 
     @classmethod
+    @checked_call
+    def open(cls, directory: str | os.PathLike[str]) -> Experiment:
+        """Return the experiment of a run directory: one that has ended, was interrupted, or runs in another process.
+
+        Nothing in the directory is executed. Objects in lists of values come back if they are literals, such as True,
+        None and tuples; others are text.
+
+        Args:
+            directory: The run directory; `sparksweep.runs` lists them.
+
+        Raises:
+            RunDirectoryError: There is no run in it, or it is damaged.
+        """
+        built, run = open_run(Path(directory).expanduser())
+        experiment = cls._of(built)
+        experiment._run = run
+        return experiment
+
+    @classmethod
     def _of(cls, built: Built) -> Experiment:
         experiment = cls.__new__(cls)
         experiment._built = built
@@ -256,6 +280,7 @@ class Experiment:
         Raises:
             SparksweepError: It was submitted before.
             InvalidExperiment: There is no such backend, or it does not take the namespace or the directory.
+            RunDirectoryError: The run directory exists already.
             ExperimentExists: The cluster has one of that name.
             ExperimentRefused: The API server rejects it.
             Forbidden: A right is missing.
@@ -284,7 +309,8 @@ class Experiment:
     def wait(self, *, progress: bool = True, timeout: float | None = None) -> Result:
         """Wait until the experiment has ended.
 
-        Ctrl-C ends a local run; an Experiment on a cluster continues.
+        Ctrl-C ends a local run that this program started; a line on standard error says how to go on. An Experiment on
+        a cluster continues.
 
         Args:
             progress: Show a progress bar with the best trial so far.
@@ -297,28 +323,75 @@ class Experiment:
             ExperimentFailed: The experiment ended without success; the error holds the result.
             ExperimentRefused: The function can't be run; no trial was started.
             TimeoutError: The experiment still runs.
-            SparksweepError: It is not submitted, or a local run broke off.
+            SparksweepError: It is not submitted, a local run broke off, or nothing runs it.
         """
         run = self._submitted()
+        try:
+            return self._waited(run, progress=progress, timeout=timeout)
+        except KeyboardInterrupt:
+            sys.stderr.write(f"{run.leave()}\n")
+            raise
+
+    def _waited(self, run: Run, *, progress: bool, timeout: float | None) -> Result:
         deadline = None if timeout is None else time.monotonic() + timeout
         warned = False
         with Progress(self.name, shown=progress) as bar:
-            try:
-                while True:
-                    experiment = run.experiment()
-                    bar.show(experiment, run.phase)
-                    warned = warned or _warn(experiment)
-                    if _has_ended(experiment):
-                        return self._ended(experiment, run)
-                    if deadline is not None and time.monotonic() >= deadline:
-                        raise TimeoutError(
-                            f"{self.name} still runs after {timeout:g} s: {run.where}"
-                        )
-                    run.pause(POLL_S)
-            except KeyboardInterrupt:
-                if run.is_local:
-                    run.cancel()
-                raise
+            while True:
+                if reason := run.standstill():
+                    raise SparksweepError(reason)
+                experiment = run.experiment()
+                bar.show(experiment, run.phase)
+                warned = warned or _warn(experiment)
+                if _has_ended(experiment):
+                    return self._ended(experiment, run)
+                if deadline is not None and time.monotonic() >= deadline:
+                    raise TimeoutError(f"{self.name} still runs after {timeout:g} s: {run.where}")
+                run.pause(POLL_S)
+
+    @checked_call
+    def resume(
+        self,
+        *,
+        max_trials: int | None = None,
+        max_failed_trials: int | None = None,
+        goal: float | None = None,
+        deadline_seconds: int | None = None,
+        parallel: int | None = None,
+    ) -> Experiment:
+        """Go on with an interrupted run, or with one that has ended, under limits that let it go on.
+
+        Trials that have ended don't run again; those that were interrupted or stopped do. A run that has ended under
+        the same limits stays as it is. On a cluster: resume a suspended Experiment.
+
+        Args:
+            max_trials: Largest number of trials, those that there are included.
+            max_failed_trials: The experiment fails at this number of failed trials.
+            goal: The experiment ends as soon as a trial's objective is at least this good. Not on a cluster.
+            deadline_seconds: The experiment fails if it has not ended this long after its first start.
+            parallel: Largest number of trials at the same time.
+
+        Returns:
+            The experiment itself: ``result = experiment.resume(max_trials=60).wait()``.
+
+        Raises:
+            InvalidExperiment: A limit can't be changed so, or the run would end at once, such as a grid whose points
+                have all run.
+            RunDirectoryError: A process runs it.
+            ExperimentRefused: The API server refuses a limit.
+            SparksweepError: It is not submitted.
+            MissingDependency: The extra `local` is not installed.
+        """
+        run = self._submitted()
+        changes = Changes(
+            max_trials=_whole("max_trials", max_trials),
+            max_failed_trials=_whole("max_failed_trials", max_failed_trials),
+            goal=_number("goal", goal),
+            deadline_seconds=_whole("deadline_seconds", deadline_seconds),
+            parallel=_whole("parallel", parallel),
+        )
+        experiment, self._run = run.resume(changes)
+        self._built = replace(self._built, experiment=experiment)
+        return self
 
     @checked_call
     def result(self) -> Result:
@@ -332,7 +405,7 @@ class Experiment:
 
     @checked_call
     def cancel(self) -> Result:
-        """Stop a local run, or suspend an Experiment on a cluster; ``suspend: false`` resumes that.
+        """Stop a local run, or suspend an Experiment on a cluster; `resume` goes on with both.
 
         Returns:
             The result so far.
@@ -383,6 +456,24 @@ class Experiment:
             message = f"{self.name}: {failed.reason}: {failed.message}{example}"
             raise ExperimentFailed(message, result)
         return result
+
+
+def _whole(name: str, value: object) -> int | None:
+    plain = as_python(value)
+    if plain is None:
+        return None
+    if not is_int(plain):
+        raise invalid(name, f"{shown(value)} is not a whole number")
+    return int(plain)  # type: ignore[call-overload, no-any-return]
+
+
+def _number(name: str, value: object) -> float | None:
+    plain = as_python(value)
+    if plain is None:
+        return None
+    if not is_number(plain):
+        raise invalid(name, f"{shown(value)} is not a finite number")
+    return float(plain)  # type: ignore[arg-type]
 
 
 def _has_ended(experiment: api.Experiment) -> bool:

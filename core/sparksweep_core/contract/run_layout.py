@@ -1,7 +1,8 @@
 """Layout of a run directory and of a trial's directory in it: names of files, and the rules for names. Pure.
 
 experiment.yaml      the Experiment with its status, for people (local runs)
-journal.jsonl        every decision and outcome, for ``--resume`` (local runs)
+journal.jsonl        every decision and outcome, for resuming (local runs)
+run.json             the directories and values that a resumed run needs (local runs)
 results.parquet      one row for each trial
 spark.log            Spark's own output (local runs)
 code/                a function that is too long for the Experiment (local runs)
@@ -13,6 +14,7 @@ from __future__ import annotations
 
 EXPERIMENT_FILE = "experiment.yaml"
 JOURNAL_FILE = "journal.jsonl"
+RUN_FILE = "run.json"
 RESULTS_FILE = "results.parquet"
 SPARK_LOG = "spark.log"
 LOCK_FILE = ".lock"

@@ -51,6 +51,33 @@ def check_update(old: Experiment, new: Experiment) -> list[FieldError]:
     return errors
 
 
+def check_resume(old: Experiment, new: Experiment, *, created: int) -> list[FieldError]:
+    """Return every reason why a local run of `old` can't go on, or go on again after its end, as `new`, itself valid.
+
+    Besides the fields of `MUTABLE` the goal may change, which no algorithm reads.
+
+    Args:
+        old: The Experiment as the run recorded it.
+        new: The Experiment to go on with.
+        created: Number of trials that there are.
+    """
+    before, after = old.spec.to_dict(), new.spec.to_dict()
+    for spec in (before, after):
+        spec.get("objective", {}).pop("goal", None)
+    why = f"in a resumed run, only {', '.join(MUTABLE)} and objective.goal can change; start another one"
+    errors = [
+        FieldError(path, f"{change}: {why}")
+        for name in {**before, **after}
+        if name not in MUTABLE
+        for path, change in _changes(before.get(name), after.get(name), f"spec.{name}")
+    ]
+    most = new.spec.max_trial_count
+    if most is not None and most < created:
+        message = f"{most} is less than the {created} trials there are already"
+        errors.append(FieldError("spec.maxTrialCount", message))
+    return errors
+
+
 def _end(experiment: Experiment) -> str | None:
     """Return "Complete" or "Failed" if the experiment has ended so, else None."""
     ends = (ConditionType.COMPLETE, ConditionType.FAILED)

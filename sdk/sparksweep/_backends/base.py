@@ -6,6 +6,7 @@ import os
 from typing import Protocol
 
 from sparksweep._builder import Built
+from sparksweep._local.resuming import Changes
 from sparksweep._runs.reader import RunReader
 from sparksweep.errors import FieldError, InvalidExperiment
 from sparksweep_core.api import Experiment
@@ -44,6 +45,15 @@ class Run(Protocol):
 
     def pause(self, seconds: float) -> None:
         """Return when there may be a newer status, or after so many seconds."""
+
+    def standstill(self) -> str:
+        """Return why it will not end although it has not ended, with the words that continue it; else nothing."""
+
+    def leave(self) -> str:
+        """Stop to wait for it, after Ctrl-C: end it if it ends with this program. Return its place, and the way on."""
+
+    def resume(self, changes: Changes) -> tuple[Experiment, Run]:
+        """Go on under other limits; return the Experiment under them, and its run."""
 
     def cancel(self) -> None:
         """End it: no trial runs any more when this returns. Finished trials stay."""

@@ -6,9 +6,10 @@ import time
 
 from sparksweep._builder import Built
 from sparksweep._kube import connect
+from sparksweep._local.resuming import Changes
 from sparksweep._runs.cluster_run import ClusterRunReader
 from sparksweep.client import Client
-from sparksweep.errors import ClusterUnavailable
+from sparksweep.errors import ClusterUnavailable, FieldError, InvalidExperiment
 from sparksweep_core.api import ConditionType, Experiment
 
 INTERVAL_S = 1.0
@@ -92,6 +93,39 @@ class ClusterRun:
     def pause(self, seconds: float) -> None:
         """Wait until the next request is due."""
         time.sleep(min(seconds, INTERVAL_S))
+
+    def standstill(self) -> str:
+        """See `Run`: the operator ends it."""
+        return ""
+
+    def leave(self) -> str:
+        """Return the words that wait again: it goes on."""
+        name, namespace = self._last.metadata.name, self._client.namespace
+        again = f"Experiment.get({name!r}, namespace={namespace!r})"
+        return (
+            f"{name} goes on in namespace {namespace}. {again}.wait() waits for it again, "
+            f"{again}.cancel() suspends it"
+        )
+
+    def resume(self, changes: Changes) -> tuple[Experiment, ClusterRun]:
+        """Go on under other limits; return the Experiment under them, and its run.
+
+        Raises:
+            InvalidExperiment: A goal can't change on a cluster.
+            ExperimentRefused: The API server refuses a limit.
+        """
+        if changes.goal is not None:
+            message = f"{changes.goal!r} can't be set on a cluster, where the objective never changes: start another one"
+            raise InvalidExperiment([FieldError("goal", message)])
+        spec = {
+            "maxTrialCount": changes.max_trials,
+            "maxFailedTrialCount": changes.max_failed_trials,
+            "activeDeadlineSeconds": changes.deadline_seconds,
+            "parallelTrialCount": changes.parallel,
+        }
+        given = {name: value for name, value in spec.items() if value is not None}
+        self._last = self._client.change(self._last.metadata.name, suspend=False, **given)
+        return self._last, self
 
     def cancel(self) -> None:
         """Suspend it: its executors end, and trials that ran start again if it is resumed."""

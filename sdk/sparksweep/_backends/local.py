@@ -3,23 +3,28 @@
 from __future__ import annotations
 
 import os
-import shutil
 import site
 import subprocess
 import sys
 import sysconfig
 import tempfile
 import threading
-from collections.abc import Mapping
+from collections.abc import Sequence
 from pathlib import Path
 
 from sparksweep import errors
+from sparksweep._backends.opened import OpenedRun, finished_count
 from sparksweep._builder import Built
+from sparksweep._local.doors import Door, both_ways_on
 from sparksweep._local.libraries import require_libraries
 from sparksweep._local.messages import RunMessage, RunRequest
+from sparksweep._local.program import check_local
+from sparksweep._local.record import RunRecord
+from sparksweep._local.resuming import Changes, prepare, relocated
+from sparksweep._local.run_directory import RunDirectory
 from sparksweep._runs.local_run import LocalRunReader
-from sparksweep.errors import SparksweepError
-from sparksweep_core.api import Experiment
+from sparksweep.errors import InvalidExperiment, SparksweepError
+from sparksweep_core.api import ConditionType, Experiment
 
 END_PATIENCE_S = 30.0
 """Seconds that a run may take to stop its trials and Spark."""
@@ -34,17 +39,62 @@ class LocalBackend:
         self._directory = None if directory is None else Path(directory)
 
     def submit(self, built: Built) -> LocalProcess:
-        """Start a process that runs the experiment.
+        """Make the run directory, and start a process that runs the experiment.
 
         Raises:
             MissingDependency: The extra `local` is not installed.
+            InvalidExperiment: A local run can't run it.
+            RunDirectoryError: The directory exists already, or can't be made.
         """
         require_libraries()
-        experiment = built.experiment
-        directory = self._directory or Path(RUNS) / experiment.metadata.name
-        return LocalProcess(
-            experiment, directory.absolute(), {} if built.code is None else built.code.files
-        )
+        experiment = built.experiment.model_copy(update={"status": None})
+        check_local(experiment)
+        path = (self._directory or Path(RUNS) / experiment.metadata.name).absolute()
+        directory = RunDirectory.create(path, door=Door.PYTHON)
+        record = RunRecord.of_start(Path.cwd(), values=built.values, paths=_search_path())
+        directory.begin(experiment, record, {} if built.code is None else built.code.files)
+        return LocalProcess(experiment, directory)
+
+
+def open_run(path: Path) -> tuple[Built, OpenedRun]:
+    """Return the experiment and the run of a run directory.
+
+    Raises:
+        RunDirectoryError: There is no run, or it is damaged.
+    """
+    directory = RunDirectory.open(path)
+    experiment, values = directory.read_experiment(), directory.read_record().objects()
+    return Built(experiment, values=values), OpenedRun(directory.path)
+
+
+def resume_run(path: Path, changes: Changes) -> tuple[Experiment, LocalProcess | OpenedRun]:
+    """Go on with the run in a run directory.
+
+    Returns:
+        The Experiment under the limits to go on with, and its run; of a run that has ended under the same limits,
+        the run as it is.
+
+    Raises:
+        MissingDependency: The extra `local` is not installed.
+        RunDirectoryError: There is no run, it is damaged, or a process runs it.
+        InvalidExperiment: A limit can't be changed so.
+    """
+    directory = RunDirectory.open(path)
+    # The process of a run that has just ended holds the lock until Spark has ended, too.
+    has_ended = directory.read_experiment().holds(ConditionType.COMPLETE, ConditionType.FAILED)
+    directory.lock(door=Door.PYTHON, patience_s=END_PATIENCE_S if has_ended else 0.0)
+    try:
+        resumption = prepare(directory, changes=changes)
+        if not resumption.goes_on:
+            return resumption.experiment, OpenedRun(directory.path)
+        require_libraries()
+        _, note = relocated(directory, Path.cwd())
+        notes = [text for text in (resumption.found, note) if text]
+        return resumption.experiment, LocalProcess(resumption.experiment, directory, notes=notes)
+    except InvalidExperiment as error:
+        raise InvalidExperiment(Door.PYTHON.named(error.errors)) from None
+    finally:
+        directory.unlock()
 
 
 class LocalProcess:
@@ -52,31 +102,37 @@ class LocalProcess:
 
     is_local = True
 
-    def __init__(self, experiment: Experiment, directory: Path, code: Mapping[str, bytes]) -> None:
+    def __init__(
+        self, experiment: Experiment, directory: RunDirectory, *, notes: Sequence[str] = ()
+    ) -> None:
+        """Start the process, which takes the lock of the directory over from this one."""
         self._experiment = experiment
-        self._directory = directory
+        self._directory = directory.path
         self._condition = threading.Condition()
         self._phase = ""
         self._error: SparksweepError | None = None
         self._ended = False
-        self._written: Path | None = None
         # A file, not a pipe: libraries print to it, and nothing reads it before the process has ended.
         self._stderr = tempfile.TemporaryFile()  # noqa: SIM115 - closed when the process has ended
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "sparksweep._local.process"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=self._stderr,
-            text=True,
-            # Ctrl-C reaches this program alone, which then interrupts the run.
-            start_new_session=True,
-        )
+        lock = directory.hand_over()
+        try:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "sparksweep._local.process"],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=self._stderr,
+                text=True,
+                pass_fds=[lock],
+                # Ctrl-C reaches this program alone, which then interrupts the run.
+                start_new_session=True,
+            )
+        finally:
+            directory.unlock()
         request = RunRequest(
             experiment=experiment.to_dict(),
-            directory=str(directory),
-            home=os.getcwd(),
-            code=str(self._write(code)) if code else None,
-            paths=_search_path(),
+            directory=str(directory.path),
+            lock=lock,
+            notes=list(notes),
         )
         assert self._process.stdin is not None
         self._process.stdin.write(request.to_json() + "\n")
@@ -113,11 +169,7 @@ class LocalProcess:
 
     @property
     def reader(self) -> LocalRunReader:
-        """The reader of the run directory.
-
-        Raises:
-            RunDirectoryError: The process has not made the run directory yet.
-        """
+        """The reader of the run directory."""
         return LocalRunReader(self._directory)
 
     def pause(self, seconds: float) -> None:
@@ -125,6 +177,10 @@ class LocalProcess:
         with self._condition:
             if not self._ended:
                 self._condition.wait(seconds)
+
+    def standstill(self) -> str:
+        """See `Run`: the process ends the run."""
+        return ""
 
     def cancel(self) -> None:
         """Interrupt the run, and wait until it has ended."""
@@ -137,12 +193,25 @@ class LocalProcess:
             self._process.wait()
         self._reader.join()
 
-    def _write(self, code: Mapping[str, bytes]) -> Path:
-        """Write files for the process to move, since its standard input would hold up a large one."""
-        self._written = Path(tempfile.mkdtemp(prefix="sparksweep-code-"))
-        for name, content in code.items():
-            (self._written / name).write_bytes(content)
-        return self._written
+    def resume(self, changes: Changes) -> tuple[Experiment, LocalProcess | OpenedRun]:
+        """See `Run`: another process goes on."""
+        return resume_run(self._directory, changes)
+
+    def leave(self) -> str:
+        """Interrupt the run, and return the words that continue it."""
+        try:
+            self.cancel()
+        except KeyboardInterrupt:
+            # The second Ctrl-C: trials and Spark end with the process.
+            self._process.kill()
+        experiment = self._experiment
+        if experiment.holds(ConditionType.COMPLETE, ConditionType.FAILED):
+            return f"{experiment.metadata.name} has ended: {self._directory}"
+        ended = finished_count(experiment)
+        return (
+            f"{experiment.metadata.name} was interrupted, {ended} trials have ended: {self._directory}\n"
+            f"To go on: {both_ways_on(self._directory)}"
+        )
 
     def _read(self) -> None:
         assert self._process.stdout is not None
@@ -152,15 +221,14 @@ class LocalProcess:
         code = self._process.wait()
         if self._process.stdin is not None:
             self._process.stdin.close()
-        if self._written is not None:
-            shutil.rmtree(self._written, ignore_errors=True)
         with self._stderr as stderr, self._condition:
             self._ended = True
             if code != 0 and self._error is None:
                 stderr.seek(0)
                 end = stderr.read()[-2000:].decode(errors="replace").strip()
                 self._error = SparksweepError(
-                    f"the run's process ended with exit code {code}, and {self._directory} can be resumed:\n{end}"
+                    f"the run's process ended with exit code {code}: "
+                    f"{Door.PYTHON.resume(self._directory)} goes on\n{end}"
                 )
             self._condition.notify_all()
 

@@ -14,13 +14,11 @@ class RunRequest(Model):
     experiment: dict[str, Any]
     """Document of the Experiment. The process checks it."""
     directory: str
-    """The run directory, which does not exist yet."""
-    home: str
-    """Directory in which commands start, and that Python searches for modules."""
-    code: str | None = None
-    """Directory with code that is too long for the document, which the process moves into the run directory."""
-    paths: list[str] = []
-    """Directories and zip archives that Python searches for modules after `home`."""
+    """The run directory, with the files of a new run or of one to be resumed."""
+    lock: int
+    """Descriptor of the directory's lock, which the process inherits."""
+    notes: list[str] = []
+    """Texts for the user, to repeat as phases."""
 
 
 class RunMessage(Model):

@@ -8,14 +8,14 @@ Standard input: a `RunRequest`; the end of standard input interrupts the run. St
 
 from __future__ import annotations
 
-import shutil
+import signal
 import sys
 import threading
 from pathlib import Path
 from typing import IO
 
 from sparksweep._local.messages import RunMessage, RunRequest
-from sparksweep._local.program import check_local, notes_on_ignored
+from sparksweep._local.program import notes_on_ignored
 from sparksweep._local.run_directory import RunDirectory
 from sparksweep._local.runner import LocalRun
 from sparksweep.errors import SparksweepError
@@ -59,6 +59,7 @@ def main() -> int:
     request = RunRequest.model_validate_json(sys.stdin.readline())
     try:
         run = _prepare(request, reporter)
+        signal.signal(signal.SIGTERM, lambda *_: run.interrupt())
         threading.Thread(target=_interrupt_at_the_end, args=(run,), daemon=True).start()
         run.run()
     except SparksweepError as error:
@@ -68,20 +69,14 @@ def main() -> int:
 
 
 def _prepare(request: RunRequest, reporter: _Reporter) -> LocalRun:
+    directory = RunDirectory.open(Path(request.directory))
+    directory.take_over(request.lock)
     experiment = parse_experiment(request.experiment)
-    check_local(experiment)
-    for note in notes_on_ignored(experiment):
+    for note in [*notes_on_ignored(experiment), *request.notes]:
         reporter.phase(note)
-    directory = RunDirectory.create(Path(request.directory))
-    if request.code is not None:
-        shutil.move(request.code, directory.code)
-    return LocalRun(
-        experiment,
-        directory,
-        home=Path(request.home),
-        paths=request.paths,
-        observer=reporter,
-    )
+    record = directory.read_record()
+    home = Path(record.home or Path.cwd())
+    return LocalRun(experiment, directory, home=home, record=record, observer=reporter)
 
 
 def _interrupt_at_the_end(run: LocalRun) -> None:

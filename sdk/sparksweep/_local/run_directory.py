@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import fcntl
 import os
+import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import IO
 
+from sparksweep._local.doors import Door
 from sparksweep._local.journal import Journal, Recorded, mend_journal, read_journal
+from sparksweep._local.record import RunRecord
 from sparksweep._local.state import recorded_trials
 from sparksweep.errors import RunDirectoryError
 from sparksweep_core.api import Experiment, Trial, TrialStatus
@@ -18,6 +22,7 @@ from sparksweep_core.contract.run_layout import (
     LOCK_FILE,
     LOG_FILES,
     RESULTS_FILE,
+    RUN_FILE,
     SPARK_LOG,
     TRIALS,
     earlier_name,
@@ -26,32 +31,39 @@ from sparksweep_core.contract.run_layout import (
 from sparksweep_core.kubernetes_yaml import dump_yaml
 from sparksweep_core.validation.document import read_experiment
 
+READERS_S = 0.2
+"""Longest wait for a reader, which holds the lock for a moment and must not refuse a run."""
+LOCK_PAUSE_S = 0.05
+"""Pause between two tries to lock."""
+
 
 class RunDirectory:
     """A run directory, for reading; `lock` it before writing."""
 
     def __init__(self, path: Path) -> None:
-        self.path = path.absolute()
+        self.path = Path(os.path.abspath(path))
         self._lock: IO[str] | None = None
 
     @classmethod
-    def create(cls, path: Path) -> RunDirectory:
+    def create(cls, path: Path, *, door: Door = Door.COMMAND_LINE) -> RunDirectory:
         """Make a new run directory, and lock it.
+
+        Args:
+            path: The directory.
+            door: The interface in whose words an error speaks.
 
         Raises:
             RunDirectoryError: The path exists and is not an empty directory, or it can't be made.
         """
         directory = cls(path)
         if path.exists() and (not path.is_dir() or any(path.iterdir())):
-            raise RunDirectoryError(
-                f"{path} exists already: name another directory with --dir, "
-                "or continue the run in it with --resume"
-            )
+            way_on = f", or go on with {door.resume(path)}" if directory.holds_run else ""
+            raise RunDirectoryError(f"{path} exists already: {door.new_directory()}{way_on}")
         try:
             directory.trials.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise RunDirectoryError(f"{path} can't be made: {error.strerror}") from error
-        directory.lock()
+        directory.lock(door=door)
         return directory
 
     @classmethod
@@ -65,6 +77,8 @@ class RunDirectory:
         if not directory.holds_run:
             raise RunDirectoryError(
                 f"{path} is not a run directory: it has no {EXPERIMENT_FILE} or no {JOURNAL_FILE}"
+                if path.exists()
+                else f"{path} does not exist"
             )
         return directory
 
@@ -117,30 +131,105 @@ class RunDirectory:
             before < 1 or (self.trial(status.number) / earlier_name(LOG_FILES[0], before)).exists()
         )
 
-    def lock(self) -> None:
+    def lock(self, *, door: Door = Door.COMMAND_LINE, patience_s: float = 0.0) -> None:
         """Lock the directory against other processes, until `unlock` or the end of this process.
+
+        Args:
+            door: The interface in whose words an error speaks.
+            patience_s: Seconds to wait for another process that ends.
 
         Raises:
             RunDirectoryError: Another process holds the lock.
         """
-        lock = (self.path / LOCK_FILE).open("a+")
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            lock.seek(0)
-            holder = lock.read().strip() or "another process"
-            lock.close()
-            raise RunDirectoryError(f"{self.path} is in use by {holder}") from error
+            lock = (self.path / LOCK_FILE).open("a+")
+        except OSError as error:
+            raise RunDirectoryError(f"{self.path} can't be written: {error.strerror}") from error
+        deadline = time.monotonic() + max(patience_s, READERS_S)
+        while True:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError as error:
+                if time.monotonic() < deadline:
+                    time.sleep(LOCK_PAUSE_S)
+                    continue
+                lock.close()
+                holder = self.holder()
+                who = "another process" if holder is None else f"process {holder}"
+                raise RunDirectoryError(
+                    f"{self.path} is in use by {who}: {door.watch(self.path)}"
+                ) from error
+        self._hold(lock)
+
+    def hand_over(self) -> int:
+        """Return the descriptor of the lock, for a process that inherits it and calls `take_over`."""
+        assert self._lock is not None
+        return self._lock.fileno()
+
+    def take_over(self, descriptor: int) -> None:
+        """Hold the lock whose descriptor this process has inherited."""
+        # Not inherited further: a trial that outlives its run must not hold the lock.
+        os.set_inheritable(descriptor, False)
+        self._hold(os.fdopen(descriptor, "a+"))
+
+    def _hold(self, lock: IO[str]) -> None:
         lock.truncate(0)
         lock.write(f"process {os.getpid()}\n")
         lock.flush()
         self._lock = lock
+
+    def is_locked(self) -> bool:
+        """Return True if a process holds the lock: the run goes on."""
+        try:
+            with (self.path / LOCK_FILE).open() as lock:
+                fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        except OSError:
+            return False
+        return False
+
+    def holder(self) -> int | None:
+        """Return the number of the process that locked the directory last; None if it is unknown."""
+        try:
+            word, _, number = (self.path / LOCK_FILE).read_text().strip().partition(" ")
+        except OSError:
+            return None
+        return int(number) if word == "process" and number.isdigit() else None
 
     def unlock(self) -> None:
         """Release the lock."""
         if self._lock is not None:
             self._lock.close()
             self._lock = None
+
+    def begin(
+        self, experiment: Experiment, record: RunRecord, code: Mapping[str, bytes] | None = None
+    ) -> None:
+        """Write the files of a new run, so that it can be read and resumed from now on.
+
+        Args:
+            experiment: The Experiment.
+            record: The facts that its document lacks.
+            code: Files of code that is too long for the Experiment, by their names.
+        """
+        for name, content in (code or {}).items():
+            self.code.mkdir(exist_ok=True)
+            (self.code / name).write_bytes(content)
+        self.write_record(record)
+        self.write_experiment(experiment)
+        self.journal.touch()
+
+    def write_record(self, record: RunRecord) -> None:
+        """Replace ``run.json`` atomically."""
+        unfinished = self.path / f".{RUN_FILE}.new"
+        unfinished.write_text(record.to_json(), encoding="utf-8")
+        unfinished.replace(self.path / RUN_FILE)
+
+    def read_record(self) -> RunRecord:
+        """Return the facts that the Experiment's document lacks."""
+        return RunRecord.read(self.path / RUN_FILE)
 
     def open_journal(self) -> Journal:
         """Open the journal to append to."""

@@ -19,6 +19,7 @@ from typing import Protocol
 
 from sparksweep._local.java import find_java_home
 from sparksweep._local.program import local_program
+from sparksweep._local.record import RunRecord
 from sparksweep._local.reports import ReportFollower
 from sparksweep._local.run_directory import RunDirectory
 from sparksweep._local.state import RunState
@@ -81,7 +82,7 @@ class LocalRun:
         *,
         home: Path,
         observer: Observer,
-        paths: Sequence[str] = (),
+        record: RunRecord | None = None,
         clock: Callable[[], datetime] = _now,
     ) -> None:
         recorded = directory.read_journal()
@@ -90,7 +91,8 @@ class LocalRun:
             status = ExperimentStatus(seed=secrets.randbits(8 * SEED_BYTES))
         self.experiment = experiment.model_copy(update={"status": status})
         self._directory = directory
-        self._home = home
+        record = record or RunRecord()
+        self._project_path = record.project_path or str(home)
         self._observer = observer
         self._clock = clock
         self._state = RunState(recorded)
@@ -105,7 +107,7 @@ class LocalRun:
             trials=directory.trials,
             home=home,
             modules=[directory.code] if directory.code.exists() else [],
-            paths=paths,
+            paths=record.python_path,
         )
         self._service = TrialService(
             program,
@@ -157,7 +159,7 @@ class LocalRun:
         with tempfile.TemporaryDirectory(prefix="sparksweep-") as scratch:
             self._observer.phase("Starting Spark")
             # The default of `hdfs.project_path` in a trial; the shell and the template override it.
-            os.environ.setdefault(PROJECT_PATH_ENV, str(self._home))
+            os.environ.setdefault(PROJECT_PATH_ENV, self._project_path)
             with Driver(self._service, self._driver_settings(Path(scratch))):
                 self._observer.phase("Loading the trial code")
                 self._loop()

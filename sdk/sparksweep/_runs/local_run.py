@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 from pathlib import Path
 
 from sparksweep._local.run_directory import RunDirectory
 from sparksweep_core.api import Experiment, Trial, TrialState
-from sparksweep_core.contract.run_layout import LOCK_FILE, METRICS_FILE
+from sparksweep_core.contract.run_layout import METRICS_FILE
 from sparksweep_trainer.files import openat
 from sparksweep_trainer.files.reports import TAIL_BYTES, newest_in
 
@@ -48,14 +47,7 @@ class LocalRunReader:
 
     def is_live(self) -> bool:
         """See `RunReader`. The process of a run holds the directory's lock."""
-        try:
-            with (self._directory.path / LOCK_FILE).open() as lock:
-                fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return True
-        except OSError:
-            return False
-        return False
+        return self._directory.is_locked()
 
     def read(self, path: str, offset: int) -> bytes | None:
         """See `RunReader`."""

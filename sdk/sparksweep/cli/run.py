@@ -10,12 +10,15 @@ from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from sparksweep._local.doors import Door
 from sparksweep._local.libraries import require_libraries
 from sparksweep._local.program import check_local, notes_on_ignored
+from sparksweep._local.record import RunRecord
+from sparksweep._local.resuming import Changes, prepare, relocated
 from sparksweep._local.run_directory import RunDirectory
 from sparksweep.cli.displays import Display, LiveDisplay, PlainDisplay
 from sparksweep.cli.documents import read_file
@@ -31,10 +34,9 @@ from sparksweep.cli.formats import (
 )
 from sparksweep.cli.output import Output, Unwritable, stderr, stdout
 from sparksweep.cli.tables import MOST_ROWS, Choice, outcome_lines
-from sparksweep.errors import InvalidExperiment, RunDirectoryError
+from sparksweep.errors import InvalidExperiment
 from sparksweep_core.api import ConditionType, Experiment, ExperimentReason, Trial
 from sparksweep_core.kubernetes_yaml import dump_yaml
-from sparksweep_core.validation.immutability import check_update
 
 if TYPE_CHECKING:
     from sparksweep._local.runner import LocalRun
@@ -45,7 +47,9 @@ REFUSED = 2
 
 
 @click.command(short_help="Run the Experiment in FILE on this machine.")
-@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.argument(
+    "file", type=click.Path(exists=True, dir_okay=False, path_type=Path), required=False
+)
 @click.option(
     "--dir",
     "directory",
@@ -56,8 +60,18 @@ REFUSED = 2
     "--resume",
     type=click.Path(exists=True, file_okay=False, path_type=Path),
     metavar="DIR",
-    help="Continue the run in DIR with the Experiment in FILE; finished trials don't run again. Not with --dir.",
+    help="Continue the run in DIR; trials that have ended don't run again. Needs no FILE; with one, under its limits. "
+    "Not with --dir.",
 )
+@click.option("--max-trials", type=int, metavar="N", help="With --resume: most trials, in all.")
+@click.option(
+    "--max-failed-trials", type=int, metavar="N", help="With --resume: fail at N failed trials."
+)
+@click.option("--goal", type=float, metavar="X", help="With --resume: end at this objective.")
+@click.option(
+    "--deadline-seconds", type=int, metavar="S", help="With --resume: fail S after the first start."
+)
+@click.option("--parallel", type=int, metavar="N", help="With --resume: most trials at once.")
 @OUTPUT
 @SORT
 @click.option(
@@ -66,7 +80,7 @@ REFUSED = 2
 @COLUMNS
 @click.option("-q", "--quiet", is_flag=True, help="Print no progress.")
 def run(
-    file: Path,
+    file: Path | None,
     directory: Path | None,
     resume: Path | None,
     output: str,
@@ -74,6 +88,7 @@ def run(
     rows: int | None,
     columns: str | None,
     quiet: bool,
+    **limits: Any,
 ) -> int:
     """Run the Experiment in FILE on this machine.
 
@@ -82,36 +97,48 @@ def run(
 
     Exit codes: 0 complete, 1 failed, 2 refused (no trial was started), 128 + the signal's number if interrupted.
     """
-    if directory and resume:
-        raise click.UsageError(
-            "--dir starts a new run, --resume continues one: give only one of them"
-        )
+    changes = Changes(**limits)
+    _check_usage(file, directory, resume, changes)
     out = stdout()
     check_format(output, columns, out)
     choice = Choice(sort, rows, column_names(columns), is_wide=output == "wide")
-    experiment = read_file(file)
-    check_choice(experiment, choice)
-    check_local(experiment)
+    experiment = None if file is None else read_file(file)
+    if experiment is not None:
+        check_choice(experiment, choice)
+        check_local(experiment)
+    elif resume is not None:
+        check_choice(RunDirectory.open(resume).read_experiment(), choice)
     run_class = _local_run_class()
     err = stderr()
+    home = Path.cwd() if file is None else file.absolute().parent
     if resume:
         run_directory = RunDirectory.open(resume)
         run_directory.lock()
-        experiment = _resumed(experiment, run_directory.read_experiment(), resume)
+        experiment, notes = _resumed(run_directory, experiment, changes, home)
     else:
+        assert experiment is not None
         experiment = experiment.model_copy(update={"status": None})
         run_directory = RunDirectory.create(directory or _default_directory(experiment))
+        run_directory.begin(experiment, RunRecord.of_start(home))
+        notes = []
+    record = run_directory.read_record()
     display: Display = (
         LiveDisplay(err) if err.can_redraw and not quiet else PlainDisplay(err, quiet=quiet)
     )
-    for note in notes_on_ignored(experiment):
+    for note in [*notes, *notes_on_ignored(experiment)]:
         display.note(note)
-    local = run_class(experiment, run_directory, home=file.absolute().parent, observer=display)
+    local = run_class(
+        experiment,
+        run_directory,
+        home=Path(record.home or home),
+        record=record,
+        observer=display,
+    )
     with display, _signals(local.interrupt) as received:
         ended = local.run()
     run_directory.unlock()
     code = _exit_code(ended)
-    again = None if code is not None else f"sparksweep run {file} --resume {run_directory.path}"
+    again = None if code is not None else Door.COMMAND_LINE.resume(run_directory.path)
     try:
         _print_result(out, ended, local.trials, output, choice, run_directory.path, again)
     except Unwritable as error:
@@ -135,16 +162,36 @@ def _local_run_class() -> type[LocalRun]:
     return LocalRun
 
 
-def _resumed(experiment: Experiment, recorded: Experiment, path: Path) -> Experiment:
-    """Return the file's Experiment if the run in `path` can continue with it."""
-    if experiment.metadata.name != recorded.metadata.name:
-        raise RunDirectoryError(
-            f"{path} holds a run of {recorded.metadata.name}, but the file defines {experiment.metadata.name}"
+def _check_usage(
+    file: Path | None, directory: Path | None, resume: Path | None, changes: Changes
+) -> None:
+    if directory and resume:
+        raise click.UsageError(
+            "--dir starts a new run, --resume continues one: give only one of them"
         )
-    errors = check_update(recorded, experiment)
-    if errors:
-        raise InvalidExperiment(errors)
-    return experiment
+    if file is None and resume is None:
+        raise click.UsageError("give the FILE of an Experiment, or --resume DIR to continue a run")
+    if changes.any and resume is None:
+        raise click.UsageError(
+            "limits as options change a run that is continued: give --resume DIR, or set them in FILE"
+        )
+
+
+def _resumed(
+    directory: RunDirectory, given: Experiment | None, changes: Changes, home: Path
+) -> tuple[Experiment, list[str]]:
+    """Return the Experiment with which the run in a directory goes on, and notes about it."""
+    try:
+        resumption = prepare(directory, given=given, changes=changes)
+    except InvalidExperiment as error:
+        # In a file a limit has its document's path.
+        findings = error.errors if given is not None else Door.COMMAND_LINE.named(error.errors)
+        raise InvalidExperiment(findings) from None
+    _, note = relocated(directory, home)
+    found = f"{directory.path}: {resumption.found}"
+    if not resumption.goes_on:
+        found += " Nothing is left to run; --max-trials and the other limits extend it."
+    return resumption.experiment, [text for text in (found, note) if text]
 
 
 def _default_directory(experiment: Experiment) -> Path:
