@@ -2,6 +2,7 @@
 
 from sparksweep import Experiment, search          an experiment as an object
 from sparksweep import experiment                  Hops' functions: experiment.grid_search(training, {...})
+from sparksweep import runs                        the local runs: runs(), Experiment.open("runs/digits")
 from sparksweep import report, tensorboard, hdfs   inside a training function
 """
 
@@ -13,9 +14,9 @@ from sparksweep.context import report
 
 if TYPE_CHECKING:
     from sparksweep._experiment import Experiment
-    from sparksweep.results import Result, Trial
+    from sparksweep.results import Result, Trial, runs
 
-__all__ = ["Experiment", "Result", "Trial", "report"]
+__all__ = ["Experiment", "Result", "Trial", "report", "runs"]
 
 
 def __getattr__(name: str) -> Any:
@@ -24,7 +25,7 @@ def __getattr__(name: str) -> Any:
         from sparksweep._experiment import Experiment
 
         return Experiment
-    if name in ("Result", "Trial"):
+    if name in ("Result", "Trial", "runs"):
         from sparksweep import results
 
         return getattr(results, name)

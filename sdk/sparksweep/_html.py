@@ -79,6 +79,13 @@ def trials_html(experiment: Experiment, trials: Sequence[Trial]) -> str:
     return _table(head, rows) + more
 
 
+def runs_html(head: Sequence[str], rows: Sequence[Sequence[str]], directory: str) -> str:
+    """Return a table of runs as HTML."""
+    if not rows:
+        return f"<p>no runs in <code>{escape(directory)}</code></p>"
+    return _table(head, rows)
+
+
 def _condition_text(condition: Condition) -> str:
     return f"{condition.reason}: {condition.message}" if condition.message else condition.reason
 

@@ -53,7 +53,7 @@ def test_a_large_function_runs_a_timeout_passes_and_a_cancelled_run_keeps_what_i
     assert marked_processes() == []
     shown = capsys.readouterr().err
     assert "large" in shown
-    assert "best 400001 (trial 1)" in shown
+    assert "best metric=400001 (trial 1)" in shown
     assert "trial 1" in result._repr_html_() or ">1</td>" in result._repr_html_()
 
 

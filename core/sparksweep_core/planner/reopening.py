@@ -106,7 +106,7 @@ def _finding(snapshot: Snapshot, ending: Ending) -> FieldError:
             return FieldError("spec.objective.goal", message)
         case ExperimentReason.MAX_FAILED_TRIALS_REACHED:
             failed = snapshot.counts.failed
-            message = f"{spec.max_failed_trial_count} is reached, {failed} trials have failed: give more than {failed}"
+            message = f"{spec.max_failed_trial_count} is reached: give more than {failed}"
             return FieldError("spec.maxFailedTrialCount", message)
         case ExperimentReason.DEADLINE_EXCEEDED:
             start = snapshot.experiment.status.start_time if snapshot.experiment.status else None
@@ -115,9 +115,7 @@ def _finding(snapshot: Snapshot, ending: Ending) -> FieldError:
             return FieldError("spec.activeDeadlineSeconds", message)
     if exhausted or spec.max_trial_count is None or created < snapshot.limit:
         return FieldError("spec.parameters", f"{ending.message} There are no more points.")
-    message = (
-        f"{spec.max_trial_count} is reached, there are {created} trials: give more than {created}"
-    )
+    message = f"{spec.max_trial_count} is reached: give more than {created}"
     return FieldError("spec.maxTrialCount", message)
 
 

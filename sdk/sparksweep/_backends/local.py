@@ -9,6 +9,7 @@ import sys
 import sysconfig
 import tempfile
 import threading
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -30,6 +31,8 @@ END_PATIENCE_S = 30.0
 """Seconds that a run may take to stop its trials and Spark."""
 RUNS = "runs"
 """The default directory of run directories."""
+STACK = 5
+"""Calls between a warning and the user's call of `Experiment.resume`."""
 
 
 class LocalBackend:
@@ -86,6 +89,12 @@ def resume_run(path: Path, changes: Changes) -> tuple[Experiment, LocalProcess |
     try:
         resumption = prepare(directory, changes=changes)
         if not resumption.goes_on:
+            warnings.warn(
+                f"{directory.path}: {resumption.found} Nothing is left to run; "
+                "resume(max_trials=) and the other limits extend it.",
+                UserWarning,
+                stacklevel=STACK,
+            )
             return resumption.experiment, OpenedRun(directory.path)
         require_libraries()
         _, note = relocated(directory, Path.cwd())

@@ -16,7 +16,8 @@ _ARGUMENTS = {
     "spec.activeDeadlineSeconds": "deadline_seconds",
     "spec.parallelTrialCount": "parallel",
 }
-"""Arguments of `sparksweep.Experiment.resume` by the fields that they set."""
+_PYTHONS = {"spec.parameters": "parameters"}
+"""Arguments of `sparksweep.Experiment.resume` by the fields that they set, and further ones of `Experiment`."""
 
 
 class Door(Enum):
@@ -49,6 +50,8 @@ class Door(Enum):
             path: argument if self is Door.PYTHON else f"--{argument.replace('_', '-')}"
             for path, argument in _ARGUMENTS.items()
         }
+        if self is Door.PYTHON:
+            names |= _PYTHONS
         return [FieldError(names.get(item.path, item.path), item.message) for item in findings]
 
 

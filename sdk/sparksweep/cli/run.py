@@ -184,6 +184,7 @@ def _resumed(
     try:
         resumption = prepare(directory, given=given, changes=changes)
     except InvalidExperiment as error:
+        directory.unlock()
         # In a file a limit has its document's path.
         findings = error.errors if given is not None else Door.COMMAND_LINE.named(error.errors)
         raise InvalidExperiment(findings) from None

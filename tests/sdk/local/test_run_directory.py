@@ -6,14 +6,39 @@ from pathlib import Path
 
 import pytest
 
+from sparksweep._local.doors import Door
 from sparksweep._local.run_directory import RunDirectory
 from sparksweep.errors import RunDirectoryError
+from support.sdk.run_directories import discrete, experiment_of, record_run
 
 
 def test_an_existing_directory_is_not_overwritten(tmp_path: Path) -> None:
     (tmp_path / "thesis.tex").write_text("precious")
-    with pytest.raises(RunDirectoryError, match=r"exists already.*--resume"):
+    with pytest.raises(
+        RunDirectoryError, match=r"exists already: name another directory with --dir$"
+    ):
         RunDirectory.create(tmp_path)
+    with pytest.raises(RunDirectoryError, match=r"exists already: give another one as directory=$"):
+        RunDirectory.create(tmp_path, door=Door.PYTHON)
+
+
+def test_the_words_for_a_used_directory_are_those_of_its_user(tmp_path: Path) -> None:
+    run = record_run(tmp_path / "run", experiment_of([discrete("x", ["1"])]), [{"x": "1"}])
+    with pytest.raises(RunDirectoryError, match=r"or go on with sparksweep run --resume /"):
+        RunDirectory.create(run)
+    with pytest.raises(
+        RunDirectoryError, match=r"or go on with Experiment\.open\('/.*'\)\.resume\(\)"
+    ):
+        RunDirectory.create(run, door=Door.PYTHON)
+    directory = RunDirectory.open(run)
+    directory.lock()
+    for door, words in (
+        (Door.PYTHON, r"Experiment\.open\("),
+        (Door.COMMAND_LINE, "sparksweep trials"),
+    ):
+        with pytest.raises(RunDirectoryError, match=rf"is in use by process \d+: {words}"):
+            RunDirectory.open(run).lock(door=door)
+    directory.unlock()
 
 
 def test_an_empty_directory_may_be_used(tmp_path: Path) -> None:

@@ -36,6 +36,7 @@ def experiment_of(
             "spec": {
                 "objective": {"type": "maximize", "objectiveMetricName": "score"},
                 "algorithm": {"algorithmName": "random"},
+                "parallelTrialCount": 1,
                 "maxTrialCount": 100,
                 "parameters": list(parameters),
                 "trialTemplate": {"function": "train:training"},
