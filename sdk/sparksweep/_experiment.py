@@ -451,10 +451,8 @@ class Experiment:
             raise ExperimentRefused(failed.message)
         result = self._result(experiment, run)
         if failed is not None:
-            first = next((t for t in run.reader.trials() if t.state is api.TrialState.FAILED), None)
-            example = f"\nTrial {first.number}: {first.status.message}" if first is not None else ""
-            message = f"{self.name}: {failed.reason}: {failed.message}{example}"
-            raise ExperimentFailed(message, result)
+            why = _with_a_failure(failed.message, run.reader.trials())
+            raise ExperimentFailed(f"{self.name}: {failed.reason}: {why}", result)
         return result
 
 
@@ -474,6 +472,20 @@ def _number(name: str, value: object) -> float | None:
     if not is_number(plain):
         raise invalid(name, f"{shown(value)} is not a finite number")
     return float(plain)  # type: ignore[arg-type]
+
+
+def _with_a_failure(message: str, trials: Sequence[api.Trial]) -> str:
+    """Return a condition's message with one failed trial's whole message: the one that it quotes, else the first."""
+    failures = [
+        (trial.number, trial.status.message)
+        for trial in trials
+        if trial.state is api.TrialState.FAILED and trial.status.message
+    ]
+    for _, text in failures:
+        before, first_line, after = message.partition(text.splitlines()[0])
+        if first_line and text.startswith((first_line + after).rstrip()):
+            return before + text
+    return message + "".join(f"\nTrial {number}: {text}" for number, text in failures[:1])
 
 
 def _has_ended(experiment: api.Experiment) -> bool:
