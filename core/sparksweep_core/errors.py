@@ -5,11 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-__all__ = ["FieldError", "InvalidExperiment", "SparksweepError"]
+__all__ = ["FieldError", "InvalidExperiment", "SparkNotStarted", "SparksweepError"]
 
 
 class SparksweepError(Exception):
     """Root of the errors that are raised on purpose, with a message for the user."""
+
+
+class SparkNotStarted(SparksweepError):
+    """Spark or its Java does not start; the message has the end of its log. No trial was started."""
 
 
 @dataclass(frozen=True, order=True)

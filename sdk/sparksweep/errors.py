@@ -12,6 +12,7 @@
     ├── ExperimentFailed       the experiment ended without success; holds its result
     ├── RunDirectoryError      a run directory is missing, in use, damaged, or of another experiment
     ├── TrialNotFound          the run has no such trial, or the trial no such attempt
+    ├── SparkNotStarted        Spark or its Java does not start on this machine
     ├── MissingDependency      a program or library (Java, an extra) is not installed
     └── ClusterError           the API server refuses a request, with its own message
         ├── ExperimentNotFound   there is no Experiment of that name
@@ -24,7 +25,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sparksweep_core.errors import FieldError, InvalidExperiment, SparksweepError
+from sparksweep_core.errors import FieldError, InvalidExperiment, SparkNotStarted, SparksweepError
 
 if TYPE_CHECKING:
     from sparksweep._result import Result
@@ -43,6 +44,7 @@ __all__ = [
     "MissingDependency",
     "MissingFile",
     "RunDirectoryError",
+    "SparkNotStarted",
     "SparksweepError",
     "TrialNotFound",
     "UnknownArgument",
@@ -51,7 +53,7 @@ __all__ = [
 
 
 # Tracebacks name the module that users import them from, not the one that defines them.
-for _error in (FieldError, InvalidExperiment, SparksweepError):
+for _error in (FieldError, InvalidExperiment, SparkNotStarted, SparksweepError):
     _error.__module__ = __name__
 
 

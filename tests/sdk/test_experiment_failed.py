@@ -16,7 +16,9 @@ OTHER = "KeyError: 1\nTraceback (most recent call last):\n  a frame"
 def trial(number: int, message: str | None, state: TrialState = TrialState.FAILED) -> Trial:
     return Trial(
         spec=TrialSpec(number=number, parameters={}),
-        status=TrialStatus(number=number, state=state, attempt=1, reason="Exception", message=message),
+        status=TrialStatus(
+            number=number, state=state, attempt=1, reason="Exception", message=message
+        ),
     )
 
 

@@ -35,6 +35,11 @@ PARAMETERS_ENV = "SPARKSWEEP_PARAMETERS"
 RUNNER_ENV = "SPARKSWEEP_RUNNER"
 """Mark of the processes that one slot's runner has started."""
 
+# ---------------------------------------------------------------------- set by a driver for the slots on its machine
+
+HIDDEN_ENV_PREFIX = "SPARKSWEEP_HIDDEN_"
+"""This and a name: a variable of the user's that Spark must not see, and that trials get under its own name."""
+
 # ---------------------------------------------------------------------- set by the operator for a driver's pod
 
 POD_NAME_ENV = "POD_NAME"

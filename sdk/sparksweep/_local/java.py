@@ -12,6 +12,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from sparksweep.errors import MissingDependency
+from sparksweep_trainer.driver.spark_environment import hidden
 
 OLDEST_JAVA = 17
 """The oldest version that Spark 4 supports."""
@@ -51,9 +52,16 @@ def java_version(java: Path) -> int | None:
     """Return the major version of a Java program; None if it can't be run."""
     try:
         shown = subprocess.run(
-            [java, "-version"], capture_output=True, text=True, timeout=60, check=False
+            [java, "-version"],
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=60,
+            check=False,
+            # Options for another program's Java may keep this one from starting.
+            env={key: value for key, value in os.environ.items() if key not in hidden(os.environ)},
         )
-    except OSError:
+    except (OSError, subprocess.TimeoutExpired):
         return None
     match = re.search(r'version "(?:1\.)?(\d+)', shown.stderr)
     return int(match.group(1)) if match else None

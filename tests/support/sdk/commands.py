@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -31,15 +32,20 @@ def command(*arguments: object) -> list[str]:
     return [sys.executable, "-m", "sparksweep", *map(str, arguments)]
 
 
-def sparksweep(*arguments: object, cwd: Path | None = None, timeout_s: float = 240) -> Finished:
-    """Run a command to its end."""
+def sparksweep(
+    *arguments: object,
+    cwd: Path | None = None,
+    timeout_s: float = 240,
+    environment: Mapping[str, str] | None = None,
+) -> Finished:
+    """Run a command to its end, with further environment variables."""
     done = subprocess.run(
         command(*arguments),
         capture_output=True,
         text=True,
         check=False,
         cwd=cwd,
-        env={**os.environ, **ENVIRONMENT},
+        env={**os.environ, **ENVIRONMENT, **(environment or {})},
         stdin=subprocess.DEVNULL,
         timeout=timeout_s,
     )

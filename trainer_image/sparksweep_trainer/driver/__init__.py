@@ -5,3 +5,8 @@ bookkeeping of ``slot_registry``, and ``slot_loss`` names the cause when one is 
 ``trial_server``, which asks ``trial_service``: the lock and the waiting around ``code_check``, which comes before the
 first trial, and ``ledger``, which assigns trials and records outcomes. ``retry_policy`` decides what runs again.
 """
+
+from sparksweep_trainer.driver.installed_pyspark import prefer_installed
+
+# Before `spark` imports it.
+prefer_installed()

@@ -10,20 +10,32 @@ import logging
 import os
 import re
 import signal
+import struct
 import subprocess
 import sys
+import tempfile
 import threading
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any
 
+import pyspark
+from py4j.protocol import Py4JError
 from pyspark import InheritableThread, SparkConf, SparkContext, TaskContext
+from pyspark.errors import PySparkException
 from pyspark.java_gateway import launch_gateway
 
+from sparksweep_core.errors import SparkNotStarted
 from sparksweep_trainer.driver.slot_loss import Explain, Loss, SlotFailed, without_explanation
 from sparksweep_trainer.driver.slot_manager import SlotManager
+from sparksweep_trainer.driver.spark_environment import (
+    log_end,
+    read_by_pyspark,
+    spark_environment,
+)
 from sparksweep_trainer.driver.trial_server import TrialServer
 from sparksweep_trainer.driver.trial_service import TrialService
 from sparksweep_trainer.files.store import FileStore
@@ -32,6 +44,9 @@ from sparksweep_trainer.slot.trial_client import Address
 
 log = logging.getLogger(__name__)
 
+SPARK_HOME = Path(pyspark.__file__).parent
+"""Home of the Spark that came with pyspark, whatever other one the environment names."""
+JAVA_POLL_S = 0.02
 MAX_FAILURE = 1000
 """Characters of Spark's message about a failed job that are kept."""
 _STARTED_AGAIN = "Spark started this slot again after its executor was lost"
@@ -91,10 +106,16 @@ class Driver:
         self._context: SparkContext | None = None
         self._gateway: Any = None
         self._output: IO[bytes] | None = None
+        self._withheld: dict[str, str] = {}
         self._slots: SlotManager | None = None
         self._application_id = ""
 
     def __enter__(self) -> Driver:
+        """Start the trial server, Spark and the slots.
+
+        Raises:
+            SparkNotStarted: Spark or its Java does not start.
+        """
         self._server = TrialServer(
             self._service,
             files=self._files,
@@ -171,15 +192,78 @@ class Driver:
         for key, value in {**COMMON_CONF, **self._settings.conf}.items():
             conf.set(key, value)
         # Slots run this very Python, whatever `python3` is first on the PATH.
+        environment = spark_environment(
+            os.environ,
+            spark_home=SPARK_HOME,
+            python=sys.executable,
+            java_home=self._settings.java_home,
+        )
+        self._withheld = read_by_pyspark(os.environ)
+        for name in self._withheld:
+            del os.environ[name]
         os.environ["PYSPARK_PYTHON"] = sys.executable
         os.environ["PYSPARK_DRIVER_PYTHON"] = sys.executable
-        if self._settings.java_home is not None:
-            os.environ["JAVA_HOME"] = str(self._settings.java_home)
-        options: dict[str, Any] = {"start_new_session": True}
         if self._settings.log_file is not None:
             self._output = self._settings.log_file.open("ab")
-            options |= {"stdout": self._output, "stderr": subprocess.STDOUT}
-        self._gateway = launch_gateway(conf, options)  # type: ignore[no-untyped-call]
+        try:
+            self._gateway = self._launch_java(conf, environment)
+            return self._make_context(conf)
+        except (OSError, PySparkException, Py4JError) as error:
+            raise self._not_started(_first_line_of_cause(error)) from error
+
+    def _launch_java(self, conf: SparkConf, environment: Mapping[str, str]) -> Any:
+        """Start Spark's Java in an environment of its own, and connect to it.
+
+        Raises:
+            SparkNotStarted: it has ended.
+        """
+        settings = [word for key, value in conf.getAll() for word in ("--conf", f"{key}={value}")]
+        with tempfile.TemporaryDirectory(prefix="sparksweep-java-") as directory:
+            # Java renames a complete file to this name.
+            connection = Path(directory) / "connection"
+            process = subprocess.Popen(
+                [str(SPARK_HOME / "bin" / "spark-submit"), *settings, "pyspark-shell"],
+                env={**environment, "_PYSPARK_DRIVER_CONN_INFO_PATH": str(connection)},
+                stdin=subprocess.PIPE,
+                stdout=self._output,
+                stderr=None if self._output is None else subprocess.STDOUT,
+                start_new_session=True,
+            )
+            try:
+                gateway = self._connect(process, connection)
+            except BaseException:
+                process.kill()
+                process.wait()
+                raise
+        gateway.proc = process
+        return gateway
+
+    def _connect(self, process: subprocess.Popen[bytes], connection: Path) -> Any:
+        while not connection.exists():
+            if process.poll() is not None:
+                raise self._not_started(f"Java ended with exit code {process.returncode}")
+            time.sleep(JAVA_POLL_S)
+        written = connection.read_bytes()
+        port, length = struct.unpack("!ii", written[:8])
+        secret = written[8 : 8 + length].decode()
+        # As for a program that spark-submit has started, where Java comes first, too.
+        variables = {"PYSPARK_GATEWAY_PORT": str(port), "PYSPARK_GATEWAY_SECRET": secret}
+        os.environ.update(variables)
+        try:
+            return launch_gateway()  # type: ignore[no-untyped-call]
+        finally:
+            for name in variables:
+                del os.environ[name]
+
+    def _not_started(self, why: str) -> SparkNotStarted:
+        log_file = self._settings.log_file
+        where = "its output is in this log" if log_file is None else f"its log is {log_file}"
+        end = log_end(log_file)
+        return SparkNotStarted(
+            f"Spark does not start: {why}; {where}" + (f", which ends with:\n{end}" if end else "")
+        )
+
+    def _make_context(self, conf: SparkConf) -> SparkContext:
         # PySpark registers converters of SQL's types for the whole process. Asking the one for NumPy arrays imports
         # pyspark.testing, and that imports pandas, which takes 0.9 s; nothing here goes to Java as an array.
         client = self._gateway._gateway_client
@@ -214,6 +298,8 @@ class Driver:
         if self._output is not None:
             self._output.close()
             self._output = None
+        os.environ.update(self._withheld)
+        self._withheld = {}
 
 
 class _SparkJobs:
@@ -289,6 +375,10 @@ def _failure(error: Exception) -> SlotFailed:
 def _cause(text: str) -> str:
     """Return the text after py4j's "An error occurred while calling o53.count.\\n: "."""
     return text.partition("\n: ")[2] or text
+
+
+def _first_line_of_cause(error: Exception) -> str:
+    return (_cause(_text(error)).strip().splitlines() or [type(error).__name__])[0][:MAX_FAILURE]
 
 
 def _first_line(error: Exception) -> str:

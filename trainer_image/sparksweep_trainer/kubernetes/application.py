@@ -12,6 +12,7 @@ from sparksweep_core.api.status import TrialStatus
 from sparksweep_core.api_server.errors import KubeError
 from sparksweep_core.contract.labels import experiment_selector
 from sparksweep_core.contract.ports import METRICS_PORT, TRIAL_SERVER_PORT
+from sparksweep_core.errors import SparkNotStarted
 from sparksweep_trainer.driver.slot_loss import Explain, Loss, without_explanation
 from sparksweep_trainer.driver.spark import Driver, DriverSettings
 from sparksweep_trainer.driver.trial_service import TrialService
@@ -194,6 +195,11 @@ class Application:
             files = None if self._files is None else self._files.files
             driver = Driver(self._service, driver_settings, files=files, explain=explain)
             driver.__enter__()
+        except SparkNotStarted as error:
+            if not self._stop.is_set():
+                log.error("%s", error)
+                self._failed(error)
+            return
         except Exception as error:
             if not self._stop.is_set():
                 log.exception("Spark does not start")

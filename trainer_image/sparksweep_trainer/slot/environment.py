@@ -13,6 +13,7 @@ from sparksweep_core.api.environment import USERS_ENV
 from sparksweep_core.api.template import TrialTemplate
 from sparksweep_core.contract.environment import (
     EXPERIMENT_ENV,
+    HIDDEN_ENV_PREFIX,
     LOGDIR_ENV,
     PARAMETERS_ENV,
     PREFIX,
@@ -61,9 +62,15 @@ def server_environment(
         base: the slot's environment.
         marker: value of the variable `RUNNER_ENV`.
     """
+    # Spark was started without them, and may have set some of its own.
+    hidden = {
+        key.removeprefix(HIDDEN_ENV_PREFIX): value
+        for key, value in base.items()
+        if key.startswith(HIDDEN_ENV_PREFIX)
+    }
     environment = {
         key: value
-        for key, value in base.items()
+        for key, value in {**base, **hidden}.items()
         if key in USERS_ENV or not key.startswith(_SPARKS_OWN)
     }
     # Libraries count the machine's cores, not the trial's. Spark sets OMP_NUM_THREADS from the executor's cores.
