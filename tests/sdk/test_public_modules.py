@@ -38,7 +38,7 @@ PATHS = {
     "sparksweep.data": "dataset path",
     "sparksweep.errors": (
         "ClusterError ClusterUnavailable ExperimentExists ExperimentFailed ExperimentNotFound ExperimentRefused FieldError "
-        "Forbidden InvalidCall InvalidExperiment MissingDependency MissingFile RunDirectoryError SparksweepError "
+        "Forbidden InvalidCall InvalidExperiment MissingDependency MissingFile RunDirectoryError SparkNotStarted SparksweepError "
         "TrialNotFound UnknownArgument UnreadableFile"
     ),
     "sparksweep.experiment": (
