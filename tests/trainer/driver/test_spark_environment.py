@@ -62,7 +62,7 @@ FOREIGN = {
     "PYTHONPROFILEIMPORTTIME": "",
     "PYTHONDUMPREFS": "",
 }
-OURS = {"PATH": "/usr/bin", "HOME": "/home/me", "PYTHONPATH": "/lib", "SPARK_USER": "me", "HADOOP_USER_NAME": "me",
+OURS = {"PATH": "/usr/bin", "HOME": "/root", "PYTHONPATH": "/lib", "SPARK_USER": "me", "HADOOP_USER_NAME": "me",
         "TMPDIR": "/tmp", "TZ": "UTC", "LD_LIBRARY_PATH": "/lib", "AWS_REGION": "x", "SPARKSWEEP_PROJECT_PATH": "/p"}  # fmt: skip
 
 
