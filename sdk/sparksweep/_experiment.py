@@ -12,7 +12,6 @@ result = experiment.submit().wait()
 from __future__ import annotations
 
 import os
-import sys
 import time
 import warnings
 from collections.abc import Callable, Mapping, Sequence
@@ -27,8 +26,9 @@ from sparksweep._calls import checked_call
 from sparksweep._html import experiment_html
 from sparksweep._local.resuming import Changes
 from sparksweep._plain_values import as_python, invalid, is_int, is_number, shown
-from sparksweep._progress import Progress
+from sparksweep._progress import Progress, say
 from sparksweep._result import Result
+from sparksweep._text import block
 from sparksweep.errors import ExperimentFailed, ExperimentRefused, SparksweepError
 from sparksweep_core import api
 from sparksweep_core.kubernetes_yaml import dump_yaml, parse_yaml
@@ -329,7 +329,7 @@ class Experiment:
         try:
             return self._waited(run, progress=progress, timeout=timeout)
         except KeyboardInterrupt:
-            sys.stderr.write(f"{run.leave()}\n")
+            say(run.leave())
             raise
 
     def _waited(self, run: Run, *, progress: bool, timeout: float | None) -> Result:
@@ -448,11 +448,11 @@ class Experiment:
             api.ConditionType.ACCEPTED, "False"
         )
         if failed is not None and failed.reason in _REFUSALS:
-            raise ExperimentRefused(failed.message)
+            raise ExperimentRefused(block(failed.message))
         result = self._result(experiment, run)
         if failed is not None:
             why = _with_a_failure(failed.message, run.reader.trials())
-            raise ExperimentFailed(f"{self.name}: {failed.reason}: {why}", result)
+            raise ExperimentFailed(block(f"{self.name}: {failed.reason}: {why}"), result)
         return result
 
 
@@ -503,5 +503,5 @@ def _warn(experiment: api.Experiment) -> bool:
     accepted = experiment.condition(api.ConditionType.ACCEPTED, "True")
     if accepted is None or accepted.reason == api.ExperimentReason.VALID:
         return accepted is not None
-    warnings.warn(accepted.message, UserWarning, stacklevel=4)
+    warnings.warn(block(accepted.message), UserWarning, stacklevel=4)
     return True

@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import Any
 
 from sparksweep._summary import best_text, finished_count, summary
-from sparksweep._text import one_line
+from sparksweep._text import block, one_line
 from sparksweep_core.api import Experiment
 
 LINE_INTERVAL_S = 1.0
@@ -81,10 +81,14 @@ class Progress:
     def _print(self) -> None:
         """Print the newest line, unless it was printed."""
         if self._line and self._line != self._printed:
-            # Nobody reads it any more: that ends no experiment.
-            with contextlib.suppress(OSError, ValueError):
-                print(f"{self._name}: {self._line}", file=sys.stderr, flush=True)  # noqa: T201 - the only way but tqdm's
+            say(f"{self._name}: {self._line}")
             self._printed, self._printed_at = self._line, self._clock()
+
+
+def say(text: str) -> None:
+    """Print a message on standard error, if somebody still reads it: that ends no experiment."""
+    with contextlib.suppress(OSError, ValueError):
+        print(block(text), file=sys.stderr, flush=True)  # noqa: T201 - the only way but tqdm's
 
 
 def _has_begun(experiment: Experiment) -> bool:

@@ -24,6 +24,7 @@ from sparksweep._local.record import RunRecord
 from sparksweep._local.resuming import Changes, prepare, relocated
 from sparksweep._local.run_directory import RunDirectory
 from sparksweep._runs.local_run import LocalRunReader
+from sparksweep._text import block
 from sparksweep.errors import InvalidExperiment, SparksweepError
 from sparksweep_core.api import ConditionType, Experiment
 
@@ -234,7 +235,7 @@ class LocalProcess:
             self._ended = True
             if code != 0 and self._error is None:
                 stderr.seek(0)
-                end = stderr.read()[-2000:].decode(errors="replace").strip()
+                end = block(stderr.read()[-2000:].decode(errors="replace").strip())
                 self._error = SparksweepError(
                     f"the run's process ended with exit code {code}: "
                     f"{Door.PYTHON.resume(self._directory)} goes on\n{end}"

@@ -7,6 +7,7 @@ Results go to standard output, progress and errors to standard error. Exit codes
 from __future__ import annotations
 
 import io
+import logging
 import signal
 import sys
 from collections.abc import Sequence
@@ -16,7 +17,15 @@ import click
 from sparksweep.cli.completion import completion
 from sparksweep.cli.documents import render, validate
 from sparksweep.cli.logs import logs
-from sparksweep.cli.output import Output, Span, Unwritable, abandon, open_closed_streams, stderr
+from sparksweep.cli.output import (
+    LogHandler,
+    Output,
+    Span,
+    Unwritable,
+    abandon,
+    open_closed_streams,
+    stderr,
+)
 from sparksweep.cli.run import run
 from sparksweep.cli.runs import best, trials
 from sparksweep.cli.tensorboard import tensorboard
@@ -58,6 +67,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         if isinstance(stream, io.TextIOWrapper):
             # Help has no text that an encoding may lack, but a path in an error may.
             stream.reconfigure(errors="backslashreplace")
+    logging.basicConfig(handlers=[LogHandler(stderr())], level=logging.WARNING)
     code = _run(arguments)
     try:
         sys.stdout.flush()

@@ -92,7 +92,7 @@ def check_choice(experiment: Experiment, choice: Choice) -> None:
     """
     if experiment.spec.objective is None:
         return
-    columns = trial_columns(experiment, [], datetime.now(UTC))
+    columns = trial_columns(experiment, [], None)
     with _usage_errors():
         sort_trials(columns, [], choice.sort or "number")
         for name in choice.columns:
@@ -106,6 +106,7 @@ def print_trials(
     output: str,
     choice: Choice,
     *,
+    is_live: bool = False,
     notes: Output | None = None,
     the_rest: str = "",
 ) -> None:
@@ -117,13 +118,14 @@ def print_trials(
         trials: Its trials, by number.
         output: One of `FORMATS`.
         choice: The rows and columns.
+        is_live: True if trials may run: then a table has the time for which they have.
         notes: The stream for remarks on rows and columns that are left out of a table; by default standard error.
         the_rest: The advice that follows "and 5 more".
 
     Raises:
         click.UsageError: There is no such column.
     """
-    now = datetime.now(UTC)
+    now = datetime.now(UTC) if is_live else None
     if output in TABLES:
         with _usage_errors():
             table = trials_table(
@@ -167,14 +169,16 @@ def _selected(columns: Mapping[str, Column], names: Sequence[str]) -> Mapping[st
 
 
 def _csv(columns: Mapping[str, Column]) -> str:
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(columns)
-    for values in zip(*(column.values for column in columns.values()), strict=True):
-        writer.writerow(
-            value.isoformat() if isinstance(value, datetime) else value for value in values
-        )
-    return text.getvalue()
+    rows = zip(*(column.values for column in columns.values()), strict=True)
+    texts = [[v.isoformat() if isinstance(v, datetime) else v for v in row] for row in rows]
+    return "".join(map(_csv_line, [list(columns), *texts]))
+
+
+def _csv_line(values: Sequence[object]) -> str:
+    text = io.StringIO(newline="")
+    # Until Python 3.13 the writer quotes those line breaks alone of which its own consists.
+    csv.writer(text, lineterminator="\r\n").writerow(values)
+    return text.getvalue().removesuffix("\r\n") + "\n"
 
 
 def _parquet(experiment: Experiment, trials: Sequence[Trial], names: Sequence[str]) -> bytes:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import logging
 import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -52,6 +53,7 @@ class Output:
         self._console = _Console(
             file=stream,
             force_terminal=is_terminal,
+            color_system="auto" if os.environ.get("TERM") else None,
             markup=False,
             emoji=False,
             highlight=False,
@@ -68,7 +70,12 @@ class Output:
     @property
     def can_redraw(self) -> bool:
         """True for a terminal that can move its cursor."""
-        return self.is_terminal and not self._console.is_dumb_terminal
+        is_known = bool(os.environ.get("TERM")) and not self._console.is_dumb_terminal
+        return self.is_terminal and is_known
+
+    def writes_to(self, stream: TextIO) -> bool:
+        """Return True if this is the output of a stream."""
+        return self._stream is stream
 
     def line(self, *parts: str | Span) -> None:
         """Print one line, whatever the parts contain."""
@@ -146,6 +153,21 @@ class _Console(Console):
         raise
 
 
+class LogHandler(logging.Handler):
+    """Prints warnings of the libraries as remarks."""
+
+    def __init__(self, output: Output) -> None:
+        super().__init__(logging.WARNING)
+        self._output = output
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Print a record, and the error that it is about, without its stack trace."""
+        text = record.getMessage()
+        if record.exc_info and record.exc_info[1] is not None:
+            text += f": {record.exc_info[1]!r}"
+        self._output.block(f"{record.levelname.lower()}: {text}", "yellow")
+
+
 class Unwritable(Exception):
     """Standard output can't be written to: the disk is full, or the reader has gone."""
 
@@ -154,14 +176,24 @@ class Unwritable(Exception):
         self.is_broken_pipe = isinstance(error, BrokenPipeError)
 
 
+_outputs: dict[str, Output] = {}
+"""The outputs in use: lines that are printed above a drawing must go through its console."""
+
+
 def stdout() -> Output:
     """Return standard output."""
-    return Output(sys.stdout)
+    return _output("stdout", sys.stdout)
 
 
 def stderr() -> Output:
     """Return standard error."""
-    return Output(sys.stderr)
+    return _output("stderr", sys.stderr)
+
+
+def _output(name: str, stream: TextIO) -> Output:
+    if name not in _outputs or not _outputs[name].writes_to(stream):
+        _outputs[name] = Output(stream)
+    return _outputs[name]
 
 
 def open_closed_streams() -> None:

@@ -60,7 +60,7 @@ def trials(
     check_format(output, columns, out)
     choice = Choice(sort, rows, column_names(columns), is_wide=output == "wide")
     run = open_run(target, namespace)
-    print_trials(out, run.experiment(), run.trials(), output, choice)
+    print_trials(out, run.experiment(), run.trials(), output, choice, is_live=run.is_live())
 
 
 @click.command(short_help="Print the best trial of a run.")

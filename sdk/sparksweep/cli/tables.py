@@ -50,7 +50,7 @@ def trials_table(
     trials: Sequence[Trial],
     choice: Choice,
     *,
-    now: datetime,
+    now: datetime | None,
     width: int | None = None,
     the_rest: str = "",
 ) -> TrialsTable:
@@ -60,7 +60,7 @@ def trials_table(
         experiment: The experiment.
         trials: Its trials, by number.
         choice: The rows and columns.
-        now: The time, for the trials that run.
+        now: The time, for the trials that run; None if the run has broken off.
         width: The terminal's columns; None: no limit.
         the_rest: The advice that follows "and 5 more".
 

@@ -74,6 +74,8 @@ def local_path(target: str, namespace: str | None) -> Path | None:
     Raises:
         RunDirectoryError: There is no such directory, and the text can't be an Experiment's name.
     """
+    if not target:
+        raise RunDirectoryError("the name or directory of the run is empty")
     path = Path(target)
     is_name = re.fullmatch(EXPERIMENT_NAME_PATTERN, target) is not None
     if namespace is None and (path.is_dir() or not is_name):

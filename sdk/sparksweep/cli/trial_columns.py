@@ -63,9 +63,15 @@ class TrialColumn:
 
 
 def trial_columns(
-    experiment: Experiment, trials: Sequence[Trial], now: datetime
+    experiment: Experiment, trials: Sequence[Trial], now: datetime | None
 ) -> list[TrialColumn]:
-    """Return every column in the order of a table: the objective first, since narrow tables lose columns on the right."""
+    """Return every column in the order of a table: the objective first, since narrow tables lose columns on the right.
+
+    Args:
+        experiment: The experiment.
+        trials: Its trials.
+        now: The time, for trials that run; None: the run has broken off, so that nobody knows how long they ran.
+    """
     objective = experiment.spec.objective
     named = [] if objective is None else [objective.objective_metric_name, *objective.additional_metric_names]  # fmt: skip
     metrics = [
@@ -206,10 +212,10 @@ def _reported(trial: Trial) -> dict[str, float]:
     return report.metrics if report is not None and trial.state is TrialState.RUNNING else {}
 
 
-def _elapsed(trial: Trial, now: datetime) -> float | None:
+def _elapsed(trial: Trial, now: datetime | None) -> float | None:
     """Return the seconds that a trial took, or has been running."""
     start = trial.status.start_time
-    if trial.state is TrialState.RUNNING and start is not None:
+    if trial.state is TrialState.RUNNING and start is not None and now is not None:
         return max(0.0, (now - start).total_seconds())
     return trial.status.duration_seconds
 

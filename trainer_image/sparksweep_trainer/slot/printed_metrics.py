@@ -6,8 +6,6 @@ A metric that is printed more than once is a series, of which one value counts; 
 from __future__ import annotations
 
 import math
-import re
-import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -20,7 +18,6 @@ from sparksweep_trainer.slot.output_lines import (
     is_plain,
     split_lines,
     visible_lines,
-    without_colours,
 )
 
 MAX_OTHERS = 3
@@ -88,7 +85,9 @@ class StreamReader:
         self._form = form
         self._names = MetricNames(series.wanted)
         self._lines = LineSplitter()
-        self._hints = [hint for name in series.wanted for hint in _hints(composed(name))]
+        texts = [composed(name) for name in series.wanted]
+        self._ascii = [text.encode().lower() for text in texts if text.isascii()]
+        self._any_alphabet = len(self._ascii) < len(texts)
         self.read_lines = 0
         """Lines that were searched for metrics: those that may contain the name of one."""
 
@@ -105,8 +104,8 @@ class StreamReader:
 
     def _scan(self, block: bytes) -> None:
         # Most output has no metric: to find that out must be faster than the trial can print.
-        block = without_colours(block)
-        if is_plain(block) and not self._may_name(block):
+        plain = is_plain(block)
+        if plain and not self._may_name(block):
             return
         for line in split_lines(block):
             plain = is_plain(line)
@@ -117,11 +116,10 @@ class StreamReader:
                     self._read(text)
 
     def _may_name(self, block: bytes) -> bool:
-        """Return False if the lines name no metric for sure."""
-        if b"=" not in block and b":" not in block:
-            return False
+        if self._any_alphabet and not block.isascii():
+            return True
         lowered = block.lower()
-        return any(hint in lowered for hint in self._hints)
+        return any(name in lowered for name in self._ascii)
 
     def _read(self, text: str) -> None:
         self.read_lines += 1
@@ -132,13 +130,6 @@ class StreamReader:
         if not named and self._form is MetricsFormat.EQUALS and ":" in text:
             for reading in read_line(text, self._names, MetricsFormat.EQUALS_OR_COLON):
                 self._series.note_colon(reading)
-
-
-def _hints(name: str) -> list[bytes]:
-    """Return bytes of which every output with the name has one: its longest part in ASCII, which has one form only."""
-    part = max(re.findall(r"[\x00-\x7f]+", name), key=len, default="")
-    forms = [part] if part else {name, unicodedata.normalize("NFD", name)}
-    return [form.encode().lower() for form in forms]
 
 
 class _Series:
