@@ -26,7 +26,7 @@ endif
 # Which image `make image` builds.
 IMAGE ?= all
 
-.PHONY: help setup demo test test-full test-extras test-e2e lint types layers crds crds-check chart chart-check
+.PHONY: help setup demo wheel test test-full test-extras test-e2e lint types layers crds crds-check chart chart-check
 .PHONY: docs docs-check reference hooks imports unit control-plane bench lock format clean
 .PHONY: cluster-up cluster-down cluster-load image
 
@@ -38,6 +38,9 @@ setup: ## make .venv from requirements.lock (installs python3-venv with apt-get 
 
 demo: setup ## run examples/digits-grid.yaml on this machine
 	@$(BIN)/sparksweep run examples/digits-grid.yaml
+
+wheel: setup ## build dist/sparksweep-VERSION-py3-none-any.whl
+	@$(BIN)/python -m hatchling build -t wheel -d dist
 
 test: lint types layers crds-check chart-check docs-check ## all checks and tests that a commit must pass; some on a Kubernetes API server
 	$(PYTEST) $(COVERAGE_ARGS) -m 'not nodes and not extras' $(ARGS)

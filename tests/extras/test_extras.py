@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import re
+import shlex
+import shutil
 import tomllib
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -146,6 +150,31 @@ def test_local_runs_an_experiment_without_warnings(install: Install) -> None:
     assert done.returncode == 0, done.stderr
     assert "Best trial 1: loss=1 with x=1" in done.stdout + done.stderr
     assert "Warning" not in done.stderr
+
+
+def test_local_is_what_the_readme_installs_and_runs(install: Install, wheel: Path) -> None:
+    """Its commands in their order, in an environment that has the libraries already: only the wheel is not from an index."""
+    local = install("local")
+    readme = (ROOT / "README.md").read_text()
+    (pip,) = re.findall(r"^pip install '.*'$", readme, re.MULTILINE)
+    (commands,) = re.findall(r"```sh\n(sparksweep validate hello\.yaml .*?)```", readme, re.DOTALL)
+    (document,) = re.findall(r"```yaml\n(.*?)```", readme, re.DOTALL)
+    local.add_pip()
+    local.run("pip", "uninstall", "--yes", "sparksweep")
+    (local.home / "dist").mkdir()
+    shutil.copy(wheel, local.home / "dist")
+    (local.home / "hello.yaml").write_text(document)
+    installed = local.run(*shlex.split(pip), "--no-index")
+    assert installed.returncode == 0, installed.stderr
+    done = None
+    for line in commands.splitlines():
+        done = local.run(*shlex.split(line, comments=True))
+        assert done.returncode == 0, done.stderr
+    assert done is not None
+    assert "trial: " in done.stdout
+    # An extra is added to an installed wheel without an index that has it.
+    added = local.run("pip", "install", "--no-index", "sparksweep[local]")
+    assert added.returncode == 0, added.stderr
 
 
 def test_operator_has_all_that_its_image_starts(install: Install) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 import zipfile
@@ -78,3 +79,10 @@ def test_import_operator_in_the_repository_root_is_the_standard_librarys() -> No
     assert not Path(location).is_relative_to(ROOT / "operator")
     assert Path(location).name == "operator.py"
     assert found == "found"
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/installation.md", "docs/python.md"])
+def test_pages_install_the_wheel_that_make_builds(wheel: zipfile.ZipFile, page: str) -> None:
+    named = re.findall(r"pip install '([^'\[]*)\[\w+\]'", (ROOT / page).read_text())
+    assert f"dist/{Path(str(wheel.filename)).name}" in named
+    assert "-t wheel -d dist\n" in (ROOT / "Makefile").read_text()

@@ -38,6 +38,11 @@ class Environment:
             timeout=240,
         )
 
+    def add_pip(self) -> None:
+        """Install the pip that Python brings along."""
+        done = self.run("python", "-m", "ensurepip", "--default-pip")
+        assert done.returncode == 0, done.stderr
+
     def python(self, program: str, **variables: str) -> str:
         """Run a program text, with warnings as errors; what it prints."""
         done = self.run("python", "-W", "error", "-c", program, **variables)

@@ -6,8 +6,8 @@ run.json             the directories and values that a resumed run needs (local 
 results.parquet      one row for each trial
 spark.log            Spark's own output (local runs)
 code/                a function that is too long for the Experiment (local runs)
-trials/0001/         one trial: stdout.log, stderr.log, output.times, metrics.jsonl, sparksweep.log, tensorboard/, and
-                     whatever the trial saves
+trials/0001/         one trial: stdout.log, stderr.log, output.times, metrics.jsonl, sparksweep.log, event files for
+                     TensorBoard, tensorboard/, and whatever the trial saves
 """
 
 from __future__ import annotations

@@ -223,10 +223,15 @@ def _word(line: str, begin: int) -> str:
 def _as_float(text: str) -> float:
     """Convert a number that `_NUMBER` has matched; one beyond the range of a double becomes infinite."""
     text = text.replace(_MINUS, "-").lower()
+    try:
+        return float(text)
+    except ValueError:
+        # A form that Python does not write.
+        pass
     sign, digits = (-1.0, text[1:]) if text[0] == "-" else (1.0, text.removeprefix("+"))
     if digits.startswith(("nan", "1.#ind", "1.#qnan", "1.#snan")):
         return math.nan
-    if digits.startswith(("inf", "1.#inf")):
+    if digits.startswith("1.#inf"):
         return sign * math.inf
     if digits.startswith("0x"):
         try:

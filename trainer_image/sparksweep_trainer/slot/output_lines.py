@@ -24,6 +24,8 @@ _CONTROL = re.compile(
     r"|(?P<backspace>\x08)"
     r"|[\x00-\x07\x0e-\x1b\x7f-\x84\x86-\x9f\xad\u200b\u200e\u200f\u2060-\u2064\u202a-\u202e\u2066-\u2069\ufeff]"
 )
+# Colours, and the erasure of what is right of the cursor, which is nothing unless something else moves the cursor.
+_COLOUR = re.compile(rb"\x1b\[(?:[0-9;:]*+m|0?K)")
 _DIRTY = bytes([*range(9), *range(14, 28), 0x7F])
 _INVISIBLE = re.compile(
     rb"\xc2[\x80-\x9f\xad]|\xe2\x80[\x8b\x8e\x8f\xaa-\xae]|\xe2\x81|\xef\xbb\xbf"
@@ -84,6 +86,17 @@ class LineSplitter:
 def split_lines(block: bytes) -> list[bytes]:
     """Split a block of lines at their ends."""
     return _LINE_END.split(block)
+
+
+def without_colours(block: bytes) -> bytes:
+    """Return lines without their escape sequences, if those are none but colours; else the lines as they are.
+
+    Most escape sequences are, and to remove these from a block is fifty times as fast as `visible_lines`.
+    """
+    if b"\x1b" not in block:
+        return block
+    cleaned = _COLOUR.sub(b"", block)
+    return cleaned if is_plain(cleaned) else block
 
 
 def is_plain(block: bytes) -> bool:

@@ -6,6 +6,8 @@ A metric that is printed more than once is a series, of which one value counts; 
 from __future__ import annotations
 
 import math
+import re
+import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -18,6 +20,7 @@ from sparksweep_trainer.slot.output_lines import (
     is_plain,
     split_lines,
     visible_lines,
+    without_colours,
 )
 
 MAX_OTHERS = 3
@@ -85,9 +88,7 @@ class StreamReader:
         self._form = form
         self._names = MetricNames(series.wanted)
         self._lines = LineSplitter()
-        texts = [composed(name) for name in series.wanted]
-        self._ascii = [text.encode().lower() for text in texts if text.isascii()]
-        self._any_alphabet = len(self._ascii) < len(texts)
+        self._hints = [hint for name in series.wanted for hint in _hints(composed(name))]
         self.read_lines = 0
         """Lines that were searched for metrics: those that may contain the name of one."""
 
@@ -104,8 +105,8 @@ class StreamReader:
 
     def _scan(self, block: bytes) -> None:
         # Most output has no metric: to find that out must be faster than the trial can print.
-        plain = is_plain(block)
-        if plain and not self._may_name(block):
+        block = without_colours(block)
+        if is_plain(block) and not self._may_name(block):
             return
         for line in split_lines(block):
             plain = is_plain(line)
@@ -116,10 +117,11 @@ class StreamReader:
                     self._read(text)
 
     def _may_name(self, block: bytes) -> bool:
-        if self._any_alphabet and not block.isascii():
-            return True
+        """Return False if the lines name no metric for sure."""
+        if b"=" not in block and b":" not in block:
+            return False
         lowered = block.lower()
-        return any(name in lowered for name in self._ascii)
+        return any(hint in lowered for hint in self._hints)
 
     def _read(self, text: str) -> None:
         self.read_lines += 1
@@ -130,6 +132,13 @@ class StreamReader:
         if not named and self._form is MetricsFormat.EQUALS and ":" in text:
             for reading in read_line(text, self._names, MetricsFormat.EQUALS_OR_COLON):
                 self._series.note_colon(reading)
+
+
+def _hints(name: str) -> list[bytes]:
+    """Return bytes of which every output with the name has one: its longest part in ASCII, which has one form only."""
+    part = max(re.findall(r"[\x00-\x7f]+", name), key=len, default="")
+    forms = [part] if part else {name, unicodedata.normalize("NFD", name)}
+    return [form.encode().lower() for form in forms]
 
 
 class _Series:
