@@ -12,12 +12,26 @@ import yaml
 from sparksweep.errors import InvalidExperiment
 from sparksweep_core.validation.document import parse_experiment, read_experiment
 from sparksweep_core.validation.katib_hints import KATIB_FIELDS
+from support.trainer.trial_rig import Rig
 
 ROOT = Path(__file__).parents[2]
 GUIDE = (ROOT / "docs" / "katib.md").read_text()
 ORIGINALS = Path(__file__).parent / "katib_examples"
 
 EXAMPLES = ("grid", "random")
+PROGRAM = """
+    import argparse, logging
+
+    parser = argparse.ArgumentParser()
+    for name in ("epochs", "batch-size", "lr", "momentum"):
+        parser.add_argument(f"--{name}", type=float)
+    options = parser.parse_args()
+    logging.basicConfig(format="%(asctime)s %(levelname)-8s %(message)s", datefmt="%Y-%m-%dT%H:%M:%SZ", level=logging.DEBUG)
+    for batch in (0, 160):
+        logging.info(f"Train Epoch: 1 [{batch}/60000 ({batch / 600:.0f}%)]\\tloss={options.lr / (batch + 1):.4f}")
+    logging.info("{metricName: accuracy, metricValue: 0.8000};{metricName: loss, metricValue: 0.6000}\\n")
+"""
+"""Writes to standard error through logging, as the program in the image of Katib's examples does."""
 
 
 def migrated(name: str) -> dict[str, Any]:
@@ -66,3 +80,18 @@ def test_every_field_that_has_no_like_here_is_in_the_table(path: str) -> None:
     name = path.rpartition(".")[2]
     rows = [line for line in GUIDE.splitlines() if line.startswith("|")]
     assert any(f"{name}`" in row for row in rows), name
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_a_trial_of_the_migrated_example_finds_its_metric(tmp_path: Path, name: str) -> None:
+    spec = parse_experiment(migrated(name)).spec
+    template = spec.trial_template
+    command = [
+        "${trialSource}" if word.endswith("mnist.py") else word for word in template.command or ()
+    ]
+    with Rig(
+        tmp_path, PROGRAM, command=command, trial_parameters=template.trial_parameters,
+        parameters={"lr": float, "momentum": float}, objective=spec.objective,
+    ) as runs:  # fmt: skip
+        assert runs.metrics(lr="0.0322", momentum="0.5") == {"loss": 0.0002}
+        assert runs.log() == ""

@@ -150,11 +150,12 @@ def test_a_metric_that_was_not_printed_is_missing_and_the_note_names_others() ->
         == "the command printed no accuracy=<number> on standard output or standard error"
     )
     hints = printed(
-        {}, others=("val/accuracy=1",), with_colon={"accuracy": "accuracy: 0.5"}, cut_lines=2
+        {}, others=("val/accuracy=1",), with_colon={"accuracy": "accuracy: 0.5"}, is_cut=True
     ).note
     assert "it printed val/accuracy=1" in hints
     assert "'accuracy: 0.5', which spec.trialTemplate.metricsFormat: EqualsOrColon reads" in hints
-    assert "2 lines were longer than 65536 bytes" in hints
+    assert "a line names a metric after its first 64 KiB, which alone are read" in hints
+    assert printed({"accuracy": 1, "loss": 1}, is_cut=True).note.startswith("a line names")
 
 
 def test_an_objective_that_was_printed_without_a_number_is_not_numeric() -> None:

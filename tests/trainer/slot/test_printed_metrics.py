@@ -214,7 +214,23 @@ def test_only_the_beginning_of_an_endless_line_is_read_and_the_next_line_again()
     metrics.stdout.feed(b" b=2\nc=3\n")
     printed = metrics.finish()
     assert printed.values == {"a": 1.0, "c": 3.0}
-    assert printed.cut_lines == 1
+    assert printed.is_cut
+
+
+@pytest.mark.parametrize("size", [1, 7, 1000, 10**6])
+@pytest.mark.parametrize(
+    ("rest", "is_cut"), [("", False), ("xloss", False), ("loss: 3", True), ("los=", False), ("loss =1", True)]
+)  # fmt: skip
+def test_a_name_beyond_the_beginning_of_a_long_line_is_noticed(
+    rest: str, is_cut: bool, size: int
+) -> None:
+    metrics = PrintedMetrics({"loss": LATEST})
+    metrics.stdout.feed(b"." * (MAX_LINE_BYTES - 2))
+    data = b"..." + rest.encode() + b".\nloss=1\n"
+    for start in range(0, len(data), size):
+        metrics.stdout.feed(data[start : start + size])
+    printed = metrics.finish()
+    assert (printed.is_cut, printed.values) == (is_cut, {"loss": 1.0})
 
 
 @pytest.mark.parametrize("beyond", [0, 1, 2, 3])

@@ -16,6 +16,7 @@ from sparksweep_trainer.slot.printed_metrics import Printed
 
 DEFAULT_METRIC = "metric"
 """Name of a number that is returned where no objective names one."""
+_CUT = f"a line names a metric after its first {MAX_LINE_BYTES // 1024} KiB, which alone are read"
 MAX_SHOWN_NAME = 40
 """Characters of a name in a note."""
 MAX_LEFT_OUT = 10
@@ -86,6 +87,8 @@ def from_printed(printed: Printed, objective: Objective | None) -> ObjectiveMetr
         f"{key} was also printed as {printed.not_numbers[key]!r}, which is not a number"
         for key in mixed
     ]
+    if printed.is_cut:
+        notes.append(_CUT)
     note = "; ".join(filter(None, [selected.note, *notes]))
     return ObjectiveMetrics(selected.metrics, selected.fault, note)
 
@@ -105,10 +108,8 @@ def _not_printed(printed: Printed, name: str) -> ObjectiveMetrics:
         )
     if printed.others:
         hints.append(f"it printed {', '.join(printed.others)}")
-    if printed.cut_lines:
-        hints.append(
-            f"{printed.cut_lines} lines were longer than {MAX_LINE_BYTES} bytes, and only their beginnings were read"
-        )
+    if printed.is_cut:
+        hints.append(_CUT)
     shown = name if name.isprintable() and " " not in name else f'"{name}"'
     missing = f"the command printed no {shown}=<number> on standard output or standard error"
     return ObjectiveMetrics(fault=TrialReason.METRIC_MISSING, note="; ".join([missing, *hints]))

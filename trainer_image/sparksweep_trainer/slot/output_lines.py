@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 MAX_LINE_BYTES = 64 * 1024
 """Bytes of a line that are read; the rest of it is skipped."""
@@ -35,11 +35,11 @@ _INVISIBLE = re.compile(
 class LineSplitter:
     """Splits a stream of bytes into blocks of whole lines."""
 
-    def __init__(self) -> None:
+    def __init__(self, skipped: Callable[[bytes], None]) -> None:
+        """Pass to `skipped` what is not read of long lines, piece by piece."""
         self._pending = bytearray()
         self._skipping = False
-        self.cut = 0
-        """Lines that were longer than `MAX_LINE_BYTES`."""
+        self._skipped = skipped
 
     def feed(self, data: bytes) -> bytes:
         """Return the lines that the data completes, their ends included; of a long line the beginning."""
@@ -52,7 +52,9 @@ class LineSplitter:
             block = self._bounded(block)
             self._skipping = False
         rest = data[end:]
-        if not self._skipping:
+        if self._skipping:
+            self._skipped(rest)
+        else:
             self._pending += rest
             if len(self._pending) > MAX_LINE_BYTES:
                 block += self._bounded(self._pending)
@@ -68,8 +70,9 @@ class LineSplitter:
     def _after_long_line(self, data: bytes) -> bytes:
         if not self._skipping:
             return data
-        end = _LINE_END.search(data)
-        return data[end.end() :] if end else b""
+        line, rest = _LINE_END.split(data, maxsplit=1)
+        self._skipped(line)
+        return rest
 
     def _bounded(self, block: bytearray) -> bytearray:
         """Return the lines, each cut at the limit, with a mark that no number ends with."""
@@ -79,7 +82,7 @@ class LineSplitter:
         for index, line in enumerate(lines):
             if len(line) > MAX_LINE_BYTES:
                 lines[index] = line[:MAX_LINE_BYTES] + CUT.encode()
-                self.cut += 1
+                self._skipped(bytes(line[MAX_LINE_BYTES:]))
         return bytearray(b"\n".join(lines))
 
 

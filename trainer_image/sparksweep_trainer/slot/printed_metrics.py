@@ -26,6 +26,8 @@ from sparksweep_trainer.slot.output_lines import (
 MAX_OTHERS = 3
 """Metrics of other names that are remembered, for the message about a missing one."""
 MAX_SHOWN_NAME = 60
+MAX_SKIPPED_BYTES = 1024
+"""Bytes that hold any name in UTF-8, and its sign."""
 
 
 @dataclass(frozen=True)
@@ -40,8 +42,8 @@ class Printed:
     """Metrics, as printed, whose names contain one that is looked for."""
     with_colon: Mapping[str, str] = field(default_factory=dict)
     """Of metrics without a value, text such as ``loss: 0.5``, which the format Equals does not read."""
-    cut_lines: int = 0
-    """Lines that were too long to be read to their ends."""
+    is_cut: bool = False
+    """True if a line named a metric where it was too long to be read."""
 
 
 def strategies(objective: Objective) -> dict[str, MetricStrategyValue]:
@@ -76,8 +78,9 @@ class PrintedMetrics:
 
     def finish(self) -> Printed:
         """Return what was printed, at the end of both streams."""
-        cut = self.stdout.finish() + self.stderr.finish()
-        return self._series.printed(cut)
+        self.stdout.finish()
+        self.stderr.finish()
+        return self._series.printed(is_cut=self.stdout.is_cut or self.stderr.is_cut)
 
 
 class StreamReader:
@@ -87,21 +90,29 @@ class StreamReader:
         self._series = series
         self._form = form
         self._names = MetricNames(series.wanted)
-        self._lines = LineSplitter()
+        self._lines = LineSplitter(self._skip)
+        self._skipped = b""
         self._hints = [hint for name in series.wanted for hint in _hints(composed(name))]
         self.read_lines = 0
         """Lines that were searched for metrics: those that may contain the name of one."""
+        self.is_cut = False
+        """True if a line may have named a metric after its first 64 KiB."""
 
     def feed(self, data: bytes) -> None:
         """Read more output. Only the first 64 KiB of a line are read."""
         if self._series.wanted:
             self._scan(self._lines.feed(data))
 
-    def finish(self) -> int:
-        """Read the last line, and return the number of lines that were cut."""
+    def finish(self) -> None:
+        """Read the last line."""
         if self._series.wanted:
             self._scan(self._lines.finish())
-        return self._lines.cut
+
+    def _skip(self, data: bytes) -> None:
+        # A name and its sign may be in two pieces.
+        piece = self._skipped + data
+        self.is_cut = self.is_cut or self._may_name(piece)
+        self._skipped = piece[-MAX_SKIPPED_BYTES:]
 
     def _scan(self, block: bytes) -> None:
         # Most output has no metric: to find that out must be faster than the trial can print.
@@ -172,7 +183,7 @@ class _Series:
                 : 2 * MAX_SHOWN_NAME
             ]
 
-    def printed(self, cut_lines: int) -> Printed:
+    def printed(self, *, is_cut: bool) -> Printed:
         """Return the outcome."""
         return Printed(
             values=dict(self._values),
@@ -185,7 +196,7 @@ class _Series:
             with_colon={
                 name: text for name, text in self._with_colon.items() if name not in self._values
             },
-            cut_lines=cut_lines,
+            is_cut=is_cut,
         )
 
     def _better(self, name: str, value: float) -> float:
