@@ -161,11 +161,8 @@ def name_at_end(text: str, begin: int, names: Sequence[str]) -> str | None:
         return name or None
     text = text[begin:]
     run = ""
-    while (
-        text
-        and is_of_name(text[-1])
-        and not (text.endswith("..") or (text[-1] == "." and run[:1] == "."))
-    ):
+    # An ellipsis ends a name.
+    while text and is_of_name(text[-1]) and not (text[-1] == "." and run[:1] == "."):
         run, text = text[-1] + run, text[:-1]
     return next((name for name in less_and_less(run) if name in names), run) or None
 
