@@ -84,7 +84,7 @@ def test_reports_are_read_while_a_trial_runs_and_plotted(followed: Followed) -> 
     assert soon(lambda: followed.reported == [(1, 1, 1), (1, 1, 2)])
     followed.put(1, TrialState.SUCCEEDED, metrics={"loss": 0.125})
     followed.follower.close()
-    assert followed.scalars(1) == [("loss", 1, 0.5), ("loss", 2, 0.25), ("loss", 2, 0.125)]
+    assert followed.scalars(1) == [("loss", 1, 0.5), ("loss", 2, 0.25), ("loss", 3, 0.125)]
 
 
 @pytest.mark.parametrize("interval_s", [0.001, 600])
@@ -138,7 +138,7 @@ def test_trials_of_an_earlier_run_get_the_files_that_they_lack(followed: Followe
     followed.run.put(2, TrialState.STOPPED, attempt=0)
     followed.follower.start()
     followed.follower.close()
-    assert followed.scalars(1) == [("loss", 1, 0.5), ("loss", 1, 0.25)]
+    assert followed.scalars(1) == [("loss", 1, 0.5), ("loss", 2, 0.25)]
     assert not followed.run.directory.trial(2).exists()
 
 

@@ -158,6 +158,32 @@ def test_every_report_is_plotted_as_it_was_made(
     assert str(scalars(files.events())) == str(expected)
 
 
+@pytest.mark.parametrize(
+    ("reports", "final", "expected"),
+    [
+        ([], {"a": 1.0}, ("a", 0, 1.0)),
+        ([(3, {"a": 1.0})], {"a": 1.0}, ("a", 3, 1.0)),
+        ([(3, {"a": 2.0})], {"a": 1.0}, ("a", 4, 1.0)),
+        ([(3, {"a": math.nan})], {"a": 1.0}, ("a", 4, 1.0)),
+        ([(3, {"b": 2.0})], {"a": 1.0}, ("a", 3, 1.0)),
+        ([(3, {"a": 1.0}), (1, {"a": 2.0})], {"a": 1.0}, ("a", 3, 1.0)),
+        ([(3, {"a": 2.0}), (3, {"a": 1.0})], {"a": 1.0}, ("a", 3, 1.0)),
+        ([(-5, {"a": 2.0})], {"a": 1.0}, ("a", -4, 1.0)),
+    ],
+)
+def test_final_metrics_replace_no_other_value_that_was_reported(
+    files: SessionFiles,
+    reports: list[tuple[int, dict[str, float]]],
+    final: dict[str, float],
+    expected: tuple[str, int, float],
+) -> None:
+    files.put(TrialState.RUNNING)
+    for step, metrics in reports:
+        files.feed(report_line(step, 1.0, metrics).encode())
+    files.put(TrialState.SUCCEEDED, metrics=final)
+    assert scalars(files.events())[-1] == expected
+
+
 def test_a_later_attempt_replaces_the_events_of_the_earlier_one(files: SessionFiles) -> None:
     files.put(TrialState.RUNNING)
     files.report({"step": 9, "time": 1, "metrics": {"accuracy": 0.1}})

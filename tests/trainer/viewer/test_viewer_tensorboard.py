@@ -62,8 +62,8 @@ def test_every_trial_is_a_run_with_its_scalars_and_a_row_of_the_hparams_table(
         tags = ask(url, "data/plugin/scalars/tags")
         assert set(tags["0001"]) == {"accuracy", "loss"}
         plotted = ask(url, "data/plugin/scalars/scalars?run=0002&tag=accuracy")
-        # The last metrics take the place of what was reported for the last step.
-        assert [(step, value) for _, step, value in plotted] == [(1, 0.5)]
+        # The final metrics follow the last step that was reported, if they differ.
+        assert [(step, value) for _, step, value in plotted] == [(1, 0.125), (2, 0.5)]
         columns, rows = hparams_table(url)
         assert columns == ["accuracy", "kind", "loss", "lr"]
         assert rows == {

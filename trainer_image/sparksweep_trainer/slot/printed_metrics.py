@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 import re
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from sparksweep_core.api.search_spec import MetricStrategyValue, Objective, ObjectiveType
@@ -22,6 +22,8 @@ from sparksweep_trainer.slot.output_lines import (
     visible_lines,
     without_colours,
 )
+
+OnLine = Callable[[Mapping[str, float]], None]
 
 MAX_OTHERS = 3
 """Metrics of other names that are remembered, for the message about a missing one."""
@@ -69,8 +71,16 @@ class PrintedMetrics:
         self,
         wanted: Mapping[str, MetricStrategyValue],
         form: MetricsFormat = MetricsFormat.EQUALS,
+        *,
+        on_line: OnLine | None = None,
     ) -> None:
-        self._series = _Series(wanted)
+        """
+        Args:
+            wanted: by metric, the value of its series that counts.
+            form: the signs that may stand between a name and its value.
+            on_line: receives the metrics of each line that has some.
+        """
+        self._series = _Series(wanted, on_line)
         self.stdout = StreamReader(self._series, form)
         """Reader of standard output."""
         self.stderr = StreamReader(self._series, form)
@@ -140,6 +150,7 @@ class StreamReader:
         for reading in read_line(text, self._names, self._form):
             named |= reading.name is not None
             self._series.add(reading)
+        self._series.end_line()
         if not named and self._form is MetricsFormat.EQUALS and ":" in text:
             for reading in read_line(text, self._names, MetricsFormat.EQUALS_OR_COLON):
                 self._series.note_colon(reading)
@@ -155,8 +166,10 @@ def _hints(name: str) -> list[bytes]:
 class _Series:
     """The values of each metric so far, as far as they count."""
 
-    def __init__(self, wanted: Mapping[str, MetricStrategyValue]) -> None:
+    def __init__(self, wanted: Mapping[str, MetricStrategyValue], on_line: OnLine | None) -> None:
         self.wanted = dict(wanted)
+        self._on_line = on_line
+        self._line: dict[str, float] = {}
         self._values: dict[str, float] = {}
         self._not_numbers: dict[str, Reading] = {}
         self._with_colon: dict[str, str] = {}
@@ -170,11 +183,18 @@ class _Series:
             self._note_other(reading)
         elif value is not None:
             self._values[name] = self._better(name, value)
+            self._line[name] = value
         else:
             earlier = self._not_numbers.get(name)
             # What is almost a number says more than any other word.
             if earlier is None or reading.starts_like_a_number or not earlier.starts_like_a_number:
                 self._not_numbers[name] = reading
+
+    def end_line(self) -> None:
+        """Pass on the metrics of the line that has been read."""
+        line, self._line = self._line, {}
+        if line and self._on_line is not None:
+            self._on_line(line)
 
     def note_colon(self, reading: Reading) -> None:
         """Remember a metric that another format would read."""

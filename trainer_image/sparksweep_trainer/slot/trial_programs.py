@@ -10,12 +10,14 @@ from typing import Any
 
 from sparksweep_core.contract.environment import LOGDIR_ENV
 from sparksweep_core.contract.program import Program
+from sparksweep_core.contract.run_layout import METRICS_FILE
 from sparksweep_trainer.protocol import Assignment, Outcome
 from sparksweep_trainer.slot.commands import command_line, find_program
 from sparksweep_trainer.slot.environment import trial_environment, trial_name
 from sparksweep_trainer.slot.observation import Observation, Timing
 from sparksweep_trainer.slot.outcomes import command_outcome, function_outcome
 from sparksweep_trainer.slot.printed_metrics import PrintedMetrics, strategies
+from sparksweep_trainer.slot.printed_steps import PrintedSteps
 from sparksweep_trainer.slot.trial_code import write_source
 from sparksweep_trainer.trial.arguments import Value, decode
 
@@ -141,6 +143,7 @@ class CommandTrials(_Trials):
         printed = PrintedMetrics(
             {} if objective is None else strategies(objective),
             self._program.trial_template.metrics_format,
+            on_line=PrintedSteps(directory / METRICS_FILE).add,
         )
         variables = self._environment(assignment, directory)
         # A command can't ask for the directory to be made.

@@ -12,7 +12,7 @@ import os
 import time
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from sparksweep_core.api.reasons import TrialState
@@ -43,6 +43,20 @@ class _Session:
     attempt: int
     file: str
     step: int = 0
+    last: dict[str, float] = field(default_factory=dict)
+    """Metrics that were reported for this step."""
+
+    def take(self, report: MetricsReport) -> None:
+        """Keep the metrics that are reported for the highest step."""
+        if report.step > self.step or not self.last:
+            self.step, self.last = report.step, {}
+        if report.step == self.step:
+            self.last |= report.metrics
+
+    def final_step(self, metrics: Mapping[str, float]) -> int:
+        """Return the last step, or the one after it if final metrics would replace other values that were reported."""
+        replaces = any(self.last.get(name, value) != value for name, value in metrics.items())
+        return self.step + replaces
 
 
 class Sessions:
@@ -112,7 +126,7 @@ class Sessions:
             return
         written = b""
         for report in reports:
-            session.step = max(session.step, report.step)
+            session.take(report)
             written += events.scalars(report.metrics, step=report.step, moment=report.time)
         if written:
             self._append([trial_directory_name(number)], session.file, written)
@@ -143,7 +157,9 @@ class Sessions:
             self._describe()
         written = b""
         if status.metrics:
-            written = events.scalars(status.metrics, step=session.step, moment=moment)
+            written = events.scalars(
+                status.metrics, step=session.final_step(status.metrics), moment=moment
+            )
         written += events.session_end(_STATUSES[status.state], moment=moment)
         self._append([trial_directory_name(status.number)], session.file, written)
 
