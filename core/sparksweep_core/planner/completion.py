@@ -169,7 +169,7 @@ def _identical_failures(snapshot: Snapshot) -> Ending | None:
     return _ending(
         ExperimentReason.IDENTICAL_FAILURES,
         f"The first {_trials(counts.failed)} failed alike, so the others were not run; "
-        f"to run them all the same, set maxFailedTrialCount.{_last_failure(snapshot.trials)}",
+        f"to run them all the same, set maxFailedTrialCount (max_failed_trials in Python).{_last_failure(snapshot.trials)}",
     )
 
 

@@ -47,7 +47,7 @@ def test_trials_that_fail_alike_from_the_start_end_it(parallel: int) -> None:
     assert needed <= simulation.status.trials.failed < needed + parallel
     text = simulation.condition("Failed").message
     assert f"The first {needed} trials failed alike" in text
-    assert "set maxFailedTrialCount." in text
+    assert "set maxFailedTrialCount (max_failed_trials in Python)." in text
     assert "Exception: ModuleNotFoundError: No module named 'kears'" in text
     stopped = [trial for trial in simulation.trials if trial.state is TrialState.STOPPED]
     assert {trial.status.reason for trial in stopped} == {TrialReason.EXPERIMENT_FAILED}

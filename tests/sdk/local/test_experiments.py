@@ -117,6 +117,18 @@ def test_too_many_failures_fail_the_experiment_with_the_last_ones_message(tmp_pa
     assert document["status"]["bestTrial"]["number"] == 1
 
 
+def test_trials_that_all_fail_alike_are_not_run_to_the_last(tmp_path: Path) -> None:
+    document, trials = run("failing-alike", tmp_path)
+    failed = condition(document, "Failed")
+    assert failed["reason"] == "IdenticalFailures"
+    assert "ModuleNotFoundError: No module named 'absent_library'" in failed["message"]
+    assert "set maxFailedTrialCount" in failed["message"]
+    states = Counter(trial["state"] for trial in trials.values())
+    # Slots that are as fast as this run on until the planner's next turn.
+    assert states["Failed"] >= 12
+    assert states["Stopped"] == 100 - states["Failed"]
+
+
 def test_negative_metrics_a_first_nan_defaults_and_keyword_arguments(tmp_path: Path) -> None:
     document, trials = run("negative", tmp_path)
     assert len(trials) == 8

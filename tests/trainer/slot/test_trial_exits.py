@@ -11,8 +11,9 @@ from sparksweep_core.api import TrialReason, TrialState
 from support.trainer.trial_rig import Rig
 
 SOURCE = r"""
-    import atexit, concurrent.futures, faulthandler, gc, locale, logging, multiprocessing, os, shutil
+    import atexit, concurrent.futures, faulthandler, gc, locale, logging, multiprocessing, os, resource, shutil
     import signal, subprocess, sys, threading, time, traceback, warnings, weakref
+    from unittest import mock
 
     FOREVER = threading.Event().wait
     FORK = multiprocessing.get_context("fork")
@@ -77,6 +78,37 @@ SOURCE = r"""
         return 0.5
     def stops_itself():
         atexit.register(lambda: os.kill(os.getpid(), signal.SIGSTOP))
+        return 0.5
+
+    def timer_is_not_cancelled():
+        threading.Timer(1000, print).start()
+        return 0.5
+    def pool_is_at_work():
+        globals()["pool"] = FORK.Pool(2)
+        pool.map_async(time.sleep, [600, 600])
+        return 0.5
+    def manager_lives_on():
+        globals()["manager"] = FORK.Manager()
+        return 0.5
+    def queue_is_full():
+        globals()["queue"] = FORK.Queue()
+        queue.put("x" * 10_000_000)
+        return 0.5
+    def daemon_of_its_own_session():
+        if os.fork() == 0:
+            os.setsid()
+            if os.fork() == 0:
+                signal.signal(signal.SIGTERM, signal.SIG_IGN)
+                FOREVER()
+            os._exit(0)
+        return 0.5
+    def child_returns_later():
+        if os.fork() == 0:
+            time.sleep(0.5)
+            return 0.9
+        return 0.5
+    def process_stops_itself():
+        threading.Timer(0.1, lambda: os.kill(os.getpid(), signal.SIGSTOP)).start()
         return 0.5
 
     # -- what ends the process after the return
@@ -212,6 +244,22 @@ SOURCE = r"""
         signal.signal(signal.SIGALRM, lambda *_: None)
         signal.setitimer(signal.ITIMER_REAL, 0.001, 0.001)
         return 0.5
+    def no_more_descriptors():
+        resource.setrlimit(resource.RLIMIT_NOFILE, (3, 3))
+        return 0.5
+    def no_more_memory():
+        resource.setrlimit(resource.RLIMIT_AS, (10, 10))
+        return 0.5
+    def no_bytes_in_files():
+        resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
+        return 0.5
+    def modules_are_broken():
+        for name in [*sys.modules]:
+            if name not in ("builtins", "sys"): sys.modules[name] = None
+        return 0.5
+    def mocks_are_left():
+        for name in ("os._exit", "os.write", "json.dumps", "builtins.open"): mock.patch(name).start()
+        return 0.5
     def another_user_of_the_pipe():
         child = FORK.Process(target=lambda: os._exit(0)); child.start(); child.join()
         return {"score": 0.5, "exit": child.exitcode}
@@ -230,6 +278,13 @@ COUNTED = (
     ("flush_hangs", "it was ended 1 s later"),
     ("terminate_handler_exits", "it was ended 1 s later"),
     ("stops_itself", "it was ended 1 s later"),
+    ("timer_is_not_cancelled", "(thread 'Thread-"),
+    ("pool_is_at_work", ""),
+    ("manager_lives_on", ""),
+    ("queue_is_full", "it was ended 1 s later"),
+    ("daemon_of_its_own_session", ""),
+    ("child_returns_later", ""),
+    ("process_stops_itself", "it was ended 1 s later"),
     ("exits_at_exit", "with exit code 3 after the function had returned"),
     ("raises_at_exit", ""),
     ("sys_exits_at_exit", ""),
@@ -263,6 +318,11 @@ COUNTED = (
     ("signals_are_blocked", "it was ended 1 s later"),
     ("gc_is_off", ""),
     ("interval_timer_ticks", ""),
+    ("no_more_descriptors", ""),
+    ("no_more_memory", ""),
+    ("no_bytes_in_files", ""),
+    ("modules_are_broken", ""),
+    ("mocks_are_left", ""),
 )
 
 
@@ -415,6 +475,20 @@ FAILING = r"""
     def not_a_number_after_all(): return {"score": Number()}
     def ugly(): return Ugly()
 
+    def full_pipe():
+        os.dup2(os.pipe()[1], 2); raise ValueError("boom " + "x" * 1_000_000)
+    def tracers():
+        def trace(*_): raise RuntimeError("the tracer is broken")
+        sys.settrace(trace); sys.setprofile(trace); return 0.5
+    def cyclic():
+        a, b = ValueError("a"), ValueError("b")
+        a.__cause__, b.__cause__ = b, a
+        raise a
+    def long_chain():
+        error = None
+        for i in range(2000):
+            later = ValueError(i); later.__context__ = error; error = later
+        raise error
     def exit_zero(): sys.exit(0)
     def exit_none(): raise SystemExit
     def exit_negative(): sys.exit(-1)
@@ -472,6 +546,10 @@ FAILED = (
     ("alarm", TrialReason.EXCEPTION, "TimeoutError: step took too long\nTraceback"),
     ("not_a_number_after_all", TrialReason.METRIC_NOT_NUMERIC, "score"),
     ("ugly", TrialReason.METRIC_NOT_NUMERIC, "the function returned"),
+    ("full_pipe", TrialReason.EXCEPTION, "ValueError: boom xxx"),
+    ("tracers", TrialReason.EXCEPTION, "RuntimeError: the tracer is broken"),
+    ("cyclic", TrialReason.EXCEPTION, "ValueError: a\n"),
+    ("long_chain", TrialReason.EXCEPTION, "ValueError: 1999\n"),
     ("exit_zero", TrialReason.EXITED, "the function called sys.exit(0): return"),
     ("exit_none", TrialReason.EXITED, "the function called sys.exit(0): return"),
     ("exit_negative", TrialReason.EXITED, "the function called sys.exit(255): return"),
@@ -508,7 +586,7 @@ def test_a_failure_is_told_as_it_was(
     assert outcome.message.startswith(beginning), outcome.message
     assert len(outcome.message) <= 4096
     # Python's own report of a crash has every frame.
-    assert "sparksweep_trainer" not in outcome.message or how in ("watchdog", "aborts")
+    assert "sparksweep_trainer" not in outcome.message or how in ("watchdog", "aborts", "tracers")
     assert "not defined" not in outcome.message
 
 

@@ -50,6 +50,8 @@ from sparksweep_trainer.trial.return_value import describe
 
 MAX_REFUSAL = 4000
 MAX_EXIT_TEXT = 500
+_TRACERS = 3
+"""Attempts at a report: the functions of `sys.settrace` and `sys.setprofile` may each spoil one."""
 
 _RESET_SIGNALS = (
     signal.SIGTERM, signal.SIGCHLD, signal.SIGHUP, signal.SIGQUIT, signal.SIGALRM, signal.SIGUSR1, signal.SIGUSR2,
@@ -84,6 +86,7 @@ _exit = os._exit
 def run(channels: Channels) -> NoReturn:
     """Run one request in this freshly forked process, and end it."""
     status = 1
+    result = None
     try:
         _detach(channels)
         result = ResultSender(channels.memory, channels.pipe)
@@ -98,9 +101,21 @@ def run(channels: Channels) -> NoReturn:
         else:
             status = _DO[request["do"]](request, result)
     except BaseException as error:
-        print_error(describe_exception(error).traceback)
+        _report(error, result)
     finally:
         _exit(status)
+
+
+def _report(error: BaseException, result: ResultSender | None) -> None:
+    """Report an error outside the function, such as that of a tracer that the function has left behind."""
+    for _ in range(_TRACERS):
+        # A tracer that raises is removed by the interpreter.
+        try:
+            if result is not None:
+                _send_exception(error, result)
+            return
+        except BaseException:
+            continue
 
 
 def _detach(channels: Channels) -> None:
@@ -141,17 +156,21 @@ def _call(request: Mapping[str, Any], result: ResultSender) -> int:
         status = _send_exit(error, result)
     except BaseException as error:
         # Sent in here: the frames that end with the exception may hold objects that run the user's code.
-        described = describe_exception(error)
-        exception = {
-            "type": described.name,
-            "text": described.message,
-            "memory": described.is_memory_error,
-        }
-        result.send({"exception": exception, "left": left_behind()})
-        print_error(described.traceback)
+        _send_exception(error, result)
         status = 1
     finish()
     return status
+
+
+def _send_exception(error: BaseException, result: ResultSender) -> None:
+    described = describe_exception(error)
+    exception = {
+        "type": described.name,
+        "text": described.message,
+        "memory": described.is_memory_error,
+    }
+    result.send({"exception": exception, "left": left_behind()})
+    print_error(described.traceback)
 
 
 def _check(request: Mapping[str, Any], result: ResultSender) -> int:
