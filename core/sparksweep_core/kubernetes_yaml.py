@@ -83,21 +83,35 @@ def parse_yaml(text: str) -> dict[str, Any]:
     Raises:
         InvalidExperiment: with the line: not YAML, not a mapping, several documents, a repeated key, or too large.
     """
+    return _parse(text, several=False)[0]
+
+
+def parse_yaml_documents(text: str) -> list[dict[str, Any]]:
+    """Return the mappings of the text, which are separated by ``---``, as JSON values.
+
+    Raises:
+        InvalidExperiment: with the line: not YAML, not mappings, a repeated key, or too large.
+    """
+    return _parse(text, several=True)
+
+
+def _parse(text: str, *, several: bool) -> list[dict[str, Any]]:
     if len(text) > MAX_CHARACTERS:
         raise _invalid(f"has {len(text):,} characters, at most {MAX_CHARACTERS:,} are read")
     try:
-        document = _read(text)
+        documents = _read(text, several=several)
     except yaml.MarkedYAMLError as error:
         raise _invalid(f"{_position(error.problem_mark)}{error.problem}") from error
     except yaml.YAMLError as error:
         raise _invalid(f"is not YAML: {error}") from error
     except RecursionError as error:
         raise _invalid("is nested too deeply") from error
-    if not isinstance(document, dict):
-        raise _invalid(
-            f"is a {type(document).__name__}: an Experiment is a mapping of apiVersion, kind, metadata and spec"
-        )
-    return document
+    for document in documents:
+        if not isinstance(document, dict):
+            raise _invalid(
+                f"is a {type(document).__name__}: an Experiment is a mapping of apiVersion, kind, metadata and spec"
+            )
+    return documents
 
 
 def dump_yaml(document: Any) -> str:
@@ -105,16 +119,22 @@ def dump_yaml(document: Any) -> str:
     return yaml.dump(document, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=100)
 
 
-def _read(text: str) -> Any:
+def _read(text: str, *, several: bool) -> list[Any]:
     loader = _Loader(text)
-    node = _only_document(loader)
-    if _expanded_size(node, {}) > MAX_CHARACTERS:
-        raise _invalid(f"its aliases expand to more than {MAX_CHARACTERS:,} characters")
-    wrong_keys = list(_wrong_keys(node, "", set()))
-    if wrong_keys:
-        raise InvalidExperiment(wrong_keys)
+    nodes = _documents(loader)
+    if len(nodes) > 1 and not several:
+        line = nodes[1].start_mark.line + 1
+        raise _invalid(
+            f"line {line}: a second document; put each Experiment into a file of its own"
+        )
+    for node in nodes:
+        if _expanded_size(node, {}) > MAX_CHARACTERS:
+            raise _invalid(f"its aliases expand to more than {MAX_CHARACTERS:,} characters")
+        wrong_keys = list(_wrong_keys(node, "", set()))
+        if wrong_keys:
+            raise InvalidExperiment(wrong_keys)
     try:
-        return loader.construct_document(node)
+        return [loader.construct_document(node) for node in nodes]
     except ValueError as error:
         # Python converts no more than 4,300 digits to an integer.
         raise _invalid(f"has a number that can't be read: {error}") from error
@@ -128,7 +148,7 @@ def _position(mark: yaml.Mark | None) -> str:
     return f"line {mark.line + 1}, column {mark.column + 1}: " if mark else ""
 
 
-def _only_document(loader: _Loader) -> yaml.Node:
+def _documents(loader: _Loader) -> list[yaml.Node]:
     documents: list[yaml.Node] = []
     while loader.check_node():
         node = loader.get_node()
@@ -137,12 +157,7 @@ def _only_document(loader: _Loader) -> yaml.Node:
             documents.append(node)
     if not documents:
         raise _invalid("is empty")
-    if len(documents) > 1:
-        line = documents[1].start_mark.line + 1
-        raise _invalid(
-            f"line {line}: a second document; put each Experiment into a file of its own"
-        )
-    return documents[0]
+    return documents
 
 
 def _expanded_size(node: yaml.Node, sizes: dict[int, int]) -> int:

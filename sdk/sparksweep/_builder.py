@@ -6,12 +6,14 @@ import re
 import secrets
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
+from pathlib import Path
 from typing import Any
 
 from sparksweep._arguments import ArgumentReader
 from sparksweep._functions import check_function, name_of, with_values
 from sparksweep._plain_values import as_python, invalid, is_int, is_listed, shown
 from sparksweep._shipping import MODULE, Shipped, ship
+from sparksweep._values import VALUES_ANNOTATION, Values, values_annotation
 from sparksweep.errors import InvalidExperiment
 from sparksweep.search import Domain, choice
 from sparksweep_core import api
@@ -79,14 +81,33 @@ OPTIONS = tuple(
 
 
 @dataclass(frozen=True)
+class StoredCode:
+    """A shipped function's module, as a ConfigMap holds it."""
+
+    source: str
+    """The module's text."""
+
+    @property
+    def files(self) -> dict[str, bytes]:
+        """The files of a directory that Python can import the module from."""
+        return {f"{MODULE}.py": self.source.encode()}
+
+    def refusal(self) -> InvalidExperiment:
+        """Return an error; never needed, since the code has fitted into a ConfigMap before."""
+        return invalid("run", "is too large for a ConfigMap")
+
+
+@dataclass(frozen=True)
 class Built:
     """A valid Experiment, with code and values that its document can't hold."""
 
     experiment: api.Experiment
-    code: Shipped | None = None
+    code: Shipped | StoredCode | None = None
     """The shipped function, if its module is too long for the document."""
     values: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
     """By parameter, the Python value of each text."""
+    home: Path | None = None
+    """The directory of the file that it was read from, where its modules are; None: the working directory."""
 
     @property
     def code_map(self) -> dict[str, Any] | None:
@@ -103,7 +124,7 @@ class Built:
         return {
             "apiVersion": "v1",
             "kind": "ConfigMap",
-            "metadata": {"name": f"{name}-function"},
+            "metadata": {"name": function_map_name(name)},
             "data": {f"{MODULE}.py": self.code.source},
         }
 
@@ -120,7 +141,7 @@ class Built:
             raise self.code.refusal()
         template = self.experiment.spec.trial_template
         reference = api.template.ConfigMapKey(
-            name=f"{self.experiment.metadata.name}-function", key=f"{MODULE}.py"
+            name=function_map_name(self.experiment.metadata.name), key=f"{MODULE}.py"
         )
         template = template.model_copy(update={"source": api.Source(config_map=reference)})
         spec = self.experiment.spec.model_copy(update={"trial_template": template})
@@ -154,9 +175,9 @@ def build(request: Request) -> Built:
         "storage": reader.json_map("storage", request.storage, '{"sizeLimit": "20Gi"}') or None,
     }
     options = _template(request, reader)
-    metadata = _metadata(request, reader)
-    reader.check()
     values = {name: domain.values for name, domain in domains.items() if domain.values}
+    metadata = _metadata(request, values, reader)
+    reader.check()
     code_fields, code = _code(request.run, list(domains), values)
     template = _with_template(request, {**code_fields, **options}, reader)
     reader.check()
@@ -168,6 +189,11 @@ def build(request: Request) -> Built:
     }
     experiment = parse_experiment(document)
     return Built(experiment, code, values)
+
+
+def function_map_name(experiment: str) -> str:
+    """Return the name of the ConfigMap with the code of an Experiment's function."""
+    return f"{experiment}-function"
 
 
 def renamed(built: Built, name: str) -> Built:
@@ -391,13 +417,17 @@ _ARGUMENTS = {
 """By field of the template, the argument that sets it."""
 
 
-def _metadata(request: Request, reader: ArgumentReader) -> dict[str, Any]:
+def _metadata(request: Request, values: Values, reader: ArgumentReader) -> dict[str, Any]:
     named = name_of(request.run) if callable(request.run) else "experiment"
     name = reader.text("name", request.name)
     metadata: dict[str, Any] = {"name": unique_name(named) if name is None else name}
     description = reader.text("description", request.description)
-    if description:
-        metadata["annotations"] = {DESCRIPTION_ANNOTATION: description}
+    annotations = {
+        DESCRIPTION_ANNOTATION: description or None,
+        VALUES_ANNOTATION: values_annotation(values),
+    }
+    if _without_none(annotations):
+        metadata["annotations"] = _without_none(annotations)
     return metadata
 
 

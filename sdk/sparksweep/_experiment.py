@@ -17,22 +17,23 @@ import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from sparksweep._backends.base import Run, choose_backend
 from sparksweep._backends.local import open_run
 from sparksweep._builder import Built, Request, build
 from sparksweep._calls import checked_call
+from sparksweep._documents import read_source
 from sparksweep._html import experiment_html
 from sparksweep._local.resuming import Changes
 from sparksweep._plain_values import as_python, invalid, is_int, is_number, shown
 from sparksweep._progress import Progress, say
 from sparksweep._result import Result
 from sparksweep._text import block
+from sparksweep._values import objects_only_in, values_of
 from sparksweep.errors import ExperimentFailed, ExperimentRefused, SparksweepError
 from sparksweep_core import api
-from sparksweep_core.kubernetes_yaml import dump_yaml, parse_yaml
-from sparksweep_core.validation.document import parse_experiment, read_experiment
+from sparksweep_core.kubernetes_yaml import dump_yaml
 
 __all__ = ["Experiment"]
 
@@ -173,19 +174,22 @@ class Experiment:
 
     @classmethod
     @checked_call
-    def from_yaml(cls, source: str | os.PathLike[str]) -> Experiment:
+    def from_yaml(cls, source: str | os.PathLike[str] | IO[str]) -> Experiment:
         """Read an Experiment from YAML.
 
+        A module that it names is looked for beside the file, as the command ``sparksweep run`` does; with YAML as text,
+        in the working directory.
+
         Args:
-            source: The path of a file; or the YAML itself, if it is a string with a line break.
+            source: The path of a file, which may begin with ``~``; the YAML itself, if it is a string with a line break
+                or a mapping; or an open file.
 
         Raises:
             InvalidExperiment: The document is invalid; the error lists every finding.
-            OSError: The file can't be read.
+            MissingFile: There is no such file.
+            UnreadableFile: The file can't be read.
         """
-        if isinstance(source, str) and "\n" in source:
-            return cls._of(Built(parse_experiment(parse_yaml(source))))
-        return cls._of(Built(read_experiment(Path(source))))
+        return cls._of(read_source(source))
 
     @classmethod
     @checked_call
@@ -205,7 +209,8 @@ class Experiment:
         from sparksweep._backends.cluster import ClusterBackend
 
         run = ClusterBackend(namespace).attach(name)
-        experiment = cls._of(Built(run.experiment()))
+        found = run.experiment()
+        experiment = cls._of(Built(found, values=values_of(found)))
         experiment._run = run
         return experiment
 
@@ -252,7 +257,19 @@ class Experiment:
         return self._built.on_a_cluster.to_dict()
 
     def to_yaml(self) -> str:
-        """Return YAML for ``kubectl apply``, with a ConfigMap for code that is too long for the Experiment."""
+        """Return YAML for ``kubectl apply``, with a ConfigMap for code that is too long for the Experiment.
+
+        Warns of values of parameters that YAML can't hold, such as classes: the function still gets them, but an
+        Experiment that is read from the YAML names them by their texts.
+        """
+        objects = objects_only_in(self._built.values, self._built.experiment)
+        if objects:
+            warnings.warn(
+                f"the YAML has only the texts of values of {', '.join(objects)}: the function gets the objects, "
+                "results of an Experiment that is read from it have the texts",
+                UserWarning,
+                stacklevel=2,
+            )
         documents = [self.to_dict()]
         if self._built.code_map is not None:
             documents.insert(0, self._built.code_map)

@@ -40,7 +40,7 @@ class LocalBackend:
     """This machine, on Spark's local master."""
 
     def __init__(self, directory: str | os.PathLike[str] | None = None) -> None:
-        self._directory = None if directory is None else Path(directory)
+        self._directory = None if directory is None else Path(directory).expanduser()
 
     def submit(self, built: Built) -> LocalProcess:
         """Make the run directory, and start a process that runs the experiment.
@@ -55,7 +55,9 @@ class LocalBackend:
         check_local(experiment)
         path = (self._directory or Path(RUNS) / experiment.metadata.name).absolute()
         directory = RunDirectory.create(path, door=Door.PYTHON)
-        record = RunRecord.of_start(Path.cwd(), values=built.values, paths=_search_path())
+        record = RunRecord.of_start(
+            built.home or Path.cwd(), values=built.values, paths=_search_path()
+        )
         directory.begin(experiment, record, {} if built.code is None else built.code.files)
         return LocalProcess(experiment, directory)
 
