@@ -86,6 +86,17 @@ class ArgumentReader:
         self.refuse(name, f"{shown(value)} is not an amount, such as {example}")
         return None
 
+    def path(self, name: str, value: object) -> str | None:
+        """Return the path of a file or directory, not empty."""
+        if isinstance(value, os.PathLike):
+            value = os.fspath(value)
+        if value is None:
+            return None
+        if not isinstance(value, str) or not value or "\0" in value:
+            self.refuse(name, f"{shown(value)} is not a path")
+            return None
+        return self.text(name, value)
+
     def flag(self, name: str, value: object) -> bool | None:
         """Return True or False."""
         value = as_python(value)

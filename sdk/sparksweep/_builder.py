@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from sparksweep._arguments import ArgumentReader
-from sparksweep._functions import check_function, name_of, with_values
+from sparksweep._functions import check_function, name_of, returns_nothing, with_values
 from sparksweep._plain_values import as_python, invalid, is_int, is_listed, shown
 from sparksweep._shipping import MODULE, Shipped, ship
 from sparksweep._values import VALUES_ANNOTATION, Values, values_annotation
@@ -156,7 +156,7 @@ def build(request: Request) -> Built:
     """
     reader = ArgumentReader()
     domains = _domains(request.parameters, reader)
-    _check_run(request.run, reader)
+    _check_run(request, reader)
     objective = _objective(request, reader)
     algorithm = reader.text("algorithm", request.algorithm) or _algorithm(domains)
     spec: dict[str, Any] = {
@@ -217,7 +217,8 @@ def direction_of(direction: object) -> str:
     Raises:
         InvalidExperiment: It is no spelling of either.
     """
-    api_direction = DIRECTIONS.get(str(getattr(direction, "value", direction)).lower())
+    given = as_python(getattr(direction, "value", direction))
+    api_direction = DIRECTIONS.get(given.lower()) if isinstance(given, str) else None
     if api_direction is None:
         raise invalid("direction", f"{shown(direction)} is neither 'max' nor 'min'")
     return api_direction
@@ -226,7 +227,14 @@ def direction_of(direction: object) -> str:
 # ---------------------------------------------------------------------- the parts
 
 
-def _check_run(run: object, reader: ArgumentReader) -> None:
+def _check_run(request: Request, reader: ArgumentReader) -> None:
+    run: object = request.run
+    if callable(run) and request.objective is not None and returns_nothing(run):
+        message = (
+            f"{name_of(run)} returns nothing, so its trials have no {shown(request.objective)}: return a number or a "
+            "dictionary of numbers, or give objective=None to run all trials without a metric"
+        )
+        reader.refuse("run", message)
     if callable(run) or (isinstance(run, str) and run) or (is_listed(run) and run is not None):
         return
     reader.refuse(

@@ -101,6 +101,10 @@ def _misfit(
     given = args[1:] if has_self else args
     unknown = [] if takes_any else [key for key in kwargs if key not in by_keyword]
     if unknown:
+        if any(item.name in unknown for item in parameters if item.kind is item.VAR_POSITIONAL):
+            return UnknownArgument(
+                [FieldError(unknown[0], f"give {name}() its values by position")]
+            )
         return UnknownArgument([unknown_argument(key, name, by_keyword) for key in unknown])
     errors = [
         FieldError(key, f"is given to {name} twice, by position and by name")
@@ -109,8 +113,8 @@ def _misfit(
     ]
     variadic = any(item.kind is item.VAR_POSITIONAL for item in parameters)
     if len(given) > len(by_position) and not variadic:
-        rest = [key for key in by_keyword if key not in by_position]
-        advice = f"; give {', '.join(rest)} by name" if rest else ""
+        has_more = any(key not in by_position for key in by_keyword)
+        advice = "; give the others by name" if has_more else ""
         message = f"{name} takes {len(by_position)} by position, not {len(given)}{advice}"
         errors.append(FieldError("arguments", message))
     errors += [

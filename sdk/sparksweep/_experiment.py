@@ -19,6 +19,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import IO, Any
 
+from sparksweep._arguments import ArgumentReader
 from sparksweep._backends.base import Run, choose_backend
 from sparksweep._backends.local import open_run
 from sparksweep._builder import Built, Request, build
@@ -208,7 +209,13 @@ class Experiment:
         """
         from sparksweep._backends.cluster import ClusterBackend
 
-        run = ClusterBackend(namespace).attach(name)
+        reader = ArgumentReader()
+        text = reader.text("name", name)
+        namespace = reader.text("namespace", namespace)
+        if not text:
+            reader.refuse("name", f"{name!r} is not the name of an Experiment")
+        reader.check()
+        run = ClusterBackend(namespace).attach(str(text))
         found = run.experiment()
         experiment = cls._of(Built(found, values=values_of(found)))
         experiment._run = run
@@ -306,6 +313,11 @@ class Experiment:
         """
         if self._run is not None:
             raise SparksweepError(f"{self.name} was already submitted: {self._run.where}")
+        reader = ArgumentReader()
+        backend = reader.text("backend", backend)
+        namespace = reader.text("namespace", namespace)
+        directory = reader.path("directory", directory)
+        reader.check()
         chosen = choose_backend(backend, directory=directory, namespace=namespace)
         self._run = chosen.submit(self._built)
         return self
@@ -342,6 +354,10 @@ class Experiment:
             TimeoutError: The experiment still runs.
             SparksweepError: It is not submitted, a local run broke off, or nothing runs it.
         """
+        reader = ArgumentReader()
+        timeout = reader.number("timeout", timeout)
+        progress = bool(reader.flag("progress", progress))
+        reader.check()
         run = self._submitted()
         try:
             return self._waited(run, progress=progress, timeout=timeout)

@@ -210,6 +210,11 @@ def with_values(function: Function, values: Mapping[str, Mapping[str, object]]) 
 
     @functools.wraps(function)
     def call(*args: object, **kwargs: object) -> object:
+        from sparksweep import context
+
+        # An image may have a version that lacks it.
+        getattr(context, "_values", {}).update(values)
+
         def value_of(name: str, argument: object) -> object:
             # A default of the function is none of the texts.
             by_text = values.get(name, {})

@@ -72,7 +72,9 @@ RENAMED: dict[str, list[str]] = {"timeout": ["timeout_seconds", "deadline_second
 
 for _here, _elsewhere in _NAMES.items():
     for _name in _elsewhere.split():
-        RENAMED.setdefault(_name.replace("_", "").lower(), []).append(_here)
+        _here_names = RENAMED.setdefault(_name.replace("_", "").lower(), [])
+        if _here not in _here_names:
+            _here_names.append(_here)
 
 _PACKAGES = "a local run uses the packages of this environment, and a trial on a cluster those of image=: install them there"
 _EARLY = "no trial is ended early; timeout_seconds, goal and max_failed_trials limit trials and experiment"
@@ -85,6 +87,7 @@ EXPLAINED: Mapping[str, str] = {
     "resources": 'give cpu=2, memory="4Gi" and gpus=1',
     "resourcespertrial": 'give cpu=2, memory="4Gi" and gpus=1 of a trial, and parallel= for the trials at the same time',
     "callbacks": "wait() shows the progress, and status has the newest state",
+    "log": "write log_uniform(low, high), or int_uniform(low, high, log=True)",
     "retain": "the trials' files are kept until the Experiment is deleted",
 }  # fmt: skip
 """By such a name, advice where no argument has its meaning."""

@@ -82,6 +82,15 @@ def elements(value: Any, *, most: int) -> list[object]:
     Raises:
         InvalidExperiment: It has more elements, or more than one dimension. The path is empty.
     """
+    try:
+        return _elements(value, most)
+    except InvalidExperiment:
+        raise
+    except Exception as error:
+        raise invalid("", f"{shown(value)} can't be read as a list: {error}") from error
+
+
+def _elements(value: Any, most: int) -> list[object]:
     dimensions = getattr(value, "ndim", 1)
     if isinstance(dimensions, int) and dimensions > 1:
         raise invalid("", f"has {dimensions} dimensions: give a list of values")

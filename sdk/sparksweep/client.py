@@ -3,17 +3,35 @@
 from __future__ import annotations
 
 import contextlib
+import enum
+import inspect
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from sparksweep._builder import Built
+from sparksweep._calls import checked_call, unknown_argument
 from sparksweep._kube import connect
+from sparksweep._plain_values import invalid, json_value, shown
+from sparksweep.errors import FieldError, InvalidCall, UnknownArgument
 from sparksweep_core.api import Experiment, Trial, trials_of
+from sparksweep_core.validation.immutability import IMMUTABLE, MUTABLE
 
 if TYPE_CHECKING:
     from sparksweep._kube.sync_client import SyncClient
 
 __all__ = ["Client"]
+
+
+class Unchanged(enum.Enum):
+    """Default of an argument for which None has a meaning."""
+
+    UNCHANGED = "unchanged"
+
+    def __repr__(self) -> str:
+        return self.value
+
+
+UNCHANGED = Unchanged.UNCHANGED
 
 
 class Client:
@@ -28,6 +46,7 @@ class Client:
     - `ClusterError`: The API server refuses for another reason.
     """
 
+    @checked_call
     def __init__(self, namespace: str | None = None) -> None:
         """Find the cluster; sends no request.
 
@@ -38,6 +57,7 @@ class Client:
             ClusterUnavailable: There is neither a kubeconfig nor a service account.
             MissingDependency: The Kubernetes client is not installed.
         """
+        _check_name("namespace", namespace, is_optional=True)
         self._kubernetes = connect()
         self.namespace = namespace or self._kubernetes.namespace
         """The namespace."""
@@ -60,10 +80,12 @@ class Client:
     ) -> None:
         self.close()
 
+    @checked_call
     def close(self) -> None:
         """Close the connections."""
         self._kubernetes.close()
 
+    @checked_call
     def submit(self, built: Built) -> Experiment:
         """Create an Experiment, and the ConfigMap with its code if it needs one.
 
@@ -92,6 +114,7 @@ class Client:
             self._own(code["metadata"]["name"], created)
         return Experiment.from_api(created)
 
+    @checked_call
     def get(self, name: str) -> Experiment:
         """Return an Experiment as it is now.
 
@@ -101,13 +124,16 @@ class Client:
         Raises:
             ExperimentNotFound: There is none of that name.
         """
+        _check_name("name", name)
         return self._kubernetes.experiment(self.namespace, name)
 
+    @checked_call
     def experiments(self) -> list[Experiment]:
         """Return all Experiments of the namespace, sorted by name."""
         experiments = self._kubernetes.experiments(self.namespace)
         return sorted(experiments, key=lambda item: item.metadata.name)
 
+    @checked_call
     def trials(self, name: str) -> list[Trial]:
         """Return every trial of an Experiment, sorted by number.
 
@@ -117,14 +143,35 @@ class Client:
         Returns:
             The trials; an empty list if there are none, or no Experiment of that name.
         """
+        _check_name("name", name)
         return trials_of(self._kubernetes.batches(self.namespace, name))
 
-    def change(self, name: str, **spec: object) -> Experiment:
+    @checked_call
+    def change(
+        self,
+        name: str,
+        *,
+        suspend: bool | Unchanged = UNCHANGED,
+        parallel: int | Unchanged = UNCHANGED,
+        max_trials: int | Unchanged | None = UNCHANGED,
+        max_failed_trials: int | Unchanged | None = UNCHANGED,
+        deadline_seconds: int | Unchanged | None = UNCHANGED,
+        ttl_seconds: int | Unchanged | None = UNCHANGED,
+        **spec: object,
+    ) -> Experiment:
         """Change fields of a spec that may change while it runs: ``change("digits", suspend=True)``.
+
+        None removes a limit. An argument that is not given changes nothing.
 
         Args:
             name: The Experiment's name.
-            **spec: New values, by the fields' names in the document: ``parallelTrialCount=4``.
+            suspend: True: end the running trials and start none; False: go on.
+            parallel: Largest number of trials at the same time.
+            max_trials: Largest number of trials.
+            max_failed_trials: The experiment fails at this number of failed trials.
+            deadline_seconds: The experiment fails if it has not ended this long after its start.
+            ttl_seconds: The Experiment is deleted this long after its end.
+            **spec: The same by the fields' names in the document: ``parallelTrialCount=4``.
 
         Returns:
             The Experiment with the change.
@@ -132,11 +179,36 @@ class Client:
         Raises:
             ExperimentNotFound: There is none of that name.
             ExperimentRefused: The field may not change, or not to that value.
+            UnknownArgument: There is no such field.
         """
-        change = {"spec": spec}
+        _check_name("name", name)
+        given = {
+            "suspend": suspend,
+            "parallelTrialCount": parallel,
+            "maxTrialCount": max_trials,
+            "maxFailedTrialCount": max_failed_trials,
+            "activeDeadlineSeconds": deadline_seconds,
+            "ttlSecondsAfterFinished": ttl_seconds,
+        }
+        changes: dict[str, object] = {
+            key: value for key, value in given.items() if value is not UNCHANGED
+        }
+        names = inspect.signature(self.change).parameters
+        fields = [*MUTABLE, *IMMUTABLE]
+        for key, value in spec.items():
+            if key not in fields:
+                known = [item for item in names if item not in ("name", "spec")]
+                raise UnknownArgument([unknown_argument(key, "change", known, fields)])
+            if key in changes:
+                raise InvalidCall([FieldError(key, "is given twice: keep one")])
+            changes[key] = value
+        if not changes:
+            raise InvalidCall([FieldError("change", "changes nothing: give a field")])
+        change = {"spec": {key: json_value(value, key) for key, value in changes.items()}}
         body = self._kubernetes.merge("Experiment", self.namespace, name, change)
         return Experiment.from_api(body)
 
+    @checked_call
     def delete(self, name: str) -> None:
         """Delete an Experiment and everything that belongs to it; running trials end.
 
@@ -146,6 +218,7 @@ class Client:
         Raises:
             ExperimentNotFound: There is none of that name.
         """
+        _check_name("name", name)
         self._kubernetes.delete("Experiment", self.namespace, name)
 
     def _own(self, config_map: str, experiment: dict[str, Any]) -> None:
@@ -157,3 +230,10 @@ class Client:
         }
         change = {"metadata": {"ownerReferences": [owner]}}
         self._kubernetes.merge("ConfigMap", self.namespace, config_map, change)
+
+
+def _check_name(argument: str, name: object, *, is_optional: bool = False) -> None:
+    if is_optional and name is None:
+        return
+    if not isinstance(name, str) or not name:
+        raise invalid(argument, f"{shown(name)} is not a name")

@@ -10,7 +10,9 @@ import json
 import math
 import os
 import time
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from sparksweep_core.contract.environment import (
     PARAMETERS_ENV,
@@ -27,6 +29,9 @@ from sparksweep_core.contract.run_layout import METRICS_FILE
 from sparksweep_core.metric_names import MAX_METRIC_NAME, is_metric_name
 
 __all__ = ["attempt", "parameters", "report", "trial_directory", "trial_number"]
+
+_values: dict[str, Mapping[str, object]] = {}
+"""By parameter, the object of each text; set by a shipped function before it calls the user's."""
 
 
 def trial_directory() -> Path:
@@ -58,14 +63,18 @@ def attempt() -> int:
     return int(os.environ.get(TRIAL_ATTEMPT_ENV, "0"))
 
 
-def parameters() -> dict[str, float | int | str]:
+def parameters() -> dict[str, Any]:
     """Return the trial's hyperparameters.
 
     Returns:
-        Values by name, of the types that a function gets; outside a trial an empty dictionary.
+        Values by name, as a function gets them, objects of `sparksweep.search.choice` among them; outside a trial an
+        empty dictionary.
     """
-    values: dict[str, float | int | str] = json.loads(os.environ.get(PARAMETERS_ENV, "{}"))
-    return values
+    values: dict[str, Any] = json.loads(os.environ.get(PARAMETERS_ENV, "{}"))
+    return {
+        name: _values.get(name, {}).get(value, value) if isinstance(value, str) else value
+        for name, value in values.items()
+    }
 
 
 def report(step: int, **metrics: float) -> None:

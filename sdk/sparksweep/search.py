@@ -251,7 +251,12 @@ def _unpacked(values: Sequence[object]) -> list[object]:
     try:
         return elements(only if is_listed(only) else list(values), most=limits.LIST_VALUES)
     except InvalidExperiment as error:
-        raise invalid("values", error.errors[0].message) from None
+        message = error.errors[0].message
+        if "at most" in message:
+            message += (
+                "; for evenly spaced numbers give their bounds: search.grid(low, high, step=1)"
+            )
+        raise invalid("values", message) from None
 
 
 def _listed(values: Sequence[object]) -> Domain:

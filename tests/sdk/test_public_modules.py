@@ -16,14 +16,14 @@ from sparksweep import errors
 ROOT = Path(__file__).parents[2]
 
 MODULES = {
-    "api", "cli", "client", "context", "data", "errors", "experiment", "hdfs", "keras", "results", "search",
-    "shipped", "tensorboard",
+    "api", "cli", "client", "context", "data", "errors", "experiment", "hdfs", "keras", "results", "search", "shipped", "tensorboard",
 }  # fmt: skip
 """Modules that users, and the texts of shipped functions, import. All others begin with an underscore."""
 
 PATHS = {
     "sparksweep": (
-        "Experiment Result Trial report client context data errors experiment hdfs keras search tensorboard api"
+        "Client Experiment Result Trial __version__ report runs client context data errors experiment hdfs keras results search "
+        "tensorboard api"
     ),
     "sparksweep.api": (
         "API_VERSION Algorithm AlgorithmName AlgorithmSetting BestTrial Condition ConditionType Distribution Experiment "

@@ -72,10 +72,14 @@ def render(file: Path, trials: int) -> None:
 
 def _extent(experiment: Experiment) -> str:
     spec = experiment.spec
-    size = create(spec).size()
+    algorithm = create(spec)
+    size = algorithm.size()
     name = spec.algorithm.algorithm_name.value
     if size is None:
         bound = spec.max_trial_count
         return f"{name}: {bound} trials." if bound else f"{name}: no limit on the number of trials."
     runs = min(size, spec.max_trial_count or size)
+    if algorithm.bound() is not None:
+        why = algorithm.bound() if runs == size else f"maxTrialCount: {runs}"
+        return f"{name}: {runs} trials ({why})."
     return f"{name}: {runs} trials; the search space has {format_count(size)} points."
