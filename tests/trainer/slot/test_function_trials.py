@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from sparksweep_core.api import TrialReason
+from sparksweep_core.api import TrialReason, TrialState
 from sparksweep_core.api.environment import EnvVar
 from support.trainer.trial_rig import Rig
 
@@ -105,6 +105,31 @@ def test_what_a_function_registers_for_its_exit_is_run(tmp_path: Path) -> None:
     with Rig(tmp_path, source) as rig:
         rig.metrics()
         assert rig.log() == "goodbye\n"
+
+
+def test_what_is_left_out_of_a_returned_dictionary_is_in_the_message_and_in_the_log(
+    tmp_path: Path,
+) -> None:
+    source = """
+        def training():
+            named = {"val acc": 1, "metrics/mAP50-95(B)": 2, "pr\\u00e9cision": 3, "history": [1]}
+            return {"score": 0.5, **named, **{f"m{n}": n for n in range(40)}}
+    """
+    with Rig(tmp_path, source) as rig:
+        outcome = rig.run()
+        assert outcome.state is TrialState.SUCCEEDED
+        assert len(outcome.metrics) == 32
+        assert list(outcome.metrics)[:4] == [
+            "score",
+            "val acc",
+            "metrics/mAP50-95(B)",
+            "pr\u00e9cision",
+        ]
+        assert outcome.message.startswith(
+            "left out: history (not a number: list [1]), m28 (more than 32)"
+        )
+        assert outcome.message.endswith(", and 7 more")
+        assert rig.log("stderr") == f"[sparksweep: {outcome.message}]\n"
 
 
 def test_a_pool_of_processes_works_in_a_trial(tmp_path: Path) -> None:

@@ -151,6 +151,36 @@ def test_a_metric_of_any_name_is_found(name: str) -> None:
     assert read(f"z{name}=0.5", name).values == {} or not name[0].isalnum()
 
 
+@pytest.mark.parametrize(
+    ("form", "name", "output", "value"),
+    [
+        (COLON, "accuracy", "1/9 \x1b[32m━\x1b[0m - accuracy: 0.5 - loss: 2" + "\b" * 99 + "\r2/9 - accuracy: 0.75 - loss: 1\n", 0.75),
+        (EQUALS, "train_loss", "Epoch 0: 100%|███| 9/9 [00:05<00:00, 166.6it/s, v_num=0, train_loss=0.123]\x1b[A", 0.123),
+        (COLON, "eval_loss", "{'eval_loss': 0.5, 'learning_rate': 5e-05, 'epoch': 1.0}", 0.5),
+        (EQUALS, "eval_loss", "  eval_loss               =     0.2345", 0.2345),
+        (EQUALS, "train_runtime", "  train_runtime           = 0:01:23.45", None),
+        (EQUALS, "score", "[CV 1/5] END ..C=1, kernel=rbf;, score=0.95 total time=   0.0s", 0.95),
+        (COLON, "validation_1-logloss", "[0]\tvalidation_0-logloss:0.55\tvalidation_1-logloss:0.60", 0.6),
+        (COLON, "test-rmse", "[0]\ttrain-rmse:0.5+0.01\ttest-rmse:0.6+0.02", None),
+        (COLON, "test", "0:\tlearn: 0.6\ttest: 0.7\tbest: 0.6 (0)\ttotal: 47ms", 0.7),
+        (COLON, "valid_0's auc", "[1]\tvalid_0's auc: 0.8\tvalid_0's l2: 0.6", 0.8),
+        (COLON, "Accuracy", "Test set: Average loss: 0.0512, Accuracy: 9832/10000 (98%)", None),
+        (COLON, "Average loss", "Test set: Average loss: 0.0512, Accuracy: 9832/10000 (98%)", 0.0512),
+        (EQUALS, "loss", '{"level":"info","msg":"loss=0.5\\n","ts":1.5}', 0.5),
+        (COLON, "loss", '{"level":"info","loss":0.5,"ts":1.5}', 0.5),
+        (EQUALS, "RMSE", '[1] "RMSE=0.5"', 0.5),
+        (EQUALS, "Validation-accuracy", "INFO:root:Epoch[3] Validation-accuracy=0.97", 0.97),
+        (EQUALS, "loss", "Namespace(loss='mse', lr=0.1)\nloss=0.5", 0.5),
+    ],
+)  # fmt: skip
+def test_the_output_of_a_framework_is_read(
+    form: MetricsFormat, name: str, output: str, value: float | None
+) -> None:
+    printed = read(output, name, form=form)
+    assert printed.values == ({} if value is None else {name: value})
+    assert (name in printed.not_numbers) == (value is None)
+
+
 def test_an_accent_may_be_a_character_of_its_own() -> None:
     one, two = "pr\xe9cision", "pre\u0301cision"
     assert read(f"{one}=0.5", two).values == {two: 0.5}
