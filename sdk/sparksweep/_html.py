@@ -82,7 +82,7 @@ def trials_html(experiment: Experiment, trials: Sequence[Trial]) -> str:
 def runs_html(head: Sequence[str], rows: Sequence[Sequence[str]], directory: str) -> str:
     """Return a table of runs as HTML."""
     if not rows:
-        return f"<p>no runs in <code>{escape(directory)}</code></p>"
+        return f"<p>no runs in <code>{_escaped(directory)}</code></p>"
     return _table(head, rows)
 
 

@@ -32,6 +32,7 @@ from sparksweep_core.api import (
     TrialState,
 )
 from sparksweep_core.api.status import ReportedMetrics
+from support.sdk.commands import sparksweep
 from support.sdk.nasty_text import NASTY, forbidden
 from support.sdk.run_directories import START, experiment_of, record_run, succeeded
 
@@ -131,7 +132,7 @@ def shell(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Sh
             code = _run([str(argument) for argument in arguments])
         shown = stream.getvalue()
         # Data for programs is exact, unless it goes to a terminal.
-        if request.param == "terminal" or "render" not in arguments:
+        if request.param == "terminal" or not {"render", "csv", "yaml"} & set(arguments):
             assert forbidden(shown, terminal=request.param == "terminal") == []
         return code, shown
 
@@ -309,6 +310,47 @@ def test_a_run_with_its_live_or_plain_display(
     assert code == 0
     assert_all_visible(shown, NASTY[:9])
     assert "Logs and results: " in shown
+
+
+@pytest.mark.parametrize("form", ["table", "wide", "json", "yaml", "csv"])
+def test_the_list_of_runs(shell: Shell, recorded: Path, form: str) -> None:
+    code, shown = shell("list", recorded, "-o", form)
+    assert code == 0
+    if form in ("table", "wide"):
+        assert one_line(str(recorded)) in shown
+    assert shell("list", "x[/red]\x1b[35m")[0] == 2
+
+
+@pytest.mark.spark
+def test_trials_that_fail_with_markup_end_no_run(tmp_path: Path) -> None:
+    source = """
+def training(kind):
+    print(kind)
+    raise FileNotFoundError(f"no file [/data/train.csv] here: {kind}")
+"""
+    texts = [text for text in NASTY if "\0" not in text]
+    parameter = {"name": "kind", "parameterType": "categorical", "feasibleSpace": {"list": texts}}
+    document = experiment_of(
+        [parameter],
+        algorithm={"algorithmName": "grid"},
+        maxTrialCount=len(texts),
+        maxFailedTrialCount=len(texts),
+        parallelTrialCount=2,
+        trialTemplate={"function": "train:training", "source": {"inline": source}},
+    ).to_dict()
+    file = nasty_path(tmp_path)
+    file.write_text(yaml.safe_dump(document), encoding="utf-8")
+    directory = tmp_path / "e[/red]x"
+    done = sparksweep("run", file, "--dir", directory)
+    assert done.code == 1, done.stderr
+    assert forbidden(done.stdout + done.stderr) == []
+    assert "FileNotFoundError: no file [/data/train.csv] here: [/red]" in done.stdout
+    shown = sparksweep("trials", directory)
+    assert shown.code == 0, shown.stderr
+    rows = shown.stdout.splitlines()[1:]
+    assert rows
+    for row, text in zip(rows, texts, strict=False):
+        assert one_line(text) in row
 
 
 def test_a_line_about_each_trial() -> None:

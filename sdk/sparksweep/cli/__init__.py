@@ -16,6 +16,7 @@ import click
 
 from sparksweep.cli.completion import completion
 from sparksweep.cli.documents import render, validate
+from sparksweep.cli.listing import list_command
 from sparksweep.cli.logs import logs
 from sparksweep.cli.output import (
     LogHandler,
@@ -56,7 +57,7 @@ def cli() -> None:
     """Run hyperparameter experiments on this machine; read results here and on Kubernetes."""
 
 
-for command in (run, validate, render, logs, trials, best, tensorboard, completion):
+for command in (run, validate, render, logs, trials, best, list_command, tensorboard, completion):
     cli.add_command(command)
 
 

@@ -276,7 +276,7 @@ class LiveDisplay:
         return [
             Span(f"{name} ", "bold"),
             Span("━" * filled, "green"),
-            Span("━" * (room - filled), "bright_black"),
+            Span("─" * (room - filled), "bright_black"),
             Span(tail),
         ]
 

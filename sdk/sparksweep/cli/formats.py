@@ -150,6 +150,25 @@ def print_trials(
             out.data(_parquet(experiment, chosen, names))
 
 
+def print_records(out: Output, output: str, records: Sequence[Mapping[str, Any]]) -> None:
+    """Print records that all have the same fields, in a format for programs."""
+    match output:
+        case "json":
+            out.data(json.dumps(records) + "\n")
+        case "yaml":
+            out.data(dump_yaml(list(records)))
+        case "csv":
+            rows = [list(record.values()) for record in records]
+            out.data("".join(map(_csv_line, [list(records[0]), *rows] if records else [])))
+        case _:
+            import pyarrow as pa
+            import pyarrow.parquet as pq
+
+            buffer = io.BytesIO()
+            pq.write_table(pa.Table.from_pylist(list(records)), buffer)
+            out.data(buffer.getvalue())
+
+
 def trial_row(experiment: Experiment, trial: Trial) -> dict[str, Any]:
     """Return a trial as a document: its parameters as the function gets them, and its status."""
     parameters = typed_values(experiment.spec.parameters, trial.spec.parameters)

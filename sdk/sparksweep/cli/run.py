@@ -249,7 +249,12 @@ def _print_result(
         # Nobody waits for the rest of a long table; one that was asked for is printed.
         shown = choice if choice.rows is not None else replace(choice, rows=MOST_ROWS)
         the_rest = f": sparksweep trials {directory}"
-        print_trials(out, experiment, trials, output, shown, notes=out, the_rest=the_rest)
+        try:
+            print_trials(out, experiment, trials, output, shown, notes=out, the_rest=the_rest)
+        except click.UsageError as error:
+            # Without an objective only the trials say which metrics there are.
+            stderr().line(error.format_message())
+            print_trials(out, experiment, trials, output, Choice(), notes=out)
         out.lines(outcome_lines(experiment))
         out.line(f"Logs and results: {directory}")
         if experiment.status is not None and experiment.status.seed is not None:

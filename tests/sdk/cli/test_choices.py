@@ -246,3 +246,23 @@ def test_completion(shell: str) -> None:
     done = CliRunner().invoke(cli, ["completion", shell])
     assert done.exit_code == 0
     assert "_SPARKSWEEP_COMPLETE" in done.stdout
+
+
+def test_the_runs_in_a_directory_are_listed(directory: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:  # fmt: skip
+    runner = CliRunner()
+    shown = runner.invoke(cli, ["list", str(directory.parent)])
+    assert shown.stdout.splitlines()[0].split() == ["Directory", "State", "Trials", "Best", "Started", "Name"]  # fmt: skip
+    assert str(directory) in shown.stdout
+    (row,) = json.loads(runner.invoke(cli, ["list", str(directory), "-o", "json"]).stdout)
+    assert (row["name"], row["state"], row["ended"], row["best"]) == ("recorded", "Interrupted", 5, 0.75)  # fmt: skip
+    assert yaml.safe_load(runner.invoke(cli, ["list", str(directory), "-o", "yaml"]).stdout) == [
+        row
+    ]
+    (read,) = csv.DictReader(
+        io.StringIO(runner.invoke(cli, ["list", str(directory), "-o", "csv"]).stdout)
+    )
+    assert read["best"] == "0.75"
+    data = runner.invoke(cli, ["list", str(directory), "-o", "parquet"]).stdout_bytes
+    assert pq.read_table(io.BytesIO(data)).to_pylist() == [row]
+    monkeypatch.chdir(tmp_path)
+    assert runner.invoke(cli, ["list"]).stderr == "There are no runs in runs.\n"
