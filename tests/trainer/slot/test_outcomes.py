@@ -174,6 +174,32 @@ def test_a_command_fails_by_its_exit_code(
     assert text in outcome.message
 
 
+_FRAMES = 'Traceback (most recent call last):\n  File "train.py", line 3, in <module>\n    main()\n'
+
+
+@pytest.mark.parametrize(
+    ("stderr", "first"),
+    [
+        (_FRAMES + "ValueError: boom", "ValueError: boom"),
+        (_FRAMES + "    ^^^^^^\nmy.errors.Fehler_ä: boom\nand more", "my.errors.Fehler_ä: boom"),
+        (_FRAMES + "KeyboardInterrupt", "KeyboardInterrupt"),
+        (f"{_FRAMES}KeyError: 1\n\nDuring ...\n\n{_FRAMES}OSError: disk\nbye", "OSError: disk"),
+        ("  frame cut off\nValueError: boom", "ValueError: boom"),
+        ("step 1\nValueError: no traceback", "the command ended with exit code 1; "),
+        ("usage: train [-h]\n  --lr\ntrain.py: error: no", "train.py: error: no"),
+        ("usage:\n  --lr\nplease give one", "the command ended with exit code 1; "),
+        ("", "the command ended with exit code 1"),
+    ],
+)
+def test_the_exception_or_usage_error_of_a_python_program_comes_first(
+    stderr: str, first: str
+) -> None:
+    message = command(observed(exit_code=1), stderr).message
+    assert message.startswith(first)
+    assert message.endswith(stderr)
+    assert "the command ended with exit code 1" in message
+
+
 def test_a_crash_shows_the_end_of_standard_error() -> None:
     assert "Fatal Python error" in function(observed(exit_code=-11), "Fatal Python error").message
 

@@ -8,6 +8,7 @@ A result is sent before anything runs at the exit of the process, so what happen
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal
@@ -43,6 +44,8 @@ _RESULT_TYPES: Mapping[str, type] = {
     "checked": bool,
 }
 """Keys of a trial process's result, of which there is exactly one, with the type of each value."""
+_EXCEPTION = re.compile(r"[^\W\d][\w.]*(: |:?$)")
+_MAX_EXCEPTION = 300
 _LEFT = "left"
 _MAX_LEFT = 100
 
@@ -238,8 +241,9 @@ class _Attempt:
         if code == _NOT_FOUND:
             message = "the command ended with exit code 127: a program was not found"
             return self._failed(TrialReason.START_FAILED, self._with_stderr(message))
-        message = f"the command ended with exit code {code}"
-        return self._failed(TrialReason.EXITED, self._with_stderr(message))
+        message = self._with_stderr(f"the command ended with exit code {code}")
+        exception = _exception_in(self.stderr)
+        return self._failed(TrialReason.EXITED, f"{exception}\n{message}" if exception else message)
 
     def measured(self, measured: ObjectiveMetrics) -> Outcome:
         """Return the outcome of an attempt that ran to its end: its metrics decide."""
@@ -299,6 +303,18 @@ class _Attempt:
         if not self.stderr.strip():
             return message
         return f"{message}; standard error ends with:\n{self.stderr}"
+
+
+def _exception_in(stderr: str) -> str:
+    """Return the line of the last exception, after the frames of its traceback; empty if there is none.
+
+    argparse's error, after the lines of the usage, is such a line, too.
+    """
+    lines = stderr.splitlines()
+    for frame, line in zip(reversed(lines[:-1]), reversed(lines[1:]), strict=True):
+        if frame.startswith("  ") and _EXCEPTION.match(line):
+            return line[:_MAX_EXCEPTION]
+    return ""
 
 
 def _outcome(
