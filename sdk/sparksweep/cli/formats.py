@@ -71,15 +71,22 @@ def check_format(output: str, columns: str | None, out: Output) -> None:
 
 
 def column_names(text: str | None) -> tuple[str, ...]:
-    """Return the names in the value of ``--columns``.
+    """Return the names in the value of ``--columns``, each once; one with a comma stands in double quotes, as in CSV.
 
     Raises:
         click.UsageError: It names no column.
     """
-    names = tuple(name.strip() for name in (text or "").split(",") if name.strip())
-    if text is not None and not names:
+    if text is None:
+        return ()
+    try:
+        names = next(csv.reader([text], skipinitialspace=True), [])
+    except csv.Error:
+        # A line break, which no column's name has.
+        names = text.split(",")
+    found = tuple(dict.fromkeys(name.strip() for name in names if name.strip()))
+    if not found:
         raise click.UsageError("--columns names no column")
-    return names
+    return found
 
 
 def check_choice(experiment: Experiment, choice: Choice) -> None:

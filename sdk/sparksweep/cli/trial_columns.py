@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from difflib import get_close_matches
 
@@ -38,7 +39,7 @@ class TrialColumn:
     data_name: str
     """Name in results.parquet and CSV, which always selects the column: ``metrics.loss``."""
     title: str
-    """Title in a table; it selects the column, too."""
+    """Title in a table."""
     cell: Callable[[Trial], str]
     key: Callable[[Trial], SortKey]
     """A trial's place in a sort; None: after all others."""
@@ -49,6 +50,11 @@ class TrialColumn:
     is_wide: bool = False
     """True for a column of ``-o wide`` alone."""
     is_objective: bool = False
+
+    @property
+    def name(self) -> str:
+        """The name of the parameter or the metric; of any other column the title. It selects the column, too."""
+        return self.data_name.partition(".")[2] or self.title
 
     def column(self, trials: Sequence[Trial]) -> Column:
         """Return the column with a cell for each trial."""
@@ -79,7 +85,7 @@ def trial_columns(
         for name in metric_names(experiment.spec, trials)
     ]
     first = metrics[: 1 if objective is not None else 0]
-    return [
+    columns = [
         TrialColumn("number", "Trial", lambda t: str(t.number), lambda t: t.number),
         TrialColumn("state", "State", lambda t: t.state.value, lambda t: t.state.value, is_right=False),
         *first,
@@ -95,6 +101,14 @@ def trial_columns(
         TrialColumn("reason", "Reason", reason_text, lambda t: reason_text(t) or None, is_text=True, is_right=False),
         TrialColumn("message", "Message", lambda t: one_line((t.status.message or "").strip()), lambda t: t.status.message, is_text=True, is_right=False, is_wide=True),
     ]  # fmt: skip
+    titles = Counter(column.title.casefold() for column in columns)
+    # A parameter or metric that is named as another column is has its whole name as the title.
+    return [
+        replace(column, title=column.data_name)
+        if "." in column.data_name and titles[column.title.casefold()] > 1
+        else column
+        for column in columns
+    ]
 
 
 def find_column(columns: Sequence[TrialColumn], name: str) -> TrialColumn:
@@ -109,7 +123,7 @@ def find_column(columns: Sequence[TrialColumn], name: str) -> TrialColumn:
     for column in columns:
         names.setdefault(column.data_name, column)
     for column in order:
-        names.setdefault(column.title, column)
+        names.setdefault(column.name, column)
     for column in columns:
         if column.is_objective:
             names.setdefault("objective", column)

@@ -106,6 +106,24 @@ def test_an_unknown_column_is_refused_with_the_nearest(directory: Path, form: st
     assert done.stdout == ""
 
 
+def test_names_that_are_used_twice(tmp_path: Path) -> None:
+    experiment = experiment_of(
+        [discrete("loss", ["1e-3"]), discrete("time", ["1"])],
+        objective={"type": "minimize", "objectiveMetricName": "loss", "additionalMetricNames": ["a:b", "Trial"]},
+    )  # fmt: skip
+    status = succeeded(1, 0).model_copy(update={"metrics": {"loss": 2.0, "a:b": 3.0, "Trial": 4.0}})
+    run = record_run(tmp_path / "run", experiment, [{"loss": "1e-3", "time": "1"}], [status])
+    assert trials(run).stdout.splitlines()[0].split() == [
+        "Trial", "State", "metrics.loss", "parameters.loss", "parameters.time", "a:b", "metrics.Trial", "Time", "Memory",
+    ]  # fmt: skip
+    chosen = trials(
+        run, "--columns", 'loss, parameters.loss, time, duration_seconds, "a:b", loss', "-o", "csv"
+    )
+    assert chosen.stdout.splitlines() == [
+        "metrics.loss,parameters.loss,parameters.time,duration_seconds,metrics.a:b", "2.0,0.001,1,2.0,3.0"
+    ]  # fmt: skip
+
+
 def test_columns_are_chosen(directory: Path) -> None:
     done = trials(directory, "--columns", "trial, score,Memory,node", "-n", "1")
     assert done.stdout == "Trial  score  Memory  Node\n    1    0.5     1Mi  local\n"
