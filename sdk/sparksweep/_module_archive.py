@@ -14,8 +14,8 @@ import sys
 from collections.abc import Mapping, Sequence
 from types import ModuleType
 
-Entry = tuple[str | None, str, list[str] | None, dict[str, object]]
-"""A module: its source (None: a namespace package), its file, a package's directories, and changed variables."""
+Entry = tuple[str | None, str, list[str] | None]
+"""A module: its source (None: a namespace package), its file, and a package's directories."""
 
 _MISSING = object()
 
@@ -25,6 +25,7 @@ class ArchiveImporter(importlib.abc.MetaPathFinder, importlib.abc.ExecutionLoade
 
     def __init__(self, modules: Mapping[str, Entry]) -> None:
         self._modules = modules
+        self._changes: dict[str, dict[str, object]] = {}
 
     def find_spec(
         self,
@@ -36,7 +37,7 @@ class ArchiveImporter(importlib.abc.MetaPathFinder, importlib.abc.ExecutionLoade
         entry = self._modules.get(fullname)
         if entry is None:
             return None
-        source, file, locations, _ = entry
+        source, file, locations = entry
         if source is None:
             spec = importlib.machinery.ModuleSpec(fullname, None, is_package=True)
         else:
@@ -71,13 +72,21 @@ class ArchiveImporter(importlib.abc.MetaPathFinder, importlib.abc.ExecutionLoade
     def exec_module(self, module: ModuleType) -> None:
         """Run a module, and set the variables that were changed where the experiment was built."""
         super().exec_module(module)
-        for name, value in self._modules[module.__name__][3].items():
+        for name, value in self._changes.pop(module.__name__, {}).items():
             _set(module, name, value)
+
+    def change(self, module: str, name: str, value: object) -> None:
+        """Set a variable of a module, after its import if it has not been imported yet."""
+        loaded = sys.modules.get(module)
+        if loaded is None:
+            self._changes.setdefault(module, {})[name] = value
+        else:
+            _set(loaded, name, value)
 
 
 def _set(module: ModuleType, name: str, value: object) -> None:
     """Set a variable, a container in place: other variables may hold the same one."""
-    current = getattr(module, name, _MISSING)
+    current = vars(module).get(name, _MISSING)
     if type(current) is type(value) and isinstance(current, list) and isinstance(value, list):
         current[:] = value
     elif (isinstance(current, dict) and isinstance(value, dict)) or (
@@ -89,14 +98,16 @@ def _set(module: ModuleType, name: str, value: object) -> None:
         setattr(module, name, value)
 
 
-def install(modules: Mapping[str, Entry]) -> None:
+def install(modules: Mapping[str, Entry]) -> ArchiveImporter:
     """Have this process import these modules from the archive, before any of the same name elsewhere."""
     for name in [*sys.modules]:
         top = name.partition(".")[0]
         if top in modules and not _is_same(name, modules):
             # Another module of that name, such as the standard library's statistics for the user's own.
             del sys.modules[name]
-    sys.meta_path.insert(0, ArchiveImporter(modules))
+    importer = ArchiveImporter(modules)
+    sys.meta_path.insert(0, importer)
+    return importer
 
 
 def _is_same(name: str, modules: Mapping[str, Entry]) -> bool:
@@ -108,7 +119,7 @@ def _is_same(name: str, modules: Mapping[str, Entry]) -> bool:
         return parent in sys.modules and _is_same(parent, modules)
     if entry[0] is None:
         return list(getattr(loaded, "__path__", ())) == entry[2]
-    if entry[3] or getattr(loaded, "__file__", None) != entry[1]:
+    if getattr(loaded, "__file__", None) != entry[1]:
         return False
     try:
         with open(entry[1], "rb") as file:

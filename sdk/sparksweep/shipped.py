@@ -76,8 +76,7 @@ def _decoded(text: str) -> bytes:
 def _load(
     stream: IO[bytes], caller: dict[str, Any], *, archive: Mapping[str, _module_archive.Entry]
 ) -> Callable[..., object]:
-    if archive:
-        _module_archive.install(archive)
+    importer = _module_archive.install(archive) if archive else None
     main = sys.modules[_MAIN]
     if getattr(main, "__file__", None) is None:
         # Processes that multiprocessing spawns run this file first, and so load the function, too.
@@ -89,6 +88,9 @@ def _load(
     except EOFError:
         # Text of an earlier version has the function alone.
         return function
+    if importer is not None:
+        for module, name, value in unpickler.load():
+            importer.change(module, name, value)
     for (module, name), value in by_value.items():
         if module != _MAIN:
             setattr(sys.modules.setdefault(module, ModuleType(module)), name, value)
@@ -111,6 +113,16 @@ def variables_of(module: str) -> dict[str, Any]:
 def caching(function: Callable[..., Any], maxsize: int | None, typed: bool) -> Callable[..., Any]:
     """Return a function with an empty cache, as functools.lru_cache makes it."""
     return functools.lru_cache(maxsize, typed)(function)
+
+
+def set_enum_state(kind: Any, state: tuple[Any, Mapping[str, Mapping[str, object]]]) -> None:
+    """Give an enum of cloudpickle its state, and its members the attributes that their ``__init__`` had set."""
+    import cloudpickle
+
+    of_class, members = state
+    cloudpickle.cloudpickle._class_setstate(kind, of_class)
+    for name, attributes in members.items():
+        vars(kind[name]).update(attributes)
 
 
 def dispatching(function: Callable[..., Any]) -> Callable[..., Any]:

@@ -272,7 +272,7 @@ def entraîner(lr: float) -> float:
 def test_a_function_of_any_name_is_taken(function: Callable[..., Any], name: str) -> None:
     assert name_of(function) == name
     parameter = "x" if isinstance(getattr(function, "__self__", function), Calls) else "lr"
-    experiment = Experiment(function, {parameter: [1, 2]})
+    experiment = Experiment(function, {parameter: [1, 2]}, objective=None)
     assert experiment.spec.trial_template.function is not None
     assert experiment.name.isascii()
 

@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from support.sdk.programs import ran, value_of_a_trial
+from support.sdk.programs import Programs, value_of_a_trial
 from support.sdk.shipped_programs import PROGRAMS, Program
+
+
+@pytest.fixture(scope="module")
+def programs() -> Iterator[Programs]:
+    with Programs() as running:
+        yield running
 
 
 @pytest.mark.parametrize("program", PROGRAMS, ids=lambda program: program.name)
 def test_a_function_is_the_same_as_a_trial_or_refused_with_the_culprit_at_once(
-    tmp_path: Path, program: Program
+    tmp_path: Path, programs: Programs, program: Program
 ) -> None:
-    here = ran(program.files, tmp_path, paths=program.paths)
+    here = programs.run(program.files, tmp_path, paths=program.paths)
     if program.refused is not None:
         assert here.refusal is not None, here.direct
         assert program.refused in here.refusal

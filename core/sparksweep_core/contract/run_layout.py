@@ -19,9 +19,6 @@ RESULTS_FILE = "results.parquet"
 SPARK_LOG = "spark.log"
 LOCK_FILE = ".lock"
 """Locked by the process that runs a local run."""
-CODE = "code"
-"""Directory of a function's module that is too long for the Experiment, in a local run."""
-
 TRIALS = "trials"
 """Directory of the trials' directories."""
 STREAMS = ("stdout", "stderr")

@@ -16,7 +16,6 @@ from sparksweep._local.state import recorded_trials
 from sparksweep.errors import RunDirectoryError
 from sparksweep_core.api import Experiment, Trial, TrialStatus
 from sparksweep_core.contract.run_layout import (
-    CODE,
     EXPERIMENT_FILE,
     JOURNAL_FILE,
     LOCK_FILE,
@@ -35,6 +34,7 @@ READERS_S = 0.2
 """Longest wait for a reader, which holds the lock for a moment and must not refuse a run."""
 LOCK_PAUSE_S = 0.05
 """Pause between two tries to lock."""
+_CODE = "code"
 
 
 class RunDirectory:
@@ -110,7 +110,7 @@ class RunDirectory:
     @property
     def code(self) -> Path:
         """The directory of code that is too long for the Experiment, if there is any."""
-        return self.path / CODE
+        return self.path / _CODE
 
     @property
     def trials(self) -> Path:

@@ -133,7 +133,8 @@ def ship(function: Callable[..., object]) -> Shipped:
         found = culprit(function)
         about = f" because of {found[0]} ({_kind(found[1])})" if found is not None else ""
         raise _invalid(
-            f"{name} can't be pickled{about}: {_first_line(error)}; create it inside the function"
+            f"{name} can't be pickled{about}: {_first_line(error)}; create it inside the function, or in a module of "
+            "your own, which trials import"
         ) from error
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import itertools
 import pickle
 import time
@@ -10,8 +9,14 @@ import types
 from collections.abc import Callable
 from typing import Any
 
-from sparksweep._shipping.pickler import FunctionPickler, registry_restored
-from sparksweep._shipping.user_modules import UserModules
+from sparksweep._shipping.pickler import (
+    FunctionPickler,
+    Nowhere,
+    can_be_pickled,
+    referred,
+    registry_restored,
+)
+from sparksweep._shipping.user_modules import Route, UserModules
 
 PATIENCE_S = 0.5
 """Seconds after which the search ends with the path so far: the pickler in Python is slower than the one in C."""
@@ -30,8 +35,9 @@ class _Tracer(pickle._Pickler):
     """A pickler that knows the objects which it is in the middle of."""
 
     def __init__(self) -> None:
-        super().__init__(_Nowhere(), protocol=5)
-        self._reducing = FunctionPickler(io.BytesIO(), UserModules())
+        super().__init__(Nowhere(), protocol=5)
+        self.modules = UserModules()
+        self._reducing = FunctionPickler(Nowhere(), self.modules)
         self.dispatch_table = self._reducing.dispatch_table
         self.chain: list[Any] = []
         self._deadline = time.monotonic() + PATIENCE_S
@@ -51,11 +57,6 @@ class _Tracer(pickle._Pickler):
         self.chain.pop()
 
 
-class _Nowhere(io.RawIOBase):
-    def write(self, data: Any) -> int:
-        return len(data)
-
-
 def culprit(function: Callable[..., object]) -> tuple[str, object] | None:
     """Return the path of the first object that can't be pickled, and the object; None if none is found in time."""
     tracer = _Tracer()
@@ -63,21 +64,22 @@ def culprit(function: Callable[..., object]) -> tuple[str, object] | None:
         try:
             tracer.dump(function)
         except _OutOfTime:
-            return None
+            variables = referred(function).items()
+            return next((v for v in variables if not can_be_pickled(v[1], UserModules())), None)
         except RecursionError:
             return None
         # Classes raise errors of their own when they are pickled, such as a SparkSession.
         except Exception:
-            path = _path(tracer.chain)
+            path = _path(tracer.chain, tracer.modules)
             return (path, tracer.chain[-1]) if path else None
     return None
 
 
-def _path(chain: list[Any]) -> str:
+def _path(chain: list[Any], modules: UserModules) -> str:
     """Return the path to the last object of a chain, in which each object holds the next one.
 
-    It begins at the variable that the innermost function uses. Tuples and dictionaries that hold an object's state are
-    no part of it.
+    It begins at the variable that the innermost of the user's functions uses. Tuples and dictionaries that hold an
+    object's state are no part of it.
     """
     path = ""
     function: types.FunctionType | None = None
@@ -85,6 +87,8 @@ def _path(chain: list[Any]) -> str:
     previous: object = None
     for holder, held in itertools.pairwise(chain):
         if isinstance(holder, types.FunctionType):
+            if path and modules.route(str(holder.__globals__.get("__name__"))) is Route.IMPORT:
+                return path
             function, path, is_state = holder, "", True
         elif isinstance(holder, types.CellType):
             path, is_state = _free_variable(function, holder), True
@@ -94,7 +98,11 @@ def _path(chain: list[Any]) -> str:
                 path += _step(path, key, is_attribute=is_state)
                 is_state = False
         elif isinstance(holder, list | tuple):
-            if isinstance(previous, types.CellType):
+            if function is not None and holder is function.__defaults__:
+                arguments = function.__code__.co_varnames[: function.__code__.co_argcount]
+                named = zip(reversed(arguments), reversed(holder), strict=False)
+                path, is_state = next(name for name, value in named if value is held), False
+            elif isinstance(previous, types.CellType):
                 # A cell's state is a tuple of its contents.
                 is_state = False
             elif not is_state:

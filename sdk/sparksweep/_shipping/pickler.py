@@ -5,25 +5,30 @@ from __future__ import annotations
 import dataclasses
 import functools
 import importlib
+import inspect
 import io
 import pickle
 import sys
 import threading
 import types
+import typing
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import cloudpickle
 
 from sparksweep import shipped
-from sparksweep._shipping.sources import codes
+from sparksweep._shipping.sources import assigned_attributes, codes
 from sparksweep._shipping.user_modules import PROVIDED, Route, UserModules
 
 _registering = threading.Lock()
 _DISPATCHER = functools.singledispatch(lambda _: None).__code__  # type: ignore[attr-defined]
 _STREAMS = ("stdin", "stdout", "stderr")
+_OF_MEMBERS = ("_value_", "_name_", "__objclass__", "_sort_order_")
+"""Attributes that every member of an enum has."""
 _OF_DISPATCHERS = ("registry", "dispatch", "register", "_clear_cache")
 """Attributes that functools.singledispatch gives to a function."""
 
@@ -33,7 +38,8 @@ class Pickled:
     """A function as bytes."""
 
     function: bytes
-    """Two pickles with one memo: the function, and the classes and functions by value by their modules and names."""
+    """Pickles with one memo: the function; the classes and functions by value by their modules and names; and, if there
+    are modules, the changed variables as tuples of module, name and value."""
     modules: bytes
     """The pickle of `UserModules.archive`; empty if there is none."""
 
@@ -45,8 +51,18 @@ def pickled(function: object) -> Pickled:
     with registry_restored():
         pickler = FunctionPickler(buffer, modules)
         pickler.dump(function)
+        changes = [
+            change
+            for change in modules.changes(_assigned_by_the_program())
+            # An object that can't be pickled was most likely made when it was first needed, as it will be in a trial.
+            if can_be_pickled(change, modules)
+        ]
+        # Classes in the changed variables are noted here, and pickled below.
+        FunctionPickler(Nowhere(), modules, pickler.by_value).dump(changes)
         pickler.dump(pickler.by_value)
-    archive = modules.archive()
+        archive = modules.archive()
+        if archive:
+            pickler.dump(changes)
     return Pickled(buffer.getvalue(), pickle.dumps(archive, protocol=5) if archive else b"")
 
 
@@ -67,26 +83,33 @@ def registry_restored() -> Iterator[None]:
 class FunctionPickler(cloudpickle.Pickler):  # type: ignore[misc]
     """A pickler of one function and all that it refers to. Use it within `registry_restored`."""
 
-    def __init__(self, file: Any, modules: UserModules) -> None:
+    def __init__(
+        self,
+        file: Any,
+        modules: UserModules,
+        by_value: dict[tuple[str, str], object] | None = None,
+    ) -> None:
         super().__init__(file)
         self._modules = modules
-        self.by_value: dict[tuple[str, str], object] = {}
+        self.by_value = {} if by_value is None else by_value
         """The classes and functions that pickle finds by a module and a name, and that have been sent by value."""
 
     def reducer_override(self, obj: Any) -> Any:
         """Reduce an object, or return NotImplemented for pickle's own way."""
         if issubclass(type(obj), type):
             self._note(obj)
-            return _with_qualified_name(obj, super().reducer_override(obj))
+            return _completed(obj, super().reducer_override(obj))
         if isinstance(obj, types.FunctionType):
             self._note(obj)
             if obj.__code__ is _DISPATCHER:
                 return _reduce_dispatcher(obj) if _is_by_value(obj) else NotImplemented
             return super().reducer_override(obj)
         if isinstance(obj, types.ModuleType):
-            self._route(obj.__name__)
-            self._modules.need(obj.__name__)
-            return NotImplemented
+            name = obj.__name__
+            if self._route(name) is Route.VALUE or sys.modules.get(name) is not obj:
+                return NotImplemented
+            self._modules.need(name)
+            return importlib.import_module, (name,)
         for name in _STREAMS:
             if obj is getattr(sys, name):
                 return getattr, (sys, name)
@@ -128,6 +151,10 @@ class FunctionPickler(cloudpickle.Pickler):  # type: ignore[misc]
         if self._route(module.__name__) is Route.VALUE:
             if "." not in name:
                 self.by_value[module.__name__, name] = obj
+            for used in _in_annotations(obj):
+                # typing.get_type_hints looks for them in the class's module.
+                if used in vars(module):
+                    self.by_value.setdefault((module.__name__, used), vars(module)[used])
         else:
             self._modules.need(module.__name__)
 
@@ -176,13 +203,78 @@ def _is_by_value(function: types.FunctionType) -> bool:
 # ---------------------------------------------------------------------- objects that cloudpickle can't pickle
 
 
-def _with_qualified_name(cls: type, reduced: Any) -> Any:
-    """Add a class's qualified name, which cloudpickle drops: pickle looks for ``Outer.Inner`` by it."""
-    if isinstance(reduced, tuple) and reduced[0] is cloudpickle.cloudpickle._make_skeleton_class:
+def _completed(cls: Any, reduced: Any) -> Any:
+    """Add to a class by value what cloudpickle drops: its qualified name, and attributes of an enum's members."""
+    if not isinstance(reduced, tuple):
+        return reduced
+    if reduced[0] is cloudpickle.cloudpickle._make_skeleton_class:
+        _check_subclassing(cls)
         make, (kind, name, bases, namespace, *others), *rest = reduced
+        # pickle looks for Outer.Inner by this name.
         namespace = {**namespace, "__qualname__": cls.__qualname__}
         return (make, (kind, name, bases, namespace, *others), *rest)
+    if reduced[0] is cloudpickle.cloudpickle._make_skeleton_enum:
+        make, arguments, state, *_ = reduced
+        members = {
+            name: {key: value for key, value in vars(member).items() if key not in _OF_MEMBERS}
+            for name, member in cls.__members__.items()
+        }
+        if any(members.values()):
+            return make, arguments, (state, members), None, None, shipped.set_enum_state
     return reduced
+
+
+def _check_subclassing(cls: Any) -> None:
+    """Check that a class can be made again without the keyword arguments of its class statement."""
+    hook = getattr(super(cls, cls).__init_subclass__, "__func__", None)
+    if hook is None:
+        return
+    required = [
+        item.name
+        for item in inspect.signature(hook).parameters.values()
+        if item.kind is item.KEYWORD_ONLY and item.default is item.empty
+    ]
+    if required:
+        raise pickle.PicklingError(
+            f"its __init_subclass__ requires {required[0]}=, which only the class statement gives"
+        )
+
+
+def _in_annotations(obj: Any) -> set[str]:
+    """Return the names in annotations that are text, as ``from __future__ import annotations`` makes them."""
+    names: set[str] = set()
+    for annotation in dict(getattr(obj, "__annotations__", None) or {}).values():
+        if isinstance(annotation, str):
+            with suppress(SyntaxError, ValueError):
+                names.update(compile(annotation, "", "eval").co_names)
+    return names
+
+
+def _assigned_by_the_program() -> set[str]:
+    """Return the names of attributes that the program, or the notebook's cells, assign."""
+    main = sys.modules["__main__"]
+    texts = [str(cell) for cell in getattr(main, "In", ())]
+    file = getattr(main, "__file__", None)
+    with suppress(OSError, UnicodeError):
+        texts += [Path(file).read_text(encoding="utf-8")] if isinstance(file, str) else []
+    return {name for text in texts for name in assigned_attributes(text)}
+
+
+class Nowhere(io.RawIOBase):
+    """A file that forgets what is written."""
+
+    def write(self, data: Any) -> int:
+        return len(data)
+
+
+def can_be_pickled(value: object, modules: UserModules) -> bool:
+    """Return whether an object can be pickled. Call it within `registry_restored`."""
+    try:
+        FunctionPickler(Nowhere(), modules).dump(value)
+    # Classes raise errors of their own when they are pickled.
+    except Exception:
+        return False
+    return True
 
 
 def _reduce_dispatcher(function: Any) -> Any:
@@ -223,6 +315,18 @@ def _reduce_file(_: FunctionPickler, file: Any) -> Any:
     raise pickle.PicklingError(f"it is the open file {getattr(file, 'name', None)!r}")
 
 
+def _reduce_type(pickler: FunctionPickler, item: Any) -> Any:
+    """Reduce a type variable or a new type, which pickle knows by the name alone."""
+    module = sys.modules.get(getattr(item, "__module__", None) or "")
+    name = str(item.__name__)
+    is_named = module is not None and _attribute(module, name) is item
+    if is_named and pickler._route(item.__module__) is not Route.VALUE:
+        pickler._modules.need(item.__module__)
+        return name
+    arguments = (item.__supertype__,) if isinstance(item, typing.NewType) else ()
+    return type(item), (name, *arguments)
+
+
 def _reduce_missing(_: FunctionPickler, __: object) -> Any:
     """Reduce dataclasses.MISSING, which is compared by identity."""
     return getattr, (importlib.import_module("dataclasses"), "MISSING")
@@ -232,6 +336,9 @@ _REDUCERS: dict[type, Callable[[FunctionPickler, Any], Any]] = {
     type(functools.lru_cache(lambda: None)): _reduce_cached,
     functools.cached_property: _reduce_cached_property,
     io.TextIOWrapper: _reduce_file,
+    typing.NewType: _reduce_type,
+    typing.ParamSpec: _reduce_type,
+    typing.TypeVarTuple: _reduce_type,
     type(dataclasses.MISSING): _reduce_missing,
 }
 

@@ -6,7 +6,7 @@ import ast
 import dis
 import tokenize
 import types
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from typing import Any
 
 _PLAIN = (bool, int, float, complex, str, bytes, type(None))
@@ -128,20 +128,68 @@ def codes(code: types.CodeType) -> Iterator[types.CodeType]:
             yield from codes(constant)
 
 
-def changed_values(module: types.ModuleType, tree: ast.Module) -> dict[str, object]:
-    """Return the plain variables of a module that were set, or changed in place, after its import.
+def changed_values(
+    module: types.ModuleType, tree: ast.Module, reassigned: Container[str]
+) -> dict[str, object]:
+    """Return the variables of a module that were set, or changed in place, after its import.
 
-    Compared are those that the source sets to literals alone: any other may differ from machine to machine, and is
-    made anew by the import, such as the number of the CPUs.
+    Compared are those that the source sets to literals alone, and those that it does not set. Any other may differ from
+    machine to machine, such as the number of the CPUs: it is made anew by the import, unless something assigns it later.
+
+    Args:
+        module: The module.
+        tree: Its source.
+        reassigned: Names that the program assigns as attributes of something: ``settings.LEVEL = 9``.
     """
     literals, others = _assigned(tree)
+    globals_ = {name for code in _function_codes(module) for name in _stored_globals(code)}
     changed = {}
     for name, value in list(vars(module).items()):
-        if name.startswith("__") or name in others or not _is_plain(value):
+        if name.startswith("__") or isinstance(value, types.ModuleType):
             continue
-        if not any(_same(value, literal) for literal in literals.get(name, ())):
+        if name in others:
+            is_changed = (name in reassigned or name in globals_) and _is_data(value)
+        else:
+            is_changed = not any(_same(value, literal) for literal in literals.get(name, ()))
+        if is_changed:
             changed[name] = value
     return changed
+
+
+def assigned_attributes(source: str) -> set[str]:
+    """Return the names of attributes that a program's text assigns, by statements or by setattr."""
+    try:
+        tree = ast.parse(source)
+    except (SyntaxError, ValueError, RecursionError):
+        return set()
+    names = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store):
+            names.add(node.attr)
+        elif isinstance(node, ast.Call) and isinstance(node.func, ast.Name | ast.Attribute):
+            called = node.func.id if isinstance(node.func, ast.Name) else node.func.attr
+            if (
+                called == "setattr"
+                and len(node.args) > 1
+                and isinstance(node.args[1], ast.Constant)
+            ):
+                names.add(str(node.args[1].value))
+    return names
+
+
+def _function_codes(module: types.ModuleType) -> Iterator[types.CodeType]:
+    for function in _functions(module):
+        yield from codes(function.__code__)
+
+
+def _stored_globals(code: types.CodeType) -> Iterator[str]:
+    for instruction in dis.get_instructions(code):
+        if instruction.opname == "STORE_GLOBAL":
+            yield str(instruction.argval)
+
+
+def _is_data(value: object) -> bool:
+    return not isinstance(value, type | types.FunctionType | types.BuiltinFunctionType)
 
 
 def _assigned(tree: ast.Module) -> tuple[dict[str, list[object]], set[str]]:
@@ -234,7 +282,7 @@ def _is_plain(value: object) -> bool:
 
 
 def _same(value: object, literal: object) -> bool:
-    if type(value) is not type(literal):
+    if type(value) is not type(literal) or not _is_plain(value):
         return False
     if isinstance(value, set | frozenset):
         return value == literal

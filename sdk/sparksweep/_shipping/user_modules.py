@@ -14,7 +14,7 @@ import ast
 import importlib.machinery
 import sys
 import types
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator
 from dataclasses import dataclass, field
 from enum import Enum
 
@@ -50,9 +50,10 @@ class _Module:
     path: str
     locations: list[str] | None
     """The directories of a package; None for a module that is none."""
-    values: dict[str, object] = field(default_factory=dict)
-    """Variables that have been changed since the import."""
     imports: list[str] = field(default_factory=list)
+    """The modules that it imports, anywhere in its source."""
+    tree: ast.Module | None = None
+    """The source of a loaded module."""
 
 
 class UserModules:
@@ -85,18 +86,37 @@ class UserModules:
             if self._classified(name)[0] is Route.SOURCE:
                 self.need(name)
 
-    def archive(self) -> dict[str, tuple[str | None, str, list[str] | None, dict[str, object]]]:
+    def changes(self, reassigned: Container[str]) -> Iterator[tuple[str, str, object]]:
+        """Yield module, name and value of the variables that were changed since a needed module was imported.
+
+        Modules that are needed meanwhile are among them.
+        """
+        done = set[str]()
+        while waiting := [name for name in self._names() if name not in done]:
+            done.update(waiting)
+            for name in waiting:
+                tree = self._module(name).tree
+                if tree is not None:
+                    for variable, value in changed_values(
+                        sys.modules[name], tree, reassigned
+                    ).items():
+                        yield name, variable, value
+
+    def archive(self) -> dict[str, tuple[str | None, str, list[str] | None]]:
         """Return the needed modules for `sparksweep._module_archive.install`."""
+        archive = {}
+        for name in self._names():
+            module = self._module(name)
+            archive[name] = (module.source, module.path, module.locations)
+        return archive
+
+    def _names(self) -> list[str]:
         chosen = list(self._reached(self._needed))
         packages = {name for name in chosen if self._module(name).locations is not None}
         # A package may have found its plugins by listing its directory.
         loaded = [name for name in [*sys.modules] if name.rpartition(".")[0] in packages]
         extra = self._reached(name for name in loaded if self.route(name) is Route.SOURCE)
-        archive = {}
-        for name in dict.fromkeys([*chosen, *extra]):
-            module = self._module(name)
-            archive[name] = (module.source, module.path, module.locations, module.values)
-        return archive
+        return list(dict.fromkeys([*chosen, *extra]))
 
     def _module(self, name: str) -> _Module:
         module = self._classified(name)[1]
@@ -143,7 +163,11 @@ class UserModules:
             return Route.IMPORT, None
         source = source_of(name, file, getattr(spec, "loader", None))
         # A module that is still being imported may be the one that runs the experiment: its trials must not.
-        if source is None or name != module.__name__ or getattr(spec, "_initializing", False):
+        if (
+            source is None
+            or name != getattr(module, "__name__", None)
+            or getattr(spec, "_initializing", False)
+        ):
             return Route.VALUE, None
         tree = _parsed(source)
         if tree is None or not is_made_by(module, tree, source, file):
@@ -154,8 +178,8 @@ class UserModules:
             source,
             file,
             None if locations is None else [str(item) for item in locations],
-            changed_values(module, tree),
             list(imported_names(tree, package)),
+            tree,
         )
 
     def _without_file(self, name: str, module: types.ModuleType) -> tuple[Route, _Module | None]:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import runpy
 import shutil
+import subprocess
 import sys
 import time
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from textwrap import dedent
@@ -68,29 +70,60 @@ def report(function: Callable[..., object]) -> None:
     Path("..", "answer.json").write_text(json.dumps(answer))
 
 
-def ran(files: Mapping[str, str], directory: Path, *, paths: tuple[str, ...] = ()) -> Ran:
-    """Run a program in a forked process, which has imported what programs need.
+class Programs:
+    """A process that has imported what programs need, and forks itself for each. A context manager.
 
-    Args:
-        files: The texts of the program's files; ``main.py`` is run, and defines ``training``.
-        directory: An empty directory.
-        paths: Folders of the program that Python searches for modules, as with PYTHONPATH.
+    Not the tests' own process: its threads may hold locks, which a forked process would wait for.
     """
-    home = directory / "program"
-    for name, text in files.items():
-        (home / name).parent.mkdir(parents=True, exist_ok=True)
-        (home / name).write_text(dedent(text) + (_TAIL if name == "main.py" else ""))
-    child = os.fork()
-    if child == 0:
-        _run(home, paths)
-    _, status = os.waitpid(child, 0)
-    output = (directory / "output").read_text()
-    assert status == 0, output
-    answer = json.loads((directory / "answer.json").read_text())
-    return Ran(code=directory / "code", **answer)
+
+    def __enter__(self) -> Programs:
+        tests = Path(__file__).parents[2]
+        path = os.pathsep.join([str(tests), os.environ.get("PYTHONPATH", "")])
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "support.sdk.programs"],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env={**os.environ, "PYTHONPATH": path},
+        )  # fmt: skip
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._process.communicate()
+
+    def run(self, files: Mapping[str, str], directory: Path, *, paths: tuple[str, ...] = ()) -> Ran:
+        """Run a program to its end.
+
+        Args:
+            files: The texts of the program's files; ``main.py`` is run, and defines ``training``.
+            directory: An empty directory.
+            paths: Folders of the program that Python searches for modules, as with PYTHONPATH.
+        """
+        home = directory / "program"
+        for name, text in files.items():
+            (home / name).parent.mkdir(parents=True, exist_ok=True)
+            (home / name).write_text(dedent(text) + (_TAIL if name == "main.py" else ""))
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.write(json.dumps([str(home), paths]) + "\n")
+        self._process.stdin.flush()
+        status = int(self._process.stdout.readline())
+        assert status == 0, (directory / "output").read_text()
+        answer = json.loads((directory / "answer.json").read_text())
+        return Ran(code=directory / "code", **answer)
 
 
-def _run(home: Path, paths: tuple[str, ...]) -> None:
+def _serve() -> None:
+    # Each fork would import it anew.
+    importlib.import_module("sparksweep._shipping.culprits")
+    for line in sys.stdin:
+        home, paths = json.loads(line)
+        child = os.fork()
+        if child == 0:
+            _run(Path(home), paths)
+        _, status = os.waitpid(child, 0)
+        sys.stdout.write(f"{status}\n")
+        sys.stdout.flush()
+
+
+def _run(home: Path, paths: Sequence[str]) -> None:
     status = 1
     try:
         output = os.open(home.parent / "output", os.O_WRONLY | os.O_CREAT)
@@ -136,3 +169,7 @@ def value_of_a_trial(
         shutil.copytree(program.code, rig.home, dirs_exist_ok=True)
         assert rig.runner.check() is None
         return rig.metrics(x=3)["score"]
+
+
+if __name__ == "__main__":
+    _serve()

@@ -818,6 +818,280 @@ PROGRAMS = [
             print(x, file=out)
             return x
     """),
+    # ------------------------------------------------------------------ less frequent
+    Program("dataclasses with slots, keyword-only fields and init variables", """
+       from dataclasses import dataclass, field, replace, InitVar, KW_ONLY
+       @dataclass(slots=True, frozen=True)
+       class A:
+           a: int
+           b: list = field(default_factory=list)
+       @dataclass
+       class B:
+           x: int
+           _: KW_ONLY
+           y: InitVar[int] = 3
+           def __post_init__(self, y): self.z = self.x + y
+       @dataclass
+       class C(B):
+           w: int = 4
+       def training(x):
+           return replace(A(1), a=x).a + B(1).z + C(x, y=2).z + hash(A(1, ())) * 0
+    """),
+    Program("enums of every base, with attributes of their members", """
+       import enum
+       class S(enum.StrEnum):
+           A = enum.auto()
+           B = "b"
+           @property
+           def n(self): return len(self.value)
+       class I(enum.IntEnum):
+           X = 4
+           Y = 4
+       class F(enum.IntFlag):
+           P = 1
+           Q = 2
+       class P(enum.Enum):
+           EARTH = (1.0, 2.0)
+           def __init__(self, a, b): self.a = a
+       def training(x):
+           import pickle
+           assert pickle.loads(pickle.dumps(S.A)) is S.A
+           assert pickle.loads(pickle.dumps(F.P | F.Q)) == 3
+           return S.B.n + I.Y + P.EARTH.a + x
+    """),
+    Program("attributes of the function itself", """
+       def training(x):
+           training.calls += 1
+           return training.calls + x
+       training.calls = 5
+    """),
+    Program("containers of the standard library", """
+       import collections, itertools, re, types, decimal, fractions, datetime, pathlib, uuid
+       D = collections.defaultdict(lambda: 7)
+       C = itertools.count(5)
+       R = re.compile("a+")
+       N = types.SimpleNamespace(a=1)
+       Q = collections.deque([1, 2], maxlen=3)
+       O = collections.OrderedDict(a=1)
+       K = O.keys()
+       def training(x):
+           return D["q"] + next(C) + len(R.findall("aab")) + N.a + sum(Q) + len(K) + x
+    """),
+    Program("models of pydantic", """
+       from pydantic import BaseModel, Field, field_validator
+       class Config(BaseModel):
+           scale: int = Field(default=2, ge=1)
+           name: str = "n"
+           @field_validator("name")
+           @classmethod
+           def _n(cls, v): return v.upper()
+       CONFIG = Config(scale=3, name="x")
+       def training(x):
+           import pickle
+           c = pickle.loads(pickle.dumps(Config(scale=x, name="a")))
+           return CONFIG.scale * c.scale + len(c.name)
+    """),
+    Program("classes of attrs", """
+       import attrs
+       @attrs.define
+       class Config:
+           scale: int = attrs.field(default=2, validator=attrs.validators.instance_of(int))
+           items: list = attrs.Factory(list)
+       def training(x):
+           return attrs.evolve(Config(), scale=x).scale + len(Config().items)
+    """),
+    Program("descriptors that are told their names", """
+       class D:
+           def __set_name__(self, owner, name): self.name = "_" + name
+           def __get__(self, o, t=None): return getattr(o, self.name)
+           def __set__(self, o, v): setattr(o, self.name, v * 2)
+       class A:
+           v = D()
+       def training(x):
+           a = A(); a.v = x
+           return a.v
+    """),
+    Program("objects whose comparisons fail", """
+       class Odd:
+           def __getattr__(self, name): return lambda *a, **k: 1
+       class Odd2:
+           def __eq__(self, other): raise ValueError("ambiguous")
+           def __bool__(self): raise ValueError("ambiguous")
+           def __len__(self): raise TypeError("no")
+           __hash__ = None
+           shape = None
+       odd2 = Odd2()
+       def training(x):
+           return x + (odd2.shape is None)
+    """),
+    Program("own module of a class of its own", """
+       import lazy
+       def training(x): return lazy.value + x
+    """, {"lazy.py":"""
+       import sys, types
+       class Lazy(types.ModuleType):
+           @property
+           def value(self): return 11
+       sys.modules[__name__].__class__ = Lazy
+    """}),
+    Program("own module that replaces itself", """
+       import proxy
+       def training(x): return proxy.value + x
+    """, {"proxy.py":"""
+       import sys
+       class Proxy:
+           value = 12
+       sys.modules[__name__] = Proxy()
+    """}),
+    Program("own module with __getattr__", """
+       import lazy
+       def training(x): return lazy.anything + x
+    """, {"lazy.py":"""
+       def __getattr__(name):
+           if name == "anything": return 13
+           raise AttributeError(name)
+    """}),
+    Program("own modules with star imports", """
+       from helpers import *
+       def training(x): return helper(x) + SCALE
+    """, {"helpers.py":"from more import *\ndef helper(x):\n    return x * SCALE\n", "more.py":"import threading\nL = threading.Lock()\nSCALE = 2\n__all__ = ['SCALE']\n"}),
+    Program("own modules that import each other", """
+       import a
+       def training(x): return a.f(x)
+    """, {"a.py":"import b\ndef f(x):\n    return b.g(x) + 1\ndef h(x):\n    return x\n", "b.py":"import a\ndef g(x):\n    return a.h(x) * 2\n"}),
+    Program("state of a module that its functions set", """
+       import state
+       state.configure(5)
+       def training(x): return state.get() + x
+    """, {"state.py":"""
+       _level = 1
+       _opts = {}
+       _names = []
+       _seen = set()
+       def configure(n):
+           global _level
+           _level = n
+           _opts["k"] = n
+           _names.append(n)
+           _seen.add(n)
+       def get():
+           return _level + _opts["k"] + len(_names) + sum(_seen)
+    """}),
+    Program("own module that runs an experiment while it is imported", """
+       import sweep
+       training = None
+       def training(x): return sweep.RESULT + x
+    """, {"sweep.py":"""
+       def fit(x): return x * 3
+       from sparksweep import Experiment
+       e = Experiment(fit, {"x": [1]})
+       assert "sweep" in e.to_yaml()
+       RESULT = 1
+    """}),
+    Program("class registered with a module of the user's own", """
+       import reg
+       @reg.register
+       class Mine:
+           v = 3
+       def training(x): return reg.REG["Mine"].v + x
+    """, {"reg.py":"""
+       REG = {}
+       def register(c):
+           REG[c.__name__] = c
+           return c
+    """}),
+    Program("class that extends one of an own module", """
+       import base, pickle
+       class Net(base.Net):
+           def f(self, x): return super().f(x) + 1
+       def training(x):
+           return pickle.loads(pickle.dumps(Net())).f(x)
+    """, {"base.py":"class Net:\n    def f(self, x):\n        return x\n"}),
+    Program("cells of a notebook, some run twice", """
+       import linecache
+       ns = globals()
+       for i, cell in enumerate(["A = 2\\nclass M:\\n    k = 1\\n", "def h(x):\\n    return M.k * A * x\\n", "class M:\\n    k = 5\\n", "def training(x):\\n    import pickle\\n    return pickle.loads(pickle.dumps(M())).k + h(x)\\n"]):
+           exec(compile(cell, f"<ipython-input-{i}>", "exec"), ns)
+    """),
+    Program("processes of a fork server", """
+       import multiprocessing as mp
+       class J:
+           def __init__(s, n): s.n = n
+       def w(j): return J(j.n + 1)
+       def training(x):
+           ctx = mp.get_context("forkserver")
+           with ctx.Pool(1) as p:
+               return sum(j.n for j in p.map(w, [J(x)]))
+    """),
+    Program("global variable that a helper counts up", """
+       N = 0
+       def bump():
+           global N
+           N += 1
+       def training(x):
+           bump(); bump()
+           return N + x
+    """),
+    Program("local class that makes others of itself", """
+       def make():
+           class Local:
+               def __init__(self, v): self.v = v
+               def again(self): return Local(self.v + 1)
+           def training(x): return Local(x).again().v
+           return training
+       training = make()
+    """),
+    Program("type variables and new types", """
+       import typing
+       T = typing.TypeVar("T", bound=float)
+       P = typing.ParamSpec("P")
+       U = typing.NewType("U", int)
+       def deco(f: typing.Callable[P, T]) -> typing.Callable[P, T]: return f
+       @deco
+       def training(x: U) -> T: return U(x)
+    """),
+    Program("annotations as text, read in the trial", """
+       from __future__ import annotations
+       import typing
+       from dataclasses import dataclass
+       class Inner: pass
+       @dataclass
+       class A:
+           x: int
+           i: typing.Optional[Inner] = None
+       def training(x):
+           return len(typing.get_type_hints(A)) + x
+    """),
+    Program("library on PYTHONPATH with an egg-info", """
+       import foo
+       def training(x): return foo.f(x)
+    """, {"lib/foo-2.0-py3.11.egg-info/PKG-INFO":"Name: foo\n", "lib/foo/__init__.py":"import threading\n_l = threading.Lock()\ndef f(x):\n    with _l:\n        return x\n"}, paths=("lib",), elsewhere=False),
+    Program("class registered with an abstract one", """
+       import abc, numbers
+       class Base(abc.ABC): pass
+       class V: pass
+       Base.register(V)
+       def training(x): return isinstance(V(), Base) + x
+    """),
+    Program("joblib.Memory of an own function", """
+       import tempfile
+       def f(x): return x * 2
+       def training(x):
+           import joblib
+           return joblib.Memory(tempfile.mkdtemp(), verbose=0).cache(f)(x)
+    """),
+    Program("variable of a module set to an own object", """
+       import settings
+       class M:
+           def f(self, x): return x + 5
+       settings.MODEL = M()
+       def training(x): return settings.run(x)
+    """, {"settings.py": "MODEL = None\ndef run(x):\n    return MODEL.f(x)\n"}),
+    Program("variable of a module that was computed, and set later", """
+       import settings
+       settings.LEVEL = 9
+       def training(x): return settings.run(x)
+    """, {"settings.py": "import os\nLEVEL = int(os.environ.get('LEVEL_', '3'))\ndef run(x):\n    return LEVEL + x\n"}),
     # ------------------------------------------------------------------ refused
     Program("a lock", """
         import threading
@@ -935,4 +1209,56 @@ PROGRAMS = [
             queue.put(x)
             return x
     """, refused="because of queue"),
+    Program("a lock of a class", """
+       import threading
+       class A:
+           lock = threading.Lock()
+           def f(self, x): return x
+       def training(x): return A().f(x)
+    """, refused="A.lock"),
+    Program("a dictionary of weak references", """
+       import weakref
+       class A: pass
+       a = A()
+       CACHE = weakref.WeakValueDictionary({"a": a})
+       def training(x): return x + len(CACHE)
+    """, refused="CACHE"),
+    Program("a context variable", """
+       import contextvars
+       V = contextvars.ContextVar("v", default=2)
+       def training(x): return x + V.get()
+    """, refused="because of V"),
+    Program("a pool of threads", """
+       import concurrent.futures
+       pool = concurrent.futures.ThreadPoolExecutor()
+       def training(x): return pool.submit(lambda: x).result()
+    """, refused="because of pool"),
+    Program("a process", """
+       import subprocess
+       p = subprocess.Popen(["true"])
+       def training(x): return x + p.pid
+    """, refused="because of p."),
+    Program("a class whose base requires a keyword argument", """
+       class Base:
+           def __init_subclass__(cls, *, kind, **kw):
+               super().__init_subclass__(**kw)
+               cls.kind = kind
+       class A(Base, kind=4): pass
+       def training(x): return A.kind + x
+    """, refused="its __init_subclass__ requires kind="),
+    Program("a lock in a partial", """
+       import functools, threading
+       def f(x, lock): return x
+       training = functools.partial(f, lock=threading.Lock())
+    """, refused="lock"),
+    Program("a lock as a default", """
+       import threading
+       def training(x, lock=threading.Lock()): return x
+    """, refused="because of lock"),
+    Program("a lock of a module that was changed", """
+       import helpers
+       def fake(x): return 2
+       helpers.score = fake
+       def training(x): return helpers.run(x)
+    """, {"helpers.py":"import threading\nLOCK = threading.Lock()\ndef score(x):\n    return 1\ndef run(x):\n    with LOCK:\n        return score(x)\n"}, refused="because of"),
 ]  # fmt: skip
