@@ -7,7 +7,8 @@ Modules, in the order of an attempt:
 - `trial_programs`: the request to the trial's process; with `trial_code`, `commands`, `environment`
 - `fork_server_handle`: starts the fork server, and sends it the request; `trial.fork_server` runs at the other end
 - `supervisor`: watches the trial: output, time, memory, `stop_signal`; with `process_table`, `cgroups`
-- `trial_logs`, `trial_times`, `echo`, `printed_metrics`: receive the trial's output
+- `trial_logs`, `trial_times`, `echo`, `printed_metrics`: receive the trial's output; the last with `output_lines`, what a
+  terminal would show, and `metric_lines`, the grammar of metrics
 - `uploader`: sends the trial's files to the driver while it runs
 - `observation`, `objective_metrics`, `outcomes`: what was observed, what was measured, and the outcome
 """
