@@ -319,7 +319,7 @@ COUNTED = (
     ("gc_is_off", ""),
     ("interval_timer_ticks", ""),
     ("no_more_descriptors", ""),
-    ("no_more_memory", ""),
+    ("no_more_memory", "with exit code 1 after|"),
     ("no_bytes_in_files", ""),
     ("modules_are_broken", ""),
     ("mocks_are_left", ""),
@@ -360,6 +360,22 @@ def test_the_log_says_that_a_process_was_ended_after_its_function(rig: Rig) -> N
     assert "[sparksweep: the function has ended, but its process has not 1 s later" in rig.log(
         "stderr"
     )
+
+
+@pytest.mark.parametrize(
+    ("how", "text"),
+    [
+        ("grandchild_holds_the_pipes", "were ended with it: sh, sleep, sleep]\n"),
+        ("daemon_of_its_own_session", "were ended with it: python"),
+        ("pool_is_never_closed", ""),
+        ("manager_lives_on", ""),
+        ("no_streams", ""),
+    ],
+)
+def test_the_log_names_processes_that_were_left_running(rig: Rig, how: str, text: str) -> None:
+    rig.metrics(how=how)
+    log = rig.log("stderr")
+    assert text in log if text else "sparksweep" not in log
 
 
 def test_no_time_limit_is_needed_and_none_is_waited_for(tmp_path: Path) -> None:

@@ -40,6 +40,7 @@ _OUTSTAYED = (
     "\n[sparksweep: the function has ended, but its process has not {:g} s later: it is ended now, "
     "and with it its threads and child processes]\n"
 )
+_LEFT = "[sparksweep: processes that the trial had left running were ended with it: {}]\n"
 
 Sink = Callable[[bytes], None]
 
@@ -114,6 +115,7 @@ class _Supervision:
         self._timers = _Timers()
         self._memory = -1
         self._stderr: Sink | None = None
+        self._left = ""
         self._over_limit = 0
         self._ended = False
 
@@ -136,6 +138,8 @@ class _Supervision:
             for pipe in pipes:
                 self._drain(pipe)
             self._look_for_result()
+            if self._left:
+                stderr(_LEFT.format(self._left).encode())
         if self._observation.exit_code == -9 and not self._has_cause:
             killed = oom_kills()
             if killed is not None and killed_before is not None and killed > killed_before:
@@ -243,6 +247,8 @@ class _Supervision:
             self._observation.exit_code = os.waitstatus_to_exitcode(message["status"])
             self._observation.peak_bytes = max(self._observation.peak_bytes, message["maxRss"])
             self._ended = True
+            if message["left"] and not self._has_cause:
+                self._left = ", ".join(message["left"])
         elif message["event"] == "failed":
             self._observation.detail = message["message"]
             self._ended = True

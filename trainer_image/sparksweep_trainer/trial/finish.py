@@ -38,9 +38,17 @@ def _try(step: Callable[..., object], *arguments: object) -> None:
     except BaseException as error:
         # As Python does: an error at the exit is shown and changes nothing. A signal handler's SystemExit is no error.
         if not isinstance(error, SystemExit):
-            print_error(
-                f"Exception ignored at the trial's exit:\n{describe_exception(error).traceback}"
-            )
+            _show(error)
+
+
+def _show(error: BaseException) -> None:
+    try:
+        print_error(
+            f"Exception ignored at the trial's exit:\n{describe_exception(error).traceback}"
+        )
+    except BaseException:
+        # Without memory, for example.
+        return
 
 
 def print_error(text: str) -> None:

@@ -16,7 +16,7 @@ Events::
     {"event": "refused", "message": "..."}     and ends
     {"event": "ready"}
     {"event": "failed", "message": "..."}      the fork itself failed
-    {"event": "ended", "status": 0, "maxRss": 123456}   wait status, bytes
+    {"event": "ended", "status": 0, "maxRss": 123456, "left": ["sleep"]}   wait status, bytes, processes left behind
 """
 
 from __future__ import annotations
@@ -36,13 +36,18 @@ from typing import Any
 from sparksweep_trainer.trial.exceptions import describe_exception
 from sparksweep_trainer.trial.processes import (
     become_subreaper,
+    descendants,
     die_with_parent,
     kill_descendants,
     live_without_parent,
+    living_names,
+    reap_children,
 )
 from sparksweep_trainer.trial.trial_process import Channels, run
 
 MAX_MESSAGE_BYTES = 32 * 1024
+MAX_LEFT = 8
+"""Processes that a trial left behind whose names are reported."""
 _DESCRIPTORS = 5
 
 
@@ -159,10 +164,13 @@ class ForkServer:
             os.kill(self._trial, signal.SIGKILL)
             _, status, usage = os.wait4(self._trial, 0)
             self._ended = (status, usage.ru_maxrss * 1024)
+        # Listing all processes takes milliseconds, and most trials leave none.
+        left = living_names(descendants(self._pid)) if reap_children() else []
         kill_descendants()
         status, max_rss = self._ended or (0, 0)
         self._trial = self._ended = None
-        self._send({"event": "ended", "status": status, "maxRss": max_rss})
+        ended = {"event": "ended", "status": status, "maxRss": max_rss, "left": left[:MAX_LEFT]}
+        self._send(ended)
 
 
 def main(arguments: Sequence[str]) -> None:

@@ -17,6 +17,12 @@ _PR_SET_PDEATHSIG = 1
 _PR_SET_CHILD_SUBREAPER = 36
 
 _FREEZE_ROUNDS = 1000
+_HELPERS = (
+    b"multiprocessing.resource_tracker",
+    b"multiprocessing.forkserver",
+    b"loky.backend.resource_tracker",
+)
+"""Parts of the command lines of processes that end by themselves, a moment after the process that used them."""
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -88,6 +94,19 @@ def descendants(ancestor: int) -> dict[int, int]:
                 parent_of[pid] = parent
                 unvisited.append(pid)
     return parent_of
+
+
+def living_names(pids: Iterable[int]) -> list[str]:
+    """Return the names of those processes that have not ended, without multiprocessing's own helpers."""
+    names: list[str] = []
+    for pid in sorted(pids):
+        before, _, after = read_proc(f"/proc/{pid}/stat").rpartition(b")")
+        if not after or after.split()[:1] in ([b"Z"], [b"X"]):
+            continue
+        arguments = read_proc(f"/proc/{pid}/cmdline")
+        if not any(helper in arguments for helper in _HELPERS):
+            names.append(before.partition(b"(")[2].decode(errors="replace"))
+    return names
 
 
 def send_signal(pids: Iterable[int], number: signal.Signals) -> None:
