@@ -100,7 +100,8 @@ def _with_code(built: Built, maps: list[dict[str, Any]]) -> Built:
         for item in maps
         if _name(item) == name and isinstance(item.get("data"), dict)
     ]
-    if reference is None or (reference.name, reference.key) != (name, key) or len(maps) > 1:
+    is_ours = reference is not None and (reference.name, reference.key) == (name, key)
+    if not is_ours or [_name(item) for item in maps] != [name]:
         names = ", ".join(shown(_name(item)) for item in maps)
         message = (
             f"has the ConfigMap {names} beside the Experiment: only the one of a function that Experiment.to_yaml() wrote "

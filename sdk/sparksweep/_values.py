@@ -40,7 +40,7 @@ def values_of(experiment: api.Experiment) -> Values:
         return {}
     try:
         return {
-            str(name): {str(key): ast.literal_eval(literal) for key, literal in literals.items()}
+            str(name): {str(key): _read(literal) for key, literal in literals.items()}
             for name, literals in json.loads(text).items()
         }
     except (ValueError, SyntaxError, AttributeError, TypeError, RecursionError, MemoryError):
@@ -57,7 +57,12 @@ def _literal(value: object) -> str | None:
     """Return the Python literal of a value; None if there is none that gives an equal value."""
     try:
         text = repr(value)
-        back = ast.literal_eval(text)
+        back = _read(text)
     except Exception:
         return None
     return text if type(back) is type(value) and repr(back) == text else None
+
+
+def _read(literal: str) -> object:
+    # Python has no literals for these.
+    return float(literal) if literal in ("nan", "inf", "-inf") else ast.literal_eval(literal)
