@@ -183,7 +183,7 @@ _JSON: st.SearchStrategy[Any] = st.recursive(
 @given(
     st.dictionaries(
         st.sampled_from(["none", "number", "metrics", "other", "omitted", "?"]),
-        _JSON | st.fixed_dictionaries({"names": _JSON, "count": _JSON}),
+        _JSON | st.fixed_dictionaries({"texts": _JSON, "count": _JSON}),
     ),
     st.sampled_from([None, OBJECTIVE]),
 )

@@ -70,7 +70,10 @@ def test_a_metric_asked_for_is_kept_however_many_others_there_are() -> None:
     assert len(metrics) == MAX_METRICS
     assert metrics["loss"] == 0.5
     assert "absent" not in metrics
-    assert described["omitted"] == {"names": ["m31", "m32", "m33", "m34", "m35"], "count": 969}
+    assert described["omitted"] == {
+        "texts": [f"m{n} (more than 32)" for n in range(31, 36)],
+        "count": 969,
+    }
 
 
 def test_values_that_are_no_numbers_take_no_metrics_place() -> None:
@@ -82,6 +85,15 @@ def test_values_that_are_no_numbers_take_no_metrics_place() -> None:
     ]
     assert len(metrics) == MAX_METRICS + MAX_OTHERS
     assert described["omitted"]["count"] == 100 - MAX_OTHERS
+    assert described["omitted"]["texts"][0] == f"w{MAX_OTHERS} (not a number)"
+
+
+def test_of_two_keys_with_one_text_the_first_counts() -> None:
+    described = describe({1: 0.5, "1": 2}, [])
+    assert described == {
+        "metrics": {"1": 0.5},
+        "omitted": {"texts": ["1 (given twice)"], "count": 1},
+    }
 
 
 def test_a_member_of_an_enum_of_text_is_its_text() -> None:

@@ -19,6 +19,7 @@ DEFAULT_METRIC = "metric"
 _CUT = f"a line names a metric after its first {MAX_LINE_BYTES // 1024} KiB, which alone are read"
 MAX_SHOWN_NAME = 40
 """Characters of a name in a note."""
+MAX_TEXT = 200
 MAX_LEFT_OUT = 10
 """Metrics that are left out and listed in the note; of others it says how many there are."""
 
@@ -150,9 +151,9 @@ def _fault(name: str, value: object) -> ObjectiveMetrics | None:
 
 @dataclass(frozen=True)
 class _Omitted:
-    """Values that the trial's process did not send, because there were too many."""
+    """Values that the trial's process did not send."""
 
-    names: Sequence[str] = ()
+    texts: Sequence[str] = ()
     count: int = 0
 
     @classmethod
@@ -161,10 +162,10 @@ class _Omitted:
         omitted = returned.get("omitted")
         if not isinstance(omitted, dict):
             return cls()
-        names, count = omitted.get("names"), omitted.get("count")
-        if not isinstance(names, list) or type(count) is not int:
+        texts, count = omitted.get("texts"), omitted.get("count")
+        if not isinstance(texts, list) or type(count) is not int:
             return cls()
-        return cls([str(name) for name in names[:MAX_LEFT_OUT]], max(count, len(names)))
+        return cls([str(text)[:MAX_TEXT] for text in texts[:MAX_LEFT_OUT]], max(count, len(texts)))
 
 
 def _select(
@@ -187,8 +188,7 @@ def _select(
             left_out.append(f"{name} (more than {limits.METRICS})")
         else:
             metrics[name] = number
-    over = [f"{_short(name)} (more than {limits.METRICS})" for name in omitted.names]
-    shown = [*left_out, *over][:MAX_LEFT_OUT]
+    shown = [*left_out, *omitted.texts][:MAX_LEFT_OUT]
     more = len(left_out) + omitted.count - len(shown)
     if more > 0:
         shown.append(f"and {more} more")

@@ -5,7 +5,7 @@ Shapes, one of::
     {"none": true}
     {"number": 0.5}                                  NaN and infinities too, as Python's json writes them
     {"metrics": {"accuracy": 0.5, "note": {"other": "str 'x'"}}}
-    {"metrics": {...}, "omitted": {"names": ["m33", "m34"], "count": 68}}    more than the bounds allow
+    {"metrics": {...}, "omitted": {"texts": ["m33 (more than 32)"], "count": 68}}    of these, the first few
     {"other": "list [0.5]"}                          none of these
 """
 
@@ -20,7 +20,7 @@ MAX_METRICS = 32
 MAX_OTHERS = 8
 """Values of a mapping that are described although they are no numbers."""
 MAX_NAMED = 5
-"""Names of omitted values that are listed."""
+"""Omitted values that are listed."""
 MAX_NAME = 128
 """Characters of a metric's name; of a longer one so many are sent, and one more."""
 MAX_TEXT = 80
@@ -48,15 +48,22 @@ def _mapping(value: Mapping[Any, object], wanted: Sequence[str]) -> dict[str, An
     for name, key in _in_order(value, wanted):
         described = _number_or_other(value[key])
         is_number = "number" in described
-        if name in metrics or room[is_number] == 0:
-            omitted.append(name)
-            continue
-        metrics[name] = described.get("number", described)
-        room[is_number] -= 1
+        if name in metrics:
+            omitted.append(f"{_short(name)} (given twice)")
+        elif room[is_number] == 0:
+            reason = f"more than {MAX_METRICS}" if is_number else "not a number"
+            omitted.append(f"{_short(name)} ({reason})")
+        else:
+            metrics[name] = described.get("number", described)
+            room[is_number] -= 1
     described = {"metrics": metrics}
     if omitted:
-        described["omitted"] = {"names": omitted[:MAX_NAMED], "count": len(omitted)}
+        described["omitted"] = {"texts": omitted[:MAX_NAMED], "count": len(omitted)}
     return described
+
+
+def _short(name: str) -> str:
+    return name if len(name) <= MAX_TEXT else f"{name[:MAX_TEXT]}..."
 
 
 def _in_order(value: Mapping[Any, object], wanted: Sequence[str]) -> list[tuple[str, Any]]:
