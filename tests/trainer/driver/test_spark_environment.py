@@ -18,6 +18,7 @@ from sparksweep_core.errors import SparkNotStarted
 from sparksweep_trainer.driver.installed_pyspark import InstalledFinder, installation
 from sparksweep_trainer.driver.spark_environment import HIDDEN, hidden, log_end, spark_environment
 from sparksweep_trainer.slot.environment import _SPARKS_OWN, server_environment
+from support.trainer.driver_process import java_home as bundled_java_home
 from support.trainer.trial_rig import program
 
 FOREIGN = {
@@ -199,13 +200,11 @@ def test_a_java_that_does_not_start_is_an_error_with_the_end_of_the_log(
 
 @pytest.mark.spark
 def test_a_context_that_can_not_be_made_is_one_too(tmp_path: Path) -> None:
-    from sparksweep._local.java import find_java_home
-
     said = start(
         program(tmp_path, "def training(): pass"),
         tmp_path / "spark.log",
         "spark.serializer=no.such.Serializer",
-        JAVA_HOME=str(find_java_home(tmp_path)),
+        JAVA_HOME=str(bundled_java_home(tmp_path)),
     )
     assert said.startswith("Spark does not start: ")
     assert "no.such.Serializer" in said.splitlines()[0]

@@ -10,17 +10,14 @@ import logging
 import os
 import re
 import signal
-import struct
-import subprocess
 import sys
-import tempfile
 import threading
-import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Any
+from typing import Any
 
 import pyspark
 from py4j.protocol import Py4JError
@@ -29,6 +26,7 @@ from pyspark.errors import PySparkException
 from pyspark.java_gateway import launch_gateway
 
 from sparksweep_core.errors import SparkNotStarted
+from sparksweep_trainer.driver.java_process import Connection, JavaEnded, JavaProcess
 from sparksweep_trainer.driver.slot_loss import Explain, Loss, SlotFailed, without_explanation
 from sparksweep_trainer.driver.slot_manager import SlotManager
 from sparksweep_trainer.driver.spark_environment import (
@@ -46,7 +44,6 @@ log = logging.getLogger(__name__)
 
 SPARK_HOME = Path(pyspark.__file__).parent
 """Home of the Spark that came with pyspark, whatever other one the environment names."""
-JAVA_POLL_S = 0.02
 MAX_FAILURE = 1000
 """Characters of Spark's message about a failed job that are kept."""
 _STARTED_AGAIN = "Spark started this slot again after its executor was lost"
@@ -81,8 +78,8 @@ class DriverSettings:
     """Seconds for which a slot goes on while the trial server does not answer."""
     end_patience_s: float = 5.0
     """Seconds that slots, Spark and Java may each take to end."""
-    java_home: Path | None = None
-    """The Java to use; None: JAVA_HOME, or the one on the PATH."""
+    java: JavaProcess | None = None
+    """A Java that was started before; None: Spark's own script starts JAVA_HOME's, or the one on the PATH."""
     conf: Mapping[str, str] = field(default_factory=dict)
     """Further Spark settings; they override the common ones."""
 
@@ -97,15 +94,25 @@ class Driver:
         *,
         files: FileStore | None = None,
         explain: Explain = without_explanation,
+        give_up: Callable[[], bool] = lambda: False,
     ) -> None:
+        """
+        Args:
+            service: the trials.
+            settings: Spark's settings.
+            files: where slots' files are stored; None: slots keep them.
+            explain: gives the reason for a lost slot.
+            give_up: asked while Java starts; once it returns True, the driver is left without Spark and slots.
+        """
         self._service = service
         self._files = files
+        self._give_up = give_up
         self._settings = settings
         self._explain = explain
         self._server: TrialServer | None = None
         self._context: SparkContext | None = None
         self._gateway: Any = None
-        self._output: IO[bytes] | None = None
+        self._java = settings.java
         self._withheld: dict[str, str] = {}
         self._slots: SlotManager | None = None
         self._application_id = ""
@@ -127,6 +134,8 @@ class Driver:
         except BaseException:
             self.close()
             raise
+        if self._context is None:
+            return self
         address = Address(
             host=self._settings.host,
             port=self._server.port,
@@ -148,7 +157,7 @@ class Driver:
     def is_healthy(self) -> bool:
         """True while Spark runs: without it no slot starts again."""
         context = self._context
-        if context is None or self._gateway is None or self._gateway.proc.poll() is not None:
+        if context is None or self._java is None or self._java.process.poll() is not None:
             return False
         try:
             return not context._jsc.sc().isStopped()
@@ -175,6 +184,9 @@ class Driver:
         if self._slots is not None:
             self._slots.close(self._settings.end_patience_s)
             self._slots = None
+        if self._context is not None and self._settings.java is not None:
+            _halt(self._context)
+            self._context = None
         if self._context is not None:
             # In a thread, because it may wait for executors that don't answer.
             stopping = threading.Thread(target=self._context.stop, name="stop-spark", daemon=True)
@@ -186,7 +198,8 @@ class Driver:
             self._server.close()
             self._server = None
 
-    def _start_spark(self) -> SparkContext:
+    def _start_spark(self) -> SparkContext | None:
+        """Start Spark; return None if `give_up` returned True before Java was ready."""
         conf = SparkConf(loadDefaults=False)
         conf.setAppName(self._settings.app_name).setMaster(self._settings.master)
         for key, value in {**COMMON_CONF, **self._settings.conf}.items():
@@ -196,64 +209,27 @@ class Driver:
             os.environ,
             spark_home=SPARK_HOME,
             python=sys.executable,
-            java_home=self._settings.java_home,
+            java_home=None,
         )
         self._withheld = read_by_pyspark(os.environ)
         for name in self._withheld:
             del os.environ[name]
         os.environ["PYSPARK_PYTHON"] = sys.executable
         os.environ["PYSPARK_DRIVER_PYTHON"] = sys.executable
-        if self._settings.log_file is not None:
-            self._output = self._settings.log_file.open("ab")
         try:
-            self._gateway = self._launch_java(conf, environment)
+            self._java = self._java or self._launch_java(conf, environment)
+            connection = self._java.connection(self._give_up)
+            if connection is None:
+                return None
+            self._gateway = _gateway_to(connection)
             return self._make_context(conf)
-        except (OSError, PySparkException, Py4JError) as error:
+        except (OSError, JavaEnded, PySparkException, Py4JError) as error:
             raise self._not_started(_first_line_of_cause(error)) from error
 
-    def _launch_java(self, conf: SparkConf, environment: Mapping[str, str]) -> Any:
-        """Start Spark's Java in an environment of its own, and connect to it.
-
-        Raises:
-            SparkNotStarted: it has ended.
-        """
+    def _launch_java(self, conf: SparkConf, environment: Mapping[str, str]) -> JavaProcess:
         settings = [word for key, value in conf.getAll() for word in ("--conf", f"{key}={value}")]
-        with tempfile.TemporaryDirectory(prefix="sparksweep-java-") as directory:
-            # Java renames a complete file to this name.
-            connection = Path(directory) / "connection"
-            process = subprocess.Popen(
-                [str(SPARK_HOME / "bin" / "spark-submit"), *settings, "pyspark-shell"],
-                env={**environment, "_PYSPARK_DRIVER_CONN_INFO_PATH": str(connection)},
-                stdin=subprocess.PIPE,
-                stdout=self._output,
-                stderr=None if self._output is None else subprocess.STDOUT,
-                start_new_session=True,
-            )
-            try:
-                gateway = self._connect(process, connection)
-            except BaseException:
-                process.kill()
-                process.wait()
-                raise
-        gateway.proc = process
-        return gateway
-
-    def _connect(self, process: subprocess.Popen[bytes], connection: Path) -> Any:
-        while not connection.exists():
-            if process.poll() is not None:
-                raise self._not_started(f"Java ended with exit code {process.returncode}")
-            time.sleep(JAVA_POLL_S)
-        written = connection.read_bytes()
-        port, length = struct.unpack("!ii", written[:8])
-        secret = written[8 : 8 + length].decode()
-        # As for a program that spark-submit has started, where Java comes first, too.
-        variables = {"PYSPARK_GATEWAY_PORT": str(port), "PYSPARK_GATEWAY_SECRET": secret}
-        os.environ.update(variables)
-        try:
-            return launch_gateway()  # type: ignore[no-untyped-call]
-        finally:
-            for name in variables:
-                del os.environ[name]
+        command = [str(SPARK_HOME / "bin" / "spark-submit"), *settings, "pyspark-shell"]
+        return JavaProcess(command, log_file=self._settings.log_file, environment=environment)
 
     def _not_started(self, why: str) -> SparkNotStarted:
         log_file = self._settings.log_file
@@ -280,26 +256,44 @@ class Driver:
         return context
 
     def _stop_java(self) -> None:
+        # A Java that PySpark is not connected to does not look at its standard input yet.
+        patience_s = 0.0 if self._gateway is None else self._settings.end_patience_s
         if self._gateway is not None:
-            process: subprocess.Popen[bytes] = self._gateway.proc
             self._gateway.shutdown()
-            # Java ends when its standard input does.
-            if process.stdin is not None:
-                process.stdin.close()
-            try:
-                process.wait(timeout=self._settings.end_patience_s)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
             self._gateway = None
             # PySpark keeps the gateway of a process's first context for its next one.
             SparkContext._gateway = None
             SparkContext._jvm = None
-        if self._output is not None:
-            self._output.close()
-            self._output = None
+        if self._java is not None:
+            self._java.close(patience_s)
+            self._java = None
         os.environ.update(self._withheld)
         self._withheld = {}
+
+
+def _gateway_to(connection: Connection) -> Any:
+    """Return PySpark's gateway to a Java that listens."""
+    # As for a program that spark-submit has started, where Java comes first, too.
+    variables = {
+        "PYSPARK_GATEWAY_PORT": str(connection.port),
+        "PYSPARK_GATEWAY_SECRET": connection.secret,
+    }
+    os.environ.update(variables)
+    try:
+        return launch_gateway()  # type: ignore[no-untyped-call]
+    finally:
+        for name in variables:
+            del os.environ[name]
+
+
+def _halt(context: SparkContext) -> None:
+    """End Java at once. Stopping Spark first takes a second, and has no use where no executor outlives Java."""
+    jvm = context._jvm
+    SparkContext._active_spark_context = None
+    # The answer never comes.
+    with suppress(Exception):
+        if jvm is not None:
+            jvm.java.lang.Runtime.getRuntime().halt(0)
 
 
 class _SparkJobs:

@@ -43,6 +43,8 @@ logger = logging.getLogger(__name__)
 CHECK_TIMEOUT_S = 600.0
 """Seconds that the import of the function's module may take if trials have no timeout."""
 
+CHECK_STOPPED = "The check of the trial code was stopped."
+
 
 class TrialRunner:
     """Runs the trials of one slot. A context manager; not thread-safe, but for the stop signals.
@@ -92,8 +94,11 @@ class TrialRunner:
             self._server = None
         shutil.rmtree(self._scratch, ignore_errors=True)
 
-    def check(self) -> str | None:
+    def check(self, stop: StopSignal | None = None) -> str | None:
         """Check that trials can run: preloads import, the function takes the parameters, the program exists.
+
+        Args:
+            stop: ends the check early, with some message.
 
         Returns:
             What is wrong; None if nothing is.
@@ -101,17 +106,18 @@ class TrialRunner:
         server = self._current_server()
         try:
             with closing(StopSignal()) as never:
-                await_ready(server, never)
+                if not await_ready(server, stop or never):
+                    return CHECK_STOPPED
                 if isinstance(self._trials, CommandTrials):
                     self._trials.check(server.environment)
                     return None
-                message = self._check_function(server, self._trials, never)
+                message = self._check_function(server, self._trials, stop or never)
         except (ServerLost, ProgramNotFound) as error:
             message = str(error)
         return None if message is None else message[: limits.MESSAGE]
 
     def _check_function(
-        self, server: ForkServerHandle, trials: FunctionTrials, never: StopSignal
+        self, server: ForkServerHandle, trials: FunctionTrials, stop: StopSignal
     ) -> str | None:
         directory = self._scratch / "check"
         directory.mkdir(exist_ok=True)
@@ -123,7 +129,7 @@ class TrialRunner:
             limits=replace(
                 self._limits, timeout_s=self._limits.timeout_s or CHECK_TIMEOUT_S, grace_s=0
             ),
-            stop=never,
+            stop=stop,
             stdout=output.write,
             stderr=output.write,
         )
