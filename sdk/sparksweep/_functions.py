@@ -5,12 +5,12 @@ from __future__ import annotations
 import ast
 import functools
 import inspect
-import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from types import CodeType
 from typing import Any
 
+from sparksweep._silence import no_warnings
 from sparksweep.errors import FieldError, InvalidExperiment
 from sparksweep_trainer.trial.arguments import ArgumentsError, bind, refusal
 
@@ -153,10 +153,9 @@ def _passes_on(result: ast.AST | None, names: set[str], nodes: Sequence[ast.AST]
 def _definition(function: Function, code: CodeType) -> ast.FunctionDef | None:
     """Return the ``def`` that made the function; None for a lambda, and where the source is not available."""
     try:
-        lines, _ = inspect.findsource(function)
-        with warnings.catch_warnings():
-            # An invalid escape in a string is a warning of the user's code, not of this check.
-            warnings.simplefilter("ignore")
+        # An invalid escape in a string is a warning of the user's code, not of this check.
+        with no_warnings():
+            lines, _ = inspect.findsource(function)
             module = ast.parse("".join(lines))
     except (OSError, TypeError, SyntaxError, ValueError, RecursionError):
         return None

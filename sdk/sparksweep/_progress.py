@@ -5,11 +5,11 @@ from __future__ import annotations
 import contextlib
 import sys
 import time
-import warnings
 from collections.abc import Callable
 from types import TracebackType
 from typing import Any
 
+from sparksweep._silence import no_warnings
 from sparksweep._summary import best_text, finished_count, summary
 from sparksweep._text import block, one_line
 from sparksweep_core.api import Experiment
@@ -33,9 +33,8 @@ class Progress:
 
     def __enter__(self) -> Progress:
         if self._shown and (_is_terminal() or _is_notebook()):
-            with warnings.catch_warnings():
-                # In a notebook without ipywidgets tqdm warns that it draws a plain bar.
-                warnings.simplefilter("ignore")
+            # In a notebook without ipywidgets tqdm warns that it draws a plain bar.
+            with no_warnings():
                 from tqdm.auto import tqdm
 
                 self._bar = tqdm(total=None, desc=self._name, unit="trial", dynamic_ncols=True)

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from sparksweep import errors
-from sparksweep._backends.opened import OpenedRun, finished_count
+from sparksweep._backends.opened import OpenedRun, finished_text
 from sparksweep._builder import Built
 from sparksweep._local.doors import Door, both_ways_on
 from sparksweep._local.libraries import require_libraries
@@ -219,9 +219,8 @@ class LocalProcess:
         experiment = self._experiment
         if experiment.holds(ConditionType.COMPLETE, ConditionType.FAILED):
             return f"{experiment.metadata.name} has ended: {self._directory}"
-        ended = finished_count(experiment)
         return (
-            f"{experiment.metadata.name} was interrupted, {ended} trials have ended: {self._directory}\n"
+            f"{experiment.metadata.name} was interrupted, {finished_text(experiment)} trials have ended: {self._directory}\n"
             f"To go on: {both_ways_on(self._directory)}"
         )
 

@@ -93,7 +93,10 @@ class OpenedRun:
         )
 
 
-def finished_count(experiment: Experiment) -> int:
-    """Return the number of trials that have ended by themselves."""
-    counts = experiment.status.trials if experiment.status is not None else None
-    return 0 if counts is None else counts.succeeded + counts.failed
+def finished_text(experiment: Experiment) -> str:
+    """Return the number of trials that have ended by themselves, of all that there are to be: ``12 of 40``."""
+    if experiment.status is None:
+        return "no"
+    counts = experiment.status.trials
+    ended = counts.succeeded + counts.failed
+    return str(ended) if counts.expected is None else f"{ended} of {counts.expected}"

@@ -25,6 +25,7 @@ from sparksweep._shipping.sources import (
     is_made_by,
     source_of,
 )
+from sparksweep._silence import no_warnings
 
 PROVIDED = frozenset(
     ["sparksweep", "sparksweep_core", "sparksweep_operator", "sparksweep_trainer", "cloudpickle", "py4j", "pyspark"]
@@ -225,12 +226,9 @@ class UserModules:
 
 
 def _parsed(source: str) -> ast.Module | None:
-    import warnings
-
     try:
-        with warnings.catch_warnings():
-            # Warnings of the user's code were shown at its import.
-            warnings.simplefilter("ignore")
+        # Warnings of the user's code were shown at its import.
+        with no_warnings():
             return ast.parse(source)
     except (SyntaxError, ValueError, RecursionError):
         return None

@@ -9,8 +9,8 @@ from __future__ import annotations
 import inspect
 import json
 import os
-import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -57,20 +57,15 @@ def test_s01_each_combination_is_one_trial_and_takes_a_slot_of_its_own(seed_grid
 def test_s02_one_parallel_execution_is_sequential_and_more_are_parallel_and_runs_go_side_by_side(
     project: Path,
 ) -> None:
-    results: dict[int, Result] = {}
-
-    def search(parallel: int) -> None:
-        results[parallel] = experiment.grid_search(
+    def search(parallel: int) -> Result:
+        return experiment.grid_search(
             sleeping, {"x": [1, 2, 3, 4]}, parallel=parallel, progress=False
         )
 
     # Hops had one experiment at a time in a session.
-    threads = [threading.Thread(target=search, args=(parallel,)) for parallel in (1, 2)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert {parallel: most_at_once(result) for parallel, result in results.items()} == {1: 1, 2: 2}
+    with ThreadPoolExecutor(2) as executor:
+        one, two = executor.map(search, (1, 2))
+    assert (most_at_once(one), most_at_once(two)) == (1, 2)
 
 
 @pytest.mark.spark
