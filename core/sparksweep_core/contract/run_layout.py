@@ -2,7 +2,7 @@
 
 experiment.yaml      the Experiment with its status, for people (local runs)
 journal.jsonl        every decision and outcome, for resuming (local runs)
-run.json             the directories and values that a resumed run needs (local runs)
+run.json             the directories that a resumed run needs (local runs)
 results.parquet      one row for each trial
 spark.log            Spark's own output (local runs)
 code/                a function that is too long for the Experiment (local runs)

@@ -25,6 +25,7 @@ from sparksweep._local.resuming import Changes, prepare, relocated
 from sparksweep._local.run_directory import RunDirectory
 from sparksweep._runs.local_run import LocalRunReader
 from sparksweep._text import block
+from sparksweep._values import values_of
 from sparksweep.errors import InvalidExperiment, SparksweepError
 from sparksweep_core.api import ConditionType, Experiment
 
@@ -55,9 +56,7 @@ class LocalBackend:
         check_local(experiment)
         path = (self._directory or Path(RUNS) / experiment.metadata.name).absolute()
         directory = RunDirectory.create(path, door=Door.PYTHON)
-        record = RunRecord.of_start(
-            built.home or Path.cwd(), values=built.values, paths=_search_path()
-        )
+        record = RunRecord.of_start(built.home or Path.cwd(), _search_path())
         directory.begin(experiment, record, {} if built.code is None else built.code.files)
         return LocalProcess(experiment, directory)
 
@@ -69,8 +68,8 @@ def open_run(path: Path) -> tuple[Built, OpenedRun]:
         RunDirectoryError: There is no run, or it is damaged.
     """
     directory = RunDirectory.open(path)
-    experiment, values = directory.read_experiment(), directory.read_record().objects()
-    return Built(experiment, values=values), OpenedRun(directory.path)
+    experiment = directory.read_experiment()
+    return Built(experiment, values=values_of(experiment)), OpenedRun(directory.path)
 
 
 def resume_run(path: Path, changes: Changes) -> tuple[Experiment, LocalProcess | OpenedRun]:

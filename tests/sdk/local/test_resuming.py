@@ -203,22 +203,16 @@ def test_findings_have_the_names_of_the_door() -> None:
     assert Door.COMMAND_LINE.resume(path) == """sparksweep run --resume '/runs/it'"'"'s'"""
 
 
-def test_a_record_keeps_places_and_literals(
+def test_a_record_keeps_the_places_of_the_start(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PYTHONPATH", f"{tmp_path}{os.pathsep}relative")
     monkeypatch.delenv("SPARKSWEEP_PROJECT_PATH", raising=False)
     monkeypatch.chdir(tmp_path)
-    nested = {"kind": "svm", "C": [1, 2.5, (None,)]}
-    values: dict[str, dict[str, object]] = {
-        "flag": {"True": True, "None": None, "(1, 2)": (1, 2), "b'x'": b"x", "n": nested, "''": ""},
-        "layer": {"dict": dict, "nan": float("nan"), "object": object(), "path": tmp_path},
-    }
-    record = RunRecord.of_start(tmp_path, values=values)
+    record = RunRecord.of_start(tmp_path)
     assert (record.home, record.project_path) == (str(tmp_path), str(tmp_path))
     assert record.python_path == [str(tmp_path), str(tmp_path / "relative")]
-    assert record.objects() == {"flag": values["flag"], "layer": {}}
-    assert RunRecord.of_start(tmp_path, paths=["/lib.zip"]).python_path == ["/lib.zip"]
+    assert RunRecord.of_start(tmp_path, ["/lib.zip"]).python_path == ["/lib.zip"]
     monkeypatch.setenv("SPARKSWEEP_PROJECT_PATH", "s3://bucket/mine")
     assert RunRecord.of_start(tmp_path).project_path == "s3://bucket/mine"
 
