@@ -48,14 +48,14 @@ def summary(experiment: Experiment, *, left_s: float | None = None) -> str:
         f"{counts.failed} failed" if counts.failed else "",
         f"{counts.stopped} stopped" if counts.stopped else "",
         best_text(experiment),
-        "" if left_s is None else left_text(left_s),
+        "" if left_s is None or finished_count(counts) == counts.expected else left_text(left_s),
     ]
     return ", ".join(part for part in parts if part)
 
 
 def left_text(left_s: float) -> str:
     """Return the estimated time to the end: ``about 2m03s left``."""
-    return f"about {duration_text(left_s, has_tenths=False)} left"
+    return f"about {duration_text(max(1.0, left_s), has_tenths=False)} left"
 
 
 def seconds_left(

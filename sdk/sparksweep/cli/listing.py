@@ -51,7 +51,7 @@ def _print_table(out: Output, runs: list[RunSummary], *, is_wide: bool) -> None:
     table = lay_out(columns, out.width)
     out.lines(table.lines)
     if table.dropped:
-        stderr().line(f"{out.width} columns are too few for {', '.join(table.dropped)}: a pipe shows all")  # fmt: skip
+        stderr().line(f"{out.width} columns are too few for {', '.join(table.dropped)}: use a pipe")  # fmt: skip
 
 
 def _record(run: RunSummary) -> dict[str, object]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import signal
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -240,7 +241,7 @@ def _print_result(
     else:
         # Nobody waits for the rest of a long table; one that was asked for is printed.
         shown = choice if choice.rows is not None else replace(choice, rows=MOST_ROWS)
-        the_rest = f": sparksweep trials {directory}"
+        the_rest = f": sparksweep trials {shlex.quote(str(directory))}"
         try:
             print_trials(out, experiment, trials, output, shown, notes=out, the_rest=the_rest)
         except click.UsageError as error:

@@ -87,7 +87,7 @@ def trials_table(
         notes.append(f"{unstarted} more {were} not started: the experiment had ended")
     if table.dropped:
         notes.append(
-            f"{width} columns are too few for {', '.join(table.dropped)}: --columns chooses, a pipe shows all"
+            f"{width} columns are too few for {', '.join(table.dropped)}: use --columns, or a pipe"
         )
     return TrialsTable(table.lines, notes)
 
