@@ -158,6 +158,20 @@ def test_every_report_is_plotted_as_it_was_made(
     assert str(scalars(files.events())) == str(expected)
 
 
+def test_of_a_long_curve_every_tenth_value_is_written_then_every_hundredth(
+    files: SessionFiles, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sessions, "MAX_POINTS", 10)
+    files.put(TrialState.RUNNING)
+    for step in range(250):
+        values = {"often": float(step)} | ({"seldom": 1.0} if step % 50 == 0 else {})
+        files.feed(report_line(step, 1.0, values).encode())
+    written = scalars(files.events())
+    often = [step for name, step, _ in written if name == "often"]
+    assert often == [*range(10), *range(10, 100, 10), 100, 200]
+    assert [step for name, step, _ in written if name == "seldom"] == [0, 50, 100, 150, 200]
+
+
 @pytest.mark.parametrize(
     ("reports", "final", "expected"),
     [

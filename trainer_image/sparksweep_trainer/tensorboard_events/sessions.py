@@ -26,6 +26,8 @@ from sparksweep_trainer.trial.arguments import decode
 
 log = logging.getLogger(__name__)
 
+MAX_POINTS = 10_000
+"""Values of a metric that are written as they are; then every tenth up to ten times as many, then every hundredth."""
 MAX_SESSIONS = 5000
 """Trials that TensorBoard shows: its pages are of no use with more."""
 
@@ -45,6 +47,20 @@ class _Session:
     step: int = 0
     last: dict[str, float] = field(default_factory=dict)
     """Metrics that were reported for this step."""
+    counts: dict[str, int] = field(default_factory=dict)
+    """Numbers of reported values, by metric."""
+
+    def thinned(self, metrics: Mapping[str, float]) -> dict[str, float]:
+        """Return those of a report's metrics that are written: of a long curve not every value.
+
+        TensorBoard itself draws a sample of a thousand points, and encoding takes longer than reporting.
+        """
+        written = {}
+        for name, value in metrics.items():
+            count = self.counts[name] = self.counts.get(name, 0) + 1
+            if (count - 1) % _stride(count) == 0:
+                written[name] = value
+        return written
 
     def take(self, report: MetricsReport) -> None:
         """Keep the metrics that are reported for the highest step."""
@@ -124,12 +140,13 @@ class Sessions:
         session = self._running.get(number)
         if session is None:
             return
-        written = b""
+        written: list[bytes] = []
         for report in reports:
             session.take(report)
-            written += events.scalars(report.metrics, step=report.step, moment=report.time)
+            if values := session.thinned(report.metrics):
+                written.append(events.scalars(values, step=report.step, moment=report.time))
         if written:
-            self._append([trial_directory_name(number)], session.file, written)
+            self._append([trial_directory_name(number)], session.file, b"".join(written))
 
     def _begin(self, status: TrialStatus, parameters: Mapping[str, str]) -> _Session:
         moment = self._clock() if status.start_time is None else status.start_time.timestamp()
@@ -193,3 +210,10 @@ class Sessions:
 
 def _file_name(moment: float) -> str:
     return f"events.out.tfevents.{int(moment * 1000):014d}{EVENTS_SUFFIX}"
+
+
+def _stride(count: int) -> int:
+    stride = 1
+    while count > MAX_POINTS * stride:
+        stride *= 10
+    return stride
