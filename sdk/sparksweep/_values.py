@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import ast
 import json
+import math
 from collections.abc import Mapping
 
 from sparksweep_core import api
+from sparksweep_core.api.parameter_values import typed_values
 
 VALUES_ANNOTATION = f"{api.API_VERSION.partition('/')[0]}/python-values"
 """Annotation: by parameter, the Python literal of each of its texts, as JSON."""
@@ -51,6 +53,29 @@ def objects_only_in(values: Values, experiment: api.Experiment) -> list[str]:
     """Return the names of the parameters whose values the document can't hold."""
     written = values_of(experiment)
     return [name for name in values if name not in written]
+
+
+def document_values(experiment: api.Experiment, trial: api.Trial) -> dict[str, object]:
+    """Return a trial's parameters as the function gets them, as far as JSON and YAML can hold them.
+
+    A tuple is a list there. Bytes, NaN, keys that are no text and objects without a literal stay the document's texts.
+    """
+    texts = trial.spec.parameters
+    values: dict[str, object] = dict(typed_values(experiment.spec.parameters, texts))
+    for name, by_text in values_of(experiment).items():
+        if name in values and texts[name] in by_text and _is_json(by_text[texts[name]]):
+            values[name] = by_text[texts[name]]
+    return values
+
+
+def _is_json(value: object) -> bool:
+    if isinstance(value, dict):
+        return all(isinstance(key, str) for key in value) and all(map(_is_json, value.values()))
+    if isinstance(value, list | tuple):
+        return all(map(_is_json, value))
+    if isinstance(value, float):
+        return math.isfinite(value)
+    return value is None or isinstance(value, bool | int | str)
 
 
 def _literal(value: object) -> str | None:

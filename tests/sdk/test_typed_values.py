@@ -15,10 +15,12 @@ import pytest
 import yaml
 from click.testing import CliRunner
 
+from sparksweep import Experiment
 from sparksweep._result import Result
 from sparksweep._runs.local_run import LocalRunReader
 from sparksweep.cli import cli
 from sparksweep_core.api import ParameterType
+from sparksweep_core.validation.document import parse_experiment
 from sparksweep_trainer.trial.arguments import decode
 from support.sdk.run_directories import discrete, experiment_of, record_run, succeeded
 
@@ -137,3 +139,24 @@ def test_the_core_and_the_trial_read_a_text_alike(kind: ParameterType, text: str
         return
     value, got = typed_value(kind, text), decode(kind.value, text)
     assert (type(value), value) == (type(got), got)
+
+
+def test_objects_of_a_list_are_themselves_where_json_and_yaml_can_hold_them(tmp_path: Path) -> None:
+    values = [True, None, (1, 2.5), {"kind": ["svm", {"C": 1}]}, b"x", "text", float("nan"), {1: 2}]
+    built = Experiment(lambda flag: 1.0, {"flag": values}, objective="score", name="listed")
+    recorded = parse_experiment(built.to_dict())
+    texts = recorded.spec.parameters[0].feasible_space.list or []
+    run = record_run(
+        tmp_path / "run", recorded, [{"flag": text} for text in texts],
+        [succeeded(n, -n) for n in range(1, len(texts) + 1)],
+    )  # fmt: skip
+    rows = json.loads(output("trials", str(run), "-o", "json"))
+    expected = [True, None, [1, 2.5], values[3], "b'x'", "text", "nan", "{1: 2}"]
+    assert [row["parameters"]["flag"] for row in rows] == expected
+    rows = yaml.safe_load(output("trials", str(run), "-o", "yaml"))
+    assert [row["parameters"]["flag"] for row in rows] == expected
+    assert json.loads(output("best", str(run), "-o", "json"))["parameters"] == {"flag": True}
+    opened = Experiment.open(run).result()
+    assert repr([trial.parameters["flag"] for trial in opened.trials]) == repr(values)
+    table = csv.DictReader(io.StringIO(output("trials", str(run), "-o", "csv")))
+    assert [row["parameters.flag"] for row in table] == texts

@@ -12,13 +12,13 @@ from typing import Any, TypeVar
 
 import click
 
+from sparksweep._values import document_values
 from sparksweep.cli.output import Output, stderr
 from sparksweep.cli.tables import Choice, chosen_trials, trials_table
 from sparksweep.cli.trial_columns import UnknownColumn, find_column, sort_trials, trial_columns
 from sparksweep.errors import MissingDependency
 from sparksweep_core.api import Experiment, Trial
 from sparksweep_core.api.columns import Column, columns_of
-from sparksweep_core.api.parameter_values import typed_values
 from sparksweep_core.kubernetes_yaml import dump_yaml
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -178,8 +178,7 @@ def print_records(out: Output, output: str, records: Sequence[Mapping[str, Any]]
 
 def trial_row(experiment: Experiment, trial: Trial) -> dict[str, Any]:
     """Return a trial as a document: its parameters as the function gets them, and its status."""
-    parameters = typed_values(experiment.spec.parameters, trial.spec.parameters)
-    return {"parameters": parameters, **trial.status.to_dict()}
+    return {"parameters": document_values(experiment, trial), **trial.status.to_dict()}
 
 
 @contextmanager

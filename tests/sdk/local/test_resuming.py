@@ -240,3 +240,12 @@ def test_home_stays_unless_it_is_gone(tmp_path: Path) -> None:
     assert (record.home, record.project_path) == (str(other),) * 2
     assert note == f"{home}, where the run was started, is gone: {other} takes its place"
     directory.unlock()
+
+
+def test_a_file_may_have_the_new_limits(tmp_path: Path) -> None:
+    directory = left(tmp_path / "run", [succeeded(1, 1.0)], COMPLETE, 1, maxTrialCount=1)
+    given = experiment_of([discrete("x", [str(n) for n in range(1, 13)])], maxTrialCount=5)
+    resumption = prepare(directory, given=given, clock=lambda: NOW)
+    assert resumption.experiment.spec.max_trial_count == 5
+    assert resumption.found == "1 of 5 trials have ended; it was Complete (MaxTrialsReached)"
+    directory.unlock()
