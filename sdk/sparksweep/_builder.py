@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import secrets
+import unicodedata
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
@@ -19,7 +20,9 @@ from sparksweep.search import Domain, choice
 from sparksweep_core import api
 from sparksweep_core.api import limits
 from sparksweep_core.api.algorithm_settings import SETTINGS
+from sparksweep_core.api.search_spec import MAX_PARAMETER_NAME, PARAMETER_NAME_PATTERN
 from sparksweep_core.validation.checks import DEFAULT_PARALLEL
+from sparksweep_core.validation.checks_search import wrong_name
 from sparksweep_core.validation.document import parse_experiment
 
 DESCRIPTION_ANNOTATION = f"{api.API_VERSION.partition('/')[0]}/description"
@@ -27,8 +30,7 @@ DIRECTIONS = {
     "max": "maximize", "maximize": "maximize", "maximise": "maximize",
     "min": "minimize", "minimize": "minimize", "minimise": "minimize",
 }  # fmt: skip
-_PARAMETER_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,63}")
-_PARAMETER_NAME_LENGTH = 64
+_PARAMETER_NAME = re.compile(PARAMETER_NAME_PATTERN)
 _SUFFIX = 5
 """Length of the random end of a name."""
 
@@ -256,20 +258,29 @@ def _domains(parameters: object, reader: ArgumentReader) -> dict[str, Domain]:
         if not isinstance(name, str):
             reader.refuse("parameters", f"the key {shown(key)} is not a name")
             continue
-        path = f"parameters[{str(name)!r}]"
-        if not _PARAMETER_NAME.fullmatch(name):
+        # Python normalises the names of a function's arguments in the same way.
+        name = unicodedata.normalize("NFKC", name)
+        path = f"parameters[{name!r}]"
+        if not _is_name(name):
             message = (
-                "is not a parameter's name: letters of English, digits, '_', '.' and '-', not first a digit, "
-                f"'.' or '-', at most {_PARAMETER_NAME_LENGTH} characters"
+                "is not a parameter's name: letters of any alphabet, digits, '_', '.' and '-', not first a digit, "
+                f"'.' or '-', at most {MAX_PARAMETER_NAME} characters"
             )
             reader.refuse(path, message)
             continue
+        if name in domains:
+            reader.refuse(path, "is given twice, in two forms that are one name to Python")
         try:
-            domains[str(name)] = _domain(value)
+            domains[name] = _domain(value)
         except InvalidExperiment as error:
             for item in error.errors:
                 reader.refuse(f"{path}{f'.{item.path}' if item.path else ''}", item.message)
     return domains
+
+
+def _is_name(text: str) -> bool:
+    fits = len(text) <= MAX_PARAMETER_NAME and _PARAMETER_NAME.fullmatch(text) is not None
+    return fits and wrong_name(text) is None
 
 
 def _domain(value: object) -> Domain:

@@ -23,8 +23,17 @@ MetricName = Annotated[
 ]
 """A metric, as the training function names it or a command prints it."""
 
+PARAMETER_NAME_PATTERN = (
+    r"^[^\x00-\x40\x5b-\x5e\x60\x7b-\xa0][^\x00-\x2c\x2f\x3a-\x40\x5b-\x5e\x60\x7b-\xa0]*$"
+)
+"""Letters, digits, ``_``, ``.`` and ``-``. Go, Rust and Python read these escapes alike; of other alphabets any character
+passes here, and `validation` excludes those that are no letters."""
+MAX_PARAMETER_NAME = 64
+"""Characters of a parameter's name."""
+
 ParameterName = Annotated[
-    str, StringConstraints(min_length=1, max_length=64, pattern=r"^[A-Za-z_][A-Za-z0-9_.-]*$")
+    str,
+    StringConstraints(min_length=1, max_length=MAX_PARAMETER_NAME, pattern=PARAMETER_NAME_PATTERN),
 ]
 """A parameter: for a function it must be a Python identifier too, which is checked against the function."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+import unicodedata
 from collections.abc import Hashable, Iterable, Iterator, Sequence
 from decimal import Decimal
 from fractions import Fraction
@@ -83,6 +84,10 @@ def check_parameters(parameters: Sequence[Parameter | None]) -> list[FieldError]
         if parameter is not None:
             path = f"spec.parameters[{index}].feasibleSpace"
             errors += _parameter(in_order(parameter), path)
+    for index, parameter in enumerate(parameters):
+        message = None if parameter is None else wrong_name(parameter.name)
+        if message is not None:
+            errors.append(FieldError(f"spec.parameters[{index}].name", message))
     # A parameter that did not parse is named by its index, which is unique.
     names = [item.name if item else index for index, item in enumerate(parameters)]
     errors += [
@@ -93,6 +98,16 @@ def check_parameters(parameters: Sequence[Parameter | None]) -> list[FieldError]
         for index, first in duplicates(names)
     ]
     return errors
+
+
+def wrong_name(name: str) -> str | None:
+    """Return the reason why a text that fits the pattern is not a parameter's name; None if it is one."""
+    normal = unicodedata.normalize("NFKC", name)
+    if not re.sub(r"[.-]", "_", normal).isidentifier():
+        return f'"{name}" has characters that are no letters: take letters of any alphabet, digits, _ . and -'
+    if normal != name:
+        return f'"{name}" is "{normal}" to Python, which normalises names: write {normal}'
+    return None
 
 
 def is_reversed(parameter: Parameter) -> bool:

@@ -16,7 +16,7 @@ from sparksweep_core.api.template import MetricsFormat, Resources, Source, Trial
 from sparksweep_core.contract.names import SHIPPED_MODULE
 from sparksweep_core.errors import FieldError
 from sparksweep_core.validation.checks_pod import PATH, check_pod
-from sparksweep_core.validation.checks_search import duplicates
+from sparksweep_core.validation.checks_search import duplicates, wrong_name
 from sparksweep_core.validation.source_check import check_source
 
 MIN_FUNCTION_MEMORY = 64 * 2**20
@@ -78,7 +78,7 @@ def _function(
             f"{PATH}.metricsFormat", "requires command: a function returns its metrics; remove it"
         )
     for index, parameter in enumerate(parameters):
-        if parameter is None:
+        if parameter is None or wrong_name(parameter.name) is not None:
             continue
         # The SDK has checked a function of its own: ``**parameters`` takes any name.
         if module != SHIPPED_MODULE and (

@@ -15,7 +15,7 @@ from sparksweep_core.api.base import Model
 from sparksweep_core.api.metadata import API_VERSION, EXPERIMENT_NAME_PATTERN
 from sparksweep_core.api.names import DNS_LABEL_PATTERN, OBJECT_NAME_PATTERN
 from sparksweep_core.api.quantities import CPU_PATTERN, MEMORY_PATTERN
-from sparksweep_core.api.search_spec import NUMBER_PATTERN
+from sparksweep_core.api.search_spec import NUMBER_PATTERN, PARAMETER_NAME_PATTERN
 from sparksweep_core.api.template import FUNCTION_PATTERN, MODULE_PATTERN
 from sparksweep_core.api.volumes import MOUNT_PATH_PATTERN, SUB_PATH_PATTERN
 from sparksweep_core.errors import FieldError
@@ -26,6 +26,8 @@ _MAX_SHOWN = 60
 
 _PATTERNS = {
     NUMBER_PATTERN: "a decimal number, such as 0.1 or 1e-3",
+    PARAMETER_NAME_PATTERN: "the name of a parameter: letters of any alphabet, digits, '_', '.' and '-', "
+    "not beginning with a digit, '.' or '-'",
     METRIC_NAME_PATTERN: "the name of a metric: any text of one line, without blanks at its ends",
     EXPERIMENT_NAME_PATTERN: "a name of lower-case letters, digits and '-' that starts with a letter",
     FUNCTION_PATTERN: "module:function, such as train:training",

@@ -313,3 +313,43 @@ def test_scalars_and_lists_of_numpy_and_pandas_are_taken(
     }
     found = written[argument]
     assert found == ([expected] if argument in ("seed", "settings") else expected)
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["gr\u00f6\u00dfe", "\u5b66\u7fd2\u7387", "\u03b1", "_", "\u0434\u043b\u0438\u043d\u0430"],
+)
+def test_a_parameter_may_have_a_name_in_any_alphabet(name: str) -> None:
+    made = Experiment("train:training", {name: [1, 2]})
+    assert [item.name for item in made.spec.parameters] == [name]
+    assert Experiment.from_yaml(made.to_yaml()).spec == made.spec
+
+
+def test_a_name_is_written_as_python_writes_it() -> None:
+    made = Experiment("train:training", {"gro\u0308\u00dfe": [1]})
+    assert made.spec.parameters[0].name == "gr\u00f6\u00dfe"
+    with pytest.raises(InvalidExperiment, match="one name to Python"):
+        Experiment("train:training", {"gro\u0308\u00dfe": [1], "gr\u00f6\u00dfe": [1]})
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "",
+        "a b",
+        "1a",
+        "-a",
+        ".a",
+        "a\u00d7b",
+        "a/b",
+        "a\n",
+        "a\0",
+        "a" * 65,
+        "$a",
+        "\u2603",
+        "a\u200b",
+    ],
+)
+def test_other_names_are_refused(name: str) -> None:
+    with pytest.raises(InvalidExperiment, match="is not a parameter's name"):
+        Experiment("train:training", {name: [1]})

@@ -262,6 +262,13 @@ CHANGED: dict[str, dict[str, Any]] = {
     "default-slots-of-two-trials": changed(
         FUNCTION, {"spec.parallelTrialCount": REMOVED, "spec.maxTrialCount": 2}
     ),
+    "names-in-other-alphabets": changed(
+        FUNCTION,
+        {
+            "spec.parameters[0].name": "gr\u00f6\u00dfe",
+            "spec.parameters[1].name": "\u5b66\u7fd2\u7387",
+        },
+    ),
     "failures-allowed-up-to-all": changed(FUNCTION, {"spec.maxFailedTrialCount": 10}),
     "longest-name": changed(FUNCTION, {"metadata.name": "a" + "-0" * 19 + "b"}),
     "servers-metadata": changed(
