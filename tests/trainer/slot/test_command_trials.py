@@ -43,11 +43,11 @@ def test_the_other_format_reads_colons_too(tmp_path: Path) -> None:
 
 
 def test_a_note_on_a_succeeded_trial_is_in_its_message_and_its_log(tmp_path: Path) -> None:
-    with shell(tmp_path, "echo score=0.5; echo score=1,000") as runs:
+    with shell(tmp_path, "echo score=0.5; echo score=1,000; printf end >&2") as runs:
         outcome = runs.run()
         note = "score was also printed as '1,000', which is not a number"
         assert (outcome.state, outcome.message) == (TrialState.SUCCEEDED, note)
-        assert runs.log("stderr") == f"[sparksweep: {note}]\n"
+        assert runs.log("stderr") == f"end\n[sparksweep: {note}]\n"
 
 
 def test_additional_metrics_are_kept_where_they_are_asked_for(tmp_path: Path) -> None:

@@ -205,7 +205,8 @@ class TrialRunner:
                 outcome = prepared.outcome(observation, stopwatch.read(), stderr.text)
                 if outcome.state is TrialState.SUCCEEDED and outcome.message:
                     notes = [f"[sparksweep: {note}]\n" for note in outcome.message.splitlines()]
-                    stderr.write("".join(notes).encode())
+                    before = "" if stderr.is_at_line_start else "\n"
+                    stderr.write("".join([before, *notes]).encode())
         for log in (stdout, stderr):
             if log.error is not None:
                 self._log.warning(

@@ -33,6 +33,11 @@ class Tail:
         self._bytes = (self._bytes + data)[-REMEMBERED_BYTES:]
 
     @property
+    def is_at_line_start(self) -> bool:
+        """True if the stream is empty, or its last line has ended."""
+        return self._bytes[-1:] in (b"", b"\n")
+
+    @property
     def text(self) -> str:
         """Remembered end of the stream, without a first line that was cut off."""
         text = self._bytes.decode(errors="replace").strip()
