@@ -410,7 +410,7 @@ class Experiment:
             InvalidExperiment: A limit can't be changed so, or the run would end at once, such as a grid whose points
                 have all run.
             RunDirectoryError: A process runs it.
-            ExperimentRefused: The API server refuses a limit.
+            ExperimentRefused: It has ended on a cluster, or the API server refuses a limit.
             SparksweepError: It is not submitted.
             MissingDependency: The extra `local` is not installed.
         """

@@ -9,7 +9,7 @@ from sparksweep._kube import connect
 from sparksweep._local.resuming import Changes
 from sparksweep._runs.cluster_run import ClusterRunReader
 from sparksweep.client import Client
-from sparksweep.errors import ClusterUnavailable, FieldError, InvalidExperiment
+from sparksweep.errors import ClusterUnavailable, ExperimentRefused, FieldError, InvalidExperiment
 from sparksweep_core.api import ConditionType, Experiment
 
 INTERVAL_S = 1.0
@@ -112,11 +112,16 @@ class ClusterRun:
 
         Raises:
             InvalidExperiment: A goal can't change on a cluster.
-            ExperimentRefused: The API server refuses a limit.
+            ExperimentRefused: It has ended, or the API server refuses a limit.
         """
         if changes.goal is not None:
             message = f"{changes.goal!r} can't be set on a cluster, where the objective never changes: start another one"
             raise InvalidExperiment([FieldError("goal", message)])
+        self._last = self.reader.experiment()
+        if self._last.holds(ConditionType.COMPLETE, ConditionType.FAILED):
+            raise ExperimentRefused(
+                f"{self.where} has ended, and on a cluster it does not go on: start another one"
+            )
         spec = {
             "maxTrialCount": changes.max_trials,
             "maxFailedTrialCount": changes.max_failed_trials,

@@ -26,6 +26,7 @@ from sparksweep.errors import (
     ExperimentNotFound,
     ExperimentRefused,
     Forbidden,
+    InvalidExperiment,
     MissingDependency,
 )
 
@@ -38,6 +39,7 @@ class ApiServer:
     def __init__(self) -> None:
         self.answers: dict[tuple[str, str], tuple[int, Any]] = {}
         self.requests: list[tuple[str, str]] = []
+        self.bodies: list[bytes] = []
 
     def refuse(self, method: str, path: str, status: int, message: str) -> None:
         self.answers[method, path] = status, {"kind": "Status", "message": message}
@@ -50,7 +52,7 @@ def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ApiServe
     class Handler(BaseHTTPRequestHandler):
         def answer(self) -> None:
             length = int(self.headers.get("Content-Length") or 0)
-            self.rfile.read(length)
+            answers.bodies.append(self.rfile.read(length))
             request = self.command, self.path.partition("?")[0]
             answers.requests.append(request)
             status, body = answers.answers.get(request, (404, {"message": "no such object"}))
@@ -241,3 +243,51 @@ def test_code_in_a_config_map_is_owned_by_its_experiment_or_deleted(server: ApiS
     server.answers["PATCH", f"{maps}/digits-function"] = 200, {}
     experiment.submit(backend="kubernetes")
     assert server.requests[-1] == ("PATCH", f"{maps}/digits-function")
+
+
+def test_a_suspended_experiment_goes_on_under_new_limits_and_an_ended_one_does_not(
+    server: ApiServer,
+) -> None:
+    path = f"{ROOT}/experiments/digits"
+    raised = document()
+    raised["spec"]["maxTrialCount"] = 60
+    server.answers["GET", path] = 200, document()
+    server.answers["PATCH", path] = 200, raised
+    experiment = Experiment.get("digits")
+    assert experiment.resume(max_trials=60, parallel=2).spec.max_trial_count == 60
+    change = {"suspend": False, "maxTrialCount": 60, "parallelTrialCount": 2}
+    assert json.loads(server.bodies[-1]) == {"spec": change}
+    with pytest.raises(InvalidExperiment, match=r"goal: 0\.5 can't be set on a cluster"):
+        experiment.resume(goal=0.5)
+    moment = "2026-01-01T00:00:00Z"
+    complete = {"type": "Complete", "status": "True", "reason": "GoalReached", "lastTransitionTime": moment}  # fmt: skip
+    server.answers["GET", path] = 200, {**document(), "status": {"conditions": [complete]}}
+    with pytest.raises(ExperimentRefused, match="lab/digits has ended, and on a cluster"):
+        experiment.resume(max_trials=70)
+
+
+def test_ctrl_c_leaves_an_experiment_running_and_says_how_to_get_it_back(
+    server: ApiServer, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    server.answers["GET", f"{ROOT}/experiments/digits"] = 200, document()
+
+    def interrupted(_: object, __: float) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("sparksweep._backends.cluster.ClusterRun.pause", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        Experiment.get("digits").wait(progress=False)
+    again = "Experiment.get('digits', namespace='lab')"
+    assert capsys.readouterr().err == (
+        f"digits goes on in namespace lab. {again}.wait() waits for it again, {again}.cancel() suspends it\n"
+    )
+    assert ("PATCH", f"{ROOT}/experiments/digits") not in server.requests
+
+
+def test_a_trial_of_a_cluster_has_the_function_s_values(server: ApiServer) -> None:
+    server.answers["GET", f"{ROOT}/experiments/digits"] = 200, document()
+    server.answers["GET", f"{ROOT}/trialbatches"] = 200, {"items": [batch(0, 1), batch(1, 2)]}
+    result = Experiment.get("digits").result()
+    assert [trial.parameters for trial in result.trials] == [{"x": 1}, {"x": 2}]
+    assert [trial.ran for trial in result.trials] == [False, False]
+    assert result.trials["parameters.x"].tolist() == [1, 2]
