@@ -76,7 +76,7 @@ class ArchiveImporter(importlib.abc.MetaPathFinder, importlib.abc.ExecutionLoade
             _set(module, name, value)
 
     def change(self, module: str, name: str, value: object) -> None:
-        """Set a variable of a module, after its import if it has not been imported yet."""
+        """Set a variable of a module, or ``Class.attribute``, after its import if it has not been imported yet."""
         loaded = sys.modules.get(module)
         if loaded is None:
             self._changes.setdefault(module, {})[name] = value
@@ -84,9 +84,13 @@ class ArchiveImporter(importlib.abc.MetaPathFinder, importlib.abc.ExecutionLoade
             _set(loaded, name, value)
 
 
-def _set(module: ModuleType, name: str, value: object) -> None:
-    """Set a variable, a container in place: other variables may hold the same one."""
-    current = vars(module).get(name, _MISSING)
+def _set(module: ModuleType, path: str, value: object) -> None:
+    """Set a variable, or ``Class.attribute``; a container in place, since other variables may hold the same one."""
+    holder: object = module
+    *classes, name = path.split(".")
+    for item in classes:
+        holder = getattr(holder, item)
+    current = vars(holder).get(name, _MISSING)
     if type(current) is type(value) and isinstance(current, list) and isinstance(value, list):
         current[:] = value
     elif (isinstance(current, dict) and isinstance(value, dict)) or (
@@ -95,7 +99,7 @@ def _set(module: ModuleType, name: str, value: object) -> None:
         current.clear()
         current.update(value)
     else:
-        setattr(module, name, value)
+        setattr(holder, name, value)
 
 
 def install(modules: Mapping[str, Entry]) -> ArchiveImporter:

@@ -311,7 +311,7 @@ def _run(
         needs_metric = algorithm == "differential-evolution" or objective is None
         if needs_metric or not callable(function) or has_source(function):
             raise
-        if not any(t.status.reason is TrialReason.METRIC_MISSING for t in error.result._trials):
+        if not any(t.status.reason == TrialReason.METRIC_MISSING for t in error.result._trials):
             raise
         message = (
             f"{error}\nThe source of {name_of(function)} is not available: if it returns nothing on purpose, annotate it "

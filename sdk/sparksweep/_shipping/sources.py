@@ -10,6 +10,7 @@ from collections.abc import Container, Iterator
 from typing import Any
 
 _PLAIN = (bool, int, float, complex, str, bytes, type(None))
+_DESCRIPTORS = (types.MemberDescriptorType, types.GetSetDescriptorType)
 _MAX_NODES = 10_000
 """Elements of a variable's value that are compared: larger values are made anew by the import."""
 
@@ -131,7 +132,7 @@ def codes(code: types.CodeType) -> Iterator[types.CodeType]:
 def changed_values(
     module: types.ModuleType, tree: ast.Module, reassigned: Container[str]
 ) -> dict[str, object]:
-    """Return the variables of a module that were set, or changed in place, after its import.
+    """Return the variables of a module, and ``Class.attribute`` of its classes, that were changed after its import.
 
     Compared are those that the source sets to literals alone, and those that it does not set. Any other may differ from
     machine to machine, such as the number of the CPUs: it is made anew by the import, unless something assigns it later.
@@ -153,7 +154,29 @@ def changed_values(
             is_changed = not any(_same(value, literal) for literal in literals.get(name, ()))
         if is_changed:
             changed[name] = value
+    for node in tree.body:
+        holder = vars(module).get(node.name) if isinstance(node, ast.ClassDef) else None
+        if isinstance(holder, type) and holder.__module__ == module.__name__:
+            for name, value in _changed_attributes(holder, node, reassigned):
+                changed[f"{holder.__name__}.{name}"] = value
     return changed
+
+
+def _changed_attributes(
+    holder: type, node: ast.AST, reassigned: Container[str]
+) -> Iterator[tuple[str, object]]:
+    """Yield the attributes of a class that were set, or changed in place, after its definition."""
+    literals, others = _assigned(node)
+    for name, value in list(vars(holder).items()):
+        if name.startswith("__") or isinstance(value, _DESCRIPTORS):
+            continue
+        is_literal = name in literals and name not in others
+        if is_literal and any(_same(value, literal) for literal in literals[name]):
+            continue
+        if isinstance(value, types.FunctionType) and value.__module__ == holder.__module__:
+            continue
+        if is_literal or name in reassigned:
+            yield name, value
 
 
 def assigned_attributes(source: str) -> set[str]:
@@ -192,7 +215,7 @@ def _is_data(value: object) -> bool:
     return not isinstance(value, type | types.FunctionType | types.BuiltinFunctionType)
 
 
-def _assigned(tree: ast.Module) -> tuple[dict[str, list[object]], set[str]]:
+def _assigned(tree: ast.AST) -> tuple[dict[str, list[object]], set[str]]:
     """Return the literals that are assigned to each variable, and the variables that get anything else."""
     literals: dict[str, list[object]] = {}
     others: set[str] = set()

@@ -1092,6 +1092,83 @@ PROGRAMS = [
        settings.LEVEL = 9
        def training(x): return settings.run(x)
     """, {"settings.py": "import os\nLEVEL = int(os.environ.get('LEVEL_', '3'))\ndef run(x):\n    return LEVEL + x\n"}),
+    Program("class of an own module, changed from outside", """
+        import models
+        def fit(self, x):
+            return x * self.scale
+        models.Net.fit, models.Net.scale = fit, 9
+        models.Net.names.append("a")
+        def training(x):
+            return models.Net().fit(x) + models.count() + len(models.Net().names)
+    """, {"models.py": """
+        class Net:
+            scale, made = 1, 0
+            names = []
+            kind = "net"
+            def __init__(self):
+                Net.made += 1
+            def fit(self, x):
+                return x
+        def count():
+            return Net.made
+    """}),
+    Program("modules in a zip archive", """
+        import sys, zipfile
+        with zipfile.ZipFile("own.zip", "w") as archive:
+            archive.writestr("zipped.py", "import threading\\nLOCK = threading.Lock()\\ndef f(x):\\n    return x * 3\\n")
+        sys.path.insert(0, "own.zip")
+        import zipped
+        def training(x):
+            return zipped.f(x)
+    """),
+    Program("module loaded from a file by its spec", """
+        import importlib.util, sys
+        spec = importlib.util.spec_from_file_location("plug", "sub/plug_file.py")
+        plug = importlib.util.module_from_spec(spec)
+        sys.modules["plug"] = plug
+        spec.loader.exec_module(plug)
+        def training(x):
+            return plug.f(x)
+    """, {"sub/plug_file.py": "import threading\nLOCK = threading.Lock()\ndef f(x):\n    return x + 4\n"}),
+    Program("module reloaded after a change", """
+        import helpers, importlib, os
+        old = helpers.f
+        with open("helpers.py", "w") as file:
+            file.write("def f(x):\\n    return x * 100\\n")
+        os.utime("helpers.py", (1, 1))
+        importlib.reload(helpers)
+        def training(x):
+            return helpers.f(x) + old(x)
+    """, {"helpers.py": "def f(x):\n    return x\n"}),
+    Program("client that a module makes when it is first needed", """
+        import client
+        client.get()
+        def training(x):
+            return client.get().execute("select 5").fetchone()[0] + x
+    """, {"client.py": """
+        import sqlite3
+        _client = None
+        def get():
+            global _client
+            if _client is None:
+                _client = sqlite3.connect(":memory:")
+            return _client
+    """}),
+    Program("imports that may be missing", """
+        import optional
+        def training(x):
+            return optional.f(x)
+    """, {
+        "optional.py": """
+            try:
+                import no_such_module_anywhere as fast
+            except ImportError:
+                import slow as fast
+            def f(x):
+                return x + fast.VALUE
+        """,
+        "slow.py": "VALUE = 6\n",
+    }),
     # ------------------------------------------------------------------ refused
     Program("a lock", """
         import threading
