@@ -33,6 +33,7 @@ HIDDEN: Mapping[str, str] = {
     "PYTHONINSPECT": "keeps a Python worker alive after its end, as an interactive session",
     "PYTHONWARNINGS": "a filter that makes errors of warnings would end Spark's Python workers",
     "PYTHONHASHSEED": "Spark sets its own, the same for all workers",
+    "PYTHONTRACEMALLOC": "a trace of each allocation, with which Python workers are too slow for Spark",
     "PYTHONVERBOSE": "a line for each import of each worker, in Spark's log",
     "PYTHONPROFILEIMPORTTIME": "the same",
     "PYTHONDUMPREFS": "a list of all objects at the end of each worker, in Spark's log",
