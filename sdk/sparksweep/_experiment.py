@@ -26,7 +26,7 @@ from sparksweep._builder import Built, Request, build
 from sparksweep._calls import checked_call
 from sparksweep._documents import read_source
 from sparksweep._html import experiment_html
-from sparksweep._local.resuming import Changes
+from sparksweep._local.changes import Changes
 from sparksweep._plain_values import as_python, invalid, is_int, is_number, shown
 from sparksweep._progress import Progress, say
 from sparksweep._result import Result

@@ -6,7 +6,7 @@ import os
 from typing import Protocol
 
 from sparksweep._builder import Built
-from sparksweep._local.resuming import Changes
+from sparksweep._local.changes import Changes
 from sparksweep._runs.reader import RunReader
 from sparksweep.errors import FieldError, InvalidExperiment
 from sparksweep_core.api import Experiment

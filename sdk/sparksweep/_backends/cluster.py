@@ -6,7 +6,7 @@ import time
 
 from sparksweep._builder import Built
 from sparksweep._kube import connect
-from sparksweep._local.resuming import Changes
+from sparksweep._local.changes import Changes
 from sparksweep._runs.cluster_run import ClusterRunReader
 from sparksweep.client import Client
 from sparksweep.errors import ClusterUnavailable, ExperimentRefused, FieldError, InvalidExperiment

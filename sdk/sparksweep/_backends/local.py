@@ -16,12 +16,12 @@ from pathlib import Path
 from sparksweep import errors
 from sparksweep._backends.opened import OpenedRun, finished_text
 from sparksweep._builder import Built
+from sparksweep._local.changes import Changes
 from sparksweep._local.doors import Door, both_ways_on
 from sparksweep._local.libraries import require_libraries
 from sparksweep._local.messages import RunMessage, RunRequest
 from sparksweep._local.program import check_local
 from sparksweep._local.record import RunRecord
-from sparksweep._local.resuming import Changes, prepare, relocated
 from sparksweep._local.run_directory import RunDirectory
 from sparksweep._runs.local_run import LocalRunReader
 from sparksweep._text import block
@@ -84,6 +84,9 @@ def resume_run(path: Path, changes: Changes) -> tuple[Experiment, LocalProcess |
         RunDirectoryError: There is no run, it is damaged, or a process runs it.
         InvalidExperiment: A limit can't be changed so.
     """
+    # It imports the planner, which nothing else of this program needs.
+    from sparksweep._local.resuming import prepare, relocated
+
     directory = RunDirectory.open(path)
     # The process of a run that has just ended holds the lock until Spark has ended, too.
     has_ended = directory.read_experiment().holds(ConditionType.COMPLETE, ConditionType.FAILED)

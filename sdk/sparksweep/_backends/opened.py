@@ -8,8 +8,8 @@ import time
 from pathlib import Path
 
 from sparksweep._backends.base import Run
+from sparksweep._local.changes import Changes
 from sparksweep._local.doors import Door
-from sparksweep._local.resuming import Changes
 from sparksweep._local.run_directory import RunDirectory
 from sparksweep._runs.local_run import LocalRunReader
 from sparksweep.errors import SparksweepError

@@ -15,12 +15,12 @@ from typing import Any
 
 import click
 
+from sparksweep._local.changes import Changes
 from sparksweep._local.doors import Door
 from sparksweep._local.java import find_java, running_java
 from sparksweep._local.libraries import require_libraries
 from sparksweep._local.program import check_local, notes_on_ignored
 from sparksweep._local.record import RunRecord
-from sparksweep._local.resuming import Changes, prepare, relocated
 from sparksweep._local.run_directory import RunDirectory
 from sparksweep.cli.displays import Display, LiveDisplay, PlainDisplay
 from sparksweep.cli.documents import read_file
@@ -174,6 +174,9 @@ def _resumed(
     directory: RunDirectory, given: Experiment | None, changes: Changes, home: Path
 ) -> tuple[Experiment, list[str]]:
     """Return the Experiment with which the run in a directory goes on, and notes about it."""
+    # It imports the planner, which the start of a run need not wait for.
+    from sparksweep._local.resuming import prepare, relocated
+
     try:
         resumption = prepare(directory, given=given, changes=changes)
     except InvalidExperiment as error:

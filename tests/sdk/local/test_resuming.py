@@ -10,9 +10,10 @@ from typing import Any
 
 import pytest
 
+from sparksweep._local.changes import Changes
 from sparksweep._local.doors import Door
 from sparksweep._local.record import RunRecord
-from sparksweep._local.resuming import Changes, Resumption, prepare, relocated
+from sparksweep._local.resuming import Resumption, prepare, relocated
 from sparksweep._local.run_directory import RunDirectory
 from sparksweep.errors import InvalidExperiment, RunDirectoryError
 from sparksweep_core.api import (
