@@ -6,6 +6,8 @@ import importlib
 import json
 import pkgutil
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -151,3 +153,16 @@ def test_imports_are_recognised_in_any_text() -> None:
 @pytest.mark.parametrize("name", errors.__all__)
 def test_a_traceback_names_the_module_that_an_error_is_imported_from(name: str) -> None:
     assert getattr(errors, name).__module__ == "sparksweep.errors"
+
+
+def test_the_package_shows_its_names_and_imports_nothing_heavy() -> None:
+    program = (
+        "import sys, sparksweep\n"
+        "assert set(sparksweep.__all__) <= set(dir(sparksweep)), dir(sparksweep)\n"
+        "assert sparksweep.__version__.count('.') == 2\n"
+        "from sparksweep import *\n"
+        "assert Experiment and Client and Result and search and experiment and errors and context\n"
+        "heavy = {'pandas', 'pyspark', 'kubernetes', 'numpy', 'pyarrow', 'tensorflow'} & set(sys.modules)\n"
+        "assert not heavy, heavy\n"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True)

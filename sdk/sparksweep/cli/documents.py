@@ -6,6 +6,8 @@ from pathlib import Path
 
 import click
 
+from sparksweep._builder import Built
+from sparksweep._documents import read_source
 from sparksweep.cli.output import stderr, stdout
 from sparksweep.errors import InvalidExperiment
 from sparksweep_core.algorithms import create
@@ -13,15 +15,16 @@ from sparksweep_core.api import Experiment
 from sparksweep_core.api.algorithm_settings import given_seed, has_seed
 from sparksweep_core.kubernetes_yaml import dump_yaml
 from sparksweep_core.validation.checks_search import format_count
-from sparksweep_core.validation.document import read_experiment
 
 FILE = click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 
 
-def read_file(file: Path) -> Experiment:
-    """Return the Experiment in a file; if it is invalid, print the file's name above the findings."""
+def read_file(file: Path) -> Built:
+    """Return the Experiment in a file, with the code that it may hold beside it; if it is invalid, print the file's
+    name above the findings.
+    """
     try:
-        return read_experiment(file)
+        return read_source(file)
     except InvalidExperiment as error:
         count = len(error.errors)
         stderr().line(f"{file} is invalid, {count} finding{'s' if count > 1 else ''}:")
@@ -35,7 +38,7 @@ def validate(file: Path) -> None:
 
     Prints every finding with the path of its field. Exit codes: 0 valid, 2 invalid.
     """
-    experiment = read_file(file)
+    experiment = read_file(file).experiment
     stdout().line(f"{file}: Experiment {experiment.metadata.name} is valid. {_extent(experiment)}")
 
 
@@ -53,7 +56,7 @@ def render(file: Path, trials: int) -> None:
 
     Exit codes: 0 valid, 2 invalid.
     """
-    experiment = read_file(file)
+    experiment = read_file(file).on_a_cluster
     out = stdout()
     out.data(f"# {_extent(experiment)}\n" + dump_yaml(experiment.to_dict()))
     if trials:

@@ -101,7 +101,8 @@ def run(
     out = stdout()
     check_format(output, columns, out)
     choice = Choice(sort, rows, column_names(columns), is_wide=output == "wide")
-    experiment = None if file is None else read_file(file)
+    built = None if file is None else read_file(file)
+    experiment = None if built is None else built.experiment
     if experiment is not None:
         check_choice(experiment, choice)
         check_local(experiment)
@@ -117,9 +118,11 @@ def run(
         experiment, notes = _resumed(run_directory, experiment, changes, home)
     else:
         assert experiment is not None
+        assert built is not None
         experiment = experiment.model_copy(update={"status": None})
         run_directory = RunDirectory.create(directory or _default_directory(experiment))
-        run_directory.begin(experiment, RunRecord.of_start(home))
+        files = {} if built.code is None else built.code.files
+        run_directory.begin(experiment, RunRecord.of_start(home), files)
         notes = []
     record = run_directory.read_record()
     display: Display = (

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from sparksweep import Experiment, search
+from sparksweep.cli.documents import read_file
 from sparksweep.errors import InvalidExperiment, MissingFile, UnreadableFile
 from sparksweep_core.kubernetes_yaml import dump_yaml
 from sparksweep_trainer.trial.arguments import decode
@@ -191,3 +192,14 @@ def test_reading_and_writing_warn_of_nothing() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         Experiment.from_yaml(Experiment(training, {"x": search.choice(True, None)}).to_yaml())
+
+
+def test_the_commands_read_a_large_function_too(tmp_path: Path) -> None:
+    made = large()
+    file = tmp_path / "large.yaml"
+    file.write_text(made.to_yaml())
+    built = read_file(file)
+    assert built.experiment.spec == made.spec
+    assert built.on_a_cluster.to_dict() == made.to_dict()
+    assert built.code is not None
+    assert list(built.code.files) == ["sparksweep_function.py"]
