@@ -29,6 +29,8 @@ _JOINERS = "\u200c\u200d"
 """Invisible characters that Persian and emoji are spelled with."""
 _INVISIBLE = ("Cc", "Cf", "Cs", "Zl", "Zp")
 """Unicode categories: control, format (text direction, zero width), surrogate, line and paragraph separator."""
+_BLANK_LETTERS = "\u034f\u115f\u1160\u17b4\u17b5\u3164\uffa0"
+"""Letters and marks without a glyph, which Unicode files among the others."""
 _NAMES = {"\n": "\\n", "\t": "\\t", "\r": "\\r"}
 
 
@@ -123,7 +125,8 @@ def headline(message: str | None) -> str:
 
 
 def _visible(character: str) -> str:
-    if unicodedata.category(character) not in _INVISIBLE or character in _JOINERS:
+    is_invisible = unicodedata.category(character) in _INVISIBLE or character in _BLANK_LETTERS
+    if not is_invisible or character in _JOINERS:
         return character
     if character in _NAMES:
         return _NAMES[character]

@@ -13,6 +13,8 @@ from typing import Any
 
 import pytest
 import yaml
+from hypothesis import given
+from hypothesis import strategies as st
 
 from sparksweep import Experiment as PythonExperiment
 from sparksweep._html import experiment_html, result_html
@@ -422,3 +424,39 @@ def test_a_line_of_a_log_is_never_lost() -> None:
     assert log_line(b"\r\n") == b"\n"
     assert log_line("größe\t1".encode()) == "größe\t1".encode()
     assert log_line(b"\x1b]0;never ended\n") == b"\\x1b]0;never ended\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("größe", "größe"),
+        ("a\nb\tc\r", "a\\nb\\tc\\r"),
+        ("\x1b[31m", "\\x1b[31m"),
+        ("\x85\xad\x9b", "\\x85\\xad\\x9b"),
+        ("\u202e\u2066\ufeff", "\\u202e\\u2066\\ufeff"),
+        ("\U000e0041", "\\U000e0041"),
+        ("\udcff\ud800", "\\xff\\ud800"),
+        ("\u3164", "\\u3164"),
+        ("👩\u200d👧 x\u200cy", "👩\u200d👧 x\u200cy"),
+    ],
+)
+def test_one_line(text: str, shown: str) -> None:
+    assert one_line(text) == shown
+
+
+@given(
+    st.text(st.characters(), max_size=50) | st.text("\x1b[]0;m\x07\\\r\n\t\b\x9b?h", max_size=30)
+)
+def test_any_text_is_harmless(text: str) -> None:
+    assert forbidden(one_line(text).replace("\u200c", "")) == []
+    assert "\n" not in one_line(text)
+    assert forbidden(block(text).replace("\u200c", "")) == []
+    data = text.encode(errors="replace")
+    shown = log_line(data)
+    assert forbidden(shown.decode().replace("\u200c", "")) == []
+    assert shown.endswith(b"\n") == data.endswith(b"\n")
+
+
+@given(st.binary(max_size=50))
+def test_any_bytes_of_a_log_are_harmless(data: bytes) -> None:
+    assert forbidden(log_line(data).decode().replace("\u200c", "")) == []
