@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -50,27 +52,36 @@ def validate(file: Path) -> None:
     metavar="N",
     help="Also print the parameters of the first N trials, or of fewer if later ones depend on results.",
 )
+@click.option(
+    "-o",
+    "--output",
+    type=click.Choice(["yaml", "json"]),
+    default="yaml",
+    show_default=True,
+    help="Format; json has a document a line.",
+)
 @FILE
-def render(file: Path, trials: int) -> None:
+def render(file: Path, trials: int, output: str) -> None:
     """Print the Experiment in FILE with every default filled in.
 
     Exit codes: 0 valid, 2 invalid.
     """
     experiment = read_file(file).on_a_cluster
-    out = stdout()
-    out.data(f"# {_extent(experiment)}\n" + dump_yaml(experiment.to_dict()))
+    documents: list[dict[str, Any]] = [experiment.to_dict()]
+    comments = [f"# {_extent(experiment)}\n", ""]
     if trials:
         limit = min(trials, experiment.spec.max_trial_count or trials)
         proposed = create(experiment.spec).propose([], limit)
-        rows = [trial.to_dict() for trial in proposed]
+        documents.append({"trials": [trial.to_dict() for trial in proposed]})
         algorithm = experiment.spec.algorithm
-        is_drawn = has_seed(algorithm) and given_seed(algorithm) is None
-        note = (
-            "# With the seed 0: the spec has none, and each run draws its own.\n"
-            if is_drawn
-            else ""
-        )
-        out.data(f"---\n{note}" + dump_yaml({"trials": rows}))
+        if has_seed(algorithm) and given_seed(algorithm) is None:
+            comments[1] = "# With the seed 0: the spec has none, and each run draws its own.\n"
+    if output == "json":
+        text = "".join(f"{json.dumps(document)}\n" for document in documents)
+    else:
+        pairs = zip(comments, documents, strict=False)
+        text = "---\n".join(comment + dump_yaml(document) for comment, document in pairs)
+    stdout().data(text)
 
 
 def _extent(experiment: Experiment) -> str:

@@ -1,5 +1,6 @@
 """The command line: exit codes, standard output, and findings."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -74,6 +75,14 @@ def test_render_fills_in_defaults_and_enumerates_trials() -> None:
     assert experiment["spec"]["trialTemplate"]["resources"]["memory"] == "2Gi"
     assert [trial["number"] for trial in trials["trials"]] == [1, 2, 3]
     assert trials["trials"][1]["parameters"] == {"lr": "0", "layers": "2"}
+
+
+def test_render_prints_the_same_as_json() -> None:
+    lines = sparksweep("render", GOOD, "--trials", "3", "-o", "json").stdout.splitlines()
+    assert [json.loads(line) for line in lines] == list(
+        yaml.safe_load_all(sparksweep("render", GOOD, "--trials", "3").stdout)
+    )
+    refused(sparksweep("render", GOOD, "-o", "table"), "'table' is not one of 'yaml', 'json'")
 
 
 def test_a_rendered_experiment_is_valid(tmp_path: Path) -> None:

@@ -82,10 +82,8 @@ def test_every_bad_trial_fails_with_its_own_reason_and_the_others_succeed(tmp_pa
 def test_katibs_grid_example_runs_its_first_twelve_points(tmp_path: Path) -> None:
     document, trials = run("katib-grid", tmp_path)
     points = [(t["parameters"]["lr"], t["parameters"]["momentum"]) for t in trials.values()]
-    momenta = ("0.5", "0.6", "0.7", "0.8", "0.9")
-    assert (
-        points == [(lr, momentum) for lr in ("0.01", "0.015", "0.02") for momentum in momenta][:12]
-    )
+    momenta = (0.5, 0.6, 0.7, 0.8, 0.9)
+    assert points == [(lr, momentum) for lr in (0.01, 0.015, 0.02) for momentum in momenta][:12]
     assert condition(document, "Accepted")["reason"] == "GridTruncated"
     assert "45" in condition(document, "Accepted")["message"]
     assert condition(document, "Complete")["reason"] == "MaxTrialsReached"
@@ -152,7 +150,7 @@ def test_the_goal_stops_the_rest_at_once(tmp_path: Path) -> None:
 def test_a_grid_too_large_to_build_is_counted_and_begun(tmp_path: Path) -> None:
     document, trials = run("huge-grid", tmp_path)
     assert len(trials) == 5
-    assert [trial["parameters"]["p20"] for trial in trials.values()] == ["1", "2", "3", "4", "5"]
+    assert [trial["parameters"]["p20"] for trial in trials.values()] == [1, 2, 3, 4, 5]
     assert "10^40" in condition(document, "Accepted")["message"]
     assert "bestTrial" not in document["status"]
 
