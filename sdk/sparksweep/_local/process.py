@@ -74,6 +74,7 @@ def _run(request: RunRequest, reporter: _Reporter) -> None:
         reporter.phase(note)
     record = directory.read_record()
     home = Path(record.home or Path.cwd())
+    record.export_project_path(home)
     with running_java(find_java(), directory.spark_log) as java:
         # While Java starts: it imports PySpark and Arrow.
         from sparksweep._local.runner import LocalRun

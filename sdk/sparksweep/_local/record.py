@@ -48,6 +48,14 @@ class RunRecord(Model):
             python_path=[os.path.abspath(path) for path in python_path if path],
         )
 
+    def export_project_path(self, home: Path) -> None:
+        """Set the default of `hdfs.project_path` for Java and the trials, which inherit it. The shell's value counts first.
+
+        Args:
+            home: The project's data, if the record names no other place.
+        """
+        os.environ.setdefault(PROJECT_PATH_ENV, self.project_path or str(home))
+
     @classmethod
     def read(cls, path: Path) -> RunRecord:
         """Read a record; an empty one if there is no such file.

@@ -6,7 +6,6 @@ resumes from its journal.
 
 from __future__ import annotations
 
-import os
 import secrets
 import tempfile
 import threading
@@ -32,7 +31,6 @@ from sparksweep_core.api import (
     TrialStatus,
 )
 from sparksweep_core.api.status import ReportedMetrics
-from sparksweep_core.contract.environment import PROJECT_PATH_ENV
 from sparksweep_core.planner import DriverState, DriverStatus, Plan, plan
 from sparksweep_core.planner.seeding import SEED_BYTES
 from sparksweep_trainer.driver.java_process import JavaProcess
@@ -94,7 +92,6 @@ class LocalRun:
         self.experiment = experiment.model_copy(update={"status": status})
         self._directory = directory
         record = record or RunRecord()
-        self._project_path = record.project_path or str(home)
         self._observer = observer
         self._java = java
         self._clock = clock
@@ -161,8 +158,6 @@ class LocalRun:
         self._follower.start()
         with tempfile.TemporaryDirectory(prefix="sparksweep-") as scratch:
             self._observer.phase("Starting Spark")
-            # The default of `hdfs.project_path` in a trial; the shell and the template override it.
-            os.environ.setdefault(PROJECT_PATH_ENV, self._project_path)
             driver = Driver(
                 self._service, self._driver_settings(Path(scratch)), give_up=self._needs_no_spark
             )

@@ -130,6 +130,7 @@ def run(
     )
     for note in [*notes, *notes_on_ignored(experiment)]:
         display.note(note)
+    record.export_project_path(home)
     with running_java(java, run_directory.spark_log) as process:
         # While Java starts: it imports PySpark and Arrow, which no other command needs.
         from sparksweep._local.runner import LocalRun
