@@ -101,6 +101,7 @@ SOURCE = r"""
                 signal.signal(signal.SIGTERM, signal.SIG_IGN)
                 FOREVER()
             os._exit(0)
+        os.wait()
         return 0.5
     def child_returns_later():
         if os.fork() == 0:
