@@ -11,13 +11,21 @@ import importlib.abc
 import importlib.machinery
 import importlib.util
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from types import ModuleType
 
 Entry = tuple[str | None, str, list[str] | None]
 """A module: its source (None: a namespace package), its file, and a package's directories."""
 
 _MISSING = object()
+
+
+@dataclass(frozen=True)
+class Registered:
+    """Implementations of a function of functools.singledispatch that other modules have registered."""
+
+    implementations: dict[type, Callable[..., object]]
 
 
 class ArchiveImporter(importlib.abc.MetaPathFinder, importlib.abc.ExecutionLoader):
@@ -91,6 +99,10 @@ def _set(module: ModuleType, path: str, value: object) -> None:
     for item in classes:
         holder = getattr(holder, item)
     current = vars(holder).get(name, _MISSING)
+    if isinstance(value, Registered):
+        for kind, implementation in value.implementations.items():
+            current.register(kind, implementation)
+        return
     if type(current) is type(value) and isinstance(current, list) and isinstance(value, list):
         current[:] = value
     elif (isinstance(current, dict) and isinstance(value, dict)) or (

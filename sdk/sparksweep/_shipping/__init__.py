@@ -4,9 +4,9 @@ Pickling by value means that trials need not have the function's module: what it
 notebook is included; the user's own modules go with it as source, and installed packages are imported in the trial.
 `sparksweep.shipped` loads the text. Modules, in the order of use:
 
-- `user_modules`: the way in which each module reaches a trial, with `installed` and `sources`
+- `user_modules`: the way in which each module reaches a trial, with `installed`, `sources` and `changes`
 - `pickler`: cloudpickle with these ways, and with objects that it lacks
-- `culprits`: the path to an object that can't be pickled
+- `culprits`: the path to an object that can't be pickled, with `references`
 """
 
 from __future__ import annotations
@@ -140,7 +140,8 @@ def ship(function: Callable[..., object]) -> Shipped:
 
 def _sizes(function: Callable[..., object]) -> Iterator[tuple[str, int]]:
     """Yield name and pickled size of the objects outside a function that it refers to."""
-    from sparksweep._shipping.pickler import pickled, referred
+    from sparksweep._shipping.pickler import pickled
+    from sparksweep._shipping.references import referred
 
     for name, value in referred(function).items():
         yield name, len(pickled(value).function)

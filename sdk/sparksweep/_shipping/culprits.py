@@ -13,9 +13,9 @@ from sparksweep._shipping.pickler import (
     FunctionPickler,
     Nowhere,
     can_be_pickled,
-    referred,
     registry_restored,
 )
+from sparksweep._shipping.references import referred
 from sparksweep._shipping.user_modules import Route, UserModules
 
 PATIENCE_S = 0.5

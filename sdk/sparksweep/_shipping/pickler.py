@@ -21,15 +21,14 @@ from typing import Any
 import cloudpickle
 
 from sparksweep import shipped
-from sparksweep._shipping.sources import assigned_attributes, codes
+from sparksweep._shipping.changes import DISPATCHER, assigned_attributes
 from sparksweep._shipping.user_modules import PROVIDED, Route, UserModules
 
 _registering = threading.Lock()
-_DISPATCHER = functools.singledispatch(lambda _: None).__code__  # type: ignore[attr-defined]
 _STREAMS = ("stdin", "stdout", "stderr")
 _OF_MEMBERS = ("_value_", "_name_", "__objclass__", "_sort_order_")
 """Attributes that every member of an enum has."""
-_OF_DISPATCHERS = ("registry", "dispatch", "register", "_clear_cache")
+_OFDISPATCHERS = ("registry", "dispatch", "register", "_clear_cache")
 """Attributes that functools.singledispatch gives to a function."""
 
 
@@ -101,7 +100,7 @@ class FunctionPickler(cloudpickle.Pickler):  # type: ignore[misc]
             return _completed(obj, super().reducer_override(obj))
         if isinstance(obj, types.FunctionType):
             self._note(obj)
-            if obj.__code__ is _DISPATCHER:
+            if obj.__code__ is DISPATCHER:
                 return _reduce_dispatcher(obj) if _is_by_value(obj) else NotImplemented
             return super().reducer_override(obj)
         if isinstance(obj, types.ModuleType):
@@ -280,7 +279,7 @@ def can_be_pickled(value: object, modules: UserModules) -> bool:
 def _reduce_dispatcher(function: Any) -> Any:
     """Reduce a function of functools.singledispatch: its cache holds weak references."""
     registry = dict(function.registry)
-    attributes = {key: value for key, value in vars(function).items() if key not in _OF_DISPATCHERS}
+    attributes = {key: value for key, value in vars(function).items() if key not in _OFDISPATCHERS}
     return (
         shipped.dispatching, (registry.pop(object),), (registry, attributes), None, None, shipped.add_dispatched
     )  # fmt: skip
@@ -341,47 +340,3 @@ _REDUCERS: dict[type, Callable[[FunctionPickler, Any], Any]] = {
     typing.TypeVarTuple: _reduce_type,
     type(dataclasses.MISSING): _reduce_missing,
 }
-
-
-def referred(function: Callable[..., object]) -> dict[str, object]:
-    """Return the objects outside a function that it refers to, by name, modules and functions left out."""
-    found: dict[str, object] = {}
-    waiting: list[object] = [function]
-    seen: set[int] = set()
-    while waiting:
-        item = waiting.pop()
-        if id(item) in seen:
-            continue
-        seen.add(id(item))
-        if isinstance(item, functools.partial):
-            found.update({f"argument {index + 1}": value for index, value in enumerate(item.args)})
-            found.update(item.keywords)
-            waiting.append(item.func)
-        elif isinstance(item, types.MethodType):
-            found.update(vars(item.__self__) if hasattr(item.__self__, "__dict__") else {})
-            waiting.append(item.__func__)
-        elif isinstance(item, types.FunctionType):
-            code, cells = item.__code__, item.__closure__ or ()
-            uses = dict(zip(code.co_freevars, map(_contents, cells), strict=True))
-            names = (name for inner in codes(code) for name in inner.co_names)
-            uses.update(
-                {name: item.__globals__[name] for name in names if name in item.__globals__}
-            )
-            uses.update(item.__kwdefaults__ or {})
-            for name, value in uses.items():
-                inner = getattr(value, "__wrapped__", value)
-                if isinstance(inner, types.FunctionType):
-                    waiting.append(inner)
-                elif not isinstance(value, types.ModuleType | type):
-                    found[name] = value
-        elif not isinstance(item, type) and hasattr(item, "__dict__"):
-            found.update(vars(item))
-    return found
-
-
-def _contents(cell: types.CellType) -> object:
-    try:
-        return cell.cell_contents
-    except ValueError:
-        # The variable has no value yet, or no longer.
-        return None

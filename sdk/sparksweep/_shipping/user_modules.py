@@ -18,9 +18,9 @@ from collections.abc import Container, Iterable, Iterator
 from dataclasses import dataclass, field
 from enum import Enum
 
+from sparksweep._shipping.changes import changed_values
 from sparksweep._shipping.installed import is_installed
 from sparksweep._shipping.sources import (
-    changed_values,
     imported_names,
     is_made_by,
     source_of,

@@ -1169,6 +1169,28 @@ PROGRAMS = [
         """,
         "slow.py": "VALUE = 6\n",
     }),
+    Program("implementation registered with an own module", """
+        import sizes
+        class Mine:
+            pass
+        @sizes.size.register
+        def _(value: str):
+            return 100
+        @sizes.size.register(Mine)
+        def _(value):
+            return 1000
+        def training(x):
+            return sizes.size(x) + sizes.size("a") + sizes.size(Mine())
+    """, {"sizes.py": """
+        import functools, threading
+        LOCK = threading.Lock()
+        @functools.singledispatch
+        def size(value):
+            return 1
+        @size.register
+        def _(value: int):
+            return 10
+    """}),
     # ------------------------------------------------------------------ refused
     Program("a lock", """
         import threading
