@@ -13,11 +13,15 @@ from sparksweep._shipping import MODULE
 from sparksweep._values import values_of
 from sparksweep.errors import FieldError, InvalidExperiment, MissingFile, UnreadableFile
 from sparksweep_core.kubernetes_yaml import DOCUMENT, parse_yaml_documents
-from sparksweep_core.validation.document import parse_experiment
+from sparksweep_core.validation.document import Check, nothing_more, parse_experiment
 
 
-def read_source(source: object) -> Built:
+def read_source(source: object, also: Check = nothing_more) -> Built:
     """Return the Experiment of a file's path, of YAML as text, or of an open file.
+
+    Args:
+        source: Where it is.
+        also: A further check, whose findings are listed with the others.
 
     Raises:
         InvalidExperiment: It is not valid; the error lists every finding.
@@ -25,16 +29,16 @@ def read_source(source: object) -> Built:
         UnreadableFile: The file can't be read.
     """
     if isinstance(source, str) and _is_yaml(source):
-        return _read(source, None)
+        return _read(source, None, also)
     if isinstance(source, str | os.PathLike):
         path = os.fspath(source)
         if isinstance(path, str):
-            return _read_file(Path(path))
+            return _read_file(Path(path), also)
     if hasattr(source, "read"):
         text = source.read()
         name = getattr(source, "name", None)
         home = Path(name).absolute().parent if isinstance(name, str) else None
-        return _read(text.decode() if isinstance(text, bytes) else str(text), home)
+        return _read(text.decode() if isinstance(text, bytes) else str(text), home, also)
     raise invalid("source", f"{shown(source)} is neither the path of a file nor YAML as text")
 
 
@@ -46,7 +50,7 @@ def _is_yaml(text: str) -> bool:
     return is_mapping and not os.path.exists(text)
 
 
-def _read_file(given: Path) -> Built:
+def _read_file(given: Path, also: Check) -> Built:
     path = given.expanduser() if str(given).startswith("~") else given
     try:
         text = path.read_bytes().decode()
@@ -60,7 +64,7 @@ def _read_file(given: Path) -> Built:
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise UnreadableFile([FieldError(shown(str(given)), f"can't be read: {reason}")]) from error
-    return _read(text, path.absolute().parent)
+    return _read(text, path.absolute().parent, also)
 
 
 def _missing(path: Path) -> str:
@@ -74,7 +78,7 @@ def _folder(path: Path) -> str:
     return f"is a directory: name a file in it{f', such as {names[0]}' if names else ''}"
 
 
-def _read(text: str, home: Path | None) -> Built:
+def _read(text: str, home: Path | None, also: Check) -> Built:
     documents = parse_yaml_documents(text)
     maps = [item for item in documents if item.get("kind") == "ConfigMap"]
     others = [item for item in documents if item.get("kind") != "ConfigMap"]
@@ -83,7 +87,7 @@ def _read(text: str, home: Path | None) -> Built:
         if not others:
             message = "has no Experiment, only a ConfigMap"
         raise InvalidExperiment([FieldError(DOCUMENT, message)])
-    experiment = parse_experiment(others[0])
+    experiment = parse_experiment(others[0], also)
     built = Built(experiment, values=values_of(experiment), home=home)
     return _with_code(built, maps) if maps else built
 

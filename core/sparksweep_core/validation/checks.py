@@ -61,6 +61,11 @@ class Parts:
             return None
         return parsed
 
+    @property
+    def objective_name(self) -> str | None:
+        """Name of the metric to optimise; None if there is none, or it did not parse."""
+        return None if self.objective is None else self.objective.objective_metric_name
+
     def is_absent(self, name: str) -> bool:
         """Return True if the document certainly lacks the field."""
         given = self.objective if name == "objective" else self.counts.get(name)
@@ -69,23 +74,23 @@ class Parts:
 
 def check_spec(spec: ExperimentSpec) -> list[FieldError]:
     """Return every mistake of a spec that parsed."""
+    return [*check_storage(spec.storage), *check_parts(parts_of(spec))]
+
+
+def parts_of(spec: ExperimentSpec) -> Parts:
+    """Return the parts of a spec that parsed."""
     counts = {
         "maxTrialCount": spec.max_trial_count,
         "maxFailedTrialCount": spec.max_failed_trial_count,
         "activeDeadlineSeconds": spec.active_deadline_seconds,
     }
-    return [
-        *check_storage(spec.storage),
-        *check_parts(
-            Parts(
-                objective=spec.objective,
-                algorithm=spec.algorithm,
-                parameters=tuple(spec.parameters),
-                counts={name: value for name, value in counts.items() if value is not None},
-                template=spec.trial_template,
-            )
-        ),
-    ]
+    return Parts(
+        objective=spec.objective,
+        algorithm=spec.algorithm,
+        parameters=tuple(spec.parameters),
+        counts={name: value for name, value in counts.items() if value is not None},
+        template=spec.trial_template,
+    )
 
 
 def check_storage(storage: Storage) -> list[FieldError]:
@@ -114,7 +119,12 @@ def check_parts(parts: Parts) -> list[FieldError]:
         if not parameter_errors and not setting_errors:
             errors += _size(parts, parts.algorithm)
     if parts.template is not None:
-        errors += check_template(parts.template, parts.parameters, parts.parsed_parameters)
+        errors += check_template(
+            parts.template,
+            parts.parameters,
+            parts.parsed_parameters,
+            objective=parts.objective_name,
+        )
     return errors
 
 

@@ -27,6 +27,8 @@ def check_template(
     template: TrialTemplate,
     parameters: Sequence[Parameter | None],
     parsed: Sequence[Parameter] | None,
+    *,
+    objective: str | None = None,
 ) -> list[FieldError]:
     """Return every mistake in the template.
 
@@ -34,6 +36,7 @@ def check_template(
         template: the template.
         parameters: the experiment's parameters in the document's order; None for one that did not parse.
         parsed: the parameters; None if any of them did not parse.
+        objective: name of the metric to optimise; None if there is none, or it did not parse.
     """
     names = None if parsed is None else [parameter.name for parameter in parsed]
     errors = []
@@ -43,7 +46,7 @@ def check_template(
         message = "can't be combined with function: a trial runs one of them; remove the other"
         errors.append(FieldError(f"{PATH}.command", message))
     elif template.function is not None:
-        errors += _function(template, template.function, parameters, names)
+        errors += _function(template, template.function, parameters, names, objective)
     elif template.command is not None:
         errors += _command(template, template.command, names)
     if template.source is not None:
@@ -61,6 +64,7 @@ def _function(
     function: str,
     parameters: Sequence[Parameter | None],
     names: Sequence[str] | None,
+    objective: str | None,
 ) -> Iterator[FieldError]:
     module, _, name = function.partition(":")
     reserved = [part for part in [*module.split("."), name] if keyword.iskeyword(part)]
@@ -98,7 +102,9 @@ def _function(
             f'"{module}" is in a package, but source is a single module: write its name without dots',
         )
     if template.source.inline is not None and not reserved:
-        yield from check_source(template.source.inline, function=name, parameter_names=names)
+        yield from check_source(
+            template.source.inline, function=name, parameter_names=names, objective=objective
+        )
 
 
 def _command(

@@ -7,7 +7,7 @@ are checked even if others did not, so that a document need not be corrected fin
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -20,16 +20,27 @@ from sparksweep_core.api.search_spec import Algorithm, Objective, Parameter
 from sparksweep_core.api.template import TrialTemplate
 from sparksweep_core.errors import FieldError, InvalidExperiment
 from sparksweep_core.kubernetes_yaml import DOCUMENT, parse_yaml
-from sparksweep_core.validation.checks import COUNTS, Parts, check_parts, check_spec
+from sparksweep_core.validation.checks import COUNTS, Parts, check_parts, check_spec, parts_of
 from sparksweep_core.validation.messages import field_error, in_document_order
 
 __all__ = ["parse_experiment", "parse_yaml", "read_experiment"]
 
 _M = TypeVar("_M", bound=Model)
+Check = Callable[[Parts], Iterable[FieldError]]
+"""Returns the mistakes of the parts of a spec that parsed."""
 
 
-def read_experiment(path: Path) -> Experiment:
+def nothing_more(_: Parts) -> Iterable[FieldError]:
+    """Return no mistakes."""
+    return ()
+
+
+def read_experiment(path: Path, also: Check = nothing_more) -> Experiment:
     """Read the Experiment of a YAML or JSON file.
+
+    Args:
+        path: the file.
+        also: a further check, such as of the code on this machine.
 
     Raises:
         InvalidExperiment: with every finding.
@@ -40,11 +51,15 @@ def read_experiment(path: Path) -> Experiment:
     except UnicodeDecodeError as error:
         message = f"is not UTF-8 text: byte {error.start} is {error.object[error.start]:#04x}"
         raise InvalidExperiment([FieldError(DOCUMENT, message)]) from error
-    return parse_experiment(parse_yaml(text))
+    return parse_experiment(parse_yaml(text), also)
 
 
-def parse_experiment(document: object) -> Experiment:
+def parse_experiment(document: object, also: Check = nothing_more) -> Experiment:
     """Return the Experiment of a document: JSON values, its ``status`` included if there is one.
+
+    Args:
+        document: the document.
+        also: a further check, whose findings are listed with the others.
 
     Raises:
         InvalidExperiment: with every finding, in the document's order.
@@ -65,12 +80,14 @@ def parse_experiment(document: object) -> Experiment:
     try:
         experiment = _parse(Experiment, text)
         errors += check_spec(experiment.spec)
+        errors += also(parts_of(experiment.spec))
     except ValidationError as error:
         details = error.errors(include_url=False)
         errors += [field_error(detail, Experiment) for detail in details]
         spec = document.get("spec")
         if isinstance(spec, Mapping):
-            errors += check_parts(_parts(spec, [detail["loc"] for detail in details]))
+            parts = _parts(spec, [detail["loc"] for detail in details])
+            errors += [*check_parts(parts), *also(parts)]
     if errors or experiment is None:
         raise InvalidExperiment(in_document_order(errors, document))
     return experiment

@@ -20,7 +20,12 @@ _Function = ast.FunctionDef | ast.AsyncFunctionDef
 
 
 def check_source(
-    source: str, *, function: str, parameter_names: Sequence[str] | None
+    source: str,
+    *,
+    function: str,
+    parameter_names: Sequence[str] | None,
+    objective: str | None = None,
+    file: str | None = None,
 ) -> list[FieldError]:
     """Return every reason why a function of the source can't be called with the parameters as arguments.
 
@@ -28,8 +33,10 @@ def check_source(
         source: the module's text.
         function: the function's name.
         parameter_names: names of the arguments; None if some are unreadable: then they are not compared.
+        objective: name of the metric that the function must return; None if there is none, or it is unreadable.
+        file: the module's file, for messages; None: the source is inline.
     """
-    module = _parse(source)
+    module = _parse(source, file)
     if isinstance(module, FieldError):
         return [module]
     definitions = [
@@ -41,22 +48,54 @@ def check_source(
     if _may_be_bound_otherwise(module, function):
         return []
     if not named:
-        return [FieldError(FUNCTION_PATH, _not_defined(function, definitions))]
+        return [
+            FieldError(FUNCTION_PATH, _not_defined(function, definitions, file or "source.inline"))
+        ]
     if len(named) > 1 or named[0].decorator_list:
         return []
     definition = named[0]
     if isinstance(definition, ast.AsyncFunctionDef):
         message = f"{function} is an async def (line {definition.lineno}): write it as a plain def"
         return [FieldError(FUNCTION_PATH, message)]
-    if parameter_names is None:
-        return []
-    return [
-        FieldError(FUNCTION_PATH, message)
-        for message in _mismatches(definition, list(parameter_names))
-    ]
+    messages = [] if parameter_names is None else list(_mismatches(definition, parameter_names))
+    messages += _metrics_returned(definition, objective)
+    return [FieldError(FUNCTION_PATH, message) for message in messages]
 
 
-def _parse(source: str) -> ast.Module | FieldError:
+def _metrics_returned(definition: ast.FunctionDef, objective: str | None) -> Iterator[str]:
+    """Yield a message if each ``return`` is a dictionary with keys that can be read here, none of them the objective."""
+    if objective is None:
+        return
+    returns = [node for node in _own_nodes(definition.body) if isinstance(node, ast.Return)]
+    names: list[str] = []
+    for node in returns:
+        if not isinstance(node.value, ast.Dict):
+            return
+        keys = [key.value if isinstance(key, ast.Constant) else None for key in node.value.keys]
+        texts = [key for key in keys if isinstance(key, str)]
+        if len(texts) < len(keys) or objective in texts:
+            return
+        names += texts
+    if returns:
+        listed = ", ".join(dict.fromkeys(names)) or "no metric"
+        close = difflib.get_close_matches(objective, names, n=1)
+        hint = f": did you mean {close[0]}?" if close else ""
+        yield (
+            f"{definition.name} returns {listed} (line {returns[0].lineno}), "
+            f"but objectiveMetricName is {objective}{hint}"
+        )
+
+
+def _own_nodes(body: Sequence[ast.AST]) -> Iterator[ast.AST]:
+    """Yield the nodes of a function's body without those of functions and classes defined in it."""
+    for node in body:
+        yield node
+        if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef | ast.Lambda):
+            yield from _own_nodes(list(ast.iter_child_nodes(node)))
+
+
+def _parse(source: str, file: str | None) -> ast.Module | FieldError:
+    path, prefix = (INLINE_PATH, "") if file is None else (FUNCTION_PATH, f"{file}: ")
     try:
         with warnings.catch_warnings():
             # "\d" in a string is a warning of the user's code, not of this check.
@@ -65,10 +104,10 @@ def _parse(source: str) -> ast.Module | FieldError:
     except SyntaxError as error:
         text = (error.text or "").strip()
         near = f": {text[:60]}" if text else ""
-        return FieldError(INLINE_PATH, f"line {error.lineno} is not Python, {error.msg}{near}")
+        return FieldError(path, f"{prefix}line {error.lineno} is not Python, {error.msg}{near}")
     except (ValueError, RecursionError, MemoryError) as error:
         # Null characters, and nesting beyond what the parser's stack holds.
-        return FieldError(INLINE_PATH, f"is not Python: {str(error) or 'it is nested too deeply'}")
+        return FieldError(path, f"{prefix}is not Python: {str(error) or 'it is nested too deeply'}")
 
 
 def _module_level(body: Sequence[ast.stmt]) -> Iterator[ast.stmt]:
@@ -109,16 +148,16 @@ def _may_be_bound_otherwise(module: ast.Module, name: str) -> bool:
     return False
 
 
-def _not_defined(function: str, definitions: Sequence[_Function]) -> str:
+def _not_defined(function: str, definitions: Sequence[_Function], where: str) -> str:
     names = sorted({node.name for node in definitions})
     close = difflib.get_close_matches(function, names, n=1)
     if close:
-        return f"{function} is not defined in source.inline: did you mean {close[0]}?"
+        return f"{function} is not defined in {where}: did you mean {close[0]}?"
     defined = f"it defines {', '.join(names[:10])}" if names else "it defines no function"
-    return f"{function} is not defined at the top level of source.inline: {defined}"
+    return f"{function} is not defined at the top level of {where}: {defined}"
 
 
-def _mismatches(definition: ast.FunctionDef, parameter_names: list[str]) -> Iterator[str]:
+def _mismatches(definition: ast.FunctionDef, parameter_names: Sequence[str]) -> Iterator[str]:
     arguments = definition.args
     positional = [*arguments.posonlyargs, *arguments.args]
     defaulted = {item.arg for item in positional[len(positional) - len(arguments.defaults) :]}

@@ -17,6 +17,7 @@ from sparksweep import errors
 from sparksweep._backends.opened import OpenedRun, finished_text
 from sparksweep._builder import Built
 from sparksweep._local.changes import Changes
+from sparksweep._local.code_findings import CodePlaces
 from sparksweep._local.doors import Door, both_ways_on
 from sparksweep._local.libraries import require_libraries
 from sparksweep._local.messages import RunMessage, RunRequest
@@ -28,6 +29,7 @@ from sparksweep._text import block
 from sparksweep._values import values_of
 from sparksweep.errors import InvalidExperiment, SparksweepError
 from sparksweep_core.api import ConditionType, Experiment
+from sparksweep_core.validation.checks import parts_of
 
 END_PATIENCE_S = 30.0
 """Seconds that a run may take to stop its trials and Spark."""
@@ -54,6 +56,10 @@ class LocalBackend:
         require_libraries()
         experiment = built.experiment.model_copy(update={"status": None})
         check_local(experiment)
+        if built.code is None:
+            places = CodePlaces(built.home or Path.cwd(), paths=_search_path())
+            if findings := list(places.code_findings(parts_of(experiment.spec))):
+                raise InvalidExperiment(findings)
         path = (self._directory or Path(RUNS) / experiment.metadata.name).absolute()
         directory = RunDirectory.create(path, door=Door.PYTHON)
         record = RunRecord.of_start(built.home or Path.cwd(), _search_path())

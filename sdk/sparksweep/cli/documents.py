@@ -10,23 +10,30 @@ import click
 
 from sparksweep._builder import Built
 from sparksweep._documents import read_source
+from sparksweep._local.code_findings import CodePlaces, code_notes
 from sparksweep.cli.output import stderr, stdout
-from sparksweep.errors import InvalidExperiment
+from sparksweep.errors import FieldError, InvalidExperiment
 from sparksweep_core.algorithms import create
 from sparksweep_core.api import Experiment
 from sparksweep_core.api.algorithm_settings import given_seed, has_seed
 from sparksweep_core.kubernetes_yaml import dump_yaml
+from sparksweep_core.validation.checks import Parts
 from sparksweep_core.validation.checks_search import format_count
+from sparksweep_core.validation.document import Check, nothing_more
 
 FILE = click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 
 
-def read_file(file: Path) -> Built:
+def read_file(file: Path, also: Check = nothing_more) -> Built:
     """Return the Experiment in a file, with the code that it may hold beside it; if it is invalid, print the file's
     name above the findings.
+
+    Args:
+        file: The file.
+        also: A further check, such as of the code on this machine.
     """
     try:
-        return read_source(file)
+        return read_source(file, also)
     except InvalidExperiment as error:
         count = len(error.errors)
         stderr().line(f"{file} is invalid, {count} finding{'s' if count > 1 else ''}:")
@@ -38,9 +45,27 @@ def read_file(file: Path) -> Built:
 def validate(file: Path) -> None:
     """Check the Experiment in FILE without running it.
 
+    Reads the code that FILE names, if it is on this machine. With trialTemplate.image, or for a command, the code may
+    be in the image: then it only warns of names that do not exist here.
+
     Prints every finding with the path of its field. Exit codes: 0 valid, 2 invalid.
     """
-    experiment = read_file(file).experiment
+    places = CodePlaces(file.absolute().parent)
+    doubts: list[FieldError] = []
+
+    def check_code(parts: Parts) -> list[FieldError]:
+        findings = list(places.code_findings(parts))
+        template = parts.template
+        is_elsewhere = template is not None and (template.image or template.command)
+        doubts.extend(findings if is_elsewhere else [])
+        return [] if is_elsewhere else findings
+
+    experiment = read_file(file, check_code).experiment
+    spec = experiment.spec
+    notes = [f"{item.path}: {item.message}; the image must have it" for item in doubts]
+    notes += code_notes(spec.trial_template, [parameter.name for parameter in spec.parameters])
+    for note in notes:
+        stderr().line(f"warning: {note}")
     stdout().line(f"{file}: Experiment {experiment.metadata.name} is valid. {_extent(experiment)}")
 
 

@@ -16,6 +16,7 @@ from typing import Any
 import click
 
 from sparksweep._local.changes import Changes
+from sparksweep._local.code_findings import CodePlaces, code_notes
 from sparksweep._local.doors import Door
 from sparksweep._local.java import find_java, running_java
 from sparksweep._local.libraries import require_libraries
@@ -39,6 +40,7 @@ from sparksweep.cli.tables import MOST_ROWS, Choice, outcome_lines
 from sparksweep.errors import InvalidExperiment
 from sparksweep_core.api import ConditionType, Experiment, ExperimentReason, Trial
 from sparksweep_core.kubernetes_yaml import dump_yaml
+from sparksweep_core.validation.document import nothing_more
 
 COMPLETE = 0
 FAILED = 1
@@ -101,7 +103,10 @@ def run(
     out = stdout()
     check_format(output, columns, out)
     choice = Choice(sort, rows, column_names(columns), is_wide=output == "wide")
-    built = None if file is None else read_file(file)
+    home = Path.cwd() if file is None else file.absolute().parent
+    # The code of a run that is continued is where it was at its start.
+    check_code = nothing_more if resume else CodePlaces(home).code_findings
+    built = None if file is None else read_file(file, check_code)
     experiment = None if built is None else built.experiment
     if experiment is not None:
         check_choice(experiment, choice)
@@ -111,7 +116,6 @@ def run(
     require_libraries()
     java = find_java()
     err = stderr()
-    home = Path.cwd() if file is None else file.absolute().parent
     if resume:
         run_directory = RunDirectory.open(resume)
         run_directory.lock()
@@ -128,6 +132,8 @@ def run(
     display: Display = (
         LiveDisplay(err) if err.can_redraw and not quiet else PlainDisplay(err, quiet=quiet)
     )
+    spec = experiment.spec
+    notes += code_notes(spec.trial_template, [parameter.name for parameter in spec.parameters])
     for note in [*notes, *notes_on_ignored(experiment)]:
         display.note(note)
     record.export_project_path(home)
