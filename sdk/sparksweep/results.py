@@ -6,14 +6,14 @@ import os
 from pathlib import Path
 
 from sparksweep._result import Result
-from sparksweep._run_list import DEFAULT, RunList, list_runs
+from sparksweep._run_list import DEFAULT, RunList, RunSummary, list_runs
 from sparksweep._runs.history import ReportedStep
 from sparksweep._trials import Trial, Trials
 
-__all__ = ["ReportedStep", "Result", "Trial", "Trials"]
+__all__ = ["ReportedStep", "Result", "RunList", "RunSummary", "Trial", "Trials"]
 
 # Tracebacks and reprs name the module that users import them from, not the one that defines them.
-for _class in (ReportedStep, Result, Trial, Trials):
+for _class in (ReportedStep, Result, RunList, RunSummary, Trial, Trials):
     _class.__module__ = __name__
 
 

@@ -48,7 +48,7 @@ PATHS = {
     ),
     "sparksweep.hdfs": "project_path",
     "sparksweep.keras": "report_metrics",
-    "sparksweep.results": "ReportedStep Result Trial Trials runs",
+    "sparksweep.results": "ReportedStep Result RunList RunSummary Trial Trials runs",
     "sparksweep.search": "Domain choice grid int_uniform log_normal log_uniform normal uniform",
     "sparksweep.shipped": "load",
     "sparksweep.tensorboard": "logdir",
