@@ -134,7 +134,7 @@ class CodePlaces:
                 return f"there is no module {module}: {parent} is a module and no package"
         else:
             directories = [*self.paths, str(self.home)]
-        where = f"in {' or '.join(directories)}"
+        where = f"in {' or '.join(directories)}" if parent else f"in {self.home}"
         if not parent:
             where += " or among the installed packages"
             directories = [*directories, sysconfig.get_path("purelib")]

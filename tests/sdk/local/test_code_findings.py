@@ -159,3 +159,15 @@ def test_a_command_that_ignores_a_parameter_is_a_note() -> None:
     (note,) = code_notes(template, ["x", "y"])
     assert "does not use the parameter y" in note
     assert code_notes(TrialTemplate(function="a:b"), ["x"]) == []
+
+
+def test_a_message_names_one_directory_and_suggests_from_all(tmp_path: Path) -> None:
+    elsewhere = tmp_path / "lib"
+    elsewhere.mkdir()
+    (elsewhere / "trainer_a.py").write_text(GOOD)
+    checked = parts(TrialTemplate(function="trainer_b:training"))
+    (finding,) = CodePlaces(tmp_path, paths=[str(elsewhere)]).code_findings(checked)
+    assert finding.message == (
+        f"there is no module trainer_b in {tmp_path} or among the installed packages: "
+        "did you mean trainer_a?"
+    )
