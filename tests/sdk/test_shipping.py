@@ -203,3 +203,17 @@ def test_cloudpickle_is_left_as_it_was() -> None:
     before = set(cloudpickle.list_registry_pickle_by_value())
     ship(_helper)
     assert set(cloudpickle.list_registry_pickle_by_value()) == before
+
+
+def test_the_members_of_an_enum_are_not_changed_attributes() -> None:
+    import ast
+    import types
+
+    from sparksweep._shipping.changes import changed_values
+
+    source = "import enum\nclass Part(enum.Enum):\n    A = 1\nclass Plain:\n    A = 1\n"
+    module = types.ModuleType("parts")
+    exec(source, module.__dict__)
+    assert changed_values(module, ast.parse(source), set()) == {}
+    module.Plain.A = 2
+    assert changed_values(module, ast.parse(source), set()) == {"Plain.A": 2}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import dis
+import enum
 import functools
 import types
 from collections.abc import Container, Iterator
@@ -55,6 +56,9 @@ def changed_values(
             changed[name] = value
     for node in tree.body:
         holder = vars(module).get(node.name) if isinstance(node, ast.ClassDef) else None
+        # The members of an enum differ from the literals that make them, and can't be set.
+        if isinstance(holder, enum.EnumMeta):
+            continue
         if isinstance(holder, type) and holder.__module__ == module.__name__:
             for name, value in _changed_attributes(holder, node, reassigned):
                 changed[f"{holder.__name__}.{name}"] = value
