@@ -7,6 +7,7 @@ import json
 import re
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from hypothesis import strategies as st
 
 from sparksweep import Experiment as PythonExperiment
 from sparksweep._html import experiment_html, result_html
+from sparksweep._local import runner
 from sparksweep._progress import Progress
 from sparksweep._text import block, log_line, one_line, without_sequences
 from sparksweep.cli import _run
@@ -307,7 +309,9 @@ def test_a_run_with_its_live_or_plain_display(
     del document["status"]
     file = nasty_path(tmp_path)
     file.write_text(yaml.safe_dump(document), encoding="utf-8")
-    monkeypatch.setattr(sys.modules["sparksweep.cli.run"], "_local_run_class", lambda: Replayed)
+    # No Spark is started for it.
+    monkeypatch.setattr(sys.modules["sparksweep.cli.run"], "running_java", lambda *_: nullcontext())
+    monkeypatch.setattr(runner, "LocalRun", Replayed)
     code, shown = shell("run", file, "--dir", tmp_path / "d[/red]\x1b[35mx", "--sort", "objective")
     assert code == 0
     assert_all_visible(shown, NASTY[:9])
