@@ -98,7 +98,7 @@ def test_what_a_local_run_can_not_do_is_refused_before_anything_starts(tmp_path:
 
 
 def test_a_directory_in_use_by_something_else_is_refused(tmp_path: Path) -> None:
-    refused(sparksweep("run", GOOD, "--dir", tmp_path.parent), "--resume")
+    refused(sparksweep("run", GOOD, "--dir", tmp_path.parent), "name another directory with --dir")
 
 
 @pytest.mark.parametrize("command", ["trials", "best"])
