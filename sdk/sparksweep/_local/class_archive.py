@@ -26,6 +26,8 @@ LIMIT_S = 600
 """Seconds that writing an archive may take."""
 KEPT_S = 30 * 24 * 3600
 """Seconds after whose last use an archive of other versions is removed."""
+MOST_ARCHIVES = 3
+"""Archives that are kept, of 80 MB each: those used last."""
 _FLAG = "-XX:SharedArchiveFile="
 
 
@@ -166,7 +168,14 @@ def _dump(java: Path, classes: Path, archive: Path) -> None:
 
 
 def _remove_old(archive: Path) -> None:
-    """Remove what other versions left, and lists of runs that were killed."""
+    """Remove what other versions left, and lists of runs that were killed.
+
+    Each virtual environment has an archive of its own, so that their number is limited, too.
+    """
+    archives = sorted(archive.parent.glob("*.jsa"), key=lambda file: -file.stat().st_mtime)
+    for file in archives[MOST_ARCHIVES:]:
+        with contextlib.suppress(OSError):
+            file.unlink()
     oldest = time.time() - KEPT_S
     for path in archive.parent.iterdir():
         with contextlib.suppress(OSError):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
@@ -114,6 +115,18 @@ def test_an_archive_of_an_earlier_version_is_removed_a_month_after_its_last_use(
     write_archive(java, tmp_path / "listed", made.file)
     assert not old.exists()
     assert recent.exists()
+
+
+def test_the_archives_used_last_are_kept(cache: Path, java: Path, tmp_path: Path) -> None:
+    made = archive(java, tmp_path)
+    assert made.file is not None
+    recent = made.file.stat().st_mtime if made.file.exists() else time.time()
+    for age in range(1, 6):
+        file = cache / f"{age}.jsa"
+        file.touch()
+        os.utime(file, (recent - age * 60, recent - age * 60))
+    write_archive(java, tmp_path / "listed", made.file)
+    assert {file.name for file in cache.glob("*.jsa")} == {made.file.name, "1.jsa", "2.jsa"}
 
 
 def test_no_archive_is_stored_where_others_may_write(
