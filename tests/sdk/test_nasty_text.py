@@ -56,6 +56,10 @@ def experiment() -> Experiment:
             "objectiveMetricName": "a/b@c:d|e",
             "additionalMetricNames": ["smile:cat:"],
         },
+        trialTemplate={
+            "function": "train:training",
+            "source": {"inline": "def training(n_asty):\n    return 1.0\n"},
+        },
     )
     message = "\n".join(NASTY)
     conditions = [
