@@ -234,6 +234,9 @@ def test_a_missing_library_is_said_first(monkeypatch: pytest.MonkeyPatch) -> Non
 def test_a_run_refuses_an_unknown_column_before_it_starts(tmp_path: Path, words: list[str]) -> None:
     document = experiment_of([discrete("rate", ["1"])]).to_dict()
     document.pop("status", None)
+    document["spec"]["trialTemplate"]["source"] = {
+        "inline": "def training(rate):\n    return 1.0\n"
+    }
     file = tmp_path / "e.yaml"
     file.write_text(yaml.safe_dump(document))
     done = CliRunner().invoke(run_command, [str(file), "--dir", str(tmp_path / "d"), *words])
