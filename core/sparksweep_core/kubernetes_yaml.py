@@ -69,8 +69,14 @@ _Loader.bool_values = {**yaml.SafeLoader.bool_values, "y": True, "n": False}
 
 
 def _represent_text(dumper: _Dumper, text: str) -> yaml.ScalarNode:
-    # PyYAML would write these line breaks as they are, and read them back as spaces.
-    style = '"' if _LINE_BREAKS.search(text) else None
+    if _LINE_BREAKS.search(text):
+        # PyYAML would write these line breaks as they are, and read them back as spaces.
+        style = '"'
+    elif "\n" in text:
+        # Code stays legible in a block. Text that no block can hold, such as a tab, PyYAML writes in quotes all the same.
+        style = "|"
+    else:
+        style = None
     return dumper.represent_scalar(_TEXT, text, style=style)
 
 

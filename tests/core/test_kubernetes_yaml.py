@@ -114,7 +114,7 @@ def test_a_key_given_twice_is_refused_with_both_lines() -> None:
 def json_documents() -> st.SearchStrategy[dict[str, Any]]:
     # Surrogates are no text that a file could hold.
     text = st.text(st.characters(exclude_categories=["Cs"]), max_size=12) | st.sampled_from(
-        ["1e-3", "1e5", "yes", "n", "Y", "08", "0o7", "12:30", "2026-01-01", "null", "~", "", "=", "<<", ".5", "1_0"]
+        ["a\n", "\n a\n\n", "a:\n\n  b\n", "\ta\n", " a\n#b", "a \nb", "a\r\nb", "- a\n...\n", "1e-3", "1e5", "yes", "n", "Y", "08", "0o7", "12:30", "2026-01-01", "null", "~", "", "=", "<<", ".5", "1_0"]
     )  # fmt: skip
     scalars = (
         st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | text
@@ -134,3 +134,19 @@ def test_what_is_written_is_read_as_the_same(document: dict[str, Any]) -> None:
 def test_text_that_looks_like_a_number_to_kubectl_is_written_in_quotes() -> None:
     assert dump_yaml({"min": "1e-3", "unit": "y"}) == "min: '1e-3'\nunit: 'y'\n"
     assert yaml.safe_dump({"min": "1e-3"}) == "min: 1e-3\n"  # what the difference is about
+
+
+@pytest.mark.parametrize(
+    ("text", "written"),
+    [
+        ("def f(x):\n    return x\n", "a: |\n  def f(x):\n      return x\n"),
+        ("def f(x):\n\n    return x", "a: |-\n  def f(x):\n\n      return x\n"),
+        ("\ndef f(x): ...\n", "a: |2\n\n  def f(x): ...\n"),
+        ("# größe\n", "a: |\n  # größe\n"),
+        ("if x:\n\treturn\n", 'a: "if x:\\n\\treturn\\n"\n'),
+        ("trailing \nblank\n", 'a: "trailing \\nblank\\n"\n'),
+    ],
+)
+def test_text_of_several_lines_is_written_line_by_line_if_yaml_can(text: str, written: str) -> None:
+    assert dump_yaml({"a": text}) == written
+    assert parse_yaml(written) == {"a": text}
