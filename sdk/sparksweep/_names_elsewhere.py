@@ -1,4 +1,4 @@
-"""Names that other tools give to arguments of this one: hints for a keyword that is unknown here.
+"""Names that other tools give to arguments and search functions of this one: hints for a name that is unknown here.
 
 Katib and Kubeflow's SDK, Optuna, Ray Tune, Maggy and Hops, scikit-learn, hyperopt, and common abbreviations. All names
 are compared in lower case and without underscores, so that ``maxTrialCount`` is ``max_trial_count``.
@@ -6,7 +6,8 @@ are compared in lower case and without underscores, so that ``maxTrialCount`` is
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import difflib
+from collections.abc import Mapping, Sequence
 
 _NAMES = {
     "max_trials": (
@@ -91,3 +92,28 @@ EXPLAINED: Mapping[str, str] = {
     "retain": "the trials' files are kept until the Experiment is deleted",
 }  # fmt: skip
 """By such a name, advice where no argument has its meaning."""
+
+_SEARCH_FUNCTIONS = {
+    "uniform": "real float_uniform suggest_uniform double",
+    "uniform(low, high, step=...)": "quniform discrete_uniform suggest_discrete_uniform",
+    "uniform or log_uniform": "float suggest_float",
+    "log_uniform": "suggest_loguniform qloguniform log_real reciprocal",
+    "int_uniform": "randint suggest_int integer int uniformint qrandint",
+    "int_uniform(low, high, log=True)": "lograndint qlograndint log_int",
+    "normal": "randn qrandn qnormal gaussian",
+    "log_normal": "qlognormal",
+    "choice": "categorical suggest_categorical discrete",
+    "grid": "grid_search linspace arange",
+}
+"""By a function of `sparksweep.search`, with its arguments if they matter, names of other libraries for it."""
+
+
+def search_function_advice(name: str, functions: Sequence[str]) -> str:
+    """Return the advice for a name that `sparksweep.search` lacks: the function of that meaning or spelling, or all."""
+    plain = name.replace("_", "").lower()
+    for here, elsewhere in _SEARCH_FUNCTIONS.items():
+        if plain in elsewhere.replace("_", "").split():
+            return f"did you mean {here}?"
+    by_plain = {item.replace("_", ""): item for item in functions}
+    close = difflib.get_close_matches(plain, by_plain, n=1)
+    return f"did you mean {by_plain[close[0]]}?" if close else f"there are {', '.join(functions)}"

@@ -13,9 +13,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from fractions import Fraction
-from typing import Any
+from typing import Any, NoReturn
 
 from sparksweep._calls import checked_call
+from sparksweep._names_elsewhere import search_function_advice
 from sparksweep._plain_values import (
     as_python,
     elements,
@@ -26,6 +27,7 @@ from sparksweep._plain_values import (
     shown,
     text_value,
 )
+from sparksweep._text import one_line
 from sparksweep.errors import InvalidExperiment
 from sparksweep_core.api import Distribution, FeasibleSpace, Parameter, ParameterType, limits
 
@@ -34,6 +36,8 @@ __all__ = ["Domain", "choice", "grid", "int_uniform", "log_normal", "log_uniform
 Number = int | float
 _DEPTH = 20
 """Depth to which a choice's values are searched for domains."""
+_REPR = 60
+"""Most characters of a list of values in a domain's repr."""
 
 
 @dataclass(frozen=True)
@@ -50,6 +54,18 @@ class Domain:
     def parameter(self, name: str) -> Parameter:
         """Return the Experiment's parameter of that name with this domain."""
         return Parameter(name=name, parameter_type=self.parameter_type, feasible_space=self.space)
+
+    def __repr__(self) -> str:
+        space = self.space
+        if space.list is not None:
+            shown_values = one_line(", ".join(map(str, space.list)))
+            if len(shown_values) > _REPR:
+                shown_values = f"{shown_values[:_REPR]}... ({len(space.list)} values)"
+            return f"<{self.parameter_type}: {shown_values}>"
+        step = "" if space.step is None else f", step {space.step}"
+        is_plain = space.distribution is Distribution.UNIFORM
+        distribution = "" if is_plain else f", {space.distribution}"
+        return f"<{self.parameter_type}: {space.min} to {space.max}{step}{distribution}>"
 
     @property
     def is_finite(self) -> bool:
@@ -347,3 +363,18 @@ def _digest(text: str) -> str:
     import hashlib
 
     return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+# ---------------------------------------------------------------------- names
+
+
+def __getattr__(name: str) -> NoReturn:
+    message = f"module {__name__!r} has no attribute {name!r}"
+    if not name.startswith("_"):
+        functions = [item for item in __all__ if item != "Domain"]
+        message += f": {search_function_advice(name, functions)}"
+    raise AttributeError(message)
+
+
+def __dir__() -> list[str]:
+    return sorted({*__all__, *(name for name in globals() if name.startswith("__"))})

@@ -99,3 +99,59 @@ def test_only_what_a_grid_can_enumerate_is_finite() -> None:
     assert search.uniform(0, 1, step=0.5).is_finite
     assert not search.uniform(0, 1).is_finite
     assert not search.int_uniform(1, 3, log=True).is_finite
+
+
+@pytest.mark.parametrize(
+    ("domain", "shown"),
+    [
+        (search.uniform(0, 1), "<double: 0 to 1>"),
+        (search.uniform(0, 1, step=0.1), "<double: 0 to 1, step 0.1>"),
+        (search.int_uniform(1, 9, log=True), "<int: 1 to 9, logUniform>"),
+        (search.choice("adam", None), "<categorical: adam, None>"),
+        (search.choice(0.1, 2), "<discrete: 0.1, 2>"),
+        (search.choice("\x1b[31m", "b"), r"<categorical: \x1b[31m, b>"),
+    ],
+)
+def test_a_domain_shows_its_type_and_its_values(domain: search.Domain, shown: str) -> None:
+    assert repr(domain) == shown
+
+
+def test_the_repr_of_many_values_is_short_and_counts_them() -> None:
+    shown = repr(search.choice(range(300)))
+    assert shown.startswith("<discrete: 0, 1, 2")
+    assert shown.endswith("... (300 values)>")
+    assert len(shown) < 100
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("loguniform", "log_uniform"),
+        ("suggest_float", "uniform or log_uniform"),
+        ("suggest_int", "int_uniform"),
+        ("randint", "int_uniform"),
+        ("quniform", "uniform(low, high, step=...)"),
+        ("lograndint", "int_uniform(low, high, log=True)"),
+        ("categorical", "choice"),
+        ("grid_search", "grid"),
+        ("Choice", "choice"),
+        ("unifrom", "uniform"),
+    ],
+)
+def test_a_function_that_does_not_exist_is_answered_with_the_one_that_does(
+    name: str, meant: str
+) -> None:
+    with pytest.raises(AttributeError) as caught:
+        getattr(search, name)
+    text = f"module 'sparksweep.search' has no attribute '{name}': did you mean {meant}?"
+    assert str(caught.value) == text
+
+
+def test_a_name_without_a_near_one_is_answered_with_all_functions() -> None:
+    with pytest.raises(AttributeError, match="there are choice, grid, int_uniform, "):
+        search.sample_from  # noqa: B018
+    assert not hasattr(search, "__path__")
+
+
+def test_completion_offers_the_functions_alone() -> None:
+    assert {name for name in dir(search) if not name.startswith("__")} == set(search.__all__)
