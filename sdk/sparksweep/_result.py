@@ -108,14 +108,18 @@ class Result:
         """
         return _trials.dataframe(self._trials, self._run)
 
-    def history(self, number: int) -> list[ReportedStep]:
+    def history(self, number: int, *, attempt: int | None = None) -> list[ReportedStep]:
         """Return the metrics that a trial reported while it ran: see `Trial.history`.
 
+        Args:
+            number: The trial's number, from 1.
+            attempt: The attempt, from 1; by default the last one.
+
         Raises:
-            TrialNotFound: There is no such trial.
+            TrialNotFound: There is no such trial, or no such attempt.
             SparksweepError: The reports can't be read.
         """
-        return self.trial(number).history()
+        return self.trial(number).history(attempt=attempt)
 
     def parameters_of(self, trial: Trial | api.Trial) -> dict[str, Any]:
         """Return a trial's parameters, as the function received them."""

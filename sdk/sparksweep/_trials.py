@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 _REPR = 200
 """Most characters of a trial's repr."""
+_DETAILS = ("attempt", "retries", "message", "node", "start_time", "completion_time", "peak_memory_bytes")  # fmt: skip
+"""Columns of the DataFrame that the repr of several trials leaves out."""
 
 
 @dataclass(frozen=True)
@@ -252,8 +254,24 @@ class Trials:
         try:
             position = index(key)
         except TypeError:
-            return self._table[key]
+            return self._column(key)
+        if not -len(self) <= position < len(self):
+            there = f"the indices are 0 to {len(self) - 1}" if len(self) else "there are no trials"
+            message = f"there is no trial at index {position}: {there}"
+            raise IndexError(f"{message}; result.trial(number) counts from 1")
         return Trial(self._trials[position], self._run)
+
+    def _column(self, key: Any) -> Any:
+        table = self._table
+        try:
+            return table[key]
+        except KeyError:
+            full = [
+                name for name in table.columns if name in (f"metrics.{key}", f"parameters.{key}")
+            ]
+            if not full:
+                raise
+            raise KeyError(f"{key}: did you mean {' or '.join(full)}?") from None
 
     def __setitem__(self, key: Any, value: Any) -> None:
         self._table[key] = value
@@ -277,12 +295,22 @@ class Trials:
 
     def __repr__(self) -> str:
         try:
-            return repr(self._table)
+            table = self._table
+            return repr(table[self._shown_columns(table)])
         except MissingDependency:
             return "\n".join(map(repr, self)) or "<no trials>"
 
     def _repr_html_(self) -> str:
         return trials_html(self._run.experiment, self._trials)
+
+    def _shown_columns(self, table: pandas.DataFrame) -> list[str]:
+        """Return the columns of the repr, the most telling ones first: pandas leaves out those in the middle."""
+        objective = self._run.experiment.spec.objective
+        first = "" if objective is None else f"metrics.{objective.objective_metric_name}"
+        names = [str(name) for name in table.columns if name not in _DETAILS]
+        order = {"state": 0, first: 1}
+        names.sort(key=lambda name: order.get(name, 2 if name.startswith("parameters.") else 3))
+        return names
 
     @property
     def _table(self) -> pandas.DataFrame:

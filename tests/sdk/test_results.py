@@ -10,6 +10,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import pandas
 import pytest
 
 import sparksweep
@@ -74,7 +75,9 @@ def test_a_trial_s_output_and_reports_are_read(result: Result) -> None:
     assert best.logs("stderr") == "two�\n"
     reports = [(1, {"loss": 0.5}), (2, {"loss": 0.25, "acc": 0.75})]
     assert [(report.step, report.metrics) for report in best.history()] == reports
-    assert result.history(1) == best.history()
+    assert result.history(1) == best.history() == result.history(1, attempt=1)
+    with pytest.raises(TrialNotFound, match="attempt"):
+        result.history(1, attempt=7)
     assert result.trial(4).history() == []
     assert result.trial(4).logs() == ""
     with pytest.raises(ValueError, match="stream: 'out' is none of stdout, stderr"):
@@ -102,8 +105,12 @@ def test_the_trials_are_a_sequence(result: Result) -> None:
     assert trials[0] in trials
     assert trials[0] == result.best_trial
     assert {trials[0], result.trial(1)} == {trials[0]}
-    with pytest.raises(IndexError):
+    with pytest.raises(
+        IndexError, match=r"no trial at index 4: the indices are 0 to 3; result\.trial"
+    ):
         trials[4]
+    with pytest.raises(IndexError, match="there are no trials"):
+        trials[:0][0]
     first, *rest = sorted(trials, key=lambda trial: trial.objective or -1.0, reverse=True)
     assert (first.number, len(rest)) == (1, 3)
     with pytest.raises(TrialNotFound, match="there is no trial 5 in recorded, which has 4"):
@@ -125,20 +132,35 @@ def test_the_trials_answer_as_a_data_frame(result: Result) -> None:
     assert "state" in trials
     assert "nothing" not in trials
     assert trials.to_csv() == table.to_csv()
-    assert repr(trials) == repr(table)
     assert "<td" in trials._repr_html_()
     assert "loc" in dir(trials)
     trials["twice"] = trials["metrics.score"] * 2
     assert trials.loc[1, "twice"] == 0.5
     assert "twice" not in result.trials
-    with pytest.raises(KeyError):
+    with pytest.raises(KeyError, match="nothing"):
         trials["nothing"]
+    with pytest.raises(KeyError, match=r"score: did you mean metrics\.score\?"):
+        trials["score"]
+    with pytest.raises(KeyError, match=r"lr: did you mean parameters\.lr\?"):
+        trials["lr"]
     with pytest.raises(AttributeError):
         _ = trials.nothing
     with pytest.raises(AttributeError):
         trials.columns = ["a"]  # type: ignore[attr-defined]
     for copied in (copy.copy(trials), pickle.loads(pickle.dumps(trials))):
         assert [trial.number for trial in copied] == [1, 2, 3, 4]
+
+
+def test_the_repr_of_trials_begins_with_the_objective_and_the_parameters(result: Result) -> None:
+    trials = result.trials
+    head = repr(trials).splitlines()[0].split()
+    assert head[:2] == ["state", "metrics.score"]
+    assert not {"attempt", "node", "message", "start_time", "peak_memory_bytes"} & set(head)
+    trials["twice"] = trials["metrics.score"] * 2
+    with pandas.option_context("display.width", 200, "display.max_columns", None):
+        head = repr(trials).splitlines()[0].split()
+        assert head == ["state", "metrics.score", "parameters.x", "parameters.lr", "reason", "duration_seconds", "twice"]  # fmt: skip
+        assert repr(trials[:1]).splitlines()[0].split() == head[:-1]
 
 
 def test_a_result_unpacks_as_ever(result: Result) -> None:
