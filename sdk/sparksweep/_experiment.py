@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import os
 import time
-import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -32,6 +31,7 @@ from sparksweep._progress import Progress, say
 from sparksweep._result import Result
 from sparksweep._text import block
 from sparksweep._values import objects_only_in, values_of
+from sparksweep._warnings import warn
 from sparksweep.errors import ExperimentFailed, ExperimentRefused, SparksweepError
 from sparksweep_core import api
 from sparksweep_core.kubernetes_yaml import dump_yaml
@@ -111,7 +111,8 @@ class Experiment:
             description: A text for readers, stored as an annotation.
             parallel: Largest number of trials at the same time; by default 3. It may exceed the number of trials.
             max_trials: Largest number of trials; by default that of the search, see `docs/quickstart.md`.
-            max_failed_trials: The experiment fails at this number of failed trials; by default never.
+            max_failed_trials: The experiment fails at this number of failed trials. By default it fails only when
+                the first ones all fail alike, see `docs/trials.md`, or when none has succeeded at the end.
             deadline_seconds: The experiment fails if it has not ended after this time.
             ttl_seconds: On a cluster, the Experiment is deleted this long after its end.
             image: The container image of trials on a cluster.
@@ -127,7 +128,7 @@ class Experiment:
             metrics_format: Form in which a command prints metrics: ``"Equals"``, the default, for ``name=value``, or
                 ``"EqualsOrColon"`` for ``name: value``, too.
             preload: Names of modules to import once for each slot, such as ``["numpy"]``.
-            tensorboard: False: no TensorBoard on a cluster.
+            tensorboard: False: no files for TensorBoard, and no TensorBoard on a cluster.
             storage: Storage of the trials' files on a cluster: spec.storage, as in YAML.
             template: Other fields of spec.trialTemplate, as in YAML. A field that an argument above sets can't be
                 here, too.
@@ -271,11 +272,9 @@ class Experiment:
         """
         objects = objects_only_in(self._built.values, self._built.experiment)
         if objects:
-            warnings.warn(
+            warn(
                 f"the YAML has only the texts of values of {', '.join(objects)}: the function gets the objects, "
-                "results of an Experiment that is read from it have the texts",
-                UserWarning,
-                stacklevel=2,
+                "results of an Experiment that is read from it have the texts"
             )
         documents = [self.to_dict()]
         if self._built.code_map is not None:
@@ -536,5 +535,5 @@ def _warn(experiment: api.Experiment) -> bool:
     accepted = experiment.condition(api.ConditionType.ACCEPTED, "True")
     if accepted is None or accepted.reason == api.ExperimentReason.VALID:
         return accepted is not None
-    warnings.warn(block(accepted.message), UserWarning, stacklevel=4)
+    warn(block(accepted.message))
     return True

@@ -20,7 +20,6 @@ Each function waits until the experiment has ended, and returns a `Result`, whic
 from __future__ import annotations
 
 import inspect
-import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from enum import StrEnum
@@ -32,6 +31,7 @@ from sparksweep._functions import check_function, has_source, name_of, returns_n
 from sparksweep._hops_arguments import Call, Form, bounds, called_as, grid_of, launches
 from sparksweep._plain_values import as_python, invalid, shown
 from sparksweep._result import Result
+from sparksweep._warnings import warn
 from sparksweep.errors import ExperimentFailed, FieldError, InvalidExperiment
 from sparksweep.search import choice
 from sparksweep_core.api import TrialReason
@@ -284,9 +284,7 @@ def _run(
     arguments = call.arguments
     for name in ("versioned_resources", "cleanup_generations"):
         if arguments.get(name):
-            warnings.warn(
-                f"{name} is ignored: it has no meaning outside Hopsworks", UserWarning, stacklevel=4
-            )
+            warn(f"{name} is ignored: it has no meaning outside Hopsworks")
     where = dict(call.where)
     progress = where.pop("progress", True)
     options: dict[str, Any] = {

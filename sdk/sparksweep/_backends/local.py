@@ -9,7 +9,6 @@ import sys
 import sysconfig
 import tempfile
 import threading
-import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -27,6 +26,7 @@ from sparksweep._local.run_directory import RunDirectory
 from sparksweep._runs.local_run import LocalRunReader
 from sparksweep._text import block
 from sparksweep._values import values_of
+from sparksweep._warnings import warn
 from sparksweep.errors import InvalidExperiment, SparksweepError
 from sparksweep_core.api import ConditionType, Experiment
 from sparksweep_core.validation.checks import parts_of
@@ -35,8 +35,6 @@ END_PATIENCE_S = 30.0
 """Seconds that a run may take to stop its trials and Spark."""
 RUNS = "runs"
 """The default directory of run directories."""
-STACK = 5
-"""Calls between a warning and the user's call of `Experiment.resume`."""
 
 
 class LocalBackend:
@@ -100,11 +98,9 @@ def resume_run(path: Path, changes: Changes) -> tuple[Experiment, LocalProcess |
     try:
         resumption = prepare(directory, changes=changes)
         if not resumption.goes_on:
-            warnings.warn(
+            warn(
                 f"{directory.path}: {resumption.found} Nothing is left to run; "
-                "resume(max_trials=) and the other limits extend it.",
-                UserWarning,
-                stacklevel=STACK,
+                "resume(max_trials=) and the other limits extend it."
             )
             return resumption.experiment, OpenedRun(directory.path)
         require_libraries()
