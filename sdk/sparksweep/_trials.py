@@ -304,12 +304,12 @@ class Trials:
         return trials_html(self._run.experiment, self._trials)
 
     def _shown_columns(self, table: pandas.DataFrame) -> list[str]:
-        """Return the columns of the repr, the most telling ones first: pandas leaves out those in the middle."""
+        """Return the columns of the repr, the most telling ones at both ends: pandas leaves out those in the middle."""
         objective = self._run.experiment.spec.objective
         first = "" if objective is None else f"metrics.{objective.objective_metric_name}"
         names = [str(name) for name in table.columns if name not in _DETAILS]
         order = {"state": 0, first: 1}
-        names.sort(key=lambda name: order.get(name, 2 if name.startswith("parameters.") else 3))
+        names.sort(key=lambda name: order.get(name, 3 if name.startswith("parameters.") else 2))
         return names
 
     @property
