@@ -117,7 +117,11 @@ def test_what_holds_no_run_is_not_opened(tmp_path: Path) -> None:
         Experiment("m:f", {"x": [1]}).resume()
 
 
-def test_a_directory_that_is_in_use_is_refused_when_it_is_submitted(tmp_path: Path) -> None:
+def test_a_directory_that_is_in_use_is_refused_when_it_is_submitted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "train.py").write_text("def training(x):\n    return x\n")
     path = run_of(tmp_path / "run", INTERRUPTED)
     experiment = Experiment("train:training", {"x": [1]})
     with pytest.raises(RunDirectoryError, match=r"another one as directory=, or go on with Experiment\.open"):  # fmt: skip
