@@ -237,6 +237,11 @@ def _check_run(request: Request, reader: ArgumentReader) -> None:
             "dictionary of numbers, or give objective=None to run all trials without a metric"
         )
         reader.refuse("run", message)
+    if isinstance(run, str) and len(run.split()) > 1:
+        words = ", ".join(f'"{word}"' for word in run.split()[:2])
+        message = f"{shown(run)} is a command in one text: give a list of its words, [{words}, ...]"
+        reader.refuse("run", message)
+        return
     if callable(run) or (isinstance(run, str) and run) or (is_listed(run) and run is not None):
         return
     reader.refuse(

@@ -88,6 +88,15 @@ class EvolutionStrategy(StrEnum):
     """The classic rand/1/bin, with fixed mutation and crossover."""
 
 
+_ELSEWHERE = {
+    "population": ("popsize", "populationsize", "np"),
+    "generations": ("maxiter", "maxgenerations", "ngenerations"),
+    "mutation": ("f", "scalefactor", "mutationfactor", "mutationrate"),
+    "crossover": ("cr", "recombination", "crossoverrate", "crossoverprobability"),
+    "seed": ("randomseed", "randomstate", "rng"),
+}
+"""By a setting here, names of SciPy and others for it, in lower case and without underscores."""
+
 DEFAULT_SEED = 0
 """Seed of a search that has neither a given nor a drawn one."""
 
@@ -189,6 +198,8 @@ def _unknown(algorithm: AlgorithmName, item: AlgorithmSetting) -> str:
     settings = SETTINGS[algorithm]
     if not settings:
         return f'"{item.name}": {algorithm} has no settings; remove it'
-    close = difflib.get_close_matches(item.name, settings, n=1)
+    plain = item.name.replace("_", "").lower()
+    renamed = [name for name, others in _ELSEWHERE.items() if plain in others and name in settings]
+    close = renamed or difflib.get_close_matches(item.name, settings, n=1)
     hint = f"did you mean {close[0]}? There are" if close else "there are"
     return f'"{item.name}" is not a setting of {algorithm}: {hint} {", ".join(settings)}'

@@ -76,7 +76,7 @@ class RunDirectory:
         directory = cls(path)
         if not directory.holds_run:
             raise RunDirectoryError(
-                f"{path} is not a run directory: it has no {EXPERIMENT_FILE} or no {JOURNAL_FILE}"
+                f"{path} is not a run directory: {_way_on(path)}"
                 if path.exists()
                 else f"{path} does not exist"
             )
@@ -255,3 +255,16 @@ class RunDirectory:
     def read_trials(self) -> list[Trial]:
         """Return every trial, sorted by number."""
         return recorded_trials(self.read_journal())
+
+
+def _way_on(path: Path) -> str:
+    """Return the reason why a path is no run directory, or a run directory that is in it."""
+    try:
+        run = next(
+            (child for child in sorted(path.iterdir()) if RunDirectory(child).holds_run), None
+        )
+    except OSError:
+        run = None
+    if run is not None:
+        return f"name one of those in it, such as {run}"
+    return f"it has no {EXPERIMENT_FILE} or no {JOURNAL_FILE}"

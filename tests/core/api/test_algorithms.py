@@ -34,6 +34,26 @@ def test_katibs_random_state_is_the_seed() -> None:
     assert settings_of(algorithm(AlgorithmName.RANDOM, random_state="42")) == {"seed": 42}
 
 
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("popsize", "population"),
+        ("population_size", "population"),
+        ("maxiter", "generations"),
+        ("F", "mutation"),
+        ("CR", "crossover"),
+        ("recombination", "crossover"),
+        ("random_seed", "seed"),
+        ("populaton", "population"),
+    ],
+)
+def test_a_setting_of_another_library_is_answered_with_the_one_that_is_meant(
+    name: str, meant: str
+) -> None:
+    with pytest.raises(InvalidExperiment, match=f"did you mean {meant}\\? There are population"):
+        settings_of(algorithm(AlgorithmName.DIFFERENTIAL_EVOLUTION, **{name: "4"}))
+
+
 @pytest.mark.parametrize("name", SETTINGS)
 def test_defaults_are_values_that_could_be_given(name: AlgorithmName) -> None:
     given = {

@@ -102,6 +102,7 @@ def test_hops_calls_refuse_in_words(name: str, position: int, value: Any) -> Non
         ({"env": {"A": None}}, "env['A']", "None is not text"),
         ({"run": 3}, "run", '3 is neither a function, nor "module:function", nor a list'),
         ({"run": None}, "run", "None is neither a function"),
+        ({"run": "python train.py --lr 1"}, "run", 'is a command in one text: give a list of its words, ["python", "train.py", ...]'),
         ({"run": int}, "function", "int is a class"),
         ({"run": [None]}, "run[0]", "None is not text"),
         ({"max_trials": 2.5}, "max_trials", "2.5 is not a whole number"),

@@ -52,6 +52,19 @@ def test_what_is_no_run_directory_can_not_be_opened(tmp_path: Path) -> None:
         RunDirectory.open(tmp_path)
 
 
+def test_the_error_of_a_directory_of_runs_names_one_of_them(tmp_path: Path) -> None:
+    for name in ("a", "digits"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "digits" / "journal.jsonl").touch()
+    (tmp_path / "digits" / "experiment.yaml").touch()
+    message = (
+        f"{tmp_path} is not a run directory: name one of those in it, such as {tmp_path / 'digits'}"
+    )
+    with pytest.raises(RunDirectoryError) as caught:
+        RunDirectory.open(tmp_path)
+    assert str(caught.value) == message
+
+
 def test_two_processes_can_not_run_one_directory(tmp_path: Path) -> None:
     directory = RunDirectory.create(tmp_path / "run")
     program = (
