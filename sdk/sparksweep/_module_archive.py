@@ -93,25 +93,35 @@ class ArchiveImporter(importlib.abc.MetaPathFinder, importlib.abc.ExecutionLoade
 
 
 def _set(module: ModuleType, path: str, value: object) -> None:
-    """Set a variable, or ``Class.attribute``; a container in place, since other variables may hold the same one."""
+    """Set a variable, or ``name.attribute``; a container in place, since other variables may hold the same one."""
     holder: object = module
-    *classes, name = path.split(".")
-    for item in classes:
-        holder = getattr(holder, item)
-    current = vars(holder).get(name, _MISSING)
+    *holders, name = path.split(".")
+    for item in holders:
+        holder = getattr(holder, item, None)
+    if holder is None:
+        # The import made no such object here.
+        return
+    current = getattr(holder, "__dict__", {}).get(name, _MISSING)
     if isinstance(value, Registered):
         for kind, implementation in value.implementations.items():
             current.register(kind, implementation)
         return
-    if type(current) is type(value) and isinstance(current, list) and isinstance(value, list):
+    if isinstance(current, list) and isinstance(value, list):
         current[:] = value
     elif (isinstance(current, dict) and isinstance(value, dict)) or (
         isinstance(current, set) and isinstance(value, set)
     ):
         current.clear()
         current.update(value)
-    else:
+    elif isinstance(holder, type | ModuleType):
         setattr(holder, name, value)
+    elif isinstance(getattr(holder, "__dict__", None), dict) and (
+        name in vars(holder) or not hasattr(holder, name)
+    ):
+        # As it was read: a class may refuse or redirect assignments.
+        vars(holder)[name] = value
+    else:
+        object.__setattr__(holder, name, value)
 
 
 def install(modules: Mapping[str, Entry]) -> ArchiveImporter:

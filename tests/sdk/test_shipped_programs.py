@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from support.sdk.changed_modules import CHANGED_MODULES
 from support.sdk.programs import Programs, value_of_a_trial
 from support.sdk.shipped_programs import PROGRAMS, Program
 
@@ -17,7 +18,7 @@ def programs() -> Iterator[Programs]:
         yield running
 
 
-@pytest.mark.parametrize("program", PROGRAMS, ids=lambda program: program.name)
+@pytest.mark.parametrize("program", [*PROGRAMS, *CHANGED_MODULES], ids=lambda program: program.name)
 def test_a_function_is_the_same_as_a_trial_or_refused_with_the_culprit_at_once(
     tmp_path: Path, programs: Programs, program: Program
 ) -> None:
@@ -32,7 +33,7 @@ def test_a_function_is_the_same_as_a_trial_or_refused_with_the_culprit_at_once(
 
 
 def test_the_corpus_has_programs_of_every_outcome_and_no_name_twice() -> None:
-    names = [program.name for program in PROGRAMS]
+    names = [program.name for program in [*PROGRAMS, *CHANGED_MODULES]]
     assert len(names) == len(set(names))
     assert len([program for program in PROGRAMS if program.refused is None]) >= 40
     assert len([program for program in PROGRAMS if program.refused is not None]) >= 10

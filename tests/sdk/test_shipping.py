@@ -209,11 +209,11 @@ def test_the_members_of_an_enum_are_not_changed_attributes() -> None:
     import ast
     import types
 
-    from sparksweep._shipping.changes import changed_values
+    from sparksweep._shipping.changes import Edits, changed_values
 
     source = "import enum\nclass Part(enum.Enum):\n    A = 1\nclass Plain:\n    A = 1\n"
     module = types.ModuleType("parts")
     exec(source, module.__dict__)
-    assert changed_values(module, ast.parse(source), set()) == {}
+    assert changed_values(module, ast.parse(source), Edits.of([])) == {}
     module.Plain.A = 2
-    assert changed_values(module, ast.parse(source), set()) == {"Plain.A": 2}
+    assert changed_values(module, ast.parse(source), Edits.of([])) == {"Plain.A": 2}

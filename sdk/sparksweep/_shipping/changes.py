@@ -7,7 +7,11 @@ import dis
 import enum
 import functools
 import types
-from collections.abc import Container, Iterator
+from collections import Counter, OrderedDict, deque
+from collections.abc import Container, Iterable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
 
 from sparksweep._module_archive import Registered
 from sparksweep._shipping.sources import codes, functions_of
@@ -15,41 +19,110 @@ from sparksweep._shipping.sources import codes, functions_of
 DISPATCHER = functools.singledispatch(lambda _: None).__code__  # type: ignore[attr-defined]
 """The code of every function of functools.singledispatch."""
 _PLAIN = (bool, int, float, complex, str, bytes, type(None))
+_CONSTRUCTORS = ("__init__", "__new__", "__post_init__", "__setstate__")
+_MUTATORS = (
+    frozenset(
+        name
+        for kind in (dict, list, set, deque, Counter, OrderedDict)
+        for name in dir(kind)
+        if not name.startswith("_")
+    )
+    - set(dir(frozenset))
+    - set(dir(tuple))
+    - {"copy", "fromkeys", "get", "items", "keys", "values", "elements", "most_common", "total"}
+)
+"""The methods that change a container of the standard library."""
 _DESCRIPTORS = (types.MemberDescriptorType, types.GetSetDescriptorType)
+_CONTAINERS = (dict, list, set, deque)
 _MAX_NODES = 10_000
 """Elements of a variable's value that are compared: larger values are made anew by the import."""
+_MAX_DEPTH = 4
+"""Objects on the way from a variable to an attribute that was set: ``settings.model.optimizer.rate``."""
 
 
-def changed_values(
-    module: types.ModuleType, tree: ast.Module, reassigned: Container[str]
-) -> dict[str, object]:
-    """Return the variables of a module, and ``Class.attribute`` of its classes, that were changed after its import.
+@dataclass(frozen=True)
+class Edits:
+    """The names in a program, or in the functions of a module, that change something."""
+
+    assigned: frozenset[str]
+    """Attributes that statements or setattr set: LEVEL in ``settings.LEVEL = 9``."""
+    holders: frozenset[str]
+    """Objects of such attributes: settings. A dictionary may have its items as attributes."""
+    wholes: frozenset[str]
+    """Objects any attribute of which may be set: ``setattr(options, name, value)``, ``vars(options)``."""
+    items: frozenset[str]
+    """Objects whose items are set, or that a method of a container changes: ``names[0] = "a"``, ``names.append("a")``."""
+
+    @classmethod
+    def of(cls, trees: Iterable[ast.AST]) -> Edits:
+        """Return the edits in parts of a program."""
+        sets = {name: set[str]() for name in ("assigned", "holders", "wholes", "items")}
+        for tree in trees:
+            aliases: list[tuple[str, str]] = []
+            for node in ast.walk(tree):
+                for role, name in _edited(node):
+                    sets[role].add(name)
+                aliases.extend(_aliases(node))
+            for alias, name in aliases:
+                for role in ("holders", "wholes", "items"):
+                    if alias in sets[role]:
+                        sets[role].add(name)
+        return cls(**{role: frozenset(names) for role, names in sets.items()})
+
+    @classmethod
+    def of_texts(cls, sources: Iterable[str]) -> Edits:
+        """Return the edits in texts of Python; one that can't be parsed has none."""
+        trees = []
+        for source in sources:
+            with suppress(SyntaxError, ValueError, RecursionError):
+                trees.append(ast.parse(source))
+        return cls.of(trees)
+
+    def changes(self, name: str, value: object) -> bool:
+        """Return whether the edits may have changed a variable or an attribute, other than by its attributes."""
+        is_container = isinstance(value, _CONTAINERS)
+        in_place = name in self.items or (is_container and name in self.holders | self.wholes)
+        return (name in self.assigned or in_place) and _is_data(value)
+
+
+def changed_values(module: types.ModuleType, tree: ast.Module, edits: Edits) -> dict[str, object]:
+    """Return the variables of a module, and ``name.attribute`` of its classes and objects, that were changed after its import.
 
     Compared are those that the source sets to literals alone, and those that it does not set. Any other may differ from
-    machine to machine, such as the number of the CPUs: it is made anew by the import, unless something assigns it later.
+    machine to machine, such as the number of the CPUs: it is made anew by the import, unless the program, or one of the
+    module's functions, assigns it, an attribute of it, or the items of a container.
 
     Args:
         module: The module.
         tree: Its source.
-        reassigned: Names that the program assigns as attributes of something: ``settings.LEVEL = 9``.
+        edits: Names that the program changes.
     """
     literals, others = _assigned(tree)
     globals_ = {name for code in _function_codes(module) for name in _stored_globals(code)}
+    own = Edits.of(
+        item
+        for item in ast.walk(tree)
+        if isinstance(item, ast.FunctionDef | ast.AsyncFunctionDef)
+        and item.name not in _CONSTRUCTORS
+    )
     changed: dict[str, object] = {}
     for name, value in list(vars(module).items()):
         if name.startswith("__") or isinstance(value, types.ModuleType):
             continue
-        if getattr(value, "__code__", None) is DISPATCHER:
+        if isinstance(value, types.FunctionType) and value.__code__ is DISPATCHER:
+            registry: dict[type, Any] = vars(value)["registry"]
             foreign = {
-                kind: item
-                for kind, item in value.registry.items()
-                if item.__module__ != module.__name__
+                kind: item for kind, item in registry.items() if item.__module__ != module.__name__
             }
             if foreign and value.__module__ == module.__name__:
                 changed[name] = Registered(foreign)
             continue
         if name in others:
-            is_changed = (name in reassigned or name in globals_) and _is_data(value)
+            is_changed = name in globals_ and _is_data(value)
+            is_changed = is_changed or _is_edited(name, value, edits, own)
+            if not is_changed:
+                for path, item in _changed_members(name, value, edits, own):
+                    changed[f"{name}.{path}"] = item
         else:
             is_changed = not any(_same(value, literal) for literal in literals.get(name, ()))
         if is_changed:
@@ -60,7 +133,7 @@ def changed_values(
         if isinstance(holder, enum.EnumMeta):
             continue
         if isinstance(holder, type) and holder.__module__ == module.__name__:
-            for name, value in _changed_attributes(holder, node, reassigned):
+            for name, value in _changed_attributes(holder, node, edits.assigned):
                 changed[f"{holder.__name__}.{name}"] = value
     return changed
 
@@ -82,25 +155,103 @@ def _changed_attributes(
             yield name, value
 
 
-def assigned_attributes(source: str) -> set[str]:
-    """Return the names of attributes that a program's text assigns, by statements or by setattr."""
+def _is_edited(name: str, value: object, edits: Edits, own: Edits) -> bool:
+    """Return whether the program, or a function of the module, may have changed a value; large ones are the program's."""
+    return edits.changes(name, value) or (own.changes(name, value) and _is_plain(value))
+
+
+def _changed_members(
+    name: str, value: object, edits: Edits, own: Edits, depth: int = 1
+) -> Iterator[tuple[str, object]]:
+    """Yield path and value of the attributes of an object, or of a function, that may have been set after its making.
+
+    Args:
+        name: The object's own name.
+        value: The object.
+        edits: Names that the program changes.
+        own: Names that functions of the module change; constructors are not among them.
+        depth: The number of objects on the way to it, itself included.
+    """
+    if isinstance(value, type | types.ModuleType):
+        return
+    is_whole = name in edits.wholes | own.wholes
+    for key, item in _members(value):
+        if not key.isidentifier() or key.startswith("__"):
+            continue
+        if _is_edited(key, item, edits, own) or (is_whole and _is_plain(item)):
+            yield key, item
+        elif depth < _MAX_DEPTH:
+            for path, inner in _changed_members(key, item, edits, own, depth + 1):
+                yield f"{key}.{path}", inner
+
+
+def _members(value: object) -> Iterator[tuple[str, object]]:
+    """Yield the attributes of an object itself, those in slots included."""
     try:
-        tree = ast.parse(source)
-    except (SyntaxError, ValueError, RecursionError):
-        return set()
-    names = set()
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store):
-            names.add(node.attr)
-        elif isinstance(node, ast.Call) and isinstance(node.func, ast.Name | ast.Attribute):
-            called = node.func.id if isinstance(node.func, ast.Name) else node.func.attr
-            if (
-                called == "setattr"
-                and len(node.args) > 1
-                and isinstance(node.args[1], ast.Constant)
-            ):
-                names.add(str(node.args[1].value))
-    return names
+        members = object.__getattribute__(value, "__dict__")
+    except AttributeError:
+        members = {}
+    yield from [(key, item) for key, item in members.items() if isinstance(key, str)]
+    for kind in type(value).__mro__:
+        for key, slot in list(vars(kind).items()):
+            if isinstance(slot, types.MemberDescriptorType) and "__slots__" in vars(kind):
+                with suppress(AttributeError):
+                    yield key, slot.__get__(value)
+
+
+def _edited(node: ast.AST) -> Iterator[tuple[str, str]]:
+    """Yield pairs of a role, by the names of `Edits`, and a name that one node of a text gives this role."""
+    holder: ast.AST | None = None
+    role = "holders"
+    if isinstance(node, ast.Attribute) and not isinstance(node.ctx, ast.Load):
+        yield "assigned", node.attr
+        holder = node.value
+        role = "items" if isinstance(holder, ast.Subscript) else "holders"
+        # In settings.model.rate, model may be an item of the dictionary settings.
+        yield from (
+            ("holders", part.attr) for part in ast.walk(holder) if isinstance(part, ast.Attribute)
+        )
+    elif isinstance(node, ast.Attribute) and node.attr == "__dict__":
+        holder, role = node.value, "wholes"
+    elif isinstance(node, ast.Subscript) and not isinstance(node.ctx, ast.Load):
+        holder, role = node.value, "items"
+    elif isinstance(node, ast.AugAssign):
+        holder, role = node.target, "items"
+    elif isinstance(node, ast.Call):
+        called = _last_name(node.func)
+        if called == "setattr" and len(node.args) > 1:
+            holder = node.args[0]
+            if isinstance(node.args[1], ast.Constant):
+                yield "assigned", str(node.args[1].value)
+            else:
+                role = "wholes"
+        elif called == "vars" and node.args:
+            holder, role = node.args[0], "wholes"
+        elif called in _MUTATORS and isinstance(node.func, ast.Attribute):
+            holder, role = node.func.value, "items"
+    name = None if holder is None else _last_name(holder)
+    if name is not None:
+        yield role, name
+
+
+def _aliases(node: ast.AST) -> Iterator[tuple[str, str]]:
+    """Yield pairs of a new name and an old one for one object: ``c = settings.CONF``, ``import CONF as c``."""
+    if isinstance(node, ast.Assign) and isinstance(node.value, ast.Attribute | ast.Name):
+        name = _last_name(node.value)
+        for target in node.targets:
+            if isinstance(target, ast.Name) and name is not None:
+                yield target.id, name
+    elif isinstance(node, ast.ImportFrom):
+        yield from ((item.asname, item.name) for item in node.names if item.asname is not None)
+
+
+def _last_name(node: ast.AST) -> str | None:
+    """Return the name nearest to the end of ``a.b[0]``: b; None if there is none."""
+    while isinstance(node, ast.Subscript):
+        node = node.value
+    if isinstance(node, ast.Attribute):
+        return node.attr
+    return node.id if isinstance(node, ast.Name) else None
 
 
 def _function_codes(module: types.ModuleType) -> Iterator[types.CodeType]:
@@ -198,10 +349,10 @@ def _is_plain(value: object) -> bool:
         kind = type(item)
         if count > _MAX_NODES:
             return False
-        if kind in (list, tuple, set, frozenset):
-            waiting.extend(item)  # type: ignore[arg-type]
-        elif kind is dict:
-            waiting.extend([*item, *item.values()])  # type: ignore[misc, attr-defined]
+        if isinstance(item, list | tuple | set | frozenset | deque):
+            waiting.extend(item)
+        elif isinstance(item, dict):
+            waiting.extend([*item, *item.values()])
         elif kind not in _PLAIN:
             return False
     return True

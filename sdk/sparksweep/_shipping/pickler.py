@@ -21,7 +21,7 @@ from typing import Any
 import cloudpickle
 
 from sparksweep import shipped
-from sparksweep._shipping.changes import DISPATCHER, assigned_attributes
+from sparksweep._shipping.changes import DISPATCHER, Edits
 from sparksweep._shipping.user_modules import PROVIDED, Route, UserModules
 
 _registering = threading.Lock()
@@ -52,7 +52,7 @@ def pickled(function: object) -> Pickled:
         pickler.dump(function)
         changes = [
             change
-            for change in modules.changes(_assigned_by_the_program())
+            for change in modules.changes(Edits.of_texts(_texts_of_the_program(modules)))
             # An object that can't be pickled was most likely made when it was first needed, as it will be in a trial.
             if can_be_pickled(change, modules)
         ]
@@ -249,14 +249,15 @@ def _in_annotations(obj: Any) -> set[str]:
     return names
 
 
-def _assigned_by_the_program() -> set[str]:
-    """Return the names of attributes that the program, or the notebook's cells, assign."""
+def _texts_of_the_program(modules: UserModules) -> Iterator[str]:
+    """Yield the program's text, or those of the notebook's cells, and those of the user's own modules."""
+    yield from modules.texts()
     main = sys.modules["__main__"]
-    texts = [str(cell) for cell in getattr(main, "In", ())]
+    yield from (str(cell) for cell in getattr(main, "In", ()))
     file = getattr(main, "__file__", None)
-    with suppress(OSError, UnicodeError):
-        texts += [Path(file).read_text(encoding="utf-8")] if isinstance(file, str) else []
-    return {name for text in texts for name in assigned_attributes(text)}
+    if isinstance(file, str):
+        with suppress(OSError, UnicodeError):
+            yield Path(file).read_text(encoding="utf-8")
 
 
 class Nowhere(io.RawIOBase):

@@ -107,7 +107,7 @@ def functions_of(module: types.ModuleType) -> Iterator[types.FunctionType]:
     for value in list(vars(module).values()):
         is_class = isinstance(value, type) and getattr(value, "__module__", "") == module.__name__
         for item in list(vars(value).values()) if is_class else [value]:
-            inner = getattr(item, "__func__", item)
+            inner = item.__func__ if isinstance(item, classmethod | staticmethod) else item
             if (
                 isinstance(inner, types.FunctionType)
                 and inner.__globals__ is vars(module)

@@ -14,11 +14,11 @@ import ast
 import importlib.machinery
 import sys
 import types
-from collections.abc import Container, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from enum import Enum
 
-from sparksweep._shipping.changes import changed_values
+from sparksweep._shipping.changes import Edits, changed_values
 from sparksweep._shipping.installed import is_installed
 from sparksweep._shipping.sources import (
     imported_names,
@@ -87,7 +87,7 @@ class UserModules:
             if self._classified(name)[0] is Route.SOURCE:
                 self.need(name)
 
-    def changes(self, reassigned: Container[str]) -> Iterator[tuple[str, str, object]]:
+    def changes(self, edits: Edits) -> Iterator[tuple[str, str, object]]:
         """Yield module, name and value of the variables that were changed since a needed module was imported.
 
         Modules that are needed meanwhile are among them.
@@ -98,10 +98,23 @@ class UserModules:
             for name in waiting:
                 tree = self._module(name).tree
                 if tree is not None:
-                    for variable, value in changed_values(
-                        sys.modules[name], tree, reassigned
-                    ).items():
-                        yield name, variable, value
+                    changed = changed_values(sys.modules[name], tree, edits)
+                    yield from ((name, variable, value) for variable, value in changed.items())
+
+    def texts(self) -> Iterator[str]:
+        """Yield the sources of the user's own modules that are loaded, the function's or others."""
+        # A package is installed as a whole: most of the modules need no look of their own.
+        own = {
+            top
+            for top in {name.partition(".")[0] for name in [*sys.modules]}
+            if top not in PROVIDED | sys.stdlib_module_names
+            and self._classified(top)[0] is not Route.IMPORT
+        }
+        for name in [*sys.modules]:
+            if name.partition(".")[0] in own:
+                module = self._classified(name)[1]
+                if module is not None and module.source is not None:
+                    yield module.source
 
     def archive(self) -> dict[str, tuple[str | None, str, list[str] | None]]:
         """Return the needed modules for `sparksweep._module_archive.install`."""
