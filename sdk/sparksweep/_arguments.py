@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from decimal import Decimal
+from fractions import Fraction
 from typing import Any
 
 from sparksweep._plain_values import (
@@ -61,8 +63,9 @@ class ArgumentReader:
             return None
         if is_int(value):
             return int(value)  # type: ignore[call-overload, no-any-return]
-        if isinstance(value, float) and value.is_integer():
-            return int(value)
+        is_whole = isinstance(value, float | Decimal | Fraction) and is_number(float(value))
+        if is_whole and value == int(value):  # type: ignore[call-overload]
+            return int(value)  # type: ignore[call-overload, no-any-return]
         self.refuse(name, f"{shown(value)} is not a whole number")
         return None
 

@@ -52,7 +52,7 @@ def shown(value: object) -> str:
 
 def is_number(value: object) -> bool:
     """Return True for a finite number; booleans are none."""
-    if isinstance(value, bool) or not isinstance(value, numbers.Real):
+    if isinstance(value, bool) or not isinstance(value, numbers.Real) or _is_duration(value):
         return False
     try:
         return math.isfinite(float(value))
@@ -62,7 +62,14 @@ def is_number(value: object) -> bool:
 
 def is_int(value: object) -> bool:
     """Return True for an integer; booleans are none."""
-    return isinstance(value, numbers.Integral) and not isinstance(value, bool)
+    if isinstance(value, bool) or _is_duration(value):
+        return False
+    return isinstance(value, numbers.Integral)
+
+
+def _is_duration(value: object) -> bool:
+    # NumPy registers its timedelta64 as an integer.
+    return getattr(getattr(value, "dtype", None), "kind", None) == "m"
 
 
 def is_listed(value: object) -> bool:

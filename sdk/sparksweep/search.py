@@ -13,6 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from fractions import Fraction
+from types import ModuleType
 from typing import Any, NoReturn
 
 from sparksweep._calls import checked_call
@@ -38,6 +39,8 @@ _DEPTH = 20
 """Depth to which a choice's values are searched for domains."""
 _REPR = 60
 """Most characters of a list of values in a domain's repr."""
+_MEMBERS = 1000
+"""Attributes of an object that are searched; one with more is data."""
 
 
 @dataclass(frozen=True)
@@ -218,7 +221,10 @@ def _ranged(
         _check_number(kind, name, value)
     exact = {name: _exact(value) for name, value in given.items()}
     width = abs(exact["high"] - exact["low"])
-    if float(exact["low"]) == float(exact["high"]):
+    is_one = (
+        width == 0 if kind is ParameterType.INT else not float(exact["high"]) - float(exact["low"])
+    )
+    if is_one:
         only = shown(given["low"])
         raise invalid("high", f"{shown(given['high'])} equals low: for one value write [{only}]")
     if distribution.is_logarithmic:
@@ -319,6 +325,9 @@ def _has_domain(value: object, depth: int) -> bool:
         inner = [*value.args, *value.keywords.values()]
     elif dataclasses.is_dataclass(value) and not isinstance(value, type):
         inner = [getattr(value, item.name, None) for item in dataclasses.fields(value)]
+    elif not isinstance(value, type | ModuleType):
+        members = getattr(value, "__dict__", None)
+        inner = list(members.values()) if type(members) is dict and len(members) < _MEMBERS else ()
     return depth < _DEPTH and any(_has_domain(item, depth + 1) for item in inner)
 
 

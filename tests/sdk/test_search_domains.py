@@ -155,3 +155,19 @@ def test_a_name_without_a_near_one_is_answered_with_all_functions() -> None:
 
 def test_completion_offers_the_functions_alone() -> None:
     assert {name for name in dir(search) if not name.startswith("__")} == set(search.__all__)
+
+
+@pytest.mark.parametrize(
+    ("low", "high"), [(2**60, 2**60 + 5), (2**53, 2**53 + 1), (-(2**63), 1 - 2**63)]
+)
+def test_ints_that_no_float_tells_apart_are_bounds_of_their_own(low: int, high: int) -> None:
+    space = search.int_uniform(low, high).space
+    assert (space.min, space.max) == (str(low), str(high))
+    with pytest.raises(InvalidExperiment, match="equals low"):
+        search.int_uniform(low, low)
+
+
+def test_a_duration_is_no_number() -> None:
+    with pytest.raises(InvalidExperiment, match="is not a finite number"):
+        search.uniform(np.timedelta64(1, "s"), 5)  # type: ignore[arg-type]
+    assert search.choice(np.timedelta64(1, "s"), np.timedelta64(2, "s")).space.list is not None

@@ -155,6 +155,10 @@ def _variable(variable: EnvVar, path: str) -> Iterator[FieldError]:
             f"{path}.name",
             f'"{variable.name}": names that start with {PREFIX} are reserved; choose another one',
         )
+    if "\0" in variable.value:
+        yield FieldError(
+            f"{path}.value", "has a null character, which no environment holds: remove it"
+        )
     source = variable.value_from
     if source is None:
         return

@@ -134,6 +134,11 @@ def _command(
         return
     placeholder_names = list(ph.references(template, names or []))
     for index, word in enumerate(command):
+        if "\0" in word:
+            yield FieldError(
+                f"{PATH}.command[{index}]",
+                "has a null character, which no command line holds: remove it",
+            )
         for key in sorted(ph.placeholders([word])):
             message = _unknown_placeholder(
                 key, placeholder_names, has_source=template.source is not None

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from decimal import Decimal
 from fractions import Fraction
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -97,6 +98,13 @@ def test_hops_calls_refuse_in_words(name: str, position: int, value: Any) -> Non
         ({"parameters": {"lr": [(1, [search.uniform(0, 1)])]}}, "parameters['lr'].values[0]", "has a domain inside"),
         ({"parameters": {"lr": [{"kind": "svm", "C": search.uniform(0, 1)}]}}, "parameters['lr'].values[0]",
          "has a domain inside"),
+        ({"parameters": {"lr": [SimpleNamespace(C=search.uniform(0, 1))]}}, "parameters['lr'].values[0]", "has a domain inside"),
+        ({"env": {"A": "a\0b"}}, "spec.trialTemplate.env[0].value", "has a null character"),
+        ({"max_trials": np.timedelta64(2, "s")}, "max_trials", "is not a whole number"),
+        ({"goal": np.timedelta64(2, "s")}, "goal", "is not a finite number"),
+        ({"cpu": np.timedelta64(2, "s")}, "cpu", "is not an amount"),
+        ({"max_trials": Decimal("2.5")}, "max_trials", "Decimal('2.5') is not a whole number"),
+        ({"max_trials": Decimal("inf")}, "max_trials", "Decimal('Infinity') is not a whole number"),
         ({"env": ["A"]}, "env", "['A'] is not a dictionary: write {\"NAME\": \"value\"}"),
         ({"env": {"A": 1}}, "env['A']", '1 is a number: write "1"'),
         ({"env": {"A": None}}, "env['A']", "None is not text"),
@@ -281,7 +289,7 @@ def test_a_function_that_returns_nothing_needs_no_objective() -> None:
     ("argument", "value", "expected"),
     [
         ("max_trials", np.int64(5), 5), ("max_trials", np.array(5), 5), ("max_trials", 5.0, 5),
-        ("max_trials", np.float32(5), 5), ("goal", np.float32(0.5), 0.5), ("goal", Decimal("0.5"), 0.5),
+        ("max_trials", np.float32(5), 5), ("max_trials", Decimal(5), 5), ("seed", Fraction(14, 2), "7"), ("goal", np.float32(0.5), 0.5), ("goal", Decimal("0.5"), 0.5),
         ("goal", Fraction(1, 2), 0.5), ("goal", np.array(0.5), 0.5), ("goal", 3, 3.0),
         ("objective", np.str_("acc"), "acc"), ("env", {np.str_("A"): np.str_("b")}, [{"name": "A", "value": "b"}]),
         ("preload", ("json", "csv"), ["json", "csv"]), ("preload", pd.Index(["json"]), ["json"]),
