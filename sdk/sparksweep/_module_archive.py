@@ -13,7 +13,7 @@ import importlib.util
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 
 Entry = tuple[str | None, str, list[str] | None]
 """A module: its source (None: a namespace package), its file, and a package's directories."""
@@ -76,6 +76,12 @@ class ArchiveImporter(importlib.abc.MetaPathFinder, importlib.abc.ExecutionLoade
         """Return a file beside a module, for `pkgutil.get_data`: only on the machine where the experiment was built."""
         with open(path, "rb") as file:
             return file.read()
+
+    def get_resource_reader(self, fullname: str) -> object:
+        """Return a reader of the files beside a module, for `importlib.resources`: as for `get_data`."""
+        from importlib.readers import FileReader
+
+        return FileReader(SimpleNamespace(path=self.get_filename(fullname)))  # type: ignore[arg-type]
 
     def exec_module(self, module: ModuleType) -> None:
         """Run a module, and set the variables that were changed where the experiment was built."""

@@ -7,6 +7,7 @@ import dis
 import tokenize
 import types
 from collections.abc import Iterator
+from importlib.util import resolve_name
 from typing import Any
 
 
@@ -66,11 +67,34 @@ def _of_code(code: types.CodeType) -> Iterator[tuple[int, str, list[str]]]:
         elif "CONST" in instruction.opname or "SMALL_INT" in instruction.opname:
             before.append(instruction.argval)
     by_text = not {"import_module", "__import__"}.isdisjoint(code.co_names)
+    texts = [
+        item
+        for item in code.co_consts
+        if isinstance(item, str) and item.replace(".", "").isidentifier()
+    ]
     for constant in code.co_consts:
         if isinstance(constant, types.CodeType):
             yield from _of_code(constant)
-        elif by_text and isinstance(constant, str) and constant.replace(".", "").isidentifier():
-            yield 0, constant, []
+        elif by_text and constant in texts:
+            level = len(constant) - len(constant.lstrip("."))
+            yield level, constant.lstrip("."), []
+            # import_module(".name", "package"): any other text may be the package.
+            packages = [item for item in texts if level and not item.startswith(".")]
+            yield from (
+                (0, resolve_name(constant, item), [])
+                for item in packages
+                if item.count(".") >= level - 1
+            )
+
+
+def prefixes(code: types.CodeType) -> Iterator[str]:
+    """Yield the packages of which code may import any module: models in ``import_module(f"models.{name}")``."""
+    by_text = not {"import_module", "__import__"}.isdisjoint(code.co_names)
+    for constant in code.co_consts:
+        if isinstance(constant, types.CodeType):
+            yield from prefixes(constant)
+        elif by_text and isinstance(constant, str) and "." in constant.lstrip("."):
+            yield constant.rpartition(".")[0]
 
 
 # ---------------------------------------------------------------------- a loaded module and its source

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import ast
 import importlib.machinery
+import pkgutil
 import sys
 import types
 from collections.abc import Iterable, Iterator
@@ -23,6 +24,7 @@ from sparksweep._shipping.installed import is_installed
 from sparksweep._shipping.sources import (
     imported_names,
     is_made_by,
+    prefixes,
     source_of,
 )
 from sparksweep._silence import no_warnings
@@ -86,6 +88,12 @@ class UserModules:
         for name in imported_names(code, package):
             if self._classified(name)[0] is Route.SOURCE:
                 self.need(name)
+        for name in prefixes(code):
+            route, module = self._classified(name)
+            if route is Route.SOURCE and module is not None:
+                self.need(name)
+                for item in pkgutil.iter_modules(module.locations or ()):
+                    self.need(f"{name}.{item.name}")
 
     def changes(self, edits: Edits) -> Iterator[tuple[str, str, object]]:
         """Yield module, name and value of the variables that were changed since a needed module was imported.

@@ -1080,6 +1080,19 @@ PROGRAMS = [
            import joblib
            return joblib.Memory(tempfile.mkdtemp(), verbose=0).cache(f)(x)
     """),
+    Program("files of a package, by importlib.resources", """
+        import importlib.resources
+        import pkg
+        def training(x): return float(importlib.resources.files(pkg).joinpath("d.txt").read_text()) + x
+    """, {"pkg/__init__.py": "", "pkg/d.txt": "4"}, elsewhere=False),
+    Program("module imported by a name that is computed", """
+        import importlib
+        def training(x): return importlib.import_module(f"models.m{x}").V + x
+    """, {"models/__init__.py": "", "models/m3.py": "from models import deep\nV = deep.V\n", "models/deep.py": "V = 4\n"}),
+    Program("module imported by a relative name", """
+        import importlib
+        def training(x): return importlib.import_module("..b.m", "pkg.a").V + importlib.import_module(".m", "pkg.b").V + x
+    """, {"pkg/a/__init__.py": "", "pkg/b/__init__.py": "", "pkg/b/m.py": "V = 4\n"}),
     Program("variable of a module set to an own object", """
        import settings
        class M:
