@@ -26,7 +26,7 @@ def as_python(value: object) -> object:
 
     Times stay as they are: Python's have no nanoseconds.
     """
-    if isinstance(value, type) or getattr(value, "shape", None) != ():
+    if isinstance(value, type) or not _is_scalar(value):
         return value
     if getattr(getattr(value, "dtype", None), "kind", "") in ("M", "m", "V"):
         return value
@@ -69,12 +69,22 @@ def is_int(value: object) -> bool:
 
 def _is_duration(value: object) -> bool:
     # NumPy registers its timedelta64 as an integer.
-    return getattr(getattr(value, "dtype", None), "kind", None) == "m"
+    return type(value).__name__ == "timedelta64"
+
+
+def _is_scalar(value: object) -> bool:
+    """Return True for a scalar, array or tensor without dimensions."""
+    try:
+        # TensorFlow's shapes are no tuples, but equal them.
+        return bool(getattr(value, "shape", None) == ())
+    except Exception:
+        # A property of the user's class.
+        return False
 
 
 def is_listed(value: object) -> bool:
     """Return True for what is read as several values: neither text, nor a mapping, nor a table."""
-    if isinstance(value, type | Mapping | _TEXT) or getattr(value, "shape", None) == ():
+    if isinstance(value, type | Mapping | _TEXT) or _is_scalar(value):
         return False
     return isinstance(value, Iterable) or hasattr(value, "__getitem__")
 

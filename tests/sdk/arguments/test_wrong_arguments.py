@@ -36,6 +36,19 @@ class Color(enum.Enum):
     RED = "red"
 
 
+class Unfitted:
+    """An object whose attributes exist only later."""
+
+    def __getattr__(self, name: str) -> object:
+        raise RuntimeError(f"no {name} before fit()")
+
+
+class Shapeless:
+    @property
+    def shape(self) -> object:
+        return 1 / 0
+
+
 ITSELF: list[Any] = []
 ITSELF.append(ITSELF)
 
@@ -332,6 +345,11 @@ def test_a_parameter_may_have_a_name_in_any_alphabet(name: str) -> None:
     made = Experiment("train:training", {name: [1, 2]})
     assert [item.name for item in made.spec.parameters] == [name]
     assert Experiment.from_yaml(made.to_yaml()).spec == made.spec
+
+
+@pytest.mark.parametrize("value", [Unfitted(), Shapeless(), Unprintable()], ids=type)
+def test_a_value_may_be_an_object_whose_attributes_fail(value: object) -> None:
+    assert Experiment(training, {"lr": [value, 1]}).spec.parameters[0].name == "lr"
 
 
 def test_a_name_is_written_as_python_writes_it() -> None:
