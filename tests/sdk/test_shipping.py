@@ -214,6 +214,20 @@ def test_the_members_of_an_enum_are_not_changed_attributes() -> None:
     source = "import enum\nclass Part(enum.Enum):\n    A = 1\nclass Plain:\n    A = 1\n"
     module = types.ModuleType("parts")
     exec(source, module.__dict__)
-    assert changed_values(module, ast.parse(source), Edits.of([])) == {}
+    assert changed_values(module, ast.parse(source), Edits.of([]), Edits.of([])) == {}
     module.Plain.A = 2
-    assert changed_values(module, ast.parse(source), Edits.of([])) == {"Plain.A": 2}
+    assert changed_values(module, ast.parse(source), Edits.of([]), Edits.of([])) == {"Plain.A": 2}
+
+
+def test_what_a_constructor_makes_is_made_anew_by_the_import() -> None:
+    import ast
+    import types
+
+    from sparksweep._shipping.changes import Edits, changed_values
+
+    source = "class Data:\n    def __init__(self):\n        self.x = [1] * 9\n        self.y = 1\n    def load(self):\n        self.y = 2\nd = Data()\n"
+    module = types.ModuleType("loaded")
+    exec(source, module.__dict__)
+    functions = Edits.of_texts([source], functions_alone=True)
+    program = Edits.of_texts(["class A:\n    def __init__(self):\n        self.x = 3\n"])
+    assert changed_values(module, ast.parse(source), program, functions) == {"d.y": 1}

@@ -42,7 +42,7 @@ _MAX_DEPTH = 4
 
 @dataclass(frozen=True)
 class Edits:
-    """The names in a program, or in the functions of a module, that change something."""
+    """The names in a program, or in the functions of modules, that change something; constructors only make it."""
 
     assigned: frozenset[str]
     """Attributes that statements or setattr set: LEVEL in ``settings.LEVEL = 9``."""
@@ -59,7 +59,7 @@ class Edits:
         sets = {name: set[str]() for name in ("assigned", "holders", "wholes", "items")}
         for tree in trees:
             aliases: list[tuple[str, str]] = []
-            for node in ast.walk(tree):
+            for node in _walked(tree):
                 for role, name in _edited(node):
                     sets[role].add(name)
                 aliases.extend(_aliases(node))
@@ -70,12 +70,20 @@ class Edits:
         return cls(**{role: frozenset(names) for role, names in sets.items()})
 
     @classmethod
-    def of_texts(cls, sources: Iterable[str]) -> Edits:
-        """Return the edits in texts of Python; one that can't be parsed has none."""
-        trees = []
+    def of_texts(cls, sources: Iterable[str], *, functions_alone: bool = False) -> Edits:
+        """Return the edits in texts of Python; one that can't be parsed has none.
+
+        Args:
+            sources: The texts.
+            functions_alone: Skip the statements that an import runs, in a trial too.
+        """
+        trees: list[ast.AST] = []
         for source in sources:
             with suppress(SyntaxError, ValueError, RecursionError):
                 trees.append(ast.parse(source))
+        if functions_alone:
+            kinds = (ast.FunctionDef, ast.AsyncFunctionDef)
+            trees = [node for tree in trees for node in _walked(tree) if isinstance(node, kinds)]
         return cls.of(trees)
 
     def changes(self, name: str, value: object) -> bool:
@@ -85,26 +93,23 @@ class Edits:
         return (name in self.assigned or in_place) and _is_data(value)
 
 
-def changed_values(module: types.ModuleType, tree: ast.Module, edits: Edits) -> dict[str, object]:
+def changed_values(
+    module: types.ModuleType, tree: ast.Module, edits: Edits, own: Edits
+) -> dict[str, object]:
     """Return the variables of a module, and ``name.attribute`` of its classes and objects, that were changed after its import.
 
     Compared are those that the source sets to literals alone, and those that it does not set. Any other may differ from
-    machine to machine, such as the number of the CPUs: it is made anew by the import, unless the program, or one of the
-    module's functions, assigns it, an attribute of it, or the items of a container.
+    machine to machine, such as the number of the CPUs: it is made anew by the import, unless the program, or a function of
+    a module, assigns it, an attribute of it, or the items of a container.
 
     Args:
         module: The module.
         tree: Its source.
         edits: Names that the program changes.
+        own: Names that functions of the user's own modules change.
     """
     literals, others = _assigned(tree)
     globals_ = {name for code in _function_codes(module) for name in _stored_globals(code)}
-    own = Edits.of(
-        item
-        for item in ast.walk(tree)
-        if isinstance(item, ast.FunctionDef | ast.AsyncFunctionDef)
-        and item.name not in _CONSTRUCTORS
-    )
     changed: dict[str, object] = {}
     for name, value in list(vars(module).items()):
         if name.startswith("__") or isinstance(value, types.ModuleType):
@@ -156,7 +161,7 @@ def _changed_attributes(
 
 
 def _is_edited(name: str, value: object, edits: Edits, own: Edits) -> bool:
-    """Return whether the program, or a function of the module, may have changed a value; large ones are the program's."""
+    """Return whether the program, or a function of a module, may have changed a value; large ones are the program's."""
     return edits.changes(name, value) or (own.changes(name, value) and _is_plain(value))
 
 
@@ -169,7 +174,7 @@ def _changed_members(
         name: The object's own name.
         value: The object.
         edits: Names that the program changes.
-        own: Names that functions of the module change; constructors are not among them.
+        own: Names that functions of the user's own modules change.
         depth: The number of objects on the way to it, itself included.
     """
     if isinstance(value, type | types.ModuleType):
@@ -197,6 +202,19 @@ def _members(value: object) -> Iterator[tuple[str, object]]:
             if isinstance(slot, types.MemberDescriptorType) and "__slots__" in vars(kind):
                 with suppress(AttributeError):
                     yield key, slot.__get__(value)
+
+
+def _walked(tree: ast.AST) -> Iterator[ast.AST]:
+    """Yield the nodes of a tree; those of constructors are left out, unless it is one."""
+    waiting = [tree]
+    while waiting:
+        node = waiting.pop()
+        yield node
+        waiting.extend(
+            child
+            for child in ast.iter_child_nodes(node)
+            if getattr(child, "name", None) not in _CONSTRUCTORS
+        )
 
 
 def _edited(node: ast.AST) -> Iterator[tuple[str, str]]:

@@ -52,7 +52,7 @@ def pickled(function: object) -> Pickled:
         pickler.dump(function)
         changes = [
             change
-            for change in modules.changes(Edits.of_texts(_texts_of_the_program(modules)))
+            for change in modules.changes(Edits.of_texts(_texts_of_the_program()))
             # An object that can't be pickled was most likely made when it was first needed, as it will be in a trial.
             if can_be_pickled(change, modules)
         ]
@@ -249,9 +249,8 @@ def _in_annotations(obj: Any) -> set[str]:
     return names
 
 
-def _texts_of_the_program(modules: UserModules) -> Iterator[str]:
-    """Yield the program's text, or those of the notebook's cells, and those of the user's own modules."""
-    yield from modules.texts()
+def _texts_of_the_program() -> Iterator[str]:
+    """Yield the program's text, or those of the notebook's cells."""
     main = sys.modules["__main__"]
     yield from (str(cell) for cell in getattr(main, "In", ()))
     file = getattr(main, "__file__", None)

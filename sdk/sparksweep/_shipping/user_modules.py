@@ -100,16 +100,17 @@ class UserModules:
 
         Modules that are needed meanwhile are among them.
         """
+        own = Edits.of_texts(self._texts(), functions_alone=True)
         done = set[str]()
         while waiting := [name for name in self._names() if name not in done]:
             done.update(waiting)
             for name in waiting:
                 tree = self._module(name).tree
                 if tree is not None:
-                    changed = changed_values(sys.modules[name], tree, edits)
+                    changed = changed_values(sys.modules[name], tree, edits, own)
                     yield from ((name, variable, value) for variable, value in changed.items())
 
-    def texts(self) -> Iterator[str]:
+    def _texts(self) -> Iterator[str]:
         """Yield the sources of the user's own modules that are loaded, the function's or others."""
         # A package is installed as a whole: most of the modules need no look of their own.
         own = {
