@@ -68,7 +68,7 @@ class Request:
     timeout_seconds: int | None = None
     max_retries: int | None = None
     metrics_format: str | None = None
-    preload: Sequence[str] = ()
+    preload: Sequence[str] | None = None
     tensorboard: bool | None = None
     storage: Mapping[str, Any] | None = None
     template: Mapping[str, Any] | None = None
@@ -416,7 +416,7 @@ def _template(request: Request, reader: ArgumentReader) -> dict[str, Any]:
         "timeoutSeconds": reader.integer("timeout_seconds", request.timeout_seconds),
         "maxRetries": reader.integer("max_retries", request.max_retries),
         "metricsFormat": reader.text("metrics_format", request.metrics_format),
-        "preload": reader.texts("preload", request.preload) or None,
+        "preload": None if request.preload is None else reader.texts("preload", request.preload),
     }
     return _without_none(template)
 

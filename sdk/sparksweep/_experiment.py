@@ -83,7 +83,7 @@ class Experiment:
         timeout_seconds: int | None = None,
         max_retries: int | None = None,
         metrics_format: str | None = None,
-        preload: Sequence[str] = (),
+        preload: Sequence[str] | None = None,
         tensorboard: bool | None = None,
         storage: Mapping[str, Any] | None = None,
         template: Mapping[str, Any] | None = None,
@@ -127,7 +127,8 @@ class Experiment:
             max_retries: Largest number of times that a failed trial runs again; by default 0.
             metrics_format: Form in which a command prints metrics: ``"Equals"``, the default, for ``name=value``, or
                 ``"EqualsOrColon"`` for ``name: value``, too.
-            preload: Names of modules to import once for each slot, such as ``["numpy"]``.
+            preload: Names of modules to import once for each slot, such as ``["numpy"]``. By default those that the function
+                imports and that are known to be slow and safe to fork; ``[]`` for none.
             tensorboard: False: no files for TensorBoard, and no TensorBoard on a cluster.
             storage: Storage of the trials' files on a cluster: spec.storage, as in YAML.
             template: Other fields of spec.trialTemplate, as in YAML. A field that an argument above sets can't be

@@ -152,7 +152,7 @@ class TrialTemplate(Model):
                 ".trialParameters",
             ),
             cel(
-                "has(self.__function__) || size(self.preload) == 0",
+                "has(self.__function__) || !has(self.preload) || size(self.preload) == 0",
                 "requires function: a command starts its own process",
                 ".preload",
             ),
@@ -191,8 +191,10 @@ class TrialTemplate(Model):
     """Form in which ``command`` prints metrics: Equals for ``name=value``, EqualsOrColon for ``name: value``, too."""
     source: Source | None = None
     """Training code that is not in the image: the module of the function, or a file for the command."""
-    preload: Annotated[list[ModuleName], list_set(max_length=limits.PRELOAD)] = []
-    """Modules that are slow to import. Each executor imports them once, before it forks the first trial."""
+    preload: Annotated[list[ModuleName] | None, list_set(max_length=limits.PRELOAD)] = None
+    """Modules that each executor imports once, before it forks the first trial. Absent: those that the function imports
+    and that are known to be slow and safe to fork, such as tensorflow and sklearn. Empty: none.
+    """
     resources: Resources = Resources()
     """CPU, memory and GPUs of one executor."""
     node_selector: Annotated[

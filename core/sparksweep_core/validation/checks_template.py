@@ -53,8 +53,9 @@ def check_template(
         errors += _source(template.source)
     errors += _resources(template.resources, is_function=template.function is not None)
     errors += check_pod(template)
-    for index, first in duplicates(template.preload):
-        message = f'"{template.preload[first]}" is given twice'
+    preload = template.preload or []
+    for index, first in duplicates(preload):
+        message = f'"{preload[first]}" is given twice'
         errors.append(FieldError(f"{PATH}.preload[{index}]", message))
     return errors
 

@@ -74,7 +74,7 @@ class CodePlaces:
 
     def _preload(self, template: TrialTemplate) -> Iterator[FieldError]:
         own = (template.function or "").partition(":")[0] if template.source is not None else None
-        for index, module in enumerate(template.preload):
+        for index, module in enumerate(template.preload or []):
             spec, missing = self._find(module)
             if spec is None and module != own:
                 path = f"{PATH}.preload[{index}]"

@@ -47,7 +47,7 @@ class EarlyCheck:
     def _run(self) -> None:
         try:
             # The fork server ends with the thread that starts it, which is this one.
-            with TrialRunner(self._program, slot=SLOT) as runner:
+            with TrialRunner(_without_default_preloads(self._program), slot=SLOT) as runner:
                 self._has_begun.set()
                 message = runner.check(self._stop)
                 # At once: the fork server takes a moment to end.
@@ -63,3 +63,12 @@ class EarlyCheck:
             self._code_check.accept(SLOT)
         elif not self._stop.is_set:
             self._code_check.refuse(SLOT, message)
+
+
+def _without_default_preloads(program: Program) -> Program:
+    """Return the program for one check alone: it forks once, and what it does not import must not delay it."""
+    template = program.trial_template
+    preload = template.preload or []
+    return program.model_copy(
+        update={"trial_template": template.model_copy(update={"preload": preload})}
+    )

@@ -29,12 +29,18 @@ class ServerLost(Exception):
     """The fork server could not import a module to preload, or ended; the message says which."""
 
 
+class DefaultPreloadFailed(ServerLost):
+    """A module that nobody asked to preload could not be imported: a trial's own import has to tell."""
+
+
 @dataclass(frozen=True)
 class ForkServerSettings:
     """Settings of a fork server."""
 
     template: TrialTemplate
     """Template with the environment and the modules to preload."""
+    imports: Sequence[str]
+    """Modules to preload if they exist; see `slot.default_preloads`."""
     paths: Sequence[str]
     """Directories in which the user's modules are searched first."""
     scratch: Path
@@ -53,7 +59,8 @@ class ForkServerHandle:
         with theirs:
             arguments = {
                 "slot": os.getpid(),
-                "preload": settings.template.preload,
+                "preload": settings.template.preload or [],
+                "imports": list(settings.imports),
                 "paths": list(settings.paths),
                 "scratch": str(settings.scratch),
             }
@@ -69,6 +76,7 @@ class ForkServerHandle:
             )
         self.ready = False
         self._preloading = ""
+        self._imports_by_default = bool(settings.imports)
 
     @property
     def pid(self) -> int:
@@ -89,19 +97,25 @@ class ForkServerHandle:
 
         Raises:
             ServerLost: a module can't be preloaded, or the fork server has ended.
+            DefaultPreloadFailed: it ended while it imported a module of `ForkServerSettings.imports`.
         """
         try:
             data = self._control.recv(MAX_MESSAGE_BYTES)
         except ConnectionError:
             data = b""
         if not data:
-            raise ServerLost(self._abandon())
+            how = self._abandon()
+            is_default = self._imports_by_default and self._preloading and not self.ready
+            raise DefaultPreloadFailed(how) if is_default else ServerLost(how)
         message: dict[str, Any] = json.loads(data)
         if message["event"] == "preloading":
             self._preloading = message["module"]
         elif message["event"] == "refused":
             self._abandon()
             raise ServerLost(message["message"])
+        elif message["event"] == "unusable":
+            self._abandon()
+            raise DefaultPreloadFailed(message["message"])
         self.ready = self.ready or message["event"] == "ready"
         return message
 

@@ -6,6 +6,7 @@ Nothing that a trial does raises an error here: every way to end becomes an outc
 from __future__ import annotations
 
 import logging
+import os
 import shutil
 import tempfile
 import time
@@ -23,8 +24,11 @@ from sparksweep_core.contract.run_layout import STREAMS, TIMES_FILE, log_file, t
 from sparksweep_trainer.protocol import Assignment, Outcome
 from sparksweep_trainer.slot import outcomes
 from sparksweep_trainer.slot.commands import ProgramNotFound
+from sparksweep_trainer.slot.default_preloads import default_preloads
 from sparksweep_trainer.slot.echo import Echo
+from sparksweep_trainer.slot.environment import server_environment
 from sparksweep_trainer.slot.fork_server_handle import (
+    DefaultPreloadFailed,
     ForkServerHandle,
     ForkServerSettings,
     ServerLost,
@@ -72,6 +76,7 @@ class TrialRunner:
             grace_s=self._template.termination_grace_period_seconds,
             of_container=program.limit_is_container,
         )
+        self._imports: list[str] | None = None
         self._server: ForkServerHandle | None = None
 
     def __enter__(self) -> TrialRunner:
@@ -103,11 +108,11 @@ class TrialRunner:
         Returns:
             What is wrong; None if nothing is.
         """
-        server = self._current_server()
         try:
             with closing(StopSignal()) as never:
-                if not await_ready(server, stop or never):
+                if not self._await_ready(stop or never):
                     return CHECK_STOPPED
+                server = self._current_server()
                 if isinstance(self._trials, CommandTrials):
                     self._trials.check(server.environment)
                     return None
@@ -159,12 +164,11 @@ class TrialRunner:
             assignment: what to run.
             stop: ends it early, as Stopped.
         """
-        server = self._current_server()
         stopwatch = _Stopwatch()
         try:
-            if await_ready(server, stop):
+            if self._await_ready(stop):
                 stopwatch = _Stopwatch()
-                outcome = self._attempt(server, assignment, stop, stopwatch)
+                outcome = self._attempt(self._current_server(), assignment, stop, stopwatch)
             else:
                 outcome = outcomes.stopped(stopwatch.read())
         except (ServerLost, ProgramNotFound, OSError) as error:
@@ -222,6 +226,15 @@ class TrialRunner:
         for echo in echoes:
             echo.close()
 
+    def _await_ready(self, stop: StopSignal) -> bool:
+        """Wait until the fork server is ready; False if `stop` came first."""
+        try:
+            return await_ready(self._current_server(), stop)
+        except DefaultPreloadFailed as error:
+            self._log.debug("slot %d: preloads nothing: %s", self._slot, error)
+            self._imports = []
+            return await_ready(self._current_server(), stop)
+
     def _current_server(self) -> ForkServerHandle:
         if self._server is not None and self._server.has_ended:
             self._server.close()
@@ -229,10 +242,22 @@ class TrialRunner:
         if self._server is None:
             self._server = ForkServerHandle(
                 ForkServerSettings(
-                    template=self._template, paths=self._trials.paths, scratch=self._scratch
+                    template=self._template,
+                    imports=self._default_preloads(),
+                    paths=self._trials.paths,
+                    scratch=self._scratch,
                 )
             )
         return self._server
+
+    def _default_preloads(self) -> list[str]:
+        if self._imports is None:
+            environment = server_environment(self._template, base=os.environ, marker="")
+            self._imports = default_preloads(
+                self._template, paths=self._trials.paths, environment=environment
+            )
+            self._log.debug("slot %d: preloads %s", self._slot, self._imports)
+        return self._imports
 
 
 def _all(*sinks: Sink) -> Sink:

@@ -14,6 +14,7 @@ Events::
 
     {"event": "preloading", "module": "tensorflow"}
     {"event": "refused", "message": "..."}     and ends
+    {"event": "unusable", "message": "..."}    a module of ``imports`` failed while it was imported; and ends
     {"event": "ready"}
     {"event": "failed", "message": "..."}      the fork itself failed
     {"event": "ended", "status": 0, "maxRss": 123456, "left": ["sleep"]}   wait status, bytes, processes left behind
@@ -30,7 +31,8 @@ import signal
 import socket
 import sys
 import traceback
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from importlib.util import find_spec
 from typing import Any
 
 from sparksweep_trainer.trial.exceptions import describe_exception
@@ -49,6 +51,7 @@ MAX_MESSAGE_BYTES = 32 * 1024
 MAX_LEFT = 8
 """Processes that a trial left behind whose names are reported."""
 _DESCRIPTORS = 5
+_MAX_TEXT = 1000
 
 
 class ForkServer:
@@ -72,10 +75,31 @@ class ForkServer:
                 message = f"preload: {module} can't be imported: {text}"
                 self._send({"event": "refused", "message": message})
                 return False
+        return True
+
+    def import_existing(self, names: Sequence[str]) -> bool:
+        """Import those of the modules that exist; False, after an "unusable" event, if the import of one fails.
+
+        Args:
+            names: dotted names; the last parts may be attributes of modules.
+        """
+        for name in names:
+            self._send({"event": "preloading", "module": name})
+            try:
+                for module in _existing(name):
+                    __import__(module)
+            except BaseException as error:
+                # What it left half-imported would fail in a trial in another way than the first time.
+                message = f"{name}: {describe_exception(error).message}"[:_MAX_TEXT]
+                self._send({"event": "unusable", "message": message})
+                return False
+        return True
+
+    def freeze(self) -> None:
+        """Keep the garbage collector away from what has been imported."""
         # Imported modules stay: a collection in a trial would only copy their pages.
         gc.collect()
         gc.freeze()
-        return True
 
     def serve(self) -> None:
         """Fork trials until the socket closes."""
@@ -173,8 +197,28 @@ class ForkServer:
         self._send(ended)
 
 
+def _existing(name: str) -> Iterator[str]:
+    """Yield the module and the packages it is in, the outermost first, as far as they exist.
+
+    The caller imports each before it asks for the next: only an imported package can find its modules.
+    """
+    module = ""
+    for part in name.split("."):
+        module = f"{module}.{part}" if module else part
+        if module not in sys.modules:
+            parent = sys.modules.get(module.rpartition(".")[0])
+            if "." in module and not hasattr(parent, "__path__"):
+                return
+            if find_spec(module) is None:
+                return
+        yield module
+
+
 def main(arguments: Sequence[str]) -> None:
-    """Serve the socket ``arguments[0]``; the JSON ``arguments[1]`` holds slot (a pid), preload, paths and scratch."""
+    """Serve the socket ``arguments[0]``; the JSON ``arguments[1]`` holds slot (a pid), preload, imports, paths and scratch.
+
+    ``preload`` are modules that must be importable, ``imports`` those of which missing ones are passed over.
+    """
     settings = json.loads(arguments[1])
     become_subreaper()
     control = socket.socket(fileno=int(arguments[0]))
@@ -185,7 +229,8 @@ def main(arguments: Sequence[str]) -> None:
     try:
         # An import that hangs would not notice that the socket closes.
         die_with_parent(settings["slot"])
-        if server.preload(settings["preload"]):
+        if server.preload(settings["preload"]) and server.import_existing(settings["imports"]):
+            server.freeze()
             live_without_parent()
             server.serve()
         else:
