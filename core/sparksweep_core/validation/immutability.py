@@ -64,6 +64,9 @@ def check_resume(old: Experiment, new: Experiment, *, created: int) -> list[Fiel
     before, after = old.spec.to_dict(), new.spec.to_dict()
     for spec in (before, after):
         spec.get("objective", {}).pop("goal", None)
+        # Earlier versions recorded [] for a document without it.
+        if not spec.get("trialTemplate", {}).get("preload"):
+            spec.get("trialTemplate", {}).pop("preload", None)
     why = f"in a resumed run, only {', '.join(MUTABLE)} and objective.goal can change; start another one"
     errors = [
         FieldError(path, f"{change}: {why}")

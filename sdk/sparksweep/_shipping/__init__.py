@@ -6,6 +6,7 @@ notebook is included; the user's own modules go with it as source, and installed
 
 - `user_modules`: the way in which each module reaches a trial, with `installed`, `sources` and `changes`
 - `pickler`: cloudpickle with these ways, and with objects that it lacks
+- `imports`: the installed modules that a slot may preload
 - `culprits`: the path to an object that can't be pickled, with `references`
 """
 
@@ -22,6 +23,7 @@ from typing import TYPE_CHECKING
 
 from sparksweep.errors import FieldError, InvalidExperiment
 from sparksweep_core.contract.names import SHIPPED_MODULE
+from sparksweep_trainer.slot.import_scan import LISTED
 
 if TYPE_CHECKING:
     from sparksweep._shipping.pickler import Pickled
@@ -100,8 +102,15 @@ class Shipped:
         return (
             f"# {self._origin}\n"
             "from sparksweep.shipped import load\n\n"
+            f"{self._imports}"
             f"{self._attribute} = load({call})\n"
         )
+
+    @property
+    def _imports(self) -> str:
+        """The variable in which a slot finds the modules to preload: it does not unpickle the function."""
+        lines = "".join(f'    "{name}",\n' for name in self.pickled.imports)
+        return f"{LISTED} = [\n{lines}]\n" if lines else ""
 
     @property
     def _origin(self) -> str:

@@ -41,6 +41,8 @@ class Pickled:
     are modules, the changed variables as tuples of module, name and value."""
     modules: bytes
     """The pickle of `UserModules.archive`; empty if there is none."""
+    imports: tuple[str, ...] = ()
+    """The result of `UserModules.imports`."""
 
 
 def pickled(function: object) -> Pickled:
@@ -62,7 +64,11 @@ def pickled(function: object) -> Pickled:
         archive = modules.archive()
         if archive:
             pickler.dump(changes)
-    return Pickled(buffer.getvalue(), pickle.dumps(archive, protocol=5) if archive else b"")
+    return Pickled(
+        buffer.getvalue(),
+        pickle.dumps(archive, protocol=5) if archive else b"",
+        imports=tuple(modules.imports()),
+    )
 
 
 @contextmanager
@@ -108,6 +114,7 @@ class FunctionPickler(cloudpickle.Pickler):  # type: ignore[misc]
             if self._route(name) is Route.VALUE or sys.modules.get(name) is not obj:
                 return NotImplemented
             self._modules.need(name)
+            self._modules.use(name)
             return importlib.import_module, (name,)
         for name in _STREAMS:
             if obj is getattr(sys, name):
@@ -156,6 +163,7 @@ class FunctionPickler(cloudpickle.Pickler):  # type: ignore[misc]
                     self.by_value.setdefault((module.__name__, used), vars(module)[used])
         else:
             self._modules.need(module.__name__)
+            self._modules.use(module.__name__, name)
 
     def _route(self, name: str) -> Route:
         route = self._modules.route(name)
@@ -171,6 +179,7 @@ class FunctionPickler(cloudpickle.Pickler):  # type: ignore[misc]
                 f"{type(obj).__name__} objects are pickled by their name, and trials have no module {module!r}"
             )
         self._modules.need(module)
+        self._modules.use(module, name)
 
 
 @dataclass(eq=False)

@@ -20,8 +20,10 @@ from dataclasses import dataclass, field
 from enum import Enum
 
 from sparksweep._shipping.changes import Edits, changed_values
+from sparksweep._shipping.imports import imports_to_preload
 from sparksweep._shipping.installed import is_installed
 from sparksweep._shipping.sources import (
+    codes,
     imported_names,
     is_made_by,
     prefixes,
@@ -66,6 +68,8 @@ class UserModules:
         self._own: dict[str, tuple[Route, _Module | None]] = {}
         self._routes: dict[str, Route] = {}
         self._needed: dict[str, None] = {}
+        self._imported: dict[str, None] = {}
+        self._mentioned: set[str] = set()
 
     def route(self, name: str) -> Route:
         """Return a module's route: SOURCE only if all of the user's own modules that it imports can take it, too."""
@@ -85,7 +89,10 @@ class UserModules:
 
     def need_imports(self, code: types.CodeType, package: str) -> None:
         """Note the modules that code imports while it runs."""
+        for inner in codes(code):
+            self._mentioned.update(inner.co_names)
         for name in imported_names(code, package):
+            self._imported[name] = None
             if self._classified(name)[0] is Route.SOURCE:
                 self.need(name)
         for name in prefixes(code):
@@ -94,6 +101,15 @@ class UserModules:
                 self.need(name)
                 for item in pkgutil.iter_modules(module.locations or ()):
                     self.need(f"{name}.{item.name}")
+
+    def use(self, module: str, name: str = "") -> None:
+        """Note a module that a trial imports to load the function, and the dotted name that it looks up there."""
+        self._imported[module] = None
+        self._mentioned.update(name.split("."))
+
+    def imports(self) -> list[str]:
+        """Return the installed modules that a trial imports and that are preloaded by default, by dotted names."""
+        return imports_to_preload(self._imported, mentioned=self._mentioned, archive=self.archive())
 
     def changes(self, edits: Edits) -> Iterator[tuple[str, str, object]]:
         """Yield module, name and value of the variables that were changed since a needed module was imported.

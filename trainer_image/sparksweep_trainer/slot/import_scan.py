@@ -9,7 +9,7 @@ from __future__ import annotations
 import ast
 import warnings
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 LISTED = "__imports__"
 """Variable of a module that lists further modules, as text: those of a function that is pickled in it."""
@@ -44,7 +44,7 @@ class ImportScan:
         self._imports: dict[str, None] = {}
         self._own: dict[str, bool] = {}
         self._mentioned: set[str] = set()
-        self._waiting: list[tuple[str, _Definition]] = []
+        self._waiting: list[tuple[_Module, _Definition]] = []
         self.sets_environment = False
         """True if the code sets variables of the environment, which a module may read when it is imported."""
 
@@ -69,8 +69,8 @@ class ImportScan:
             if not reached:
                 return list(self._imports)
             self._waiting = [item for item in self._waiting if item not in reached]
-            for package, definition in reached:
-                _Reader(self, package, within=True).visit(definition)
+            for module, definition in reached:
+                _Reader(self, module, within=True).visit(definition)
 
     def _read(self, name: str) -> bool:
         """Read a module once; False if it is not the user's own."""
@@ -82,18 +82,27 @@ class ImportScan:
             tree = parsed(module.text)
             if tree is not None:
                 package = name if module.is_package else name.rpartition(".")[0]
-                _Reader(self, package, within=False).visit(tree)
+                _Reader(self, _Module(package), within=False).visit(tree)
         return module is not None
+
+
+@dataclass
+class _Module:
+    """What definitions of a module share."""
+
+    package: str
+    aliases: dict[str, str] = field(default_factory=dict)
+    """By variable, the dotted name of what was imported into it."""
 
 
 class _Reader(ast.NodeVisitor):
     """Reads one module, or one definition of it."""
 
-    def __init__(self, scan: ImportScan, package: str, *, within: bool) -> None:
+    def __init__(self, scan: ImportScan, module: _Module, *, within: bool) -> None:
         self._scan = scan
-        self._package = package
+        self._module = module
+        self._aliases = module.aliases
         self._within = within
-        self._aliases: dict[str, str] = {}
 
     def visit_Import(self, node: ast.Import) -> None:
         for alias in node.names:
@@ -104,7 +113,7 @@ class _Reader(ast.NodeVisitor):
     def visit_ImportFrom(self, node: ast.ImportFrom) -> None:
         base = node.module or ""
         if node.level:
-            parents = self._package.split(".")
+            parents = self._module.package.split(".")
             parent = ".".join(parents[: len(parents) - node.level + 1])
             base = f"{parent}.{base}".strip(".")
         if not base or base == "__future__":
@@ -129,7 +138,7 @@ class _Reader(ast.NodeVisitor):
         if self._within:
             self.generic_visit(node)
             return
-        self._scan._waiting.append((self._package, node))
+        self._scan._waiting.append((self._module, node))
         for decorator in node.decorator_list:
             self.visit(decorator)
 
