@@ -64,8 +64,19 @@ class OwnModules:
             if spec is None or spec.submodule_search_locations is None:
                 return None
             dotted = f"{dotted}.{part}"
-            spec = PathFinder.find_spec(dotted, list(spec.submodule_search_locations))
+            spec = _find_in_package(dotted, list(spec.submodule_search_locations))
         return None if spec is None else _text(spec)
+
+
+def _find_in_package(name: str, locations: Sequence[str]) -> ModuleSpec | None:
+    try:
+        return PathFinder.find_spec(name, locations)
+    except KeyError:
+        # A directory without __init__.py; Python looks for its parent among the imported modules.
+        part = name.rpartition(".")[2]
+        spec = ModuleSpec(name, None, is_package=True)
+        spec.submodule_search_locations = [os.path.join(item, part) for item in locations]
+        return spec
 
 
 def _text(spec: ModuleSpec) -> ModuleText | None:
