@@ -67,6 +67,13 @@ def test_every_argument_is_in_the_document() -> None:
     assert template["tolerations"][0]["operator"] == "Exists"
 
 
+@pytest.mark.parametrize("preload", [None, [], ["json"]])
+def test_no_preload_and_an_empty_one_differ(preload: list[str] | None) -> None:
+    built = Experiment(training, SPACE, preload=preload)
+    again = Experiment.from_yaml(built.to_yaml())
+    assert built.spec.trial_template.preload == again.spec.trial_template.preload == preload
+
+
 def test_yaml_is_what_it_was_built_from() -> None:
     built = Experiment(training, SPACE, max_trials=4)
     again = Experiment.from_yaml(built.to_yaml())

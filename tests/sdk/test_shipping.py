@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import subprocess
 import sys
@@ -9,12 +10,15 @@ import threading
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from sparksweep import Experiment
 from sparksweep._functions import with_values
 from sparksweep._shipping import MODULE, Shipped, installed, ship
 from sparksweep.errors import InvalidExperiment
+from sparksweep_core.api import TrialTemplate
+from sparksweep_trainer.slot.default_preloads import default_preloads
 
 FACTOR = 3
 TABLE = bytes(range(256)) * 8000
@@ -74,6 +78,66 @@ def test_a_module_of_the_users_own_travels_and_an_installed_one_does_not(
 
     shipped = ship(mytraining.training)
     assert elsewhere(shipped, there, x=4) == 8
+
+
+def _preloads(shipped: Shipped, directory: Path) -> list[str]:
+    write(shipped, directory)
+    template = TrialTemplate(function=shipped.reference)
+    return default_preloads(template, paths=[str(directory)], environment={"HOME": str(directory)})
+
+
+def _imports_inside(x: float) -> object:
+    import tensorflow as tf
+    from sklearn import svm
+
+    return tf.keras.layers.Dense, svm
+
+
+def _sets_a_variable(x: float) -> object:
+    import os
+
+    os.environ["KERAS_BACKEND"] = "torch"
+    import keras
+
+    return keras
+
+
+def test_what_a_shipped_function_imports_is_listed_in_its_text(tmp_path: Path) -> None:
+    from sklearn.svm import SVC
+
+    model = SVC()
+    cases: list[tuple[Any, set[str]]] = [
+        (lambda x: np.mean(x), {"numpy"}),
+        (lambda x: model.fit(x), {"sklearn.svm._classes"}),
+        (lambda x: SVC(x), {"sklearn.svm._classes"}),
+        (_imports_inside, {"tensorflow", "keras", "sklearn", "sklearn.svm"}),
+        (functools.partial(_imports_inside, 1), {"tensorflow", "keras", "sklearn", "sklearn.svm"}),
+        (lambda x: _imports_inside(x), {"tensorflow", "keras", "sklearn", "sklearn.svm"}),
+        (lambda x: json.dumps(x), set()),
+        (_sets_a_variable, set()),
+    ]
+    for index, (function, expected) in enumerate(cases):
+        directory = tmp_path / str(index)
+        directory.mkdir()
+        assert set(_preloads(ship(function), directory)) == expected, index
+
+
+def test_imports_of_a_shipped_module_are_listed_as_far_as_the_function_reaches(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here, there = tmp_path / "here", tmp_path / "there"
+    here.mkdir()
+    there.mkdir()
+    (here / "listed_data.py").write_text(
+        "import numpy\ndef load():\n    import pandas\ndef other():\n    import tensorflow\n"
+    )
+    (here / "listed_training.py").write_text(
+        "import listed_data\ndef training(x):\n    return listed_data.load()\n"
+    )
+    monkeypatch.syspath_prepend(str(here))
+    import listed_training  # type: ignore[import-not-found]
+
+    assert set(_preloads(ship(listed_training.training), there)) == {"numpy", "pandas"}
 
 
 def test_values_that_text_can_not_hold_come_back_before_the_function_sees_them(

@@ -44,4 +44,7 @@ def imports_to_preload(
         return []
     if scan.sets_environment:
         return []
+    # tf.keras is an attribute, which byte code mentions without a word of tf.
+    if "tensorflow" in names and "keras" in mentioned:
+        names.append("tensorflow.keras")
     return sorted(name for name in names if name.partition(".")[0] in PRELOADABLE)[:_MOST]

@@ -185,6 +185,24 @@ def test_legacy_keras_is_left_to_the_trial() -> None:
     assert preloadable(["tensorflow.keras.layers"], environment) == ["tensorflow"]
 
 
+def test_nothing_is_imported_to_find_the_imports(tmp_path: Path) -> None:
+    (tmp_path / "train.py").write_text("import tensorflow, helper, numpy\nraise SystemExit(3)\n")
+    (tmp_path / "helper.py").write_text("raise SystemExit(4)\n")
+    program = (
+        "import sys\n"
+        "from sparksweep_core.api import TrialTemplate\n"
+        "import sparksweep_trainer.driver.trial_service, sparksweep_trainer.slot.runner\n"
+        "from sparksweep_trainer.slot.default_preloads import default_preloads\n"
+        "template = TrialTemplate(function='train:training')\n"
+        f"print(default_preloads(template, paths=[{str(tmp_path)!r}], environment={{}}))\n"
+        "print({'tensorflow', 'numpy', 'train', 'helper'} & set(sys.modules))\n"
+    )
+    output = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    ).stdout
+    assert output == "['tensorflow', 'numpy']\nset()\n"
+
+
 # ---------------------------------------------------------------------- in the fork server
 
 STATE = """
