@@ -120,6 +120,8 @@ HELPER = "def load():\n    import sklearn.datasets\ndef unused():\n    import to
         # A module of the user's own may have any name.
         ({"train.py": "import keras, pandas", "keras.py": "import numpy"}, "train:training", ["numpy", "pandas"]),
         ({"train.py": "import torch.nn", "torch/nn.py": ""}, "train:training", []),
+        ({"train.py": "import numpy, sparksweep.shipped", "sparksweep/shipped.py": "import os\nos.environ['A'] = 'b'"},
+         "train:training", ["numpy"]),
         ({}, "train:training", []),
         ({}, "json:dumps", []),
         ({"other.py": "import numpy"}, "train:training", []),

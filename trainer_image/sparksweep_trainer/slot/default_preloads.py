@@ -14,6 +14,9 @@ from sparksweep_core.api.template import TrialTemplate
 from sparksweep_trainer.slot.import_scan import ModuleText, imported_by
 from sparksweep_trainer.slot.preloadable import preloadable
 
+_PROVIDED = ("sparksweep", "sparksweep_core", "sparksweep_trainer")
+"""Packages that are never the user's own, even where a checkout of them is on the path."""
+
 
 def default_preloads(
     template: TrialTemplate, *, paths: Sequence[str], environment: Mapping[str, str]
@@ -56,7 +59,7 @@ class OwnModules:
     def find(self, name: str) -> ModuleText | None:
         """Return the source of a module; None if it is not the user's own, or can't be read."""
         top, *rest = name.split(".")
-        if top in sys.stdlib_module_names:
+        if top in sys.stdlib_module_names or top in _PROVIDED:
             return None
         spec = PathFinder.find_spec(top, self._all if top == self._top else self._paths)
         dotted = top
