@@ -65,6 +65,26 @@ def test_large_data_own_modules_libraries_and_pools_work_in_trials(tmp_path: Pat
     assert trial == call
 
 
+@pytest.mark.parametrize(("preload", "expected"), [(None, 1), ([], 0)])
+def test_what_a_function_imports_is_there_before_its_trials(
+    tmp_path: Path, preload: list[str] | None, expected: int
+) -> None:
+    program = f"""
+        from sparksweep import Experiment
+
+        def training(x):
+            import sys
+            before = "numpy" in sys.modules
+            import numpy
+            return int(before) * x
+
+        if __name__ == "__main__":
+            experiment = Experiment(training, {{"x": [1]}}, name="all", preload={preload!r})
+            print(experiment.submit(directory="run").wait(progress=False).best_value)
+    """
+    assert float(shown_by(tmp_path, program)) == expected
+
+
 def test_a_function_without_its_source_that_returns_nothing_is_told_of_the_annotation(
     tmp_path: Path,
 ) -> None:
