@@ -10,7 +10,7 @@ from textwrap import dedent
 
 import pytest
 
-from sparksweep_core.api import TrialTemplate
+from sparksweep_core.api import TrialState, TrialTemplate
 from sparksweep_trainer.slot.default_preloads import default_preloads
 from sparksweep_trainer.slot.import_scan import MAX_MODULES
 from sparksweep_trainer.slot.preloadable import PRELOADABLE, preloadable
@@ -243,7 +243,8 @@ def test_results_are_those_of_a_trial_that_imports_itself(tmp_path: Path) -> Non
             return float(Ridge(alpha=x + 1).fit(values, values[:, 0] * 2).score(values, values[:, 1]))
     """
     scores = []
-    for index, preload in enumerate((None, [])):
+    cases: list[list[str] | None] = [None, []]
+    for index, preload in enumerate(cases):
         directory = tmp_path / str(index)
         directory.mkdir()
         with Rig(directory, source, parameters={"x": float}, preload=preload) as rig:
@@ -272,7 +273,7 @@ def test_a_broken_library_costs_the_preload_alone(tmp_path: Path, text: str) -> 
         rig.runner._trials.paths.append(str(libraries))
         assert rig.runner.check() is None
         assert rig.metrics(how="a") == {"score": 0.5}
-        assert rig.run(how="b").state == "Failed"
+        assert rig.run(how="b").state is TrialState.FAILED
         assert rig.metrics(how="a") == {"score": 0.5}
 
 
