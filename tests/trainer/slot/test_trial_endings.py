@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from sparksweep_core.api import TrialReason, TrialState
+from sparksweep_trainer.slot import supervisor
 from support.trainer.trial_rig import Rig
 
 SOURCE = """
@@ -112,6 +113,19 @@ def test_each_bad_end_has_its_reason_and_the_next_trial_is_none_the_worse(
     assert (outcome.state, outcome.reason) == (TrialState.FAILED, reason)
     assert text in outcome.message
     assert outcome.metrics == {}
+    assert rig.metrics(how="good") == {"score": 0.5}
+
+
+def test_a_trial_that_the_kernel_kills_for_its_memory_says_so(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # The kernel counts its kills: here one between the start of the trial and its end.
+    counts = iter((4, 5))
+    monkeypatch.setattr(supervisor, "oom_kills", lambda: next(counts))
+    outcome = rig.run(how="kills_itself")
+    assert outcome.reason == TrialReason.OOM_KILLED
+    assert "the kernel killed it" in outcome.message
+    monkeypatch.undo()
     assert rig.metrics(how="good") == {"score": 0.5}
 
 

@@ -140,11 +140,11 @@ class _Supervision:
             self._look_for_result()
             if self._left:
                 stderr(_LEFT.format(self._left).encode())
-        if self._observation.exit_code == -9 and not self._has_cause:
-            killed = oom_kills()
-            if killed is not None and killed_before is not None and killed > killed_before:
-                self._note(Cause.KERNEL)
-                self._assume_limit_was_reached()
+            if self._observation.exit_code == -9 and not self._has_cause:
+                killed = oom_kills()
+                if killed is not None and killed_before is not None and killed > killed_before:
+                    self._note(Cause.KERNEL)
+                    self._assume_limit_was_reached()
         return self._observation
 
     def _open_pipe(self, stack: ExitStack, sink: Sink) -> _Pipe:
