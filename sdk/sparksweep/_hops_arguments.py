@@ -59,9 +59,10 @@ class Form:
             InvalidCall: They fit no form of the call.
         """
         given = dict(kwargs)
-        has_session = "spark" in given or (bool(args) and not _is_code(args[0]))
+        starts_with_session = _starts_with_session(args)
+        has_session = "spark" in given or starts_with_session
         given.pop("spark", None)
-        if args and not _is_code(args[0]):
+        if starts_with_session:
             args = args[1:]
         names = list(self.session_order if has_session else self.order)
         if len(args) > len(names):
@@ -207,7 +208,10 @@ def _mapping(given: object) -> Mapping[str, Any]:
     raise InvalidExperiment([FieldError("args_dict", message)])
 
 
-def _is_code(value: object) -> bool:
-    """Return True unless the first argument is a Spark session: an object that is neither code nor a plain value."""
+def _starts_with_session(args: Sequence[object]) -> bool:
+    """Return True if the first argument is a Spark session: the function follows it, or it is no code and no plain value."""
     plain = (str, bytes, int, float, Mapping, list, tuple, set, type(None))
-    return callable(value) or isinstance(value, plain)
+    if len(args) > 1 and callable(args[1]):
+        # Nothing else that may come second is callable: stand-ins of sessions, such as mocks and texts, are told by it.
+        return True
+    return bool(args) and not callable(args[0]) and not isinstance(args[0], plain)
