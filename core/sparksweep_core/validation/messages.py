@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import json
 import re
+import shlex
 from collections.abc import Callable, Iterable, Mapping
 from types import NoneType, UnionType
 from typing import Annotated, Any, Union, get_args, get_origin
@@ -133,6 +134,8 @@ def _description(model: type[Model] | None, name: str) -> str:
 def _message(error: ErrorDetails, path: str, owner: type[Model] | None) -> str:
     kind = error["type"]
     if kind == "missing":
+        if path == "metadata":
+            return "is missing: write metadata: {name: ...}"
         return f"is missing: {_description(owner, str(error['loc'][-1]))}"
     if kind == "extra_forbidden":
         return _unknown_field(str(error["loc"][-1]), path, owner)
@@ -201,8 +204,26 @@ def _not_boolean(value: object, _: Mapping[str, Any]) -> str:
     return f"{short_json(value)} is not true or false"
 
 
+def _not_list(value: object, _: Mapping[str, Any]) -> str:
+    # Commas may separate the elements, or be part of an argument.
+    has_words = isinstance(value, str) and "," not in value
+    hint = f": write {_words_of(value)}" if has_words else ""
+    return f"{short_json(value)} is not a list{hint}"
+
+
+def _words_of(text: object) -> str:
+    """Return a text as a list of its words, as in a shell; as a list of itself if quotes are open."""
+    try:
+        words = shlex.split(str(text))
+    except ValueError:
+        words = [str(text)]
+    return short_json(words or [str(text)])
+
+
 def _pattern(value: object, context: Mapping[str, Any]) -> str:
     words = _PATTERNS.get(context["pattern"])
+    if context["pattern"] == FUNCTION_PATTERN and len(str(value).split()) > 1:
+        return f"{short_json(value)} is not {words}; a program with arguments is a command: {_words_of(value)}"
     return (
         f"{short_json(value)} is not {words}"
         if words
@@ -221,7 +242,7 @@ _WORDS: Mapping[str, Callable[[Any, Mapping[str, Any]], str]] = {
     "finite_number": lambda value, _: (
         f"{value} is not finite: give a number, or leave the field out"
     ),
-    "list_type": lambda value, _: f"{short_json(value)} is not a list",
+    "list_type": _not_list,
     "dict_type": lambda value, _: f"{short_json(value)} is not a mapping",
     "model_type": lambda value, _: f"{short_json(value)} is not a mapping of fields",
     "string_pattern_mismatch": _pattern,

@@ -285,6 +285,9 @@ TEMPLATES: Rows = [
     ("function-and-command", {f"{TEMPLATE}.command": ["a"]}, f"{TEMPLATE}.command", "can't be combined with function", "cel"),
     ("function-without-module", {f"{TEMPLATE}.function": "training"}, f"{TEMPLATE}.function",
      "is not module:function, such as train:training", "schema"),
+    ("function-with-arguments", {f"{TEMPLATE}.function": "python 'my train.py'"}, f"{TEMPLATE}.function",
+     r'a program with arguments is a command: \["python", "my train.py"\]', "schema"),
+    ("preload-as-text", {f"{TEMPLATE}.preload": "numpy"}, f"{TEMPLATE}.preload", r'write \["numpy"\]', "schema"),
     ("function-a-keyword", {f"{TEMPLATE}.function": "train:import"}, f"{TEMPLATE}.function", "keyword", "check"),
     ("function-with-trial-parameters", {f"{TEMPLATE}.trialParameters": [{"name": "a", "reference": "lr"}]},
      f"{TEMPLATE}.trialParameters", "require command", "cel"),
@@ -571,7 +574,8 @@ STORAGE_AND_TENSORBOARD: Rows = [
 TRIAL_PARAMETERS = f"{TEMPLATE}.trialParameters"
 
 COMMANDS: Rows = [
-    ("command-as-text", {f"{TEMPLATE}.command": "python train.py"}, f"{TEMPLATE}.command", "is not a list", "schema"),
+    ("command-as-text", {f"{TEMPLATE}.command": "python train.py"}, f"{TEMPLATE}.command",
+     r'is not a list: write \["python", "train.py"\]', "schema"),
     ("command-empty", {f"{TEMPLATE}.command": []}, f"{TEMPLATE}.command", "is empty", "schema"),
     ("command-without-program", {f"{TEMPLATE}.command[0]": ""}, f"{TEMPLATE}.command[0]", "is the program", "check"),
     ("command-null", {f"{TEMPLATE}.command[1]": "a\0b"}, f"{TEMPLATE}.command[1]", "null character", "check"),
