@@ -57,9 +57,20 @@ def test_a_large_function_runs_a_timeout_passes_and_a_cancelled_run_keeps_what_i
     assert "trial 1" in result._repr_html_() or ">1</td>" in result._repr_html_()
 
 
-@pytest.mark.spark
-def test_a_function_that_can_not_be_imported_where_it_runs_is_refused(tmp_path: Path) -> None:
+def test_a_module_that_does_not_exist_is_refused_when_it_is_submitted(tmp_path: Path) -> None:
     experiment = Experiment("nosuchmodule:training", {"x": [1, 2]})
+    with pytest.raises(InvalidExperiment, match="there is no module nosuchmodule"):
+        experiment.submit(directory=tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.spark
+def test_a_function_that_can_not_be_imported_where_it_runs_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "needy.py").write_text("import nosuchmodule\n\ndef training(x):\n    return x\n")
+    experiment = Experiment("needy:training", {"x": [1, 2]})
     with pytest.raises(ExperimentRefused, match="nosuchmodule"):
         experiment.submit(directory=tmp_path / "run").wait(progress=False)
 
