@@ -1,4 +1,4 @@
-"""What the trials of a real run report: while they run, in TensorBoard's files, and from Python."""
+"""Reports of the trials of a real run: while they run, in TensorBoard's files, and from Python."""
 
 from __future__ import annotations
 

@@ -88,7 +88,7 @@ class ImportScan:
 
 @dataclass
 class _Module:
-    """What definitions of a module share."""
+    """The context that all definitions of a module share."""
 
     package: str
     aliases: dict[str, str] = field(default_factory=dict)

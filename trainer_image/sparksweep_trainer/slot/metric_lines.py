@@ -70,7 +70,7 @@ class Reading:
     value: float | None
     """The number; None if what follows is none."""
     text: str
-    """What was read as the value, shortened."""
+    """The text that was read as the value, shortened."""
     sign: str
     """``=`` or ``:``."""
 
