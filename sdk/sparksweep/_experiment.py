@@ -19,7 +19,8 @@ from pathlib import Path
 from typing import IO, Any
 
 from sparksweep._arguments import ArgumentReader
-from sparksweep._backends.base import Run, choose_backend
+from sparksweep._backends.base import Run
+from sparksweep._backends.choice import choose_backend
 from sparksweep._backends.local import open_run
 from sparksweep._builder import Built, Request, build
 from sparksweep._calls import checked_call

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from sparksweep import Experiment
-from sparksweep._backends.base import choose_backend
+from sparksweep._backends.choice import choose_backend
 from sparksweep.errors import ExperimentRefused, InvalidExperiment, RunDirectoryError
 from support.marked_processes import ENVIRONMENT, marked_processes
 

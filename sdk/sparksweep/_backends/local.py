@@ -73,7 +73,7 @@ def open_run(path: Path) -> tuple[Built, OpenedRun]:
     """
     directory = RunDirectory.open(path)
     experiment = directory.read_experiment()
-    return Built(experiment, values=values_of(experiment)), OpenedRun(directory.path)
+    return Built(experiment, values=values_of(experiment)), OpenedRun(directory.path, resume_run)
 
 
 def resume_run(path: Path, changes: Changes) -> tuple[Experiment, LocalProcess | OpenedRun]:
@@ -102,7 +102,7 @@ def resume_run(path: Path, changes: Changes) -> tuple[Experiment, LocalProcess |
                 f"{directory.path}: {resumption.found} Nothing is left to run; "
                 "resume(max_trials=) and the other limits extend it."
             )
-            return resumption.experiment, OpenedRun(directory.path)
+            return resumption.experiment, OpenedRun(directory.path, resume_run)
         require_libraries()
         _, note = relocated(directory, Path.cwd())
         notes = [text for text in (resumption.found, note) if text]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from sparksweep._backends.base import Run
@@ -25,8 +26,16 @@ class OpenedRun:
 
     is_local = True
 
-    def __init__(self, path: Path) -> None:
+    def __init__(
+        self, path: Path, resume: Callable[[Path, Changes], tuple[Experiment, Run]]
+    ) -> None:
+        """
+        Args:
+            path: The run directory.
+            resume: Goes on with the run in a directory; see `local.resume_run`.
+        """
         self._path = path
+        self._resume = resume
         self._directory = RunDirectory(path)
         self.reader = LocalRunReader(path)
 
@@ -64,10 +73,7 @@ class OpenedRun:
 
     def resume(self, changes: Changes) -> tuple[Experiment, Run]:
         """See `Run`: a process of this program goes on."""
-        # That module opens runs, too.
-        from sparksweep._backends.local import resume_run
-
-        return resume_run(self._path, changes)
+        return self._resume(self._path, changes)
 
     def cancel(self) -> None:
         """Interrupt the process that runs it, and wait until that has ended.
