@@ -1,5 +1,7 @@
 """Fixtures of all tests."""
 
+import re
+
 import pytest
 
 pytest_plugins = ["support.cluster_fixtures", "support.figures", "support.hypothesis_profiles"]
@@ -16,5 +18,10 @@ GROUPS = {
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
+        if re.search(r" at 0x[0-9a-f]+", item.nodeid):
+            # pytest-xdist runs nothing at all if its workers' names of tests differ.
+            raise pytest.UsageError(
+                f"{item.nodeid}: an address in it differs in each process; give ids"
+            )
         for group in {GROUPS[name] for name in getattr(item, "fixturenames", ()) if name in GROUPS}:
             item.add_marker(pytest.mark.xdist_group(group))

@@ -88,7 +88,7 @@ def test_every_kind_of_number_is_reported(trial: Path, value: object, expected: 
         np.array([0.5, 1.0]), np.array([]), np.array(["1"]), np.array([True]), np.complex128(1), Torch(1, shape=(2,)),
         Torch(True), TensorFlow(1, shape=(2,)), float,
     ],
-    ids=repr,
+    ids=lambda value: "object" if type(value) is object else repr(value),
 )  # fmt: skip
 def test_what_is_no_number_is_an_error_in_a_notebook_too(
     monkeypatch: pytest.MonkeyPatch, value: object

@@ -88,7 +88,11 @@ def test_any_value_of_any_argument_is_taken_or_refused_in_words(argument: str, v
     assert made is None or parse_experiment(made.to_dict()).spec == made.spec
 
 
-@pytest.mark.parametrize("value", [None, 3, "x", [], object(), np.ones(2)], ids=repr)
+@pytest.mark.parametrize(
+    "value",
+    [None, 3, "x", [], object(), np.ones(2)],
+    ids=["none", "number", "text", "empty list", "object", "array"],
+)
 @pytest.mark.parametrize(
     "name", ["grid_search", "random_search", "differential_evolution", "evolutionary_search"]
 )
