@@ -1,6 +1,7 @@
 """Fixtures of all tests."""
 
 import re
+import signal
 
 import pytest
 
@@ -13,6 +14,11 @@ GROUPS = {
     "wheel": "wheel",
 }
 """Fixtures that take seconds, and the group of pytest-xdist in which one worker has all tests that ask for them."""
+
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    # A shell without job control lets what it starts in the background ignore SIGINT, which tests send to programs.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.hookimpl(tryfirst=True)
