@@ -116,10 +116,13 @@ class UserModules:
 
         Modules that are needed meanwhile are among them.
         """
-        own = Edits.of_texts(self._texts(), functions_alone=True)
+        own: Edits | None = None
         done = set[str]()
         while waiting := [name for name in self._names() if name not in done]:
             done.update(waiting)
+            if own is None:
+                # All own modules are read for it, which a function that needs none of them does not wait for.
+                own = Edits.of_texts(self._texts(), functions_alone=True)
             for name in waiting:
                 tree = self._module(name).tree
                 if tree is not None:
