@@ -19,26 +19,29 @@ from sparksweep_core.planner.snapshot import Snapshot
 
 def next_batches(snapshot: Snapshot) -> list[TrialBatch]:
     """Return the batches to write: the last one if its trials or the parallelism change, and new ones."""
-    batches = list(snapshot.batches)
-    new = _with_new_trials(snapshot, batches)
+    record = snapshot.history.last
+    last = None if record is None else record.batch()
+    new = _with_new_trials(snapshot, last)
     parallel = snapshot.spec.slots
     # With nothing left to run the driver needs no new parallelism, and the end must not wait for the write.
-    if new or snapshot.unfinished == 0 or batches[-1].spec.parallel_trial_count == parallel:
+    if new or snapshot.unfinished == 0 or last is None:
         return new
-    return [_with_parallelism(batches[-1], parallel)]
+    if last.spec.parallel_trial_count == parallel:
+        return []
+    return [_with_parallelism(last, parallel)]
 
 
-def _with_new_trials(snapshot: Snapshot, batches: list[TrialBatch]) -> list[TrialBatch]:
-    count = _count_to_propose(snapshot)
+def _with_new_trials(snapshot: Snapshot, last: TrialBatch | None) -> list[TrialBatch]:
+    count = _count_to_propose(snapshot, last)
     if count <= 0:
         return []
     trials = snapshot.algorithm.propose(snapshot.trials, count)
     changed = []
-    room = _free_room(batches[-1]) if batches else 0
-    if room and trials:
-        last = _with_appended(batches[-1], trials[:room])
-        changed.append(_with_parallelism(last, snapshot.spec.slots))
-    index = batches[-1].spec.index + 1 if batches else 0
+    room = _free_room(last)
+    if last is not None and room and trials:
+        appended = _with_appended(last, trials[:room])
+        changed.append(_with_parallelism(appended, snapshot.spec.slots))
+    index = 0 if last is None else last.spec.index + 1
     for start in range(room, len(trials), limits.BATCH_TRIALS):
         chunk = trials[start : start + limits.BATCH_TRIALS]
         changed.append(_new_batch(snapshot, index, chunk))
@@ -46,7 +49,7 @@ def _with_new_trials(snapshot: Snapshot, batches: list[TrialBatch]) -> list[Tria
     return changed
 
 
-def _count_to_propose(snapshot: Snapshot) -> int:
+def _count_to_propose(snapshot: Snapshot, last: TrialBatch | None) -> int:
     """Return the number of trials to propose. If the search ignores results: whole batches, for the fewest writes."""
     ahead = snapshot.algorithm.ahead(snapshot.spec.slots)
     if snapshot.algorithm.ignores_results:
@@ -56,18 +59,18 @@ def _count_to_propose(snapshot: Snapshot) -> int:
         # Only a few are pending, so add those that are about to run.
         ahead += max(0, snapshot.spec.slots - snapshot.counts.running)
     missing = ahead - snapshot.counts.pending
-    last = snapshot.trials[-1].number if snapshot.trials else 0
-    if missing <= 0 or last >= snapshot.limit:
+    last_number = snapshot.summary.last_number
+    if missing <= 0 or last_number >= snapshot.limit:
         return 0
     if snapshot.algorithm.ignores_results:
-        room = _free_room(snapshot.batches[-1]) if snapshot.batches else 0
+        room = _free_room(last)
         beyond = max(0, missing - room)
         missing = room + -(-beyond // limits.BATCH_TRIALS) * limits.BATCH_TRIALS
-    return min(missing, snapshot.limit - last)
+    return min(missing, snapshot.limit - last_number)
 
 
-def _free_room(batch: TrialBatch) -> int:
-    return 0 if batch.spec.stop else limits.BATCH_TRIALS - len(batch.spec.trials)
+def _free_room(batch: TrialBatch | None) -> int:
+    return 0 if batch is None or batch.spec.stop else limits.BATCH_TRIALS - len(batch.spec.trials)
 
 
 def _with_appended(batch: TrialBatch, trials: list[TrialSpec]) -> TrialBatch:

@@ -7,7 +7,6 @@ decided, even if someone edits the limit that led to it or wipes the Experiment'
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -16,31 +15,20 @@ from sparksweep_core.api import (
     ExperimentReason,
     ObjectiveType,
     Stop,
-    Trial,
     TrialBatch,
     TrialReason,
-    TrialState,
-    TrialStatus,
     reaches_goal,
 )
-from sparksweep_core.api.metadata import GROUP
+from sparksweep_core.contract.annotations import ENDING_ANNOTATION
+from sparksweep_core.history import Summary
+from sparksweep_core.history.failures import DIFFERENT
 from sparksweep_core.planner.snapshot import Snapshot, count_text
 
-ENDING_ANNOTATION = f"{GROUP}/ending"
-"""Annotation of a batch with ``spec.stop``: reason of the Complete or Failed condition to come."""
 MESSAGE = 1024
 """Maximum length of a condition's message: five of them and ten trials must fit into a status of 10 kB."""
 
 FEWEST_IDENTICAL_FAILURES = 10
 """Identical failures, beyond those of trials that ran at the same time, after which the rest would fail, too."""
-_DEPENDS_ON_PARAMETERS = (
-    TrialReason.METRIC_INFINITE,
-    TrialReason.METRIC_NAN,
-    TrialReason.OOM_KILLED,
-    TrialReason.OUT_OF_MEMORY,
-    TrialReason.TIMED_OUT,
-)
-"""Reasons that a search may leave behind: other values converge, fit into the memory or take less time."""
 
 _COMPLETE = (
     ExperimentReason.GOAL_REACHED,
@@ -72,12 +60,12 @@ class Ending:
 def early_ending(snapshot: Snapshot, started: datetime | None) -> Ending | None:
     """Return the end that was decided before, else the first that applies of goal, failures, deadline, refusal."""
     return (
-        _decided(snapshot.batches)
+        _decided(snapshot.summary)
         or _goal(snapshot)
         or _failures(snapshot)
         or _identical_failures(snapshot)
         or _deadline(snapshot, started)
-        or _refusal(snapshot.batches)
+        or _refusal(snapshot.summary)
     )
 
 
@@ -85,7 +73,7 @@ def regular_ending(snapshot: Snapshot) -> Ending:
     """Return the end of an experiment whose trials have all been created and have ended."""
     counts = snapshot.counts
     if counts.succeeded == 0:
-        message = f"None of {_trials(counts.created)} succeeded.{_last_failure(snapshot.trials)}"
+        message = f"None of {_trials(counts.created)} succeeded.{_last_failure(snapshot.summary)}"
         return _ending(ExperimentReason.NO_TRIAL_SUCCEEDED, message)
     points = "grid points" if snapshot.is_grid else "points of the search space"
     failed = f" {_trials(counts.failed)} failed." if counts.failed else ""
@@ -115,13 +103,9 @@ def with_stop(batch: TrialBatch, ending: Ending) -> TrialBatch:
     )
 
 
-def _decided(batches: Sequence[TrialBatch]) -> Ending | None:
-    reasons = {reason.value: reason for reason in ExperimentReason}
-    for batch in batches:
-        reason = reasons.get((batch.metadata.annotations or {}).get(ENDING_ANNOTATION, ""))
-        if batch.spec.stop is not None and reason is not None:
-            return Ending(reason, batch.spec.stop.message)
-    return None
+def _decided(summary: Summary) -> Ending | None:
+    ending = summary.ending
+    return None if ending is None else Ending(ExperimentReason(ending.text), ending.message)
 
 
 def _goal(snapshot: Snapshot) -> Ending | None:
@@ -146,7 +130,7 @@ def _failures(snapshot: Snapshot) -> Ending | None:
         return None
     return _ending(
         ExperimentReason.MAX_FAILED_TRIALS_REACHED,
-        f"{_trials(failed)} failed (maxFailedTrialCount: {allowed}).{_last_failure(snapshot.trials)}",
+        f"{_trials(failed)} failed (maxFailedTrialCount: {allowed}).{_last_failure(snapshot.summary)}",
     )
 
 
@@ -162,28 +146,13 @@ def _identical_failures(snapshot: Snapshot) -> Ending | None:
         return None
     if counts.failed < needed or counts.failed + counts.stopped >= snapshot.limit:
         return None
-    failed = [trial.status for trial in snapshot.trials if trial.state is TrialState.FAILED]
-    kind = _kind(failed[0])
-    if kind is None or any(_kind(status) != kind for status in failed):
+    if snapshot.summary.failure_kind == DIFFERENT:
         return None
     return _ending(
         ExperimentReason.IDENTICAL_FAILURES,
         f"The first {_trials(counts.failed)} failed alike, so the others were not run; "
-        f"to run them all the same, set maxFailedTrialCount (max_failed_trials in Python).{_last_failure(snapshot.trials)}",
+        f"to run them all the same, set maxFailedTrialCount (max_failed_trials in Python).{_last_failure(snapshot.summary)}",
     )
-
-
-def _kind(status: TrialStatus) -> tuple[str, str, str] | None:
-    """Return the reason and the telling lines of a failure; None if other parameters may well succeed."""
-    reason = status.reason or ""
-    if reason in _DEPENDS_ON_PARAMETERS or reason == TrialReason.EXECUTOR_LOST:
-        return None
-    lines = (status.message or "").strip().splitlines() or [""]
-    if reason == TrialReason.EXCEPTION and not lines[0].startswith(("Traceback ", "...")):
-        # The exception; its traceback follows.
-        return reason, lines[0], ""
-    # The end of standard error, or of a traceback that an earlier version has recorded.
-    return reason, lines[0], lines[-1]
 
 
 def _deadline(snapshot: Snapshot, started: datetime | None) -> Ending | None:
@@ -209,29 +178,18 @@ def time_left(snapshot: Snapshot, started: datetime | None) -> timedelta | None:
     return started + timedelta(seconds=snapshot.spec.active_deadline_seconds) - snapshot.now
 
 
-def _refusal(batches: Sequence[TrialBatch]) -> Ending | None:
-    for batch in batches:
-        if batch.status is not None and batch.status.refused is not None:
-            return _ending(ExperimentReason.FUNCTION_REFUSED, batch.status.refused)
-    return None
+def _refusal(summary: Summary) -> Ending | None:
+    if summary.refused is None:
+        return None
+    return _ending(ExperimentReason.FUNCTION_REFUSED, summary.refused.text)
 
 
-def last_failed(trials: Sequence[Trial], count: int) -> list[Trial]:
-    """Return the trials that failed last, the newest first."""
-    failed = (trial for trial in trials if trial.state is TrialState.FAILED)
-    return sorted(failed, key=_completion_order, reverse=True)[:count]
-
-
-def _completion_order(trial: Trial) -> tuple[float, int]:
-    moment = trial.status.completion_time
-    return moment.timestamp() if moment else 0.0, trial.number
-
-
-def _last_failure(trials: Sequence[Trial]) -> str:
-    for trial in last_failed(trials, 1):
-        why = [text for text in (trial.status.reason, trial.status.message) if text]
-        return ": ".join([f" Trial {trial.number} failed last", *why])
-    return ""
+def _last_failure(summary: Summary) -> str:
+    if not summary.failures:
+        return ""
+    trial = summary.failures[0]
+    why = [text for text in (trial.reason, trial.message) if text]
+    return ": ".join([f" Trial {trial.number} failed last", *why])
 
 
 def _ending(reason: ExperimentReason, message: str) -> Ending:

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 
 from sparksweep_core.algorithms import UnsupportedAlgorithm, create
 from sparksweep_core.api import ConditionType, Experiment, ExperimentStatus, TrialBatch
+from sparksweep_core.history import History, HistoryView
 from sparksweep_core.planner.batching import next_batches
 from sparksweep_core.planner.completion import (
     Ending,
@@ -28,7 +29,7 @@ from sparksweep_core.planner.types import DriverState, DriverStatus, Locations, 
 
 def plan(
     experiment: Experiment,
-    batches: Sequence[TrialBatch],
+    history: HistoryView | Sequence[TrialBatch],
     *,
     driver: DriverStatus,
     now: datetime,
@@ -42,7 +43,8 @@ def plan(
 
     Args:
         experiment: the checked document, with its last status if it has one.
-        batches: all TrialBatches of the experiment, in any order, with the driver's statuses.
+        history: all TrialBatches of the experiment with the driver's statuses: a view of their history, whose cost
+            does not grow with the finished ones, or a list in any order, from which one is made.
         driver: the driver's current status.
         now: the time, with a time zone.
         locations: the locations to name in the status; None: those of the last status.
@@ -51,13 +53,14 @@ def plan(
     before = _last_status(experiment, locations)
     if before.holds(ConditionType.COMPLETE, ConditionType.FAILED):
         return _plan_after_end(experiment, before, now)
+    view = history if isinstance(history, HistoryView) else History(history).view()
     try:
-        seed = seed_of(experiment, batches)
+        seed = seed_of(experiment, view.summary)
         algorithm = create(with_seed(experiment.spec, seed))
     except UnsupportedAlgorithm as error:
         return reject(experiment, str(error), now=now, locations=locations)
     snapshot = Snapshot.take(
-        experiment, batches, algorithm=algorithm, driver=driver, now=now, seed=seed
+        experiment, view, algorithm=algorithm, driver=driver, now=now, seed=seed
     )
     started = _start_time(snapshot, before)
     ending = early_ending(snapshot, started)
@@ -96,7 +99,8 @@ def _plan_end(
 ) -> Plan:
     # Without a driver nothing can end a trial or finish one.
     finished = snapshot.unfinished == 0 or snapshot.driver.state is DriverState.ABSENT
-    to_stop = [with_stop(batch, ending) for batch in snapshot.batches if _needs_stop(batch)]
+    batches = (record.batch() for record in snapshot.history.unfinished)
+    to_stop = [with_stop(batch, ending) for batch in batches if batch.spec.stop is None]
     status = _status(snapshot, ending, (), before=before, started=started, finished=finished)
     left = _ttl_left(snapshot.experiment, status, snapshot.now) if finished else None
     return Plan(
@@ -175,8 +179,10 @@ def _status(
         generation=snapshot.experiment.metadata.generation,
         now=snapshot.now,
     )
-    sizes = {batch.spec.index: len(batch.spec.trials) for batch in snapshot.batches}
-    created = sum(len(batch.spec.trials) - sizes.get(batch.spec.index, 0) for batch in changed)
+    last = snapshot.history.last
+    created = sum(len(batch.spec.trials) for batch in changed)
+    if last is not None and any(batch.metadata.name == last.name for batch in changed):
+        created -= len(last.trials)
     return experiment_status(
         snapshot,
         before=before,
@@ -201,20 +207,11 @@ def _truncate_to_milliseconds(now: datetime) -> datetime:
     return now.replace(microsecond=now.microsecond // 1000 * 1000)
 
 
-def _needs_stop(batch: TrialBatch) -> bool:
-    if batch.spec.stop is not None:
-        return False
-    statuses = batch.status.trials if batch.status else []
-    return sum(status.state.is_finished for status in statuses) < len(batch.spec.trials)
-
-
 def _start_time(snapshot: Snapshot, before: ExperimentStatus) -> datetime | None:
     """Return the time when the first batch was created; derived from the batches if the status was lost."""
-    if before.start_time is not None or not snapshot.batches:
+    if before.start_time is not None or not snapshot.summary.batches:
         return before.start_time
-    made = (batch.metadata.creation_timestamp for batch in snapshot.batches)
-    ran = (trial.status.start_time for trial in snapshot.trials)
-    return min((moment for moment in (*made, *ran) if moment is not None), default=snapshot.now)
+    return snapshot.summary.first_time or snapshot.now
 
 
 def _ttl_left(experiment: Experiment, status: ExperimentStatus, now: datetime) -> timedelta | None:

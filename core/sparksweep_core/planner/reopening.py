@@ -25,10 +25,11 @@ from sparksweep_core.api import (
     TrialStatus,
     count_states,
 )
+from sparksweep_core.contract.annotations import ENDING_ANNOTATION
 from sparksweep_core.errors import FieldError
+from sparksweep_core.history import History
 from sparksweep_core.planner.batching import next_batches
 from sparksweep_core.planner.completion import (
-    ENDING_ANNOTATION,
     Ending,
     early_ending,
     regular_ending,
@@ -82,7 +83,7 @@ def obstacle(
     """
     snapshot = Snapshot.take(
         experiment.model_copy(update={"status": reopened.status}),
-        reopened.batches,
+        History(reopened.batches).view(),
         algorithm=create(experiment.spec),
         driver=DriverStatus(state=DriverState.STARTING),
         now=now,

@@ -7,21 +7,19 @@ the same sequence.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from hashlib import blake2b
 
-from sparksweep_core.api import AlgorithmSetting, Experiment, ExperimentSpec, TrialBatch
+from sparksweep_core.api import AlgorithmSetting, Experiment, ExperimentSpec
 from sparksweep_core.api.algorithm_settings import DEFAULT_SEED, given_seed, has_seed
-from sparksweep_core.api.metadata import GROUP
+from sparksweep_core.contract.annotations import SEED_ANNOTATION
+from sparksweep_core.history import Summary
 
-SEED_ANNOTATION = f"{GROUP}/seed"
-"""Annotation of a batch: the seed that its trials were drawn with."""
 SEED_BYTES = 4
 """Size of a drawn seed: short enough to be read and typed."""
 
 
-def seed_of(experiment: Experiment, batches: Sequence[TrialBatch]) -> int | None:
-    """Return the seed of an experiment's search; None if its algorithm has none.
+def seed_of(experiment: Experiment, summary: Summary) -> int | None:
+    """Return the seed of an experiment's search; None if its algorithm has none. The summary is that of its batches.
 
     The first that exists: the seed of the spec, the one that a batch or the status records, that of versions which
     recorded none (0) if there are batches, one that follows from the UID, 0.
@@ -32,14 +30,12 @@ def seed_of(experiment: Experiment, batches: Sequence[TrialBatch]) -> int | None
     given = given_seed(algorithm)
     if given is not None:
         return given
-    for batch in batches:
-        text = (batch.metadata.annotations or {}).get(SEED_ANNOTATION, "")
-        if text.isdecimal():
-            return int(text)
+    if summary.seed is not None:
+        return int(summary.seed.text)
     if experiment.status is not None and experiment.status.seed is not None:
         return experiment.status.seed
     uid = experiment.metadata.uid
-    if batches or uid is None:
+    if summary.batches or uid is None:
         return DEFAULT_SEED
     return int.from_bytes(blake2b(uid.encode(), digest_size=SEED_BYTES).digest(), "big")
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -11,14 +10,12 @@ from sparksweep_core.api import (
     AlgorithmName,
     Experiment,
     ExperimentSpec,
+    Objective,
     Trial,
-    TrialBatch,
     TrialCounts,
-    best_of,
-    count_states,
     limits,
-    trials_of,
 )
+from sparksweep_core.history import HistoryView, Summary, TrialSequence
 from sparksweep_core.planner.types import DriverState, DriverStatus
 
 
@@ -27,10 +24,8 @@ class Snapshot:
     """State of an experiment at one moment."""
 
     experiment: Experiment
-    batches: tuple[TrialBatch, ...]
-    """Sorted by index."""
-    trials: tuple[Trial, ...]
-    """Sorted by number."""
+    history: HistoryView
+    """All batches."""
     counts: TrialCounts
     """Trials by state. Without a running driver, trials that an earlier one left Running count as pending."""
     best: Trial | None
@@ -49,6 +44,16 @@ class Snapshot:
     def spec(self) -> ExperimentSpec:
         """The experiment's spec."""
         return self.experiment.spec
+
+    @property
+    def summary(self) -> Summary:
+        """The summary of all batches."""
+        return self.history.summary
+
+    @property
+    def trials(self) -> TrialSequence:
+        """All trials, by number."""
+        return self.history.trials
 
     @property
     def unfinished(self) -> int:
@@ -90,28 +95,25 @@ class Snapshot:
     def take(
         cls,
         experiment: Experiment,
-        batches: Sequence[TrialBatch],
+        history: HistoryView,
         *,
         algorithm: Algorithm,
         driver: DriverStatus,
         now: datetime,
         seed: int | None = None,
     ) -> Snapshot:
-        """Take a snapshot of an experiment and its batches."""
-        ordered = tuple(sorted(batches, key=lambda batch: batch.spec.index))
-        trials = tuple(trials_of(ordered))
+        """Take a snapshot of an experiment and its history."""
         size = algorithm.size()
         bounds = (size, experiment.spec.max_trial_count, limits.TRIALS)
-        counts = count_states(trials)
+        counts = history.summary.counts
         if driver.state is not DriverState.RUNNING:
             unfinished = counts.pending + counts.running
             counts = counts.model_copy(update={"pending": unfinished, "running": 0})
         return cls(
             experiment=experiment,
-            batches=ordered,
-            trials=trials,
+            history=history,
             counts=counts,
-            best=best_of(trials, experiment.spec.objective),
+            best=_best(history, experiment.spec.objective),
             algorithm=algorithm,
             size=size,
             limit=min(bound for bound in bounds if bound is not None),
@@ -119,6 +121,18 @@ class Snapshot:
             now=now,
             seed=seed,
         )
+
+
+def _best(history: HistoryView, objective: Objective | None) -> Trial | None:
+    best = None if objective is None else history.summary.best(objective)
+    if best is None:
+        return None
+    value, number = best
+    return next(
+        trial
+        for trial in history.trials.numbered(number)
+        if trial.objective_value(objective) == value
+    )
 
 
 def count_text(count: int) -> str:

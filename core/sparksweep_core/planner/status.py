@@ -7,8 +7,10 @@ A TrialBatch's status is the driver's: ``sparksweep_trainer.kubernetes.batch_sta
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import heapq
+from collections.abc import Iterator, Sequence
 from datetime import datetime
+from itertools import islice
 
 from sparksweep_core.api import (
     BestTrial,
@@ -23,14 +25,12 @@ from sparksweep_core.api import (
     TrialState,
     limits,
 )
-from sparksweep_core.planner.completion import last_failed
+from sparksweep_core.history import FailedTrial
 from sparksweep_core.planner.snapshot import Snapshot
 from sparksweep_core.planner.types import DriverState
 
 MESSAGE = 512
 """Maximum length of a recent trial's message."""
-FAILED = 3
-"""Maximum number of failed trials among the recent ones."""
 
 
 def experiment_status(
@@ -119,15 +119,33 @@ def _best(best: Trial | None, objective: Objective | None) -> BestTrial | None:
 
 def _recent(snapshot: Snapshot, *, finished: bool) -> list[RecentTrial]:
     """List the best trial, the last failed ones, and running ones up to the limit, sorted by number."""
-    chosen = [snapshot.best] if snapshot.best else []
-    chosen += last_failed(snapshot.trials, FAILED)
+    objective = snapshot.spec.objective
+    chosen = [_recent_trial(snapshot.best, objective)] if snapshot.best else []
+    chosen += map(_recent_failure, snapshot.summary.failures)
     if snapshot.driver.state is DriverState.RUNNING and not finished:
-        running = [trial for trial in snapshot.trials if trial.state is TrialState.RUNNING]
-        chosen += running[: limits.RECENT_TRIALS - len(chosen)]
-    return [
-        _recent_trial(trial, snapshot.spec.objective)
-        for trial in sorted(chosen, key=lambda trial: trial.number)
-    ]
+        running = islice(_running(snapshot), limits.RECENT_TRIALS - len(chosen))
+        chosen += (_recent_trial(trial, objective) for trial in running)
+    return sorted(chosen, key=lambda trial: trial.number)
+
+
+def _running(snapshot: Snapshot) -> Iterator[Trial]:
+    """Yield the running trials, by number."""
+    batches = [record for record in snapshot.history.unfinished if record.summary.running]
+    for trial in heapq.merge(
+        *(record.trials for record in batches), key=lambda trial: trial.number
+    ):
+        if trial.state is TrialState.RUNNING:
+            yield trial
+
+
+def _recent_failure(trial: FailedTrial) -> RecentTrial:
+    return RecentTrial(
+        number=trial.number,
+        state=TrialState.FAILED,
+        attempt=trial.attempt,
+        reason=trial.reason,
+        message=trial.message[:MESSAGE] if trial.message else None,
+    )
 
 
 def _recent_trial(trial: Trial, objective: Objective | None) -> RecentTrial:

@@ -47,7 +47,7 @@ class Plan:
     """
 
     batches: tuple[TrialBatch, ...]
-    """The batches to create, and those whose spec has changed. Their statuses are unchanged."""
+    """The batches to create, and those whose spec has changed. Without statuses, which are the driver's."""
     driver_wanted: bool
     """True if there should be a driver."""
     status: ExperimentStatus

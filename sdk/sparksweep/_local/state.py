@@ -47,14 +47,18 @@ class RunState:
         """Add a batch, or replace its spec."""
         index = batch.spec.index
         self._batch_of.update({trial.number: index for trial in batch.spec.trials})
-        self._batches[index] = _join(batch, self._statuses)
+        before = self._batches.get(index)
+        refused = before.status.refused if before is not None and before.status else None
+        self._batches[index] = _join(batch, self._statuses, refused)
 
     def update_statuses(self, statuses: Iterable[TrialStatus]) -> list[Trial]:
         """Replace the statuses of trials, and return those trials."""
         changed = {status.number: status for status in statuses}
         self._statuses |= changed
         for index in {self._batch_of[number] for number in changed}:
-            self._batches[index] = _join(self._batches[index], self._statuses)
+            batch = self._batches[index]
+            refused = batch.status.refused if batch.status else None
+            self._batches[index] = _join(batch, self._statuses, refused)
         touched = [self._batches[index] for index in {self._batch_of[n] for n in changed}]
         return [trial for trial in trials_of(touched) if trial.number in changed]
 
@@ -82,7 +86,9 @@ def _reported(batch: TrialBatch, statuses: Mapping[int, TrialStatus]) -> list[Tr
     return [statuses[trial.number] for trial in batch.spec.trials if trial.number in statuses]
 
 
-def _join(batch: TrialBatch, statuses: Mapping[int, TrialStatus]) -> TrialBatch:
+def _join(
+    batch: TrialBatch, statuses: Mapping[int, TrialStatus], refused: str | None
+) -> TrialBatch:
     reported = _reported(batch, statuses)
     unreported = len(batch.spec.trials) - len(reported)
     counts = count_states(reported)
@@ -94,6 +100,6 @@ def _join(batch: TrialBatch, statuses: Mapping[int, TrialStatus]) -> TrialBatch:
         progress=f"{finished}/{counts.created}",
         counts=counts,
         trials=reported,
-        refused=batch.status.refused if batch.status else None,
+        refused=refused,
     )
     return batch.model_copy(update={"status": status})

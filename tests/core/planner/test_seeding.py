@@ -7,7 +7,9 @@ from typing import Any
 import pytest
 
 from sparksweep_core.api import AlgorithmName, ExperimentStatus
-from sparksweep_core.planner.seeding import SEED_ANNOTATION, seed_of
+from sparksweep_core.contract.annotations import SEED_ANNOTATION
+from sparksweep_core.history import History
+from sparksweep_core.planner.seeding import seed_of
 from support.planner.planner_simulation import Simulation, experiment_of
 
 ALGORITHMS = [AlgorithmName.RANDOM, AlgorithmName.DIFFERENTIAL_EVOLUTION]
@@ -46,7 +48,7 @@ def test_each_experiment_has_points_of_its_own_and_its_seed_repeats_them(
 def test_a_given_seed_is_the_seed_whatever_is_recorded(name: str) -> None:
     given = experiment_of(points=None, algorithm=AlgorithmName.RANDOM, settings={name: "5"})
     recorded = given.model_copy(update={"status": ExperimentStatus(seed=9)})
-    assert seed_of(given, []) == seed_of(recorded, []) == 5
+    assert seed_of(given, History().summary) == seed_of(recorded, History().summary) == 5
 
 
 def test_a_grid_has_none() -> None:
@@ -90,12 +92,12 @@ def test_trials_of_a_version_that_recorded_no_seed_go_on_with_its_default() -> N
     experiment = experiment_of(
         points=None, algorithm=AlgorithmName.RANDOM, settings={}, max_trial_count=150
     )
-    assert seed_of(experiment, old) == 0
-    assert seed_of(experiment, []) not in (0, None)
+    assert seed_of(experiment, History(old).summary) == 0
+    assert seed_of(experiment, History().summary) not in (0, None)
 
 
 def test_without_a_uid_the_status_has_the_drawn_seed() -> None:
     experiment = experiment_of(points=None, algorithm=AlgorithmName.RANDOM, settings={}, uid=None)
     drawn = experiment.model_copy(update={"status": ExperimentStatus(seed=41)})
-    assert seed_of(drawn, []) == 41
-    assert seed_of(experiment, []) == 0
+    assert seed_of(drawn, History().summary) == 41
+    assert seed_of(experiment, History().summary) == 0
