@@ -105,3 +105,8 @@ def list_set(**field: Any) -> Any:
 def list_atomic(**field: Any) -> Any:
     """Declare a list field that Kubernetes replaces as a whole."""
     return Field(json_schema_extra=schema_extra(list_type="atomic"), **field)
+
+
+def map_atomic(**field: Any) -> Any:
+    """Declare a map that Kubernetes replaces as a whole."""
+    return Field(json_schema_extra=schema_extra(map_type="atomic"), **field)

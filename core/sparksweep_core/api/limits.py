@@ -1,6 +1,7 @@
 """Bounds of the API: every list, map and string has one.
 
-The API server estimates what a CEL rule may cost from these, and an object must stay far below etcd's 1.5 MiB.
+The API server estimates what a CEL rule may cost from these. Bounds in bytes count an object as it is stored
+(`sparksweep_core.stored_size`), because etcd refuses one above 1.5 MiB.
 """
 
 from __future__ import annotations
@@ -25,6 +26,17 @@ TRIALS = 1_000_000
 """Trials of an Experiment."""
 BATCH_TRIALS = 100
 """Trials of one TrialBatch, which keeps the object below 100 kB for ordinary parameters."""
+OBJECT_BYTES = 1536 * 1024
+"""Bytes of an object that etcd stores: its ``--max-request-bytes`` by default."""
+BATCH_SPEC_BYTES = 512 * 1024
+"""Bytes of the trials in a TrialBatch's spec."""
+BATCH_STATUS_BYTES = 896 * 1024
+"""Bytes of a TrialBatch's status. The 128 KiB that are left are for metadata, managedFields and the order to stop."""
+TRIAL_BYTES = 64 * 1024
+"""Bytes of one trial's parameters, which the Experiment's status has too if the trial is the best. 64 parameters of 256
+characters of any alphabet fit; only a text of characters that are stored in six bytes may be too large."""
+STATUS_BYTES = 10_000
+"""Bytes of an Experiment's status up to which messages are as long as they may be; beyond it they are shortened."""
 LINEAGE = 128
 """Characters of a trial's lineage."""
 COMMAND = 256
@@ -60,7 +72,7 @@ RETRIES = 100
 GPUS = 64
 """GPUs of one executor."""
 MESSAGE = 4096
-"""Characters of a message in a status."""
+"""Characters of a message in a status, and bytes as it is stored."""
 RECENT_TRIALS = 10
 """Trials listed in an Experiment's status."""
 CONDITIONS = 8

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field, StringConstraints
 
 from sparksweep_core.api import limits
-from sparksweep_core.api.base import Model, Timestamp, list_map
+from sparksweep_core.api.base import Model, Timestamp, list_atomic, list_map, map_atomic
 from sparksweep_core.api.reasons import ConditionType, TrialState
 from sparksweep_core.api.search_spec import MetricName, ParameterName, Value
 
@@ -15,8 +15,9 @@ Message = Annotated[str, StringConstraints(max_length=limits.MESSAGE)]
 Reason = Annotated[
     str, StringConstraints(min_length=1, max_length=64, pattern=r"^[A-Z][A-Za-z0-9]*$")
 ]
-Parameters = Annotated[dict[ParameterName, Value], Field(max_length=limits.PARAMETERS)]
-Metrics = Annotated[dict[MetricName, float], Field(max_length=limits.METRICS)]
+# Atomic: each key of a granular map is a path in metadata.managedFields, which was half of a TrialBatch.
+Parameters = Annotated[dict[ParameterName, Value], map_atomic(max_length=limits.PARAMETERS)]
+Metrics = Annotated[dict[MetricName, float], map_atomic(max_length=limits.METRICS)]
 TrialNumber = Annotated[int, Field(ge=1, le=limits.TRIALS)]
 Count = Annotated[int, Field(ge=0)]
 ConditionStatus = Literal["True", "False", "Unknown"]
@@ -154,9 +155,7 @@ class ExperimentStatus(Model):
     """Numbers of trials by state."""
     best_trial: BestTrial | None = None
     """The best trial so far."""
-    recent_trials: Annotated[
-        list[RecentTrial], list_map("number", max_length=limits.RECENT_TRIALS)
-    ] = []
+    recent_trials: Annotated[list[RecentTrial], list_atomic(max_length=limits.RECENT_TRIALS)] = []
     """The best trial, running trials and recent failures; at most 10."""
     start_time: Timestamp | None = None
     """Time when the first batch was created."""

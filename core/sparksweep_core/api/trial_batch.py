@@ -11,7 +11,7 @@ from typing import Annotated, Literal
 from pydantic import ConfigDict, Field
 
 from sparksweep_core.api import limits
-from sparksweep_core.api.base import Model, cel, cel_rules, list_map
+from sparksweep_core.api.base import Model, cel, cel_rules, list_atomic, list_map
 from sparksweep_core.api.metadata import API_VERSION, ObjectMeta
 from sparksweep_core.api.reasons import TrialReason
 from sparksweep_core.api.status import Message, Parameters, TrialCounts, TrialNumber, TrialStatus
@@ -83,7 +83,7 @@ class TrialBatchStatus(Model):
     """Numbers of trials by state."""
     refused: Annotated[str | None, Field(max_length=limits.MESSAGE)] = None
     """Reason why the training code can't run these trials; none was started."""
-    trials: Annotated[list[TrialStatus], list_map("number", max_length=limits.BATCH_TRIALS)] = []
+    trials: Annotated[list[TrialStatus], list_atomic(max_length=limits.BATCH_TRIALS)] = []
     """Trials that were started or stopped, by number."""
 
 

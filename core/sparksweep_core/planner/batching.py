@@ -1,6 +1,11 @@
-"""Create the next trials: enough that no slot waits for the planner, in batches of bounded size."""
+"""Create the next trials: enough that no slot waits for the planner, in batches of a bounded number and of bounded size.
+
+A batch holds at most `limits.BATCH_TRIALS` trials, in at most `limits.BATCH_SPEC_BYTES` as they are stored.
+"""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 from sparksweep_core.api import (
     Experiment,
@@ -15,6 +20,7 @@ from sparksweep_core.api.metadata import API_VERSION, OwnerReference
 from sparksweep_core.contract.labels import experiment_selector
 from sparksweep_core.planner.seeding import seed_annotation
 from sparksweep_core.planner.snapshot import Snapshot
+from sparksweep_core.stored_size import stored_bytes
 
 
 def next_batches(snapshot: Snapshot) -> list[TrialBatch]:
@@ -37,15 +43,17 @@ def _with_new_trials(snapshot: Snapshot, last: TrialBatch | None) -> list[TrialB
         return []
     trials = snapshot.algorithm.propose(snapshot.trials, count)
     changed = []
-    room = _free_room(last)
-    if last is not None and room and trials:
-        appended = _with_appended(last, trials[:room])
-        changed.append(_with_parallelism(appended, snapshot.spec.slots))
+    first = 0
+    if last is not None and not last.spec.stop:
+        first = _fitting(trials, after=last.spec.trials)
+        if first:
+            appended = _with_appended(last, trials[:first])
+            changed.append(_with_parallelism(appended, snapshot.spec.slots))
     index = 0 if last is None else last.spec.index + 1
-    for start in range(room, len(trials), limits.BATCH_TRIALS):
-        chunk = trials[start : start + limits.BATCH_TRIALS]
-        changed.append(_new_batch(snapshot, index, chunk))
-        index += 1
+    while first < len(trials):
+        end = first + _fitting(trials[first:])
+        changed.append(_new_batch(snapshot, index, trials[first:end]))
+        first, index = end, index + 1
     return changed
 
 
@@ -70,7 +78,31 @@ def _count_to_propose(snapshot: Snapshot, last: TrialBatch | None) -> int:
 
 
 def _free_room(batch: TrialBatch | None) -> int:
+    """Return the number of trials that the batch still has room for, as far as their number decides."""
     return 0 if batch is None or batch.spec.stop else limits.BATCH_TRIALS - len(batch.spec.trials)
+
+
+def _fitting(trials: Sequence[TrialSpec], *, after: Sequence[TrialSpec] = ()) -> int:
+    """Return how many of `trials`, from the first on, fit into one batch.
+
+    Args:
+        trials: the trials to add.
+        after: those that the batch has. An empty batch takes at least one: validation refuses larger ones.
+    """
+    most = min(len(trials), limits.BATCH_TRIALS - len(after))
+    if most <= 0:
+        return 0
+    left = limits.BATCH_SPEC_BYTES - sum(map(_trial_bytes, after))
+    for index in range(most):
+        left -= _trial_bytes(trials[index])
+        if left < 0:
+            return index if index or after else 1
+    return most
+
+
+def _trial_bytes(trial: TrialSpec) -> int:
+    """Return the bytes of a trial as it is stored, with the comma after it."""
+    return stored_bytes(trial.to_dict()) + 1
 
 
 def _with_appended(batch: TrialBatch, trials: list[TrialSpec]) -> TrialBatch:

@@ -9,6 +9,7 @@ from collections.abc import Hashable, Iterable, Iterator, Sequence
 from decimal import Decimal
 from fractions import Fraction
 
+from sparksweep_core.api import limits
 from sparksweep_core.api.search_spec import (
     NUMBER_PATTERN,
     Distribution,
@@ -18,6 +19,7 @@ from sparksweep_core.api.search_spec import (
     ParameterType,
 )
 from sparksweep_core.errors import FieldError
+from sparksweep_core.stored_size import text_bytes
 
 _INTEGER = re.compile(r"[+-]?[0-9]+")
 _NUMBER = re.compile(NUMBER_PATTERN)
@@ -97,7 +99,28 @@ def check_parameters(parameters: Sequence[Parameter | None]) -> list[FieldError]
         )
         for index, first in duplicates(names)
     ]
+    errors += _trial_size(parameters)
     return errors
+
+
+def _trial_size(parameters: Sequence[Parameter | None]) -> Iterator[FieldError]:
+    """Report parameters with which one trial can be too large for the objects that list trials."""
+    sizes = {
+        index: text_bytes(item.name)
+        + max(map(text_bytes, item.feasible_space.list or ()), default=limits.NUMBER)
+        + len('"":"",')
+        for index, item in enumerate(parameters)
+        if item is not None
+    }
+    total = sum(sizes.values())
+    if total > limits.TRIAL_BYTES:
+        largest = max(sizes, key=lambda index: sizes[index])
+        yield FieldError(
+            "spec.parameters",
+            f"the values of one trial can take {total:,} bytes as Kubernetes stores them, more than "
+            f"{limits.TRIAL_BYTES:,}; the longest are those of spec.parameters[{largest}], {sizes[largest]:,} bytes: "
+            "take short names as values, and look the texts up in the training code",
+        )
 
 
 def wrong_name(name: str) -> str | None:

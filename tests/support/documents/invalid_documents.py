@@ -194,6 +194,11 @@ PARAMETERS: Rows = [
      {"spec.parameters": [{"name": f"p{i}", "parameterType": "int", "feasibleSpace": {"min": "0", "max": "1"}}
                           for i in range(65)]},
      "spec.parameters", "has 65 entries, at most 64", "schema"),
+    ("parameters-too-large-together",
+     {"spec.parameters": [
+         {"name": f"p{i}", "parameterType": "categorical", "feasibleSpace": {"list": ["<" * 256, "a"]}}
+         for i in range(43)]},
+     "spec.parameters", r"one trial can take 66,\d+ bytes .* more than 65,536; .* spec.parameters\[10\], 1,5\d\d bytes", "check"),
     ("parameter-twice", {"spec.parameters[2].name": "lr"}, "spec.parameters[2].name",
      r'"lr" is the name of spec.parameters\[0\] already', "schema"),
     ("parameter-without-name", {"spec.parameters[0].name": REMOVED}, "spec.parameters[0].name", "is missing", "schema"),
