@@ -43,6 +43,9 @@ class TrialStatus(Model):
     """Number of the last attempt, from 1; 0: none yet."""
     retries: Count = 0
     """Number of attempts that failed by the trial's own fault; compared with maxRetries."""
+    lost: Annotated[int | None, Field(ge=0)] = None
+    """Number of attempts lost with their executor, node or driver; at most 10 may be. Absent: none. Attempts that ended
+    because the run was suspended or interrupted don't count."""
     metrics: Metrics = {}
     """Finite metrics of the last attempt."""
     reported: ReportedMetrics | None = None

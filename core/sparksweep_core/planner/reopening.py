@@ -149,5 +149,6 @@ def _restarted(status: TrialStatus) -> TrialStatus:
         number=status.number,
         attempt=status.attempt,
         retries=status.retries,
+        lost=status.lost,
         reason=TrialReason.INTERRUPTED.value if status.attempt else None,
     )

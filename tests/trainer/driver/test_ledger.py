@@ -114,6 +114,28 @@ def test_attempts_lost_with_their_slot_are_not_charged_but_do_not_go_on_for_ever
     assert status(ledger, 1).reason == TrialReason.EXECUTOR_LOST
 
 
+def test_suspensions_are_no_losses() -> None:
+    state = TrialStatus(number=1)
+    for _ in range(3 * MAX_LOST_ATTEMPTS):
+        # A suspended experiment's next driver begins with what the last one has written.
+        ledger = Ledger(max_retries=0)
+        ledger.add(specs(1), [state])
+        assign(ledger)
+        ledger.interrupt()
+        ledger.abandon()
+        state = TrialStatus.from_api(status(ledger, 1).to_dict())
+    ledger = Ledger(max_retries=0)
+    ledger.add(specs(1), [state])
+    for _ in range(MAX_LOST_ATTEMPTS):
+        assign(ledger)
+        ledger.lose(0, "executor gone")
+        assert status(ledger, 1).state is TrialState.PENDING
+    assign(ledger)
+    ledger.lose(0, "executor gone")
+    assert status(ledger, 1).state is TrialState.FAILED
+    assert "the 11th attempt lost" in (status(ledger, 1).message or "")
+
+
 def test_stop_ends_waiting_trials_at_once_and_running_ones_when_they_report() -> None:
     ledger = Ledger(max_retries=3)
     ledger.add(specs(1, 2, 3))

@@ -27,22 +27,32 @@ def test_losses_are_not_counted_as_retries() -> None:
     assert after.reason == TrialReason.EXECUTOR_LOST
 
 
-def test_failed_attempts_do_not_count_as_lost_ones() -> None:
-    for retries in (0, 2):
-        last = MAX_LOST_ATTEMPTS + retries
-        running = status(attempt=last, retries=retries, state=TrialState.RUNNING)
-        assert POLICY.after_loss(running, "gone").state is TrialState.PENDING
-        running = status(attempt=last + 1, retries=retries, state=TrialState.RUNNING)
-        after = POLICY.after_loss(running, "Its executor is gone.")
-        assert after.state is TrialState.FAILED
-        assert after.message is not None
-        assert after.message.startswith("Its executor is gone. That was the 11th attempt")
+def test_only_lost_attempts_count_as_lost_ones() -> None:
+    # Whatever else has ended the other attempts: failures or interruptions.
+    for attempt, retries in ((11, 0), (13, 2), (500, 0), (500, 2)):
+        running = status(attempt=attempt, retries=retries, state=TrialState.RUNNING)
+        before = running.model_copy(update={"lost": MAX_LOST_ATTEMPTS - 1})
+        after = POLICY.after_loss(before, "gone")
+        assert (after.state, after.lost) == (TrialState.PENDING, MAX_LOST_ATTEMPTS)
+        last = POLICY.after_loss(
+            running.model_copy(update={"lost": MAX_LOST_ATTEMPTS}), "Its executor is gone."
+        )
+        assert last.state is TrialState.FAILED
+        assert last.message is not None
+        assert last.message.startswith("Its executor is gone. That was the 11th attempt")
+
+
+def test_a_status_of_an_earlier_version_has_lost_no_attempt() -> None:
+    stored = {"number": 1, "state": "Running", "attempt": 12, "retries": 0}
+    after = POLICY.after_loss(TrialStatus.from_api(stored), "gone")
+    assert (after.state, after.lost) == (TrialState.PENDING, 1)
 
 
 def test_an_interrupt_is_not_counted() -> None:
     after = POLICY.after_interrupt(status(attempt=1, retries=0, state=TrialState.STOPPED))
-    assert (after.state, after.retries, after.reason) == (
+    assert (after.state, after.retries, after.lost, after.reason) == (
         TrialState.PENDING,
         0,
+        None,
         TrialReason.INTERRUPTED,
     )

@@ -211,3 +211,68 @@ def test_every_trial_is_run_once_by_many_slots(rig: ServiceRig) -> None:
         thread.join()
     assert sorted(done) == list(range(2, trials + 1))
     assert set(rig.states) == {TrialState.SUCCEEDED}
+
+
+class Disk:
+    """A record that fails while it is full."""
+
+    def __init__(self, rig: ServiceRig) -> None:
+        self.full = False
+        self._rig = rig
+        rig.service._record = self.record
+
+    def record(self, changed: Sequence[TrialStatus]) -> None:
+        if self.full:
+            raise OSError("No space left on device")
+        self._rig.record(changed)
+
+
+def test_an_outcome_that_could_not_be_recorded_is_taken_when_the_slot_repeats_it(
+    rig: ServiceRig,
+) -> None:
+    disk = Disk(rig)
+    rig.checked(1)
+    assignment = rig.assigned()
+    disk.full = True
+    for _ in range(3):
+        with pytest.raises(OSError, match="No space"):
+            rig.report(assignment)
+    assert [status.state for status in rig.recorded] == [TrialState.RUNNING]
+    disk.full = False
+    assert rig.report(assignment)
+    assert [status.state for status in rig.recorded] == [TrialState.RUNNING, TrialState.SUCCEEDED]
+    assert not rig.report(assignment)
+    assert len(rig.recorded) == 2
+
+
+def test_what_could_not_be_recorded_is_recorded_with_the_next_change(rig: ServiceRig) -> None:
+    disk = Disk(rig)
+    rig.checked(1, 2)
+    first, second = rig.assigned(0), rig.assigned(1)
+    disk.full = True
+    with pytest.raises(OSError, match="No space"):
+        rig.report(first, slot=0)
+    disk.full = False
+    rig.report(second, slot=1)
+    states = {status.number: status.state for status in rig.recorded}
+    assert states == {1: TrialState.SUCCEEDED, 2: TrialState.SUCCEEDED}
+    rig.submit(3)
+    disk.full = True
+    with pytest.raises(OSError, match="No space"):
+        rig.service.stop(Stop(reason=TrialReason.GOAL_REACHED))
+    disk.full = False
+    rig.service.commit()
+    assert rig.recorded[-1].state is TrialState.STOPPED
+
+
+def test_a_start_that_can_not_be_recorded_costs_no_attempt(rig: ServiceRig) -> None:
+    disk = Disk(rig)
+    rig.checked(1)
+    disk.full = True
+    for _ in range(30):
+        with pytest.raises(OSError, match="No space"):
+            rig.service.next(0, 0)
+    assert (rig.service.running, rig.states) == (0, [TrialState.PENDING])
+    disk.full = False
+    assert rig.assigned().attempt == 1
+    assert rig.service.statuses[0].lost is None

@@ -31,6 +31,7 @@ class Ledger:
         self._statuses: dict[int, TrialStatus] = {}
         self._waiting: list[int] = []
         self._slots: dict[int, int] = {}
+        self._assigned_from: dict[int, TrialStatus] = {}
         self._changed: dict[int, TrialStatus] = {}
         self._stop: Stop | None = None
         self._interrupted = False
@@ -62,11 +63,13 @@ class Ledger:
         number = heapq.heappop(self._waiting)
         before = self._statuses[number]
         self._slots[slot] = number
+        self._assigned_from[slot] = before
         status = TrialStatus(
             number=number,
             state=TrialState.RUNNING,
             attempt=before.attempt + 1,
             retries=before.retries,
+            lost=before.lost,
             node=node,
             start_time=now,
         )
@@ -74,6 +77,12 @@ class Ledger:
         return Assignment(
             number=number, attempt=status.attempt, parameters=self._specs[number].parameters
         )
+
+    def take_back(self, slot: int) -> None:
+        """Undo `assign`: its slot was never told. The trial waits again, and the attempt does not count."""
+        number = self._slots.pop(slot)
+        self._set(self._assigned_from.pop(slot))
+        heapq.heappush(self._waiting, number)
 
     # ------------------------------------------------------------------ ends of attempts
 
@@ -183,6 +192,20 @@ class Ledger:
         changed = [self._changed[number] for number in sorted(self._changed)]
         self._changed.clear()
         return changed
+
+    def put_back(self, changed: Iterable[TrialStatus]) -> None:
+        """Count changes as untaken again: they could not be recorded. A newer change of the same trial stays."""
+        for status in changed:
+            self._changed.setdefault(status.number, status)
+
+    def is_untaken(self, number: int, attempt: int) -> bool:
+        """Return True if the newest status of a trial is of that attempt, has ended, and was not taken yet."""
+        status = self._changed.get(number)
+        return (
+            status is not None
+            and status.attempt == attempt
+            and status.state is not TrialState.RUNNING
+        )
 
     # ------------------------------------------------------------------ writing
 

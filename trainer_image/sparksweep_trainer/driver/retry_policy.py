@@ -3,7 +3,7 @@
 - A failed attempt counts against ``spec.trialTemplate.maxRetries``. So does one that took its executor with it
   (``OOMKilled``).
 - An attempt lost with its slot does not count, but at most `MAX_LOST_ATTEMPTS` of a trial may be lost.
-- An attempt that was interrupted with the whole run does not count.
+- An attempt that was interrupted with the whole run, or suspended, does not count, however often that happens.
 
 Whatever the policy says, the ledger starts nothing once the experiment ends.
 """
@@ -37,13 +37,15 @@ class RetryPolicy:
 
     def after_loss(self, running: TrialStatus, message: str) -> TrialStatus:
         """Return the status after an attempt was lost with its slot: Pending, or Failed after too many of them."""
-        lost = running.attempt - running.retries
+        # Not the attempts that are no retries: those that were interrupted are among them.
+        lost = (running.lost or 0) + 1
         is_last = lost > MAX_LOST_ATTEMPTS
         if is_last:
             message = f"{message} That was the {lost}th attempt lost with its slot; none is left."
         return running.model_copy(
             update={
                 "state": TrialState.FAILED if is_last else TrialState.PENDING,
+                "lost": lost,
                 "reason": TrialReason.EXECUTOR_LOST.value,
                 "message": message,
             }

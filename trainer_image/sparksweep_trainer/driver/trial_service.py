@@ -37,7 +37,8 @@ class TrialService:
 
     Args:
         program: what slots run.
-        record: receives every change, under the service's lock.
+        record: receives every change, under the service's lock. What it raises reaches the caller, and the change is
+            recorded with the next one, or by `commit`.
         slots: largest number of slots, until `set_slot_limit` changes it.
         linger_s: seconds after which an idle slot leaves; None: it stays until `close`.
         clock: time of day, for statuses.
@@ -114,6 +115,11 @@ class TrialService:
             self._closing = True
             self._wake_slots()
 
+    def commit(self) -> None:
+        """Record changes that could not be recorded before."""
+        with self._lock:
+            self._commit()
+
     def wait(self, version: int, timeout_s: float) -> int:
         """Wait until the state is another version than `version`; return the current version."""
         with self._lock:
@@ -170,14 +176,24 @@ class TrialService:
             assignment = self._ledger.assign(slot, node=node, now=self._clock())
             if assignment is None:
                 return NextOrder(order="wait")
+            try:
+                self._commit()
+            except BaseException:
+                # The slot gets no answer, and asks again: an attempt that never began is not lost.
+                self._ledger.take_back(slot)
+                raise
             self._registry.mark_busy(slot)
-            self._commit()
             return NextOrder(order="run", assignment=assignment)
 
     def report(self, report: Report) -> bool:
-        """Record an attempt's outcome; return False, and drop it, if the attempt is not the one assigned last."""
+        """Record an attempt's outcome; return False, and drop it, if the attempt is not the one assigned last.
+
+        If it can't be recorded, the slot gets no answer, and the report that it repeats is taken.
+        """
         with self._lock:
-            taken = self._ledger.finish(report.slot, report.number, report.attempt, report.outcome)
+            taken = self._ledger.is_untaken(report.number, report.attempt) or self._ledger.finish(
+                report.slot, report.number, report.attempt, report.outcome
+            )
             self._commit()
             self._order_of(report.slot).notify_all()
             if self._ledger.waiting:
@@ -311,9 +327,14 @@ class TrialService:
 
     def _commit(self) -> None:
         changed = self._ledger.take_changes()
-        if changed:
+        if not changed:
+            return
+        try:
             self._record(changed)
-            self._note_change()
+        except BaseException:
+            self._ledger.put_back(changed)
+            raise
+        self._note_change()
 
     def _note_change(self) -> None:
         self._version += 1
