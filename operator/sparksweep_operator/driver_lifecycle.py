@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import logging
+import secrets
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
 from sparksweep_core.api import Experiment, ExperimentStatus
+from sparksweep_core.contract.names import driver_name, spark_secret_name
 from sparksweep_core.planner import DriverState, DriverStatus, Plan
 from sparksweep_operator import manifests
 from sparksweep_operator.cache import ObjectCache
@@ -126,7 +128,6 @@ class DriverLifecycle:
             self._cache.upsert_batch(body)
 
     async def _create(self, experiment: Experiment, selection: DriverSelection, memo: Memo) -> None:
-        pod = manifests.driver_pod(experiment, selection.next_number, self._settings)
         code = manifests.code_config_map(experiment)
         try:
             if code is not None:
@@ -135,6 +136,10 @@ class DriverLifecycle:
             service = manifests.tensorboard_service(experiment)
             if service is not None:
                 await self._client.apply_owned(service)
+            secret = await self._spark_secret(experiment, selection.next_number, memo)
+            pod = manifests.driver_pod(
+                experiment, selection.next_number, self._settings, spark_secret=secret
+            )
             self._cache.upsert_pod(await self._client.create(pod))
         except (Forbidden, Invalid, Conflict, NotFound) as error:
             # The user can help: a quota is used up, the service account is missing, another object has the name.
@@ -150,3 +155,18 @@ class DriverLifecycle:
         keeps_files = experiment.spec.storage.persistent_volume_claim is not None
         started = driver_started(name, selection.next_number, reason, keeps_files=keeps_files)
         await self._recorder.record(experiment, [started])
+
+    async def _spark_secret(self, experiment: Experiment, number: int, memo: Memo) -> str:
+        """Create the Secret with the driver's Spark secret, unless an earlier attempt has; return its name.
+
+        A Secret whose creation was not answered is not looked for: the operator may not read Secrets. It stays unused
+        until the Experiment is deleted.
+        """
+        if memo.spark_secret is not None and memo.spark_secret[0] == number:
+            return memo.spark_secret[1]
+        driver = driver_name(experiment.metadata.name, number)
+        name = spark_secret_name(driver, secrets.token_hex(4))
+        value = secrets.token_bytes(manifests.SECRET_BYTES)
+        await self._client.create(manifests.spark_secret(experiment, name, value))
+        memo.spark_secret = (number, name)
+        return name

@@ -23,6 +23,8 @@ class Memo:
     """Reason why the driver's pod could not be created."""
     creation_failed_at: datetime | None = None
     """Time of that failure; None if the spec has changed since."""
+    spark_secret: tuple[int, str] | None = None
+    """Number of the next driver, and the name of the Secret that was created for it."""
     short_of_executors_since: datetime | None = None
     """Time since when the driver has had fewer executors than it should."""
     probed_at: datetime | None = None

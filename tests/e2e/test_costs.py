@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from sparksweep_core.api import Experiment
-from sparksweep_operator.manifests import driver_pod
+from sparksweep_operator.manifests import driver_pod, spark_secret
 from sparksweep_operator.settings import Settings
 from support.e2e.e2e_cluster import Namespace
 from support.e2e.e2e_experiments import experiment, pausing
@@ -60,13 +60,18 @@ def test_the_writes_of_a_thousand_trials_of_10_ms_grow_with_time_alone(
 
 BARE_SPARK = """
 import time
+from pathlib import Path
 from pyspark import SparkConf, SparkContext
+from sparksweep_trainer.kubernetes.executor_template import write_template
 from sparksweep_trainer.kubernetes.settings import load
 
 settings = load()
+template = "spark.kubernetes.executor.podTemplateFile"
+write_template(Path(settings.conf[template]), Path("/tmp/executor.json"), spark_secret=settings.spark_secret)
 conf = SparkConf(loadDefaults=False).setMaster(settings.master).setAppName("bare")
 for key, value in settings.conf.items():
     conf.set(key, value)
+conf.set(template, "/tmp/executor.json")
 SparkContext(conf=conf).parallelize([0], 1).map(str).collect()
 print("first task ended at", time.time(), flush=True)
 """
@@ -94,8 +99,10 @@ def test_what_a_start_and_an_end_take(namespace: Namespace, figure: Callable[[st
 def bare_spark_start(namespace: Namespace, document: dict[str, Any]) -> float:
     """Return the seconds of a bare Spark start, with the ConfigMap of a finished experiment's driver."""
     settings = Settings(trainer_image="docker.io/sparksweep/trainer:dev")
-    pod = driver_pod(Experiment.model_validate(document, strict=False), 99, settings)
+    of = Experiment.model_validate(document, strict=False)
     name = "bare-spark"
+    namespace.apply(spark_secret(of, name, bytes(32)))
+    pod = driver_pod(of, 99, settings, spark_secret=name)
     # Without the operator's labels: it would delete a driver that no Experiment needs.
     pod["metadata"] = {"name": name}
     container = pod["spec"]["containers"][0]

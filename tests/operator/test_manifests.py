@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,6 +21,7 @@ from sparksweep_core.validation.document import parse_experiment
 from sparksweep_operator import manifests
 from sparksweep_operator.manifests.spark_conf import spark_conf
 from sparksweep_operator.settings import Settings
+from sparksweep_trainer.kubernetes.executor_template import write_template
 from support.operator.operator_objects import NAME, NAMESPACE, UID, experiment, experiment_body
 from support.operator.pod_security import violations
 
@@ -65,7 +68,9 @@ def executor(template: dict[str, Any] | None = None) -> dict[str, Any]:
 
 
 def driver(template: dict[str, Any] | None = None, number: int = 0) -> dict[str, Any]:
-    return manifests.driver_pod(experiment(template=template), number, SETTINGS)
+    return manifests.driver_pod(
+        experiment(template=template), number, SETTINGS, spark_secret="spark"
+    )
 
 
 def config(of: Experiment) -> dict[str, Any]:
@@ -152,7 +157,7 @@ def test_gpus_may_have_another_name() -> None:
 
 def test_the_driver_has_the_size_of_the_operators_settings() -> None:
     settings = Settings(driver_cpu="2", driver_memory="3Gi")
-    pod = manifests.driver_pod(experiment(), 0, settings)
+    pod = manifests.driver_pod(experiment(), 0, settings, spark_secret="spark")
     assert main_container(pod)["resources"] == {
         "requests": {"cpu": "2", "memory": "3Gi"},
         "limits": {"memory": "3Gi"},
@@ -269,7 +274,9 @@ def test_the_viewer_can_read_the_run_directory_and_nothing_else() -> None:
 
 def test_tensorboard_runs_in_the_viewer_behind_a_service_that_outlives_the_driver() -> None:
     of = experiment()
-    shows = viewer(manifests.driver_pod(of, 0, Settings(tensorboard_memory="3Gi")))
+    shows = viewer(
+        manifests.driver_pod(of, 0, Settings(tensorboard_memory="3Gi"), spark_secret="spark")
+    )
     assert {"name": "SPARKSWEEP_TENSORBOARD", "value": NAME} in shows["env"]
     assert shows["resources"]["limits"] == {"memory": "3Gi"}
     (port,) = shows["ports"]
@@ -286,7 +293,7 @@ def test_tensorboard_runs_in_the_viewer_behind_a_service_that_outlives_the_drive
 
 def test_without_tensorboard_nothing_of_it_is_made() -> None:
     of = experiment(tensorboard={"enabled": False})
-    pod = manifests.driver_pod(of, 0, SETTINGS)
+    pod = manifests.driver_pod(of, 0, SETTINGS, spark_secret="spark")
     assert "TENSORBOARD" not in json.dumps(pod)
     assert "ports" not in viewer(pod)
     assert manifests.tensorboard_service(of) is None
@@ -306,7 +313,7 @@ def test_the_run_directory_may_be_in_a_claim_or_goes_with_the_pod() -> None:
     (volume,) = [item for item in driver()["spec"]["volumes"] if item["name"] == "run"]
     assert volume["emptyDir"] == {"sizeLimit": "10Gi"}
     of = experiment(storage=STORED)
-    pod = manifests.driver_pod(of, 0, SETTINGS)
+    pod = manifests.driver_pod(of, 0, SETTINGS, spark_secret="spark")
     (volume,) = [item for item in pod["spec"]["volumes"] if item["name"] == "run"]
     assert volume == {"name": "run", "persistentVolumeClaim": {"claimName": "runs"}}
     settings = json.loads(config(of)["data"]["driver.json"])
@@ -317,7 +324,7 @@ def test_the_run_directory_may_be_in_a_claim_or_goes_with_the_pod() -> None:
 
 def test_a_stores_credentials_are_the_drivers_alone() -> None:
     of = experiment(storage=STORED)
-    pod = manifests.driver_pod(of, 0, SETTINGS)
+    pod = manifests.driver_pod(of, 0, SETTINGS, spark_secret="spark")
     drives = main_container(pod)
     assert drives["envFrom"] == [{"secretRef": {"name": "keys"}}]
     assert {"name": "storage", "mountPath": "/etc/sparksweep/storage", "readOnly": True} in drives[
@@ -325,7 +332,8 @@ def test_a_stores_credentials_are_the_drivers_alone() -> None:
     ]
     for other in (viewer(pod), manifests.executor_pod(of)):
         assert "keys" not in json.dumps(other)
-    assert "secret" not in json.dumps(driver()).lower().replace("secrets/", "")
+    assert '"secretRef"' not in json.dumps(driver())
+    assert "/etc/sparksweep/storage" not in json.dumps(driver())
 
 
 def test_the_status_says_where_results_are_that_outlive_the_pod() -> None:
@@ -352,7 +360,9 @@ def test_the_drivers_token_is_its_containers_alone() -> None:
 
 
 def test_the_drivers_account_is_that_of_the_operators_settings() -> None:
-    pod = manifests.driver_pod(experiment(), 0, Settings(driver_service_account="drivers"))
+    pod = manifests.driver_pod(
+        experiment(), 0, Settings(driver_service_account="drivers"), spark_secret="spark"
+    )
     assert pod["spec"]["serviceAccountName"] == "drivers"
 
 
@@ -389,9 +399,11 @@ def test_inline_source_is_in_a_config_map_that_the_driver_does_not_mount() -> No
     code = manifests.code_config_map(of)
     assert code is not None
     assert list(code["data"].values()) == [INLINE]
-    for body in (config(of), manifests.driver_pod(of, 0, SETTINGS)):
+    for body in (config(of), manifests.driver_pod(of, 0, SETTINGS, spark_secret="spark")):
         assert SECRET not in json.dumps(body)
-    assert code["metadata"]["name"] not in json.dumps(manifests.driver_pod(of, 0, SETTINGS))
+    assert code["metadata"]["name"] not in json.dumps(
+        manifests.driver_pod(of, 0, SETTINGS, spark_secret="spark")
+    )
 
 
 def test_a_functions_source_is_in_the_file_of_its_module() -> None:
@@ -529,7 +541,7 @@ def objects(of: Experiment, number: int) -> list[dict[str, Any]]:
     assert code is not None
     assert service is not None
     return [
-        manifests.driver_pod(of, number, SETTINGS),
+        manifests.driver_pod(of, number, SETTINGS, spark_secret="spark"),
         manifests.driver_config_map(of, SETTINGS),
         code,
         service,
@@ -591,3 +603,57 @@ def test_too_little_memory_for_spark_is_said_with_the_field_and_the_least(memory
 @pytest.mark.parametrize("memory", ["640Mi", "671088640", "1G", "2Gi"])
 def test_enough_memory_for_spark_is_enough(memory: str) -> None:
     assert manifests.check_cluster(experiment(template={"resources": {"memory": memory}})) == []
+
+
+# ---------------------------------------------------------------------- Spark's secret
+
+
+def test_sparks_secret_is_no_value_in_any_pod_or_config_map() -> None:
+    of = experiment(template=FULL)
+    value = b"\x01" * manifests.SECRET_BYTES
+    secret = manifests.spark_secret(of, "digits-driver-0-abc", value)
+    assert base64.b64decode(secret["data"]["spark-secret"]) == value
+    assert secret["immutable"] is True
+    assert secret["metadata"]["ownerReferences"][0]["uid"] == of.metadata.uid
+    pods = (
+        manifests.driver_pod(of, 0, SETTINGS, spark_secret="digits-driver-0-abc"),
+        manifests.executor_pod(of),
+    )
+    for pod in pods:
+        (volume,) = [
+            item for item in pod["spec"]["volumes"] if item["name"] == "sparksweep-spark-secret"
+        ]
+        assert volume["secret"]["defaultMode"] == 0o440
+        (mount,) = [
+            item
+            for item in main_container(pod)["volumeMounts"]
+            if item["name"] == "sparksweep-spark-secret"
+        ]
+        assert (mount["mountPath"], mount["readOnly"]) == ("/etc/sparksweep/spark", True)
+        for text in (value.decode(), secret["data"]["spark-secret"], value.hex()):
+            assert text not in json.dumps(pod)
+    assert "sparksweep-spark-secret" not in json.dumps(viewer(pods[0]))
+    conf = spark_conf(of, SETTINGS)
+    assert conf["spark.authenticate.secret.file"] == "/etc/sparksweep/spark/spark-secret"
+    # Spark refuses settings of its own among these options.
+    assert "-Dspark" not in conf["spark.executor.extraJavaOptions"]
+
+
+def test_a_driver_puts_the_name_of_its_secret_into_its_executors_template(tmp_path: Path) -> None:
+    source, target = tmp_path / "source.json", tmp_path / "target.json"
+    pod = executor(FULL)
+    source.write_text(json.dumps(pod))
+    write_template(source, target, spark_secret="digits-driver-3-abc")
+    written = json.loads(target.read_text())
+    text = json.dumps(pod).replace('"digits-driver"', '"digits-driver-3-abc"')
+    assert written == json.loads(text)
+    assert written != pod
+
+
+@pytest.mark.parametrize("content", ["", "[]", "{}", '{"spec": {"volumes": []}}', "{", "null"])
+def test_a_template_without_the_secrets_volume_is_refused(content: str, tmp_path: Path) -> None:
+    source = tmp_path / "source.json"
+    source.write_text(content)
+    with pytest.raises(ValueError, match=r"sparksweep-spark-secret|Expecting"):
+        write_template(source, tmp_path / "target.json", spark_secret="one")
+    assert not (tmp_path / "target.json").exists()

@@ -196,7 +196,7 @@ def test_no_volume_can_hide_a_directory_of_the_contract() -> None:
         for name, value in vars(directories).items()
         if name.endswith("_DIRECTORY") and value != directories.ACCOUNT_DIRECTORY
     ]
-    assert len(ours) == 5
+    assert len(ours) == 6
     for directory in ours:
         assert any(f"{directory}/".startswith(f"{path}/") for path in RESERVED_PATHS), directory
 

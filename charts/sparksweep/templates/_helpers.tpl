@@ -85,6 +85,10 @@ app.kubernetes.io/component: operator
 - apiGroups: [""]
   resources: [configmaps, services]
   verbs: [get, create, patch]
+# Spark's secret, which driver and executors mount. The operator can't read it back.
+- apiGroups: [""]
+  resources: [secrets]
+  verbs: [create]
 - apiGroups: [""]
   resources: [events]
   verbs: [create]

@@ -4,7 +4,13 @@ from __future__ import annotations
 
 from sparksweep_core.api import API_VERSION
 
-_ROOTS = {"Pod": "/api/v1", "ConfigMap": "/api/v1", "Event": "/api/v1", "Service": "/api/v1"}
+_ROOTS = {
+    "Pod": "/api/v1",
+    "ConfigMap": "/api/v1",
+    "Event": "/api/v1",
+    "Service": "/api/v1",
+    "Secret": "/api/v1",
+}
 _PLURALS = {"Experiment": "experiments", "TrialBatch": "trialbatches"}
 
 

@@ -24,6 +24,9 @@ OPERATOR_MANAGER = "sparksweep-operator"
 SDK_MANAGER = "sparksweep-sdk"
 """Field manager and user agent of the SDK."""
 
+SPARK_SECRET_VOLUME = "sparksweep-spark-secret"
+"""Volume with Spark's secret, in the pods of driver and executors."""
+
 SHIPPED_MODULE = "sparksweep_function"
 """Module of a function that the SDK has pickled."""
 
@@ -40,6 +43,16 @@ def driver_number(name: str) -> int | None:
     """Return the number in the name of a driver's pod; None if it is no driver's name."""
     match = _DRIVER_NAME.search(name)
     return int(match[1]) if match else None
+
+
+def spark_secret_name(driver: str, suffix: str) -> str:
+    """Return the name of the Secret with a driver's Spark secret.
+
+    Args:
+        driver: name of the driver's pod.
+        suffix: unpredictable characters, so that nobody can make a Secret of this name first and choose the value.
+    """
+    return f"{driver}-{suffix}"
 
 
 def executor_prefix(experiment: str, number: int) -> str:

@@ -6,8 +6,10 @@ from sparksweep_operator.manifests.executor_pod import executor_pod, executor_pr
 from sparksweep_operator.manifests.locations import results_location, tensorboard_address
 from sparksweep_operator.manifests.service import tensorboard_service
 from sparksweep_operator.manifests.spark_conf import check_cluster
+from sparksweep_operator.manifests.spark_secret import SECRET_BYTES, spark_secret
 
 __all__ = [
+    "SECRET_BYTES",
     "check_cluster",
     "code_config_map",
     "driver_config_map",
@@ -15,6 +17,7 @@ __all__ = [
     "executor_pod",
     "executor_probe",
     "results_location",
+    "spark_secret",
     "tensorboard_address",
     "tensorboard_service",
 ]

@@ -10,6 +10,7 @@ from sparksweep_core.contract.directories import (
     CA_FILE,
     CONFIG_DIRECTORY,
     DATA_DIRECTORY,
+    SPARK_SECRET_DIRECTORY,
     STORAGE_DIRECTORY,
     TOKEN_FILE,
 )
@@ -20,12 +21,14 @@ from sparksweep_core.contract.environment import (
     POD_NAME_ENV,
     POD_NAMESPACE_ENV,
     RUN_DIRECTORY_ENV,
+    SPARK_SECRET_ENV,
     TENSORBOARD_ENV,
 )
 from sparksweep_core.contract.labels import DRIVER
 from sparksweep_core.contract.names import (
     DRIVER_COMMAND,
     DRIVER_CONTAINER,
+    SPARK_SECRET_VOLUME,
     VIEWER_COMMAND,
     VIEWER_CONTAINER,
     driver_config_name,
@@ -38,6 +41,7 @@ from sparksweep_operator.manifests.security import (
     CONTAINER_SECURITY,
     common_pod_spec,
 )
+from sparksweep_operator.manifests.spark_secret import spark_secret_volume
 from sparksweep_operator.settings import Settings
 
 DEFAULT_CONTAINER = "kubectl.kubernetes.io/default-container"
@@ -48,8 +52,17 @@ LOST_AFTER_S = 30
 """Seconds that a driver's node may be unreachable before another driver takes over."""
 
 
-def driver_pod(experiment: Experiment, number: int, settings: Settings) -> dict[str, Any]:
-    """Return a driver's pod. It runs no user code, so it needs neither the trial's image nor its GPUs or volumes."""
+def driver_pod(
+    experiment: Experiment, number: int, settings: Settings, *, spark_secret: str
+) -> dict[str, Any]:
+    """Return a driver's pod. It runs no user code, so it needs neither the trial's image nor its GPUs or volumes.
+
+    Args:
+        experiment: the Experiment.
+        number: the driver's number.
+        settings: the operator's settings.
+        spark_secret: name of the Secret with Spark's secret.
+    """
     name = experiment.metadata.name
     template = experiment.spec.trial_template
     spec: dict[str, Any] = {
@@ -61,12 +74,13 @@ def driver_pod(experiment: Experiment, number: int, settings: Settings) -> dict[
         "automountServiceAccountToken": False,
         "terminationGracePeriodSeconds": DRIVER_GRACE_S,
         "containers": [
-            _driver(name, number, run_directory(experiment), settings),
+            _driver(name, number, run_directory(experiment), settings, spark_secret=spark_secret),
             _viewer(experiment, settings),
         ],
         "volumes": [
             {"name": "config", "configMap": {"name": driver_config_name(name)}},
             {"name": "token", "projected": {"sources": _token_sources(), "defaultMode": 0o440}},
+            spark_secret_volume(spark_secret),
             {"name": "scratch", "emptyDir": {}},
             {"name": "viewer-scratch", "emptyDir": {}},
             {"name": "run", **_run_volume(experiment)},
@@ -91,7 +105,9 @@ def driver_pod(experiment: Experiment, number: int, settings: Settings) -> dict[
     }
 
 
-def _driver(name: str, number: int, directory: str, settings: Settings) -> dict[str, Any]:
+def _driver(
+    name: str, number: int, directory: str, settings: Settings, *, spark_secret: str
+) -> dict[str, Any]:
     return {
         "name": DRIVER_CONTAINER,
         "image": settings.trainer_image,
@@ -104,6 +120,7 @@ def _driver(name: str, number: int, directory: str, settings: Settings) -> dict[
             _from_field(POD_IP_ENV, "status.podIP"),
             {"name": EXECUTOR_PREFIX_ENV, "value": executor_prefix(name, number)},
             {"name": RUN_DIRECTORY_ENV, "value": directory},
+            {"name": SPARK_SECRET_ENV, "value": spark_secret},
         ],
         "resources": {
             "requests": {"cpu": settings.driver_cpu, "memory": settings.driver_memory},
@@ -113,6 +130,7 @@ def _driver(name: str, number: int, directory: str, settings: Settings) -> dict[
         "volumeMounts": [
             {"name": "config", "mountPath": CONFIG_DIRECTORY, "readOnly": True},
             {"name": "token", "mountPath": ACCOUNT_DIRECTORY, "readOnly": True},
+            {"name": SPARK_SECRET_VOLUME, "mountPath": SPARK_SECRET_DIRECTORY, "readOnly": True},
             {"name": "scratch", "mountPath": "/tmp"},
             {"name": "run", "mountPath": DATA_DIRECTORY},
         ],

@@ -7,14 +7,25 @@ from typing import Any
 from sparksweep_core.api import Experiment
 from sparksweep_core.api.quantities import memory_bytes
 from sparksweep_core.api.template import TrialTemplate
-from sparksweep_core.contract.directories import CODE_DIRECTORY, COMMAND_SOURCE, DATA_DIRECTORY
+from sparksweep_core.contract.directories import (
+    CODE_DIRECTORY,
+    COMMAND_SOURCE,
+    DATA_DIRECTORY,
+    SPARK_SECRET_DIRECTORY,
+)
 from sparksweep_core.contract.labels import EXECUTOR
-from sparksweep_core.contract.names import EXECUTOR_CONTAINER, code_name
+from sparksweep_core.contract.names import (
+    EXECUTOR_CONTAINER,
+    SPARK_SECRET_VOLUME,
+    code_name,
+    driver_config_name,
+)
 from sparksweep_operator.manifests.names import labels
 from sparksweep_operator.manifests.security import (
     CONTAINER_SECURITY,
     common_pod_spec,
 )
+from sparksweep_operator.manifests.spark_secret import spark_secret_volume
 from sparksweep_operator.settings import Settings
 
 LOST_AFTER_S = 60
@@ -22,7 +33,11 @@ LOST_AFTER_S = 60
 
 
 def executor_pod(experiment: Experiment) -> dict[str, Any]:
-    """Return the pod template; Spark adds image, memory, CPU, environment and the driver as owner."""
+    """Return the pod template; Spark adds image, memory, CPU, environment and the driver as owner.
+
+    One template serves all drivers of the Experiment, so each of them replaces the name of the Secret with Spark's secret
+    by its own (`sparksweep_trainer.kubernetes.executor_template`).
+    """
     template = experiment.spec.trial_template
     spec: dict[str, Any] = {
         **common_pod_spec(template, lost_after_s=LOST_AFTER_S),
@@ -69,6 +84,7 @@ def _container(template: TrialTemplate) -> dict[str, Any]:
         "volumeMounts": [
             {"name": "sparksweep-scratch", "mountPath": "/tmp"},
             {"name": "sparksweep-data", "mountPath": DATA_DIRECTORY},
+            {"name": SPARK_SECRET_VOLUME, "mountPath": SPARK_SECRET_DIRECTORY, "readOnly": True},
         ],
     }
     if template.source is not None:
@@ -93,6 +109,7 @@ def _volumes(experiment: Experiment) -> list[dict[str, Any]]:
     volumes: list[dict[str, Any]] = [
         {"name": "sparksweep-scratch", "emptyDir": {}},
         {"name": "sparksweep-data", "emptyDir": {}},
+        spark_secret_volume(driver_config_name(experiment.metadata.name)),
     ]
     if template.source is not None:
         volumes.append({"name": "sparksweep-code", "configMap": _code(experiment)})

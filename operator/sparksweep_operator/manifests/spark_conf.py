@@ -12,6 +12,8 @@ from sparksweep_core.contract.directories import (
     ACCOUNT_DIRECTORY,
     CA_FILE,
     CONFIG_DIRECTORY,
+    SPARK_SECRET_DIRECTORY,
+    SPARK_SECRET_FILE,
     TOKEN_FILE,
 )
 from sparksweep_core.contract.driver_config import EXECUTOR_POD_FILE, KUBERNETES_MASTER
@@ -32,6 +34,10 @@ MIN_MEMORY = 640 * 2**20
 DRIVER_HEAP = "512m"
 # The compiler for long-lived programs would cost a second at the start.
 _JAVA_OPTIONS = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC -Xss512k -XX:MaxMetaspaceSize=192m"
+
+# An executor's Java reads the secret before it has the driver's settings, and then takes a file only if the master is
+# Kubernetes. Spark refuses its own settings among these options, and looks for "-Dspark" before it removes the quotes.
+_EXECUTOR_MASTER = f'-D"spark.master={MASTER}"'
 
 
 def check_cluster(experiment: Experiment) -> list[FieldError]:
@@ -74,7 +80,7 @@ def spark_conf(experiment: Experiment, settings: Settings) -> dict[str, str]:
         "spark.kubernetes.executor.request.cores": template.resources.cpu,
         "spark.executor.memory": f"{HEAP_MIB}m",
         "spark.executor.memoryOverhead": f"{limit_mib - HEAP_MIB}m",
-        "spark.executor.extraJavaOptions": _JAVA_OPTIONS,
+        "spark.executor.extraJavaOptions": f"{_JAVA_OPTIONS} {_EXECUTOR_MASTER}",
         # Spark requests an executor for each waiting slot, and releases it five seconds after its slot has ended.
         "spark.dynamicAllocation.enabled": "true",
         "spark.dynamicAllocation.shuffleTracking.enabled": "true",
@@ -96,6 +102,7 @@ def spark_conf(experiment: Experiment, settings: Settings) -> dict[str, str]:
         "spark.kubernetes.executor.eventProcessingInterval": "500ms",
         "spark.network.timeout": "60s",
         "spark.authenticate": "true",
+        "spark.authenticate.secret.file": f"{SPARK_SECRET_DIRECTORY}/{SPARK_SECRET_FILE}",
         "spark.network.crypto.enabled": "true",
         "spark.network.crypto.cipher": "AES/GCM/NoPadding",
         "spark.eventLog.enabled": "false",

@@ -16,7 +16,7 @@ from support.control_plane.kube_api import Document, KubeApi, Refused
 
 EXPERIMENT_LABEL = "sparksweep.dev/experiment"
 ROLE = "sparksweep.dev/role"
-OURS = ("experiments", "trialbatches", "pods", "configmaps", "services")
+OURS = ("experiments", "trialbatches", "pods", "configmaps", "services", "secrets")
 STATES = ("pending", "running", "succeeded", "failed", "stopped")
 FINISHED = ("Succeeded", "Failed", "Stopped")
 

@@ -172,5 +172,5 @@ def test_the_pod_says_the_port_that_the_driver_listens_on() -> None:
             },
         }
     )
-    container, _ = driver_pod(experiment, 0, Settings())["spec"]["containers"]
+    container, _ = driver_pod(experiment, 0, Settings(), spark_secret="spark")["spec"]["containers"]
     assert container["ports"] == [{"name": "metrics", "containerPort": METRICS_PORT}]

@@ -29,7 +29,9 @@ def as_read(of: Experiment, directory: Path, data: dict[str, str] | None = None)
     """Return the settings that the driver of that pod reads; `data` replaces that of its ConfigMap."""
     for name, text in (data or manifests.driver_config_map(of, Settings())["data"]).items():
         (directory / name).write_text(text)
-    container = manifests.driver_pod(of, 7, Settings())["spec"]["containers"][0]
+    container = manifests.driver_pod(of, 7, Settings(), spark_secret="spark")["spec"]["containers"][
+        0
+    ]
     variables = {
         item["name"]: item.get("value") or FIELDS[item["valueFrom"]["fieldRef"]["fieldPath"]]
         for item in container["env"]
@@ -109,7 +111,7 @@ def test_a_variable_that_is_missing_is_named(tmp_path: Path) -> None:
 
 
 def test_the_last_statuses_are_written_before_the_pod_is_killed() -> None:
-    pod = manifests.driver_pod(experiment(), 0, Settings())
+    pod = manifests.driver_pod(experiment(), 0, Settings(), spark_secret="spark")
     assert pod["spec"]["terminationGracePeriodSeconds"] == DRIVER_GRACE_S
     # Trials; slots, Spark and Java; the executors' pods, and the statuses.
     longest_s = application.INTERRUPT_S + 3 * application.END_S + 2 * application.FLUSH_S

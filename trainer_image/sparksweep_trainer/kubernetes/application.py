@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import logging
+import tempfile
 import threading
 import time
 from collections.abc import Sequence
 from enum import Enum
+from pathlib import Path
 
 from sparksweep_core.api.status import TrialStatus
 from sparksweep_core.api_server.errors import KubeError
+from sparksweep_core.contract.driver_config import EXECUTOR_POD_FILE
 from sparksweep_core.contract.labels import experiment_selector
 from sparksweep_core.contract.ports import METRICS_PORT, TRIAL_SERVER_PORT
 from sparksweep_core.errors import SparkNotStarted
@@ -19,6 +22,7 @@ from sparksweep_trainer.driver.trial_service import TrialService
 from sparksweep_trainer.kubernetes import prometheus
 from sparksweep_trainer.kubernetes.api_client import ApiClient, batches_path, pods_path
 from sparksweep_trainer.kubernetes.batches import Batches
+from sparksweep_trainer.kubernetes.executor_template import write_template
 from sparksweep_trainer.kubernetes.executor_watch import ExecutorWatch
 from sparksweep_trainer.kubernetes.executor_watch import selector as executor_selector
 from sparksweep_trainer.kubernetes.fencing import Fence
@@ -42,6 +46,7 @@ FLUSH_S = 2.0
 """Seconds to write the last statuses."""
 COPY_S = 300.0
 """Seconds to copy the last files when the experiment is over and nothing waits for the driver."""
+_TEMPLATE = "spark.kubernetes.executor.podTemplateFile"
 POLL_S = 0.5
 """Seconds between two health checks."""
 
@@ -178,20 +183,11 @@ class Application:
             prometheus.serve("", METRICS_PORT, registry)
 
     def _start_spark(self) -> None:
-        settings = self._settings
-        driver_settings = DriverSettings(
-            app_name=f"sparksweep {settings.experiment}",
-            master=settings.master,
-            host=settings.host,
-            port=TRIAL_SERVER_PORT if self._executors is not None else 0,
-            patience_s=PATIENCE_S,
-            end_patience_s=END_S,
-            conf={**settings.conf, **self._first_executors()},
-        )
         explain: Explain = (
             without_explanation if self._executors is None else self._executors.explain
         )
         try:
+            driver_settings = self._driver_settings()
             files = None if self._files is None else self._files.files
             driver = Driver(self._service, driver_settings, files=files, explain=explain)
             driver.__enter__()
@@ -207,6 +203,28 @@ class Application:
             return
         self._driver = driver
         log.info("Spark runs as %s", driver.application_id)
+
+    def _driver_settings(self) -> DriverSettings:
+        settings = self._settings
+        return DriverSettings(
+            app_name=f"sparksweep {settings.experiment}",
+            master=settings.master,
+            host=settings.host,
+            port=TRIAL_SERVER_PORT if self._executors is not None else 0,
+            patience_s=PATIENCE_S,
+            end_patience_s=END_S,
+            conf={**settings.conf, **self._first_executors(), **self._executor_template()},
+        )
+
+    def _executor_template(self) -> dict[str, str]:
+        """Return the setting of the executors' pod template, with the Secret of this driver in it."""
+        secret = self._settings.spark_secret
+        template = self._settings.conf.get(_TEMPLATE)
+        if secret is None or template is None:
+            return {}
+        target = Path(tempfile.mkdtemp(prefix="sparksweep-executor-")) / EXECUTOR_POD_FILE
+        write_template(Path(template), target, spark_secret=secret)
+        return {_TEMPLATE: str(target)}
 
     def _first_executors(self) -> dict[str, str]:
         """Return settings by which Spark requests the first executors while it starts, not seconds later in steps of

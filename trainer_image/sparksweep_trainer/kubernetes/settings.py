@@ -30,6 +30,7 @@ from sparksweep_core.contract.environment import (
     POD_NAME_ENV,
     POD_NAMESPACE_ENV,
     RUN_DIRECTORY_ENV,
+    SPARK_SECRET_ENV,
 )
 from sparksweep_core.contract.names import executor_names_start
 from sparksweep_core.contract.program import Program
@@ -68,6 +69,8 @@ class ClusterSettings:
     """Bytes of all files in it, at most."""
     tensorboard: bool = True
     """True: write each trial's event files for TensorBoard."""
+    spark_secret: str | None = None
+    """Name of the Secret with Spark's secret; None where executors are no pods."""
     storage_uri: str | None = None
     """URI that the run directory is copied to; None: it is copied nowhere."""
 
@@ -106,6 +109,7 @@ def load(environment: Mapping[str, str] = os.environ) -> ClusterSettings:
         run_directory=_path(environment, RUN_DIRECTORY_ENV),
         run_bytes=config.run_bytes,
         tensorboard=config.tensorboard,
+        spark_secret=environment.get(SPARK_SECRET_ENV) or None,
         storage_uri=config.storage_uri,
     )
 

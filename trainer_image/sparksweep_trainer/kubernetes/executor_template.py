@@ -1,0 +1,32 @@
+"""The pod template of a driver's executors: the operator's, with the name of this driver's Secret."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from sparksweep_core.contract.names import SPARK_SECRET_VOLUME
+
+
+def write_template(source: Path, target: Path, *, spark_secret: str) -> None:
+    """Write the template for Spark.
+
+    Args:
+        source: the operator's file.
+        target: the file to write.
+        spark_secret: name of the Secret with Spark's secret.
+
+    Raises:
+        OSError: a file can't be read or written.
+        ValueError: the operator's file is no pod.
+    """
+    pod = json.loads(source.read_bytes())
+    try:
+        volumes = pod["spec"]["volumes"]
+        (volume,) = (item for item in volumes if item["name"] == SPARK_SECRET_VOLUME)
+        volume["secret"]["secretName"] = spark_secret
+    except (KeyError, TypeError, ValueError) as error:
+        raise ValueError(
+            f"{source}: a pod with one volume {SPARK_SECRET_VOLUME} is expected"
+        ) from error
+    target.write_text(json.dumps(pod))
