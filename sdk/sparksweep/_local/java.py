@@ -15,6 +15,7 @@ from pathlib import Path
 from sparksweep._local.class_archive import ClassArchive
 from sparksweep.errors import MissingDependency
 from sparksweep_trainer.driver.java_process import JavaProcess, class_path, command_line, spark_home
+from sparksweep_trainer.driver.serial_filter import MESSAGES_AND_TASKS, java_option
 from sparksweep_trainer.driver.spark_environment import hidden, spark_environment
 
 OLDEST_JAVA = 17
@@ -30,6 +31,7 @@ OPTIONS = (
     # Optimisations for long-lived programs would cost two seconds of CPU at the start.
     "-XX:TieredStopAtLevel=1",
     "-XX:+UseSerialGC",
+    java_option(MESSAGES_AND_TASKS),
 )
 """Options of the virtual machine."""
 END_PATIENCE_S = 5.0

@@ -26,6 +26,7 @@ from pyspark.errors import PySparkException
 from pyspark.java_gateway import launch_gateway
 
 from sparksweep_core.errors import SparkNotStarted
+from sparksweep_trainer.driver import serial_filter
 from sparksweep_trainer.driver.java_process import Connection, JavaEnded, JavaProcess
 from sparksweep_trainer.driver.slot_loss import Explain, Loss, SlotFailed, without_explanation
 from sparksweep_trainer.driver.slot_manager import SlotManager
@@ -57,6 +58,10 @@ COMMON_CONF = {
     "spark.python.worker.reuse": "false",
     "spark.ui.enabled": "false",
     "spark.ui.showConsoleProgress": "false",
+    # A local Spark makes a secret by itself; on a cluster the settings name a file.
+    "spark.authenticate": "true",
+    "spark.network.crypto.enabled": "true",
+    "spark.network.crypto.saslFallback": "false",
 }
 
 
@@ -204,6 +209,7 @@ class Driver:
         conf.setAppName(self._settings.app_name).setMaster(self._settings.master)
         for key, value in {**COMMON_CONF, **self._settings.conf}.items():
             conf.set(key, value)
+        filter_objects(conf, master=self._settings.master)
         # Slots run this very Python, whatever `python3` is first on the PATH.
         environment = spark_environment(
             os.environ,
@@ -269,6 +275,21 @@ class Driver:
             self._java = None
         os.environ.update(self._withheld)
         self._withheld = {}
+
+
+def filter_objects(conf: SparkConf, *, master: str) -> None:
+    """Add the filters of received Java objects to the options of the driver's and the executors' Java.
+
+    A Java that runs already has the options of its own command.
+    """
+    own = serial_filter.MESSAGES_AND_TASKS if master.startswith("local") else serial_filter.MESSAGES
+    filters = {
+        "spark.driver.extraJavaOptions": own,
+        "spark.executor.extraJavaOptions": serial_filter.MESSAGES_AND_TASKS,
+    }
+    for key, pattern in filters.items():
+        options = conf.get(key, "") or ""
+        conf.set(key, f"{options} {serial_filter.java_option(pattern)}".strip())
 
 
 def _gateway_to(connection: Connection) -> Any:
