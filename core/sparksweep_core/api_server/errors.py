@@ -6,12 +6,14 @@ KubeError
 ├── Expired        410: the resource version is too old to watch from; list again
 ├── Forbidden      403: a right is missing, or a quota is exhausted; the message says which
 ├── Invalid        400, 422: the object itself is refused
+│   └── TooLarge   413, and what etcd or a limit of bytes refuses: the same object can never be written
 └── Unavailable    429, 5xx, no answer: try again later
 """
 
 from __future__ import annotations
 
 import json
+import re
 
 
 class KubeError(Exception):
@@ -41,6 +43,10 @@ class Invalid(KubeError):
     """The API server refuses the object itself."""
 
 
+class TooLarge(Invalid):
+    """The object is larger than the API server, etcd or a limit on a part of it takes: no later try can succeed."""
+
+
 class Unavailable(KubeError):
     """The API server can't answer now."""
 
@@ -50,6 +56,13 @@ class Unavailable(KubeError):
         """Seconds that the server asks the client to wait; 0.0 if it does not say."""
 
 
+_TOO_LARGE = re.compile(
+    r"request is too large"  # etcd, at its --max-request-bytes
+    r"|trying to send message larger than max"  # the API server's client of etcd, at 2 MiB
+    r"|[Rr]equest entity too large"
+    # Annotations together, and the data of a ConfigMap or Secret.
+    r"|Too long: (may not be more than|must have at most) (262144|1048576) bytes"
+)
 _KINDS: dict[int, type[KubeError]] = {
     400: Invalid, 403: Forbidden, 404: NotFound, 409: Conflict, 410: Expired, 422: Invalid,
 }  # fmt: skip
@@ -65,7 +78,9 @@ def error_of(code: int, body: bytes, retry_after: str | None = None) -> KubeErro
     """
     message = _message(body) or f"HTTP {code}"
     error: KubeError
-    if code == 429 or code >= 500:
+    if code == 413 or (code in (400, 422, 500) and _TOO_LARGE.search(message)):
+        error = TooLarge(message)
+    elif code == 429 or code >= 500:
         error = Unavailable(
             message, float(retry_after) if retry_after and retry_after.isdigit() else 0.0
         )

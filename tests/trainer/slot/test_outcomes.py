@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sparksweep_core.api import Objective, ObjectiveType, TrialReason, TrialState, limits
+from sparksweep_core.stored_size import text_bytes
 from sparksweep_trainer.protocol import Outcome
 from sparksweep_trainer.slot.observation import Cause, Limits, Observation, Timing
 from sparksweep_trainer.slot.outcomes import command_outcome, function_outcome, parse_result
@@ -210,6 +211,15 @@ def test_a_long_message_keeps_its_beginning_and_its_end() -> None:
     assert len(outcome.message) <= limits.MESSAGE
     assert outcome.message.startswith("Traceback, first line\n...")
     assert outcome.message.endswith("ValueError: the end")
+
+
+@pytest.mark.parametrize("character", ["<", "\x00", "\x1b", "文", "🙂", '"', "\u2028"])
+def test_a_message_is_bounded_in_bytes_as_it_is_stored(character: str) -> None:
+    text = "ValueError: no\n" + character * 8000 + "the end"
+    message = function(observed({"exception": {"text": text}}, exit_code=1)).message
+    assert limits.MESSAGE - 12 <= text_bytes(message) <= limits.MESSAGE
+    assert message.startswith("ValueError: no\n...")
+    assert message.endswith("the end")
 
 
 def test_a_message_with_half_a_character_can_be_sent() -> None:

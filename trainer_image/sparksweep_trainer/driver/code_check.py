@@ -10,6 +10,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 
 from sparksweep_core.api import limits
+from sparksweep_core.stored_size import shortened
 from sparksweep_trainer.driver.slot_loss import Loss
 
 MAX_LOST_CHECKS = 5
@@ -95,5 +96,5 @@ class CodeCheck:
                 self._end(message)
 
     def _end(self, refusal: str) -> None:
-        self._refusal = refusal[: limits.MESSAGE]
+        self._refusal = shortened(refusal, limits.MESSAGE)
         self._on_result()

@@ -8,6 +8,7 @@ from datetime import datetime
 
 from sparksweep_core.api import limits
 from sparksweep_core.api.reasons import TrialReason, TrialState
+from sparksweep_core.stored_size import shortened
 from sparksweep_trainer.protocol import Outcome
 
 
@@ -45,7 +46,7 @@ class Loss:
         return Outcome(
             state=TrialState.FAILED,
             reason=self.reason,
-            message=self.message[: limits.MESSAGE],
+            message=shortened(self.message, limits.MESSAGE),
             start_time=started,
             completion_time=now,
             duration_seconds=max(0.0, (now - started).total_seconds()),

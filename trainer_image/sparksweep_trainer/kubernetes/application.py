@@ -74,10 +74,12 @@ class Application:
         self._stop = threading.Event()
         self._end: End | None = None
         self._fence = Fence(settings.driver, replaced=self._replaced)
+        objective = settings.program.objective
         self._writer = StatusWriter(
             ApiClient(settings.endpoint),
             namespace=settings.namespace,
             fence=self._fence,
+            objective=objective.objective_metric_name if objective else None,
             on_error=self._failed,
         )
         self._files = RunFiles.of(settings, self._writer.report)

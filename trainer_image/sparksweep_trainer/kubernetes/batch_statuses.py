@@ -31,6 +31,7 @@ class BatchStatuses:
         self._batches: dict[str, _Batch] = {}
         self._batch_names: dict[int, str] = {}
         self._dirty: set[str] = set()
+        self._reported: set[str] = set()
         self._refused: str | None = None
 
     # ------------------------------------------------------------------ what is new
@@ -85,7 +86,7 @@ class BatchStatuses:
         if name is None or batch is None or trial is None or not trial.runs(attempt):
             return False
         batch.trials[number] = trial.model_copy(update={"reported": reported})
-        self._dirty.add(name)
+        self._reported.add(name)
         return True
 
     def refuse(self, message: str) -> None:
@@ -98,13 +99,19 @@ class BatchStatuses:
         """Forget a batch that is gone."""
         self._batches.pop(name, None)
         self._dirty.discard(name)
+        self._reported.discard(name)
 
     # ------------------------------------------------------------------ what is to be written
 
     @property
     def dirty(self) -> list[str]:
-        """Names of the batches to write, by index."""
+        """Names of the batches to write, by index, without those of which only reports are new."""
         return sorted(self._dirty, key=lambda name: self._batches[name].index)
+
+    @property
+    def reported(self) -> list[str]:
+        """Names of the batches of which reports of running trials are new and nothing else is, by index."""
+        return sorted(self._reported - self._dirty, key=lambda name: self._batches[name].index)
 
     def take(self, name: str) -> tuple[dict[str, Any], str | None] | None:
         """Return a batch's status and the resource version to write it over, or None if there is nothing to write.
@@ -112,9 +119,10 @@ class BatchStatuses:
         The batch counts as written until something changes, or `put_back`.
         """
         batch = self._batches.get(name)
-        if batch is None or name not in self._dirty:
+        if batch is None or name not in self._dirty | self._reported:
             return None
         self._dirty.discard(name)
+        self._reported.discard(name)
         return self._status(name, batch), batch.version
 
     def put_back(self, name: str) -> None:

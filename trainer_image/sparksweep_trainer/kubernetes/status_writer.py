@@ -1,5 +1,8 @@
 """Writes the batches' statuses to the API server: at once after a quiet second, else once a second.
 
+A write that fails keeps no other batch waiting: `write_pacing` says when each is due. A status that is too large for etcd
+is shortened (`status_size`).
+
 A trial counts as finished when its outcome has been written here. Until then everybody else reads that it runs, and if
 this driver ends first, it runs again; a trial that anyone has read as finished never does. A slot's report is therefore
 taken without waiting for the API server. While that is away everything goes on, and the statuses are written later.
@@ -14,20 +17,31 @@ from collections.abc import Callable, Sequence
 
 from pydantic import ValidationError
 
+from sparksweep_core.api import limits
+from sparksweep_core.api.reasons import TrialState
 from sparksweep_core.api.status import ReportedMetrics, TrialStatus
 from sparksweep_core.api.trial_batch import TrialBatch
-from sparksweep_core.api_server.errors import Conflict, Invalid, KubeError, NotFound, Unavailable
+from sparksweep_core.api_server.errors import (
+    Conflict,
+    Invalid,
+    KubeError,
+    NotFound,
+    TooLarge,
+    Unavailable,
+)
 from sparksweep_trainer.kubernetes.api_client import ApiClient, Json, batches_path
 from sparksweep_trainer.kubernetes.batch_statuses import BatchStatuses
 from sparksweep_trainer.kubernetes.fencing import Fence
 from sparksweep_trainer.kubernetes.informer import retry_backoff
+from sparksweep_trainer.kubernetes.status_size import SMALLEST_BYTES, fit
+from sparksweep_trainer.kubernetes.write_pacing import INTERVAL_S, WritePacing
 
 log = logging.getLogger(__name__)
 
-INTERVAL_S = 1.0
-"""Shortest time in seconds between the starts of two rounds of writes."""
 MAX_CONFLICTS = 5
 """Immediate retries of a write after another writer came first."""
+AWAY = 2
+"""Batches without an answer, and none with one, after which the API server counts as away: until then it may be the object's fault."""
 
 
 class StatusWriter:
@@ -39,18 +53,20 @@ class StatusWriter:
         *,
         namespace: str,
         fence: Fence,
+        objective: str | None = None,
         monotonic: Callable[[], float] = time.monotonic,
         on_error: Callable[[BaseException], None] = lambda _: None,
     ) -> None:
         self._api = api
         self._namespace = namespace
         self._fence = fence
+        self._objective = objective
         self._monotonic = monotonic
         self._on_error = on_error
         self._statuses = BatchStatuses(fence.driver)
         self._lock = threading.Lock()
         self._changed = threading.Condition(self._lock)
-        self._not_before = 0.0
+        self._pacing = WritePacing()
         self._backoff = retry_backoff()
         self._closing = False
         self._written = 0
@@ -69,12 +85,16 @@ class StatusWriter:
         """Record changed statuses. Called under the trial service's lock, so it must not block."""
         with self._lock:
             self._statuses.record(changed)
+            for trial in changed:
+                if trial.state is not TrialState.RUNNING:
+                    self._pacing.ended(trial.number)
             self._changed.notify_all()
 
     def report(self, number: int, attempt: int, reported: ReportedMetrics) -> None:
         """Record the metrics that a running trial reports."""
         with self._lock:
             if self._statuses.report(number, attempt, reported):
+                self._pacing.reports(number)
                 self._changed.notify_all()
 
     def refuse(self, message: str) -> None:
@@ -118,7 +138,7 @@ class StatusWriter:
                 return batch
             status, version = taken
             try:
-                claimed = self._api.patch_status(path, status, resource_version=version)
+                claimed = self._patch(path, status, version)
             except Conflict:
                 claimed = self._api.request("GET", path)
                 batch = parse_batch(claimed)
@@ -143,43 +163,72 @@ class StatusWriter:
         with self._lock:
             self._closing = True
             # The last write need not wait for its interval.
-            self._not_before = 0.0
+            self._pacing.hurry()
             self._changed.notify_all()
         self._thread.join(timeout=flush_s)
 
     def write_due(self) -> float | None:
         """Write what is due; return the seconds until the next round, or None if there is nothing to write."""
         with self._lock:
-            names = self._statuses.dirty
+            names, wait_s = self._due()
             if not names:
-                return None
-            now = self._monotonic()
-            if now < self._not_before:
-                return self._not_before - now
-            self._not_before = now + INTERVAL_S
+                return wait_s
+            self._pacing.begin_round(self._monotonic())
+        written = unanswered = 0
         for name in names:
             if self._fence.is_down:
                 return None
             try:
                 self._write(name)
-                self._backoff.reset()
+                written += 1
             except Unavailable as error:
-                self._put_back(name, self._backoff.next_s(error.retry_after_s))
-                log.warning("batch %s is not written yet: %s", name, error)
-                break
+                # A batch that failed before tells nothing of the server: it may be at fault itself.
+                unanswered += not self._failed_to_write(name, error, error.retry_after_s)
+                if error.retry_after_s or (unanswered == AWAY and not written):
+                    with self._lock:
+                        delay_s = self._backoff.next_s(error.retry_after_s)
+                        self._pacing.rest(self._monotonic(), delay_s)
+                    break
             except KubeError as error:
-                # Perhaps a missing right. Other batches may still be written.
-                self._put_back(name, self._backoff.next_s(INTERVAL_S))
-                log.warning("batch %s can't be written: %s", name, error)
+                # Perhaps a missing right, or an admission webhook: said in the log, tried again with a backoff.
+                self._failed_to_write(name, error)
         with self._lock:
-            left_s = self._not_before - self._monotonic()
-            return max(0.0, left_s) if self._statuses.dirty else None
+            if written:
+                self._backoff.reset()
+            # What is left waits for a later round, even if that is due by now.
+            names, wait_s = self._due()
+            return 0.0 if names else wait_s
 
-    def _put_back(self, name: str, delay_s: float) -> None:
+    def _due(self) -> tuple[list[str], float | None]:
+        return self._pacing.due(self._monotonic(), self._statuses.dirty, self._statuses.reported)
+
+    def _failed_to_write(self, name: str, error: KubeError, minimum_s: float = 0.0) -> bool:
+        """Note a failed write for a later try; return True if the last write of that batch failed, too."""
         with self._lock:
             self._failed += 1
             self._statuses.put_back(name)
-            self._not_before = max(self._not_before, self._monotonic() + delay_s)
+            again = self._pacing.has_failed(name)
+            delay_s = self._pacing.failed(name, self._monotonic(), max(minimum_s, INTERVAL_S))
+        log.warning("batch %s is not written, again in %.0f s: %s", name, delay_s, error)
+        return again
+
+    def _patch(self, path: str, status: Json, version: str | None) -> Json:
+        """Write a status, shortened as far as the API server demands.
+
+        Raises:
+            TooLarge: even the shortest is refused; the object's other parts leave it no room.
+            KubeError: see `ApiClient.patch_status`.
+        """
+        limit = limits.BATCH_STATUS_BYTES
+        while True:
+            smaller = fit(status, objective=self._objective, limit=limit)
+            try:
+                return self._api.patch_status(path, smaller, resource_version=version)
+            except TooLarge as error:
+                if limit <= SMALLEST_BYTES:
+                    raise
+                limit //= 2
+                log.warning("%s is too large and written in %d bytes: %s", path, limit, error)
 
     def _write(self, name: str) -> None:
         path = batches_path(self._namespace, name)
@@ -192,7 +241,7 @@ class StatusWriter:
                 return
             status, version = taken
             try:
-                written = self._api.patch_status(path, status, resource_version=version)
+                written = self._patch(path, status, version)
             except Conflict:
                 if not self._read_again(name, path):
                     return
@@ -202,9 +251,10 @@ class StatusWriter:
                 return
             with self._lock:
                 self._written += 1
+                self._pacing.wrote(name, self._monotonic())
             self._note(name, written)
             return
-        raise Unavailable("another client keeps writing to it")
+        raise Conflict("another client keeps writing to it")
 
     def _read_again(self, name: str, path: str) -> bool:
         """Read the batch after a conflict; return False if the write must not be retried."""
@@ -232,6 +282,7 @@ class StatusWriter:
         log.info("batch %s is gone", name)
         with self._lock:
             self._statuses.drop(name)
+            self._pacing.forget(name)
 
     def _run(self) -> None:
         try:
@@ -245,15 +296,17 @@ class StatusWriter:
 
     def _keep_written(self) -> None:
         while True:
-            wait_s = self.write_due()
+            self.write_due()
             with self._lock:
-                if self._closing and (wait_s is None or self._fence.is_down):
+                names, wait_s = self._due()
+                while not names:
+                    if self._closing and (wait_s is None or self._fence.is_down):
+                        return
+                    # A change may make another batch due before the one that is waited for.
+                    self._changed.wait(wait_s)
+                    names, wait_s = self._due()
+                if self._closing and self._fence.is_down:
                     return
-                if wait_s is None:
-                    self._changed.wait_for(lambda: self._closing or bool(self._statuses.dirty))
-                else:
-                    # Changes don't make a round due earlier; only `close` does.
-                    self._changed.wait_for(lambda: self._not_before == 0.0, wait_s)
 
 
 def parse_batch(item: Json) -> TrialBatch:

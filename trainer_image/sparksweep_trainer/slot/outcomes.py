@@ -17,6 +17,7 @@ from sparksweep_core.api import limits
 from sparksweep_core.api.quantities import format_bytes
 from sparksweep_core.api.reasons import TrialReason, TrialState
 from sparksweep_core.api.search_spec import Objective
+from sparksweep_core.stored_size import shortened
 from sparksweep_trainer.protocol import Outcome
 from sparksweep_trainer.slot.objective_metrics import ObjectiveMetrics, from_printed, from_returned
 from sparksweep_trainer.slot.observation import (
@@ -339,10 +340,5 @@ def _outcome(
 
 
 def _presentable(message: str) -> str:
-    """Make a message valid Unicode and at most limits.MESSAGE long; a long one keeps its first line and its end."""
-    message = message.encode(errors="replace").decode()
-    if len(message) <= limits.MESSAGE:
-        return message
-    first, _, rest = message.partition("\n")
-    first = first[: limits.MESSAGE // 2]
-    return f"{first}\n...{rest[-(limits.MESSAGE - len(first) - 4) :]}"
+    """Make a message valid Unicode, and at most limits.MESSAGE bytes as it is stored; a long one keeps both ends."""
+    return shortened(message.encode(errors="replace").decode(), limits.MESSAGE)

@@ -21,6 +21,7 @@ from sparksweep_core.api import limits, quantities
 from sparksweep_core.api.reasons import TrialState
 from sparksweep_core.contract.program import Program
 from sparksweep_core.contract.run_layout import STREAMS, TIMES_FILE, log_file, trial_directory_name
+from sparksweep_core.stored_size import shortened
 from sparksweep_trainer.protocol import Assignment, Outcome
 from sparksweep_trainer.slot import outcomes
 from sparksweep_trainer.slot.commands import ProgramNotFound
@@ -119,7 +120,7 @@ class TrialRunner:
                 message = self._check_function(server, self._trials, stop or never)
         except (ServerLost, ProgramNotFound) as error:
             message = str(error)
-        return None if message is None else message[: limits.MESSAGE]
+        return None if message is None else shortened(message, limits.MESSAGE)
 
     def _check_function(
         self, server: ForkServerHandle, trials: FunctionTrials, stop: StopSignal
