@@ -131,11 +131,13 @@ class DriverLifecycle:
         code = manifests.code_config_map(experiment)
         try:
             if code is not None:
-                await self._client.apply_owned(code)
-            await self._client.apply_owned(manifests.driver_config_map(experiment, self._settings))
+                await self._client.create_sealed(code)
+            await self._client.create_sealed(
+                manifests.driver_config_map(experiment, self._settings)
+            )
             service = manifests.tensorboard_service(experiment)
             if service is not None:
-                await self._client.apply_owned(service)
+                await self._client.create_owned(service)
             secret = await self._spark_secret(experiment, selection.next_number, memo)
             pod = manifests.driver_pod(
                 experiment, selection.next_number, self._settings, spark_secret=secret

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from sparksweep_core.api import TrialBatch
+from sparksweep_core.contract.driver_config import DRIVER_CANNOT_START
 from sparksweep_core.contract.labels import DRIVER, EXECUTOR
 from sparksweep_core.contract.names import driver_number
 from sparksweep_core.planner import DriverState, DriverStatus
@@ -20,6 +21,8 @@ SHORT_LIFE = timedelta(seconds=60)
 """A driver that ended sooner than this may be unable to run at all..."""
 RESTART_DELAY = timedelta(seconds=10)
 """...so the next one starts no sooner than this after its end."""
+CANNOT_START_DELAY = timedelta(minutes=5)
+"""The same for one that could not start with what its pod gave it, as the next could not: a user has to help."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +100,9 @@ def _status(
         if ended:
             name, termination = ended[-1].name, ended[-1].termination
             message = f"The driver {name} ended ({termination}); another one is started."
+            if ended[-1].exit_code == DRIVER_CANNOT_START:
+                minutes = CANNOT_START_DELAY // timedelta(minutes=1)
+                message = f"The driver {name} can't start ({termination}); another one is tried after {minutes} minutes."
         return DriverStatus(DriverState.ABSENT, message)
     if not _has_taken_over(live, batches):
         message = f"The driver is waiting: {live.problem}" if live.problem else ""
@@ -127,6 +133,8 @@ def _next_number(pods: Iterable[Pod], batches: Sequence[TrialBatch]) -> int:
 
 
 def _restart_delay(ended: Pod, now: datetime) -> timedelta:
+    if ended.exit_code == DRIVER_CANNOT_START and ended.ended is not None:
+        return max(timedelta(0), ended.ended + CANNOT_START_DELAY - now)
     # A pod that a node refused, or that was evicted, has no container status with the time of its end.
     moment = ended.ended or ended.created
     if moment is None or ended.created is None or moment - ended.created > SHORT_LIFE:

@@ -17,6 +17,9 @@ from sparksweep_core.contract.names import VIEWER_CONTAINER
 _STARTING = ("ContainerCreating", "PodInitializing")
 """Waiting reasons of a container that is starting normally."""
 
+MAX_LAST_WORDS = 1000
+"""Characters that are shown of a container's own words about its end; Kubernetes keeps 4,096 bytes."""
+
 
 @dataclass(frozen=True, slots=True)
 class Pod:
@@ -36,6 +39,8 @@ class Pod:
     created: datetime | None
     ended: datetime | None
     uid: str = ""
+    exit_code: int | None = None
+    """Exit code of the same container; None until its end, and if it never ran."""
     has_viewer: bool = False
     """True if the viewer's container is running, whether or not the driver's still is."""
 
@@ -72,6 +77,7 @@ class Pod:
             created=_timestamp(metadata.get("creationTimestamp")),
             ended=max(filter(None, end_times), default=None),
             uid=metadata.get("uid", ""),
+            exit_code=ends[0].get("exitCode") if ends else None,
             has_viewer=any(map(_is_running, viewers)),
         )
 
@@ -114,7 +120,9 @@ def _terminated(container: Mapping[str, Any]) -> Mapping[str, Any]:
 
 def _termination(status: Mapping[str, Any], ends: list[Mapping[str, Any]]) -> str:
     if ends:
-        return f"{ends[0].get('reason') or 'Error'}, exit code {ends[0].get('exitCode')}"
+        end = f"{ends[0].get('reason') or 'Error'}, exit code {ends[0].get('exitCode')}"
+        last_words = str(ends[0].get("message") or "").strip()
+        return f"{end}: {last_words[:MAX_LAST_WORDS]}" if last_words else end
     if status.get("phase") in ("Failed", "Succeeded"):
         causes = (status.get("reason"), status.get("message"))
         return ": ".join(filter(None, causes)) or str(status["phase"])

@@ -25,8 +25,12 @@ def test_an_applied_experiment_gets_its_batch_its_config_maps_and_its_driver(lab
         {"x": "2"},
         {"x": "3"},
     ]
-    names = {item["metadata"]["name"] for item in lab.api.items("configmaps")}
-    assert names == {"kube-root-ca.crt", "digits-driver", "digits-code"}
+    maps = {item["metadata"]["name"]: item for item in lab.api.items("configmaps")}
+    del maps["kube-root-ca.crt"]
+    assert [re.sub(r"[0-9a-f]{12}$", "", name) for name in sorted(maps)] == [
+        "digits-code-", "digits-config-",
+    ]  # fmt: skip
+    assert [item["immutable"] for item in maps.values()] == [True, True]
     (owner,) = batch["metadata"]["ownerReferences"]
     assert owner["uid"] == lab.api.get("experiments", "digits")["metadata"]["uid"]
     # The scheduler's own words: whatever it says where there are no nodes, or too small ones.

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from support.control_plane.lab import EXPERIMENT_LABEL, ROLE, Lab, experiment, running
+from support.control_plane.kube_api import Refused
+from support.control_plane.lab import EXPERIMENT_LABEL, ROLE, Lab, experiment, now, running
 
 USERS = {"apiVersion": "v1", "kind": "ConfigMap", "data": {"mine": "precious"}}
 
@@ -58,16 +59,71 @@ def test_the_status_names_a_missing_service_account_until_it_exists(lab: Lab) ->
     lab.wait_for_driver()
 
 
-@pytest.mark.parametrize("name", ["digits-code", "digits-driver"])
-def test_a_config_map_of_the_users_is_left_alone(lab: Lab, name: str) -> None:
-    lab.api.create("configmaps", USERS | {"metadata": {"name": name}})
+def of_ours(lab: Lab) -> dict[str, dict[str, Any]]:
+    """Return the operator's ConfigMaps by the part of their names that tells what they hold."""
+    items = [
+        it for it in lab.api.items("configmaps") if it["metadata"]["name"].startswith("digits")
+    ]
+    return {item["metadata"]["name"].split("-")[1]: item for item in items}
+
+
+@pytest.mark.parametrize("part", ["code", "config"])
+def test_a_config_map_that_others_replaced_is_left_alone_and_named_by_the_driver_that_refuses_it(
+    lab: Lab, part: str
+) -> None:
     lab.create()
-    condition = lab.wait_for_condition("Running", "False", message=f"ConfigMap {name} exists")
-    assert "does not belong to this Experiment" in condition["message"]
-    assert lab.api.get("configmaps", name)["data"] == {"mine": "precious"}
-    assert not lab.drivers()
+    first = lab.wait_for_driver()
+    lab.take_over()
+    ours = of_ours(lab)[part]
+    name = ours["metadata"]["name"]
+    with pytest.raises(Refused, match="immutable"):
+        lab.api.patch("configmaps", name, {"data": {"mine": "x"}})
     lab.api.delete("configmaps", name)
+    lab.api.create("configmaps", USERS | {"metadata": {"name": name}})
+    lab.api.delete("pods", first, gracePeriodSeconds=0)
+    second = lab.wait_for_driver(number=1)
+    assert lab.api.get("configmaps", name)["data"] == USERS["data"]
+    # Nobody but the pod can tell: its environment has the hashes, and its last words are in the condition.
+    words = (
+        f"the driver can't start: driver.json of ConfigMap {name} is not what the operator wrote"
+    )
+    moment = "2026-01-01T00:00:00Z"
+    end = {
+        "reason": "Error",
+        "exitCode": 78,
+        "message": words,
+        "startedAt": moment,
+        "finishedAt": now(),
+    }
+    container = {
+        "name": "driver", "state": {"terminated": end}, "ready": False, "restartCount": 0,
+        "image": "none", "imageID": "",
+    }  # fmt: skip
+    status = {"phase": "Failed", "containerStatuses": [container]}
+    since = lab.cluster.audit_size()
+    lab.api.patch("pods", second, {"status": status}, "status")
+    condition = lab.wait_for_condition("Running", "False", message=words)
+    assert "another one is tried after 5 minutes" in condition["message"]
+    began = time.monotonic()
+    lab.wait(lambda: time.monotonic() - began > 3, "some time passes")
+    assert lab.driver_names() == [second], "no loop"
+    assert not [it for it in lab.writes(since=since) if it["objectRef"]["resource"] == "pods"]
+
+
+def test_a_driver_of_an_older_operator_goes_on_and_its_config_map_goes_with_the_experiment(
+    lab: Lab,
+) -> None:
+    created = lab.create()
     lab.wait_for_driver()
+    lab.take_over()
+    owner = {"apiVersion": created["apiVersion"], "kind": "Experiment", "name": "digits", "uid": created["metadata"]["uid"]}  # fmt: skip
+    metadata = {"name": "digits-driver", "ownerReferences": [owner]}
+    lab.api.create("configmaps", USERS | {"metadata": metadata})
+    lab.play(most=1)
+    lab.wait(lambda: lab.status()["progress"] == "1/3", "it goes on")
+    assert lab.driver_names() == ["digits-driver-0"]
+    lab.api.delete("experiments", "digits")
+    lab.wait(lambda: not lab.left(), "nothing is left")
 
 
 def test_a_driver_whose_image_is_missing_says_so(lab: Lab) -> None:

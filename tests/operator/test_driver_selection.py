@@ -130,6 +130,25 @@ def test_a_driver_that_ended_soon_is_followed_after_a_pause() -> None:
     assert select([dead], at=105).start_delay == timedelta(0)
 
 
+LAST_WORDS = "the driver can't start: driver.json of ConfigMap digits-config-0 was replaced"
+
+
+@pytest.mark.parametrize("after_s", [1, 30, 3600])
+def test_a_driver_that_cannot_start_says_why_and_is_followed_after_minutes(after_s: int) -> None:
+    """With what the next one would be given, too: it is no loop."""
+    status = ended("Error", 78, at=after_s)
+    status["containerStatuses"][0]["state"]["terminated"]["message"] = LAST_WORDS
+    dead = driver(0, phase="Running", created=0, status=beside_a_viewer(status))
+    selection = select([dead], at=after_s + 60)
+    assert selection.start_delay == timedelta(minutes=4)
+    message = selection.status.message
+    assert message == (
+        f"The driver digits-driver-0 can't start (Error, exit code 78: {LAST_WORDS}); "
+        "another one is tried after 5 minutes."
+    )
+    assert select([dead], at=after_s + 301).start_delay == timedelta(0)
+
+
 def test_a_driver_that_had_worked_is_followed_at_once() -> None:
     dead = driver(0, phase="Failed", created=0, status=ended("OOMKilled", 137, at=99))
     assert select([dead], at=100).start_delay == timedelta(0)

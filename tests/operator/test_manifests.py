@@ -14,9 +14,11 @@ from hypothesis import strategies as st
 
 from sparksweep_core.api import Experiment, batch_name, limits
 from sparksweep_core.api.quantities import memory_bytes
+from sparksweep_core.contract.environment import CODE_SEAL_ENV, CONFIG_SEAL_ENV
 from sparksweep_core.contract.labels import EXPERIMENT_LABEL, ROLE_LABEL
 from sparksweep_core.contract.names import driver_number, executor_prefix
 from sparksweep_core.contract.program import Program
+from sparksweep_core.contract.sealed_files import ChangedFile, Seal
 from sparksweep_core.validation.document import parse_experiment
 from sparksweep_operator import manifests
 from sparksweep_operator.manifests.spark_conf import spark_conf
@@ -510,6 +512,80 @@ def test_the_drivers_settings_name_what_its_pod_has() -> None:
     assert volume["configMap"]["name"] == config(experiment())["metadata"]["name"]
 
 
+CHANGES: dict[str, dict[str, Any]] = {
+    "a parameter": {"parameters": [{"name": "y", "parameterType": "int", "feasibleSpace": {"min": "1", "max": "3"}}]},
+    "the executors": {"template": {"nodeSelector": {"zone": "b"}}},
+    "the driver": {"storage": {"sizeLimit": "1Gi"}},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_a_config_map_of_other_content_has_another_name_and_none_can_change(change: str) -> None:
+    bodies = [config(experiment()), config(experiment(**CHANGES[change]))]
+    assert bodies[0]["data"] != bodies[1]["data"]
+    assert bodies[0]["metadata"]["name"] != bodies[1]["metadata"]["name"]
+    assert [body["immutable"] for body in bodies] == [True, True]
+
+
+def test_a_later_experiment_of_the_same_name_has_config_maps_of_its_own() -> None:
+    body = experiment_body(template={"source": {"inline": INLINE}})
+    body["metadata"]["uid"] = "another"
+    first, later = experiment(template={"source": {"inline": INLINE}}), parse_experiment(body)
+    assert names_of(first).isdisjoint(names_of(later))
+
+
+def names_of(of: Experiment) -> set[str]:
+    code = manifests.code_config_map(of)
+    assert code is not None
+    return {body["metadata"]["name"] for body in (config(of), code)}
+
+
+def seal_in(container: dict[str, Any], variable: str) -> Seal:
+    (text,) = [item["value"] for item in container["env"] if item["name"] == variable]
+    return Seal.from_json(text)
+
+
+def test_each_file_that_a_driver_reads_is_sealed_in_its_pod() -> None:
+    of = experiment(template=FULL)
+    seal = seal_in(
+        main_container(manifests.driver_pod(of, 0, SETTINGS, spark_secret="spark")), CONFIG_SEAL_ENV
+    )
+    assert seal.config_map == config(of)["metadata"]["name"]
+    assert set(seal.hashes) == set(config(of)["data"])
+    for path, text in config(of)["data"].items():
+        seal.check(path, text.encode())
+        with pytest.raises(ChangedFile, match=f"{path} of ConfigMap {seal.config_map}"):
+            seal.check(path, text.encode() + b" ")
+
+
+@pytest.mark.parametrize(
+    ("function", "path"),
+    [("train:training", "train.py"), ("mine:training", "mine.py"), (None, "trial_source.py")],
+)
+def test_the_inline_source_is_sealed_in_the_executors_pods_where_it_is_mounted(
+    function: str | None, path: str
+) -> None:
+    source = {"source": {"inline": INLINE}}
+    body = experiment_body(template={"function": function, **source} if function else {**COMMAND, **source})  # fmt: skip
+    if function is None:
+        del body["spec"]["trialTemplate"]["function"]
+        body["spec"]["trialTemplate"]["command"] = ["python", "${trialSource}", COMMAND["command"][2]]  # fmt: skip
+    of = parse_experiment(body)
+    pod, code = manifests.executor_pod(of), manifests.code_config_map(of)
+    assert code is not None
+    seal = seal_in(main_container(pod), CODE_SEAL_ENV)
+    seal.check(path, INLINE.encode())
+    (volume,) = [it["configMap"] for it in pod["spec"]["volumes"] if it["name"] == "sparksweep-code"]  # fmt: skip
+    assert (volume["name"], volume["items"][0]["path"]) == (seal.config_map, path)
+    assert code["metadata"]["name"] == seal.config_map
+
+
+def test_code_of_the_users_own_config_map_is_not_sealed() -> None:
+    source = {"configMap": {"name": "mine", "key": "train.py"}}
+    assert CODE_SEAL_ENV not in json.dumps(executor({"source": source}))
+    assert CODE_SEAL_ENV not in json.dumps(executor())
+
+
 def test_the_drivers_config_map_is_the_same_for_every_driver() -> None:
     of = experiment(template=FULL)
     assert config(of) == config(of)
@@ -565,7 +641,7 @@ def test_names_are_never_too_long(name: str, number: int) -> None:
 
 def test_the_longest_name_with_the_highest_number_fits() -> None:
     of = experiment("e" * 40, template={"source": {"inline": INLINE}})
-    assert {len(body["metadata"]["name"]) for body in objects(of, 9999)} == {52, 47, 45}
+    assert {len(body["metadata"]["name"]) for body in objects(of, 9999)} == {52, 58, 60}
     assert len(executor_prefix("e" * 40, 9999)) == 45
 
 
@@ -645,7 +721,7 @@ def test_a_driver_puts_the_name_of_its_secret_into_its_executors_template(tmp_pa
     source.write_text(json.dumps(pod))
     write_template(source, target, spark_secret="digits-driver-3-abc")
     written = json.loads(target.read_text())
-    text = json.dumps(pod).replace('"digits-driver"', '"digits-driver-3-abc"')
+    text = json.dumps(pod).replace('"set-by-the-driver"', '"digits-driver-3-abc"')
     assert written == json.loads(text)
     assert written != pod
 

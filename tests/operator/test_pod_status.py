@@ -68,6 +68,21 @@ def test_a_pod_out_of_memory_says_so_and_when() -> None:
     assert not pod_facts.is_alive
 
 
+@pytest.mark.parametrize(
+    ("message", "shown"),
+    [
+        (None, ""), ("", ""), ("  \n", ""), ("the driver can't start: no\n", ": the driver can't start: no"),
+        ("x" * 4096, ": " + "x" * 1000),
+    ],
+)  # fmt: skip
+def test_a_containers_last_words_are_shown_with_its_end(message: str | None, shown: str) -> None:
+    status = ended("Error", 78, at=3)
+    status["containerStatuses"][0]["state"]["terminated"]["message"] = message
+    pod_facts = pod("digits-driver-0", phase="Failed", status=status)
+    assert pod_facts.termination == f"Error, exit code 78{shown}"
+    assert pod_facts.exit_code == 78
+
+
 def test_a_pod_without_a_reason_for_its_end_has_its_phase() -> None:
     assert pod("digits-driver-0", phase="Failed").termination == "Failed"
 

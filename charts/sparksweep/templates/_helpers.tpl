@@ -82,9 +82,13 @@ app.kubernetes.io/component: operator
 - apiGroups: [""]
   resources: [pods]
   verbs: [list, watch, create, delete]
+# ConfigMaps are immutable and named by their content: none is read or changed.
 - apiGroups: [""]
-  resources: [configmaps, services]
-  verbs: [get, create, patch]
+  resources: [configmaps]
+  verbs: [create]
+- apiGroups: [""]
+  resources: [services]
+  verbs: [get, create]
 # Spark's secret, which driver and executors mount. The operator can't read it back.
 - apiGroups: [""]
   resources: [secrets]

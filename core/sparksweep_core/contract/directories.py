@@ -25,6 +25,8 @@ ACCOUNT_DIRECTORY = "/var/run/secrets/kubernetes.io/serviceaccount"
 """Kubernetes' own directory for a service account's token and the cluster's certificate authority."""
 TOKEN_FILE = "token"
 """The token, below `ACCOUNT_DIRECTORY`."""
+TERMINATION_LOG = "/dev/termination-log"
+"""Kubernetes' own file for a container's last words."""
 CA_FILE = "ca.crt"
 """The certificate authority, below `ACCOUNT_DIRECTORY`."""
 

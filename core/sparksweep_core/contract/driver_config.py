@@ -19,6 +19,12 @@ EXECUTOR_POD_FILE = "executor-pod.json"
 DRIVER_GRACE_S = 15
 """Seconds between SIGTERM and SIGKILL for a driver, in which it writes the last statuses and releases its executors."""
 
+DRIVER_CANNOT_START = 78
+"""Exit code of a driver that can't start with what its pod gives it, as any other would: sysexits' EX_CONFIG."""
+
+POD_TEMPLATE_SETTING = "spark.kubernetes.executor.podTemplateFile"
+"""Spark's setting with the path of `EXECUTOR_POD_FILE`."""
+
 KUBERNETES_MASTER = "k8s://"
 """Start of a Spark master that runs executors in pods."""
 

@@ -54,8 +54,17 @@ SPARK_SECRET_ENV = "SPARKSWEEP_SPARK_SECRET"
 """Name of the Secret with the driver's and its executors' Spark secret."""
 RUN_DIRECTORY_ENV = "SPARKSWEEP_RUN_DIRECTORY"
 """The run directory, for driver and viewer."""
+CONFIG_SEAL_ENV = "SPARKSWEEP_CONFIG_SEAL"
+"""``Seal`` of ``sealed_files`` for the driver's configuration. Absent: the pod was made by an older operator."""
+TERMINATION_LOG_ENV = "SPARKSWEEP_TERMINATION_LOG"
+"""File for the reason why the driver can't start, which Kubernetes puts into the pod's status."""
 TENSORBOARD_ENV = "SPARKSWEEP_TENSORBOARD"
 """Title of TensorBoard's pages. Absent: the viewer starts no TensorBoard."""
+
+# ---------------------------------------------------------------------- set by the operator for an executor's pod
+
+CODE_SEAL_ENV = "SPARKSWEEP_CODE_SEAL"
+"""``Seal`` of ``sealed_files`` for the inline source. Absent: there is none, or a ConfigMap of the user's."""
 
 # ---------------------------------------------------------------------- set where there is no cluster around a driver
 

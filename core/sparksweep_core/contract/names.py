@@ -71,14 +71,14 @@ def executor_driver_number(name: str) -> int | None:
     return int(match[1]) if match else None
 
 
-def driver_config_name(experiment: str) -> str:
-    """Return the name of the ConfigMap that drivers read."""
-    return f"{experiment}-driver"
+def driver_config_name(experiment: str, digest: str) -> str:
+    """Return the name of the ConfigMap that drivers read; `digest` stands for its content."""
+    return f"{experiment}-config-{digest}"
 
 
-def code_name(experiment: str) -> str:
+def code_name(experiment: str, digest: str) -> str:
     """Return the name of the ConfigMap with the inline source, which executors alone mount."""
-    return f"{experiment}-code"
+    return f"{experiment}-code-{digest}"
 
 
 def tensorboard_name(experiment: str) -> str:

@@ -136,8 +136,18 @@ class KubernetesClient:
         path = collection(body["kind"], body["metadata"]["namespace"])
         return await self._request("POST", path, body, query=query)
 
-    async def apply_owned(self, body: Mapping[str, Any]) -> None:
-        """Create an object that an Experiment owns, or update it.
+    async def create_sealed(self, config_map: Mapping[str, Any]) -> None:
+        """Create a ConfigMap whose name stands for its content, unless there is one of that name.
+
+        The operator has no right to read ConfigMaps: the pods that mount it check its content.
+        """
+        try:
+            await self.create(config_map)
+        except Conflict:
+            return
+
+    async def create_owned(self, body: Mapping[str, Any]) -> None:
+        """Create an object that an Experiment owns and that never changes, unless it exists.
 
         Raises:
             Conflict: an object of that name exists and has another owner.
@@ -155,7 +165,6 @@ class KubernetesClient:
                     f"{body['kind']} {metadata['name']} exists already and does not belong to this Experiment: "
                     "delete it, or give the Experiment another name"
                 ) from None
-            await self._apply(body)
 
     async def list_pods(self, namespace: str, experiment: str) -> dict[str, Any]:
         """Return the PodList of an Experiment."""

@@ -1,6 +1,7 @@
 """Manifests of the objects that the operator creates for an Experiment, as JSON values. Pure."""
 
-from sparksweep_operator.manifests.config_maps import code_config_map, driver_config_map
+from sparksweep_operator.manifests.code import code_config_map
+from sparksweep_operator.manifests.config_maps import driver_config_map
 from sparksweep_operator.manifests.driver_pod import driver_pod
 from sparksweep_operator.manifests.executor_pod import executor_pod, executor_probe
 from sparksweep_operator.manifests.locations import results_location, tensorboard_address

@@ -1,4 +1,4 @@
-"""The ConfigMaps of an Experiment: the configuration of its drivers, and the inline source, which executors alone mount."""
+"""The ConfigMap of an Experiment's drivers: their configuration."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from sparksweep_core.contract.driver_config import (
     PROGRAM_FILE,
     DriverConfig,
 )
-from sparksweep_core.contract.names import code_name, driver_config_name
+from sparksweep_core.contract.names import driver_config_name
 from sparksweep_core.contract.program import Program
 from sparksweep_operator.manifests.executor_pod import executor_pod
-from sparksweep_operator.manifests.names import owned_metadata
+from sparksweep_operator.manifests.sealed_maps import sealed_config_map
 from sparksweep_operator.manifests.spark_conf import MASTER, spark_conf
 from sparksweep_operator.settings import Settings
 
@@ -27,30 +27,13 @@ def driver_config_map(experiment: Experiment, settings: Settings) -> dict[str, A
     """Return the ConfigMap that drivers read: their configuration, the program without the trial code, and the pod
     template of executors.
     """
-    return {
-        "apiVersion": "v1",
-        "kind": "ConfigMap",
-        "metadata": owned_metadata(experiment, driver_config_name(experiment.metadata.name)),
-        "data": {
-            # `limit_is_container` is the driver's to set.
-            PROGRAM_FILE: _json(_program(experiment), exclude={"limit_is_container"}),
-            DRIVER_FILE: _json(_driver_config(experiment, settings)),
-            EXECUTOR_POD_FILE: json.dumps(executor_pod(experiment)),
-        },
+    data = {
+        # `limit_is_container` is the driver's to set.
+        PROGRAM_FILE: _json(_program(experiment), exclude={"limit_is_container"}),
+        DRIVER_FILE: _json(_driver_config(experiment, settings)),
+        EXECUTOR_POD_FILE: json.dumps(executor_pod(experiment)),
     }
-
-
-def code_config_map(experiment: Experiment) -> dict[str, Any] | None:
-    """Return the ConfigMap with the inline source; None if there is no inline source."""
-    source = experiment.spec.trial_template.source
-    if source is None or source.inline is None:
-        return None
-    return {
-        "apiVersion": "v1",
-        "kind": "ConfigMap",
-        "metadata": owned_metadata(experiment, code_name(experiment.metadata.name)),
-        "data": {COMMAND_SOURCE: source.inline},
-    }
+    return sealed_config_map(experiment, driver_config_name, data)
 
 
 def _driver_config(experiment: Experiment, settings: Settings) -> DriverConfig:

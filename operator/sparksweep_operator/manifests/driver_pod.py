@@ -12,10 +12,12 @@ from sparksweep_core.contract.directories import (
     DATA_DIRECTORY,
     SPARK_SECRET_DIRECTORY,
     STORAGE_DIRECTORY,
+    TERMINATION_LOG,
     TOKEN_FILE,
 )
 from sparksweep_core.contract.driver_config import DRIVER_GRACE_S
 from sparksweep_core.contract.environment import (
+    CONFIG_SEAL_ENV,
     EXECUTOR_PREFIX_ENV,
     POD_IP_ENV,
     POD_NAME_ENV,
@@ -23,6 +25,7 @@ from sparksweep_core.contract.environment import (
     RUN_DIRECTORY_ENV,
     SPARK_SECRET_ENV,
     TENSORBOARD_ENV,
+    TERMINATION_LOG_ENV,
 )
 from sparksweep_core.contract.labels import DRIVER
 from sparksweep_core.contract.names import (
@@ -31,12 +34,14 @@ from sparksweep_core.contract.names import (
     SPARK_SECRET_VOLUME,
     VIEWER_COMMAND,
     VIEWER_CONTAINER,
-    driver_config_name,
     driver_name,
     executor_prefix,
 )
 from sparksweep_core.contract.ports import METRICS_PORT, METRICS_PORT_NAME, TENSORBOARD_PORT
+from sparksweep_core.contract.sealed_files import Seal
+from sparksweep_operator.manifests.config_maps import driver_config_map
 from sparksweep_operator.manifests.names import owned_metadata, run_directory
+from sparksweep_operator.manifests.sealed_maps import seal_of
 from sparksweep_operator.manifests.security import (
     CONTAINER_SECURITY,
     common_pod_spec,
@@ -65,6 +70,7 @@ def driver_pod(
     """
     name = experiment.metadata.name
     template = experiment.spec.trial_template
+    seal = seal_of(driver_config_map(experiment, settings))
     spec: dict[str, Any] = {
         **common_pod_spec(template, lost_after_s=LOST_AFTER_S),
         # The operator starts another driver instead of the kubelet restarting this one, to count and pace them.
@@ -74,11 +80,18 @@ def driver_pod(
         "automountServiceAccountToken": False,
         "terminationGracePeriodSeconds": DRIVER_GRACE_S,
         "containers": [
-            _driver(name, number, run_directory(experiment), settings, spark_secret=spark_secret),
+            _driver(
+                name,
+                number,
+                run_directory(experiment),
+                settings,
+                seal=seal,
+                spark_secret=spark_secret,
+            ),
             _viewer(experiment, settings),
         ],
         "volumes": [
-            {"name": "config", "configMap": {"name": driver_config_name(name)}},
+            {"name": "config", "configMap": {"name": seal.config_map}},
             {"name": "token", "projected": {"sources": _token_sources(), "defaultMode": 0o440}},
             spark_secret_volume(spark_secret),
             {"name": "scratch", "emptyDir": {}},
@@ -106,7 +119,7 @@ def driver_pod(
 
 
 def _driver(
-    name: str, number: int, directory: str, settings: Settings, *, spark_secret: str
+    name: str, number: int, directory: str, settings: Settings, *, seal: Seal, spark_secret: str
 ) -> dict[str, Any]:
     return {
         "name": DRIVER_CONTAINER,
@@ -121,6 +134,8 @@ def _driver(
             {"name": EXECUTOR_PREFIX_ENV, "value": executor_prefix(name, number)},
             {"name": RUN_DIRECTORY_ENV, "value": directory},
             {"name": SPARK_SECRET_ENV, "value": spark_secret},
+            {"name": CONFIG_SEAL_ENV, "value": seal.to_json()},
+            {"name": TERMINATION_LOG_ENV, "value": TERMINATION_LOG},
         ],
         "resources": {
             "requests": {"cpu": settings.driver_cpu, "memory": settings.driver_memory},

@@ -6,20 +6,15 @@ from typing import Any
 
 from sparksweep_core.api import Experiment
 from sparksweep_core.api.quantities import memory_bytes
-from sparksweep_core.api.template import TrialTemplate
 from sparksweep_core.contract.directories import (
     CODE_DIRECTORY,
-    COMMAND_SOURCE,
     DATA_DIRECTORY,
     SPARK_SECRET_DIRECTORY,
 )
+from sparksweep_core.contract.environment import CODE_SEAL_ENV
 from sparksweep_core.contract.labels import EXECUTOR
-from sparksweep_core.contract.names import (
-    EXECUTOR_CONTAINER,
-    SPARK_SECRET_VOLUME,
-    code_name,
-    driver_config_name,
-)
+from sparksweep_core.contract.names import EXECUTOR_CONTAINER, SPARK_SECRET_VOLUME
+from sparksweep_operator.manifests.code import code_seal, code_volume
 from sparksweep_operator.manifests.names import labels
 from sparksweep_operator.manifests.security import (
     CONTAINER_SECURITY,
@@ -28,6 +23,8 @@ from sparksweep_operator.manifests.security import (
 from sparksweep_operator.manifests.spark_secret import spark_secret_volume
 from sparksweep_operator.settings import Settings
 
+SECRET_OF_THE_DRIVER = "set-by-the-driver"
+"""Stands for the name of the Secret with Spark's secret."""
 LOST_AFTER_S = 60
 """Seconds that an executor's node may be unreachable; equal to Spark's time-out for heartbeats."""
 
@@ -46,7 +43,7 @@ def executor_pod(experiment: Experiment) -> dict[str, Any]:
         "automountServiceAccountToken": False,
         "terminationGracePeriodSeconds": 5,
         "nodeSelector": dict(template.node_selector),
-        "containers": [_container(template)],
+        "containers": [_container(experiment)],
         "volumes": _volumes(experiment),
     }
     if template.affinity is not None:
@@ -76,7 +73,8 @@ def executor_probe(experiment: Experiment, settings: Settings) -> dict[str, Any]
     return pod
 
 
-def _container(template: TrialTemplate) -> dict[str, Any]:
+def _container(experiment: Experiment) -> dict[str, Any]:
+    template = experiment.spec.trial_template
     container: dict[str, Any] = {
         "name": EXECUTOR_CONTAINER,
         "securityContext": CONTAINER_SECURITY,
@@ -91,6 +89,9 @@ def _container(template: TrialTemplate) -> dict[str, Any]:
         container["volumeMounts"].append(
             {"name": "sparksweep-code", "mountPath": CODE_DIRECTORY, "readOnly": True}
         )
+    seal = code_seal(experiment)
+    if seal is not None:
+        container["env"].append({"name": CODE_SEAL_ENV, "value": seal.to_json()})
     for volume in template.volumes:
         mount = {"name": volume.name, "mountPath": volume.mount_path, "readOnly": volume.read_only}
         if volume.sub_path is not None:
@@ -109,10 +110,11 @@ def _volumes(experiment: Experiment) -> list[dict[str, Any]]:
     volumes: list[dict[str, Any]] = [
         {"name": "sparksweep-scratch", "emptyDir": {}},
         {"name": "sparksweep-data", "emptyDir": {}},
-        spark_secret_volume(driver_config_name(experiment.metadata.name)),
+        spark_secret_volume(SECRET_OF_THE_DRIVER),
     ]
-    if template.source is not None:
-        volumes.append({"name": "sparksweep-code", "configMap": _code(experiment)})
+    code = code_volume(experiment)
+    if code is not None:
+        volumes.append({"name": "sparksweep-code", "configMap": code})
     sources = ("persistentVolumeClaim", "configMap", "secret", "emptyDir")
     for volume in template.volumes:
         described = volume.to_dict()
@@ -121,20 +123,3 @@ def _volumes(experiment: Experiment) -> list[dict[str, Any]]:
             | {source: described[source] for source in sources if source in described}
         )
     return volumes
-
-
-def _code(experiment: Experiment) -> dict[str, Any]:
-    template = experiment.spec.trial_template
-    source = template.source
-    named = source.config_map if source is not None else None
-    name, key = (
-        (named.name, named.key) if named else (code_name(experiment.metadata.name), COMMAND_SOURCE)
-    )
-    return {"name": name, "items": [{"key": key, "path": code_path(template)}]}
-
-
-def code_path(template: TrialTemplate) -> str:
-    """Return the path of the source below the code directory, where Python finds the function's module."""
-    if template.function is None:
-        return COMMAND_SOURCE
-    return template.function.partition(":")[0].replace(".", "/") + ".py"

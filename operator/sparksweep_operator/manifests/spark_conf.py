@@ -16,7 +16,11 @@ from sparksweep_core.contract.directories import (
     SPARK_SECRET_FILE,
     TOKEN_FILE,
 )
-from sparksweep_core.contract.driver_config import EXECUTOR_POD_FILE, KUBERNETES_MASTER
+from sparksweep_core.contract.driver_config import (
+    EXECUTOR_POD_FILE,
+    KUBERNETES_MASTER,
+    POD_TEMPLATE_SETTING,
+)
 from sparksweep_core.contract.environment import EXECUTOR_PREFIX_ENV, POD_IP_ENV, POD_NAME_ENV
 from sparksweep_core.contract.names import EXECUTOR_CONTAINER
 from sparksweep_core.contract.ports import SPARK_BLOCK_MANAGER_PORT, SPARK_DRIVER_PORT
@@ -64,7 +68,7 @@ def spark_conf(experiment: Experiment, settings: Settings) -> dict[str, str]:
         "spark.kubernetes.container.image": template.image or settings.trainer_image,
         "spark.kubernetes.container.image.pullPolicy": template.image_pull_policy
         or settings.image_pull_policy,
-        "spark.kubernetes.executor.podTemplateFile": f"{CONFIG_DIRECTORY}/{EXECUTOR_POD_FILE}",
+        POD_TEMPLATE_SETTING: f"{CONFIG_DIRECTORY}/{EXECUTOR_POD_FILE}",
         "spark.kubernetes.executor.podTemplateContainerName": EXECUTOR_CONTAINER,
         "spark.kubernetes.authenticate.caCertFile": f"{ACCOUNT_DIRECTORY}/{CA_FILE}",
         "spark.kubernetes.authenticate.oauthTokenFile": f"{ACCOUNT_DIRECTORY}/{TOKEN_FILE}",

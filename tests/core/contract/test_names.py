@@ -39,6 +39,6 @@ def test_a_name_that_is_no_executors_has_no_driver(name: str) -> None:
 def test_the_names_are_those_that_people_type() -> None:
     assert names.driver_name("digits", 3) == "digits-driver-3"
     assert names.executor_names_start(names.executor_prefix("digits", 3)) == "digits-3-exec-"
-    assert names.driver_config_name("digits") == "digits-driver"
-    assert names.code_name("digits") == "digits-code"
+    assert names.driver_config_name("digits", "0a1b") == "digits-config-0a1b"
+    assert names.code_name("digits", "0a1b") == "digits-code-0a1b"
     assert names.tensorboard_name("digits") == "digits-tensorboard"

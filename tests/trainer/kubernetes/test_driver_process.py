@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from sparksweep_core.contract.driver_config import DRIVER_CANNOT_START
 from support.trainer.driver_process import DriverProcess
 from support.trainer.fake_api_server import FakeApiServer, Handler, eventually
 from support.trainer.trial_batches import BATCHES, batch, name
@@ -185,18 +186,24 @@ def test_a_driver_whose_run_directory_cant_be_written_says_so(
     taken = directory / "taken"
     taken.write_text("a file")
     with DriverProcess(variables(api), directory, run_directory=taken) as driver:
-        assert driver.process.wait(timeout=30) == 2
+        assert driver.process.wait(timeout=30) == DRIVER_CANNOT_START
         assert "the run directory can't be used" in driver.log.read_text()
 
 
 def test_a_pod_without_settings_says_what_is_missing(tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "sparksweep_trainer.kubernetes"],
-        env={"SPARKSWEEP_DRIVER_CONFIG": str(tmp_path)},
+        env={
+            "SPARKSWEEP_DRIVER_CONFIG": str(tmp_path),
+            "SPARKSWEEP_TERMINATION_LOG": str(tmp_path / "last-words"),
+        },
         capture_output=True,
         text=True,
         timeout=60,
         check=False,
     )
-    assert done.returncode == 2
+    assert done.returncode == DRIVER_CANNOT_START
     assert "driver.json" in done.stdout
+    last_words = (tmp_path / "last-words").read_text()
+    assert last_words.startswith("the driver can't start: ")
+    assert "driver.json" in last_words

@@ -29,6 +29,15 @@ def as_read(of: Experiment, directory: Path, data: dict[str, str] | None = None)
     """Return the settings that the driver of that pod reads; `data` replaces that of its ConfigMap."""
     for name, text in (data or manifests.driver_config_map(of, Settings())["data"]).items():
         (directory / name).write_text(text)
+    variables = environment_of(of, directory)
+    if data is not None:
+        # As an older operator's pod: the wrong files are found by their content alone.
+        del variables[env.CONFIG_SEAL_ENV]
+    return load(variables)
+
+
+def environment_of(of: Experiment, directory: Path) -> dict[str, str]:
+    """Return the environment of that pod's driver, whose ConfigMap is mounted at `directory`."""
     container = manifests.driver_pod(of, 7, Settings(), spark_secret="spark")["spec"]["containers"][
         0
     ]
@@ -37,7 +46,65 @@ def as_read(of: Experiment, directory: Path, data: dict[str, str] | None = None)
         for item in container["env"]
         if item["name"] not in ADDRESSES
     }
-    return load({**ADDRESSES, **variables, env.DRIVER_CONFIG_ENV: str(directory)})
+    return {**ADDRESSES, **variables, env.DRIVER_CONFIG_ENV: str(directory)}
+
+
+EVIL_POD = json.dumps(
+    {"spec": {"hostPID": True, "containers": [{"securityContext": {"privileged": True}}]}}
+)
+
+
+@pytest.mark.parametrize("name", ["driver.json", "program.json", "executor-pod.json"])
+@pytest.mark.parametrize("change", ["another", "one more byte", "one byte less", "empty"])
+def test_a_file_that_the_operator_did_not_write_is_refused_with_its_config_map(
+    name: str, change: str, tmp_path: Path
+) -> None:
+    of = experiment()
+    config_map = manifests.driver_config_map(of, Settings())
+    for file, text in config_map["data"].items():
+        (tmp_path / file).write_text(text)
+    text = config_map["data"][name]
+    changed = {"another": EVIL_POD, "one more byte": text + "\n", "one byte less": text[:-1], "empty": ""}  # fmt: skip
+    (tmp_path / name).write_text(changed[change])
+    with pytest.raises(SettingsError) as refused:
+        load(environment_of(of, tmp_path))
+    for word in (name, config_map["metadata"]["name"], "was replaced", "Delete it"):
+        assert word in str(refused.value)
+
+
+def test_a_file_that_changes_after_the_drivers_start_changes_nothing(tmp_path: Path) -> None:
+    of = experiment()
+    settings = as_read(of, tmp_path)
+    (tmp_path / "executor-pod.json").write_text(EVIL_POD)
+    read_by_spark = Path(settings.conf["spark.kubernetes.executor.podTemplateFile"])
+    assert json.loads(read_by_spark.read_text()) == manifests.executor_pod(of)
+
+
+def test_a_file_that_nobody_sealed_is_not_read(tmp_path: Path) -> None:
+    """A jar beside the configuration is mounted, too: no setting of the operator's names it."""
+    of = experiment()
+    data = manifests.driver_config_map(of, Settings())["data"]
+    (tmp_path / "agent.jar").write_bytes(b"PK")
+    settings = as_read(of, tmp_path)
+    mounted = [value for value in settings.conf.values() if "/etc/sparksweep/driver" in value]
+    assert mounted == []
+    assert "agent.jar" not in json.dumps(data)
+
+
+def test_a_driver_of_an_older_operator_reads_what_is_mounted(tmp_path: Path) -> None:
+    of = experiment()
+    settings = as_read(of, tmp_path, dict(manifests.driver_config_map(of, Settings())["data"]))
+    template = settings.conf["spark.kubernetes.executor.podTemplateFile"]
+    assert template == "/etc/sparksweep/driver/executor-pod.json"
+
+
+@pytest.mark.parametrize("seal", ["{", "[]", '"x"', "{}", '{"configMap": "c", "sha256": 1}'])
+def test_a_seal_that_is_none_is_refused(seal: str, tmp_path: Path) -> None:
+    of = experiment()
+    for name, text in manifests.driver_config_map(of, Settings())["data"].items():
+        (tmp_path / name).write_text(text)
+    with pytest.raises(SettingsError, match=r"seal|JSON"):
+        load({**environment_of(of, tmp_path), env.CONFIG_SEAL_ENV: seal})
 
 
 def test_a_driver_reads_what_the_operator_has_written(tmp_path: Path) -> None:

@@ -7,7 +7,10 @@ import os
 import signal
 import sys
 import threading
+from pathlib import Path
 
+from sparksweep_core.contract.driver_config import DRIVER_CANNOT_START
+from sparksweep_core.contract.environment import TERMINATION_LOG_ENV
 from sparksweep_trainer.kubernetes.application import Application, End
 from sparksweep_trainer.kubernetes.settings import SettingsError, load
 
@@ -24,17 +27,27 @@ def main() -> int:
     try:
         settings = load()
     except SettingsError as error:
-        log.error("the driver can't start: %s", error)
-        return 2
+        return _cannot_start(f"the driver can't start: {error}")
     try:
         application = Application(settings)
     except OSError as error:
         # Usually a volume that this user may not write to. Without it everything that trials print would be lost.
-        log.error("the run directory can't be used: %s", error)
-        return 2
+        return _cannot_start(f"the run directory can't be used: {error}")
     _install_signal_handlers(application)
     log.info("%s of experiment %s starts", settings.driver, settings.experiment)
     return application.run().exit_code
+
+
+def _cannot_start(message: str) -> int:
+    """Log the reason, put it where Kubernetes reads it for the pod's status, and return the exit code."""
+    log.error("%s", message)
+    file = os.environ.get(TERMINATION_LOG_ENV)
+    if file:
+        try:
+            Path(file).write_text(message, encoding="utf-8")
+        except OSError as error:
+            log.warning("%s can't be written: %s", file, error)
+    return DRIVER_CANNOT_START
 
 
 def _install_signal_handlers(application: Application) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from sparksweep_core.api.status import TrialStatus
 from sparksweep_core.api_server.errors import KubeError
-from sparksweep_core.contract.driver_config import EXECUTOR_POD_FILE
+from sparksweep_core.contract.driver_config import EXECUTOR_POD_FILE, POD_TEMPLATE_SETTING
 from sparksweep_core.contract.labels import experiment_selector
 from sparksweep_core.contract.ports import METRICS_PORT, TRIAL_SERVER_PORT
 from sparksweep_core.errors import SparkNotStarted
@@ -46,7 +46,6 @@ FLUSH_S = 2.0
 """Seconds to write the last statuses."""
 COPY_S = 300.0
 """Seconds to copy the last files when the experiment is over and nothing waits for the driver."""
-_TEMPLATE = "spark.kubernetes.executor.podTemplateFile"
 POLL_S = 0.5
 """Seconds between two health checks."""
 
@@ -221,12 +220,12 @@ class Application:
     def _executor_template(self) -> dict[str, str]:
         """Return the setting of the executors' pod template, with the Secret of this driver in it."""
         secret = self._settings.spark_secret
-        template = self._settings.conf.get(_TEMPLATE)
+        template = self._settings.conf.get(POD_TEMPLATE_SETTING)
         if secret is None or template is None:
             return {}
         target = Path(tempfile.mkdtemp(prefix="sparksweep-executor-")) / EXECUTOR_POD_FILE
         write_template(Path(template), target, spark_secret=secret)
-        return {_TEMPLATE: str(target)}
+        return {POD_TEMPLATE_SETTING: str(target)}
 
     def _first_executors(self) -> dict[str, str]:
         """Return settings by which Spark requests the first executors while it starts, not seconds later in steps of

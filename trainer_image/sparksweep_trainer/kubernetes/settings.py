@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +17,9 @@ from sparksweep_core.contract.directories import (
 )
 from sparksweep_core.contract.driver_config import (
     DRIVER_FILE,
+    EXECUTOR_POD_FILE,
     KUBERNETES_MASTER,
+    POD_TEMPLATE_SETTING,
     PROGRAM_FILE,
     RUN_BYTES,
     DriverConfig,
@@ -25,6 +28,7 @@ from sparksweep_core.contract.environment import (
     API_CA_FILE_ENV,
     API_SERVER_ENV,
     API_TOKEN_FILE_ENV,
+    CONFIG_SEAL_ENV,
     DRIVER_CONFIG_ENV,
     POD_IP_ENV,
     POD_NAME_ENV,
@@ -34,6 +38,7 @@ from sparksweep_core.contract.environment import (
 )
 from sparksweep_core.contract.names import executor_names_start
 from sparksweep_core.contract.program import Program
+from sparksweep_core.contract.sealed_files import ChangedFile, Seal
 from sparksweep_trainer.kubernetes.api_client import Endpoint
 
 _VARIABLE = re.compile(r"\$\(([A-Za-z_][A-Za-z0-9_]*)\)")
@@ -84,15 +89,21 @@ class ClusterSettings:
 
 
 def load(environment: Mapping[str, str] = os.environ) -> ClusterSettings:
-    """Read the settings.
+    """Read the settings, each file once: checked bytes can't change any more.
 
     Raises:
-        SettingsError: something is missing, or makes no sense.
+        SettingsError: something is missing, makes no sense, or is not what the operator wrote.
     """
     directory = Path(environment.get(DRIVER_CONFIG_ENV) or CONFIG_DIRECTORY)
     try:
-        config = DriverConfig.model_validate_json((directory / DRIVER_FILE).read_bytes())
-        program = Program.model_validate_json((directory / PROGRAM_FILE).read_bytes())
+        files = _SealedDirectory(directory, environment.get(CONFIG_SEAL_ENV))
+        config = DriverConfig.model_validate_json(files.read(DRIVER_FILE))
+        program = Program.model_validate_json(files.read(PROGRAM_FILE))
+        conf = {key: _expand(value, environment) for key, value in config.spark.items()}
+        if POD_TEMPLATE_SETTING in conf and files.is_sealed:
+            conf[POD_TEMPLATE_SETTING] = _private_copy(files.read(EXECUTOR_POD_FILE))
+    except ChangedFile as error:
+        raise SettingsError(str(error)) from error
     except (OSError, ValueError) as error:
         raise SettingsError(f"{directory}: {type(error).__name__}: {error}") from error
     if config.master.startswith(KUBERNETES_MASTER):
@@ -103,7 +114,7 @@ def load(environment: Mapping[str, str] = os.environ) -> ClusterSettings:
         driver=_required(environment, POD_NAME_ENV),
         host=_required(environment, POD_IP_ENV),
         master=config.master,
-        conf={key: _expand(value, environment) for key, value in config.spark.items()},
+        conf=conf,
         program=program,
         endpoint=_endpoint(environment),
         run_directory=_path(environment, RUN_DIRECTORY_ENV),
@@ -112,6 +123,38 @@ def load(environment: Mapping[str, str] = os.environ) -> ClusterSettings:
         spark_secret=environment.get(SPARK_SECRET_ENV) or None,
         storage_uri=config.storage_uri,
     )
+
+
+class _SealedDirectory:
+    """The files of the driver's ConfigMap."""
+
+    def __init__(self, directory: Path, seal: str | None) -> None:
+        self._directory = directory
+        self._seal = Seal.from_json(seal) if seal else None
+
+    @property
+    def is_sealed(self) -> bool:
+        """True if the pod says what the files must be; an older operator's does not."""
+        return self._seal is not None
+
+    def read(self, name: str) -> bytes:
+        """Return the content of a file.
+
+        Raises:
+            ChangedFile: it is not what the operator wrote.
+            OSError: it can't be read.
+        """
+        data = (self._directory / name).read_bytes()
+        if self._seal is not None:
+            self._seal.check(name, data)
+        return data
+
+
+def _private_copy(data: bytes) -> str:
+    """Return the path of a copy in this container alone: Spark reads the file again for each executor."""
+    path = Path(tempfile.mkdtemp(prefix="sparksweep-config-"), EXECUTOR_POD_FILE)
+    path.write_bytes(data)
+    return str(path)
 
 
 def _endpoint(environment: Mapping[str, str]) -> Endpoint:

@@ -21,6 +21,7 @@ from sparksweep_core.api import limits, quantities
 from sparksweep_core.api.reasons import TrialState
 from sparksweep_core.contract.program import Program
 from sparksweep_core.contract.run_layout import STREAMS, TIMES_FILE, log_file, trial_directory_name
+from sparksweep_core.contract.sealed_files import ChangedFile
 from sparksweep_core.stored_size import shortened
 from sparksweep_trainer.protocol import Assignment, Outcome
 from sparksweep_trainer.slot import outcomes
@@ -37,6 +38,7 @@ from sparksweep_trainer.slot.fork_server_handle import (
 from sparksweep_trainer.slot.observation import Limits, Timing
 from sparksweep_trainer.slot.stop_signal import StopSignal
 from sparksweep_trainer.slot.supervisor import Sink, await_ready, supervise
+from sparksweep_trainer.slot.trial_code import MountedCode
 from sparksweep_trainer.slot.trial_logs import Tail, TrialLog, keep_earlier_logs
 from sparksweep_trainer.slot.trial_programs import CommandTrials, FunctionTrials
 from sparksweep_trainer.slot.trial_times import OutputTimes
@@ -77,6 +79,7 @@ class TrialRunner:
             grace_s=self._template.termination_grace_period_seconds,
             of_container=program.limit_is_container,
         )
+        self._mounted_code = MountedCode(os.environ)
         self._imports: list[str] | None = None
         self._server: ForkServerHandle | None = None
 
@@ -110,6 +113,7 @@ class TrialRunner:
             What is wrong; None if nothing is.
         """
         try:
+            self._mounted_code.check()
             with closing(StopSignal()) as never:
                 if not self._await_ready(stop or never):
                     return CHECK_STOPPED
@@ -118,7 +122,7 @@ class TrialRunner:
                     self._trials.check(server.environment)
                     return None
                 message = self._check_function(server, self._trials, stop or never)
-        except (ServerLost, ProgramNotFound) as error:
+        except (ServerLost, ProgramNotFound, ChangedFile, OSError) as error:
             message = str(error)
         return None if message is None else shortened(message, limits.MESSAGE)
 
@@ -167,12 +171,13 @@ class TrialRunner:
         """
         stopwatch = _Stopwatch()
         try:
+            self._mounted_code.check()
             if self._await_ready(stop):
                 stopwatch = _Stopwatch()
                 outcome = self._attempt(self._current_server(), assignment, stop, stopwatch)
             else:
                 outcome = outcomes.stopped(stopwatch.read())
-        except (ServerLost, ProgramNotFound, OSError) as error:
+        except (ServerLost, ProgramNotFound, ChangedFile, OSError) as error:
             outcome = outcomes.not_started(str(error), stopwatch.read())
         self._log.info(
             "slot %d: trial %d, attempt %d: %s", self._slot, assignment.number, assignment.attempt, outcome.reason
