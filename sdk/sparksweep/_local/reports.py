@@ -10,11 +10,11 @@ import os
 import queue
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from sparksweep._local.run_directory import RunDirectory
-from sparksweep_core.api import TrialState, TrialStatus
+from sparksweep_core.api import Trial, TrialState, TrialStatus
 from sparksweep_core.contract.run_layout import METRICS_FILE
 from sparksweep_trainer.files import openat
 from sparksweep_trainer.tensorboard_events.recorder import RunRecorder
@@ -44,18 +44,20 @@ class ReportFollower:
         self._directory = directory
         self._recorder = recorder
         self._interval_s = interval_s
-        self._statuses: queue.SimpleQueue[TrialStatus | None] = queue.SimpleQueue()
+        self._statuses: queue.SimpleQueue[Trial | None] = queue.SimpleQueue()
         self._followed: dict[int, _Followed] = {}
+        self._before: Sequence[Trial] = ()
         self._thread = threading.Thread(target=self._run, name="reports", daemon=True)
 
-    def start(self) -> None:
-        """Start following."""
+    def start(self, trials: Sequence[Trial] = ()) -> None:
+        """Start following; `trials` are those of the run so far."""
+        self._before = trials
         self._thread.start()
 
-    def record(self, changed: Sequence[TrialStatus]) -> None:
-        """Take changed statuses of trials; does not block."""
-        for status in changed:
-            self._statuses.put(status)
+    def record(self, changed: Sequence[Trial]) -> None:
+        """Take changed trials; does not block."""
+        for trial in changed:
+            self._statuses.put(trial)
 
     def close(self) -> None:
         """Read the rest of the reports, and end."""
@@ -67,7 +69,8 @@ class ReportFollower:
 
     def _run(self) -> None:
         try:
-            write_missing_sessions(self._directory, self._recorder)
+            write_missing_sessions(self._directory, self._recorder, self._before)
+            self._before = ()
             self._follow()
         except Exception:
             # Displays and TensorBoard lack what follows; the trials and their results do not depend on it.
@@ -77,24 +80,25 @@ class ReportFollower:
         due = time.monotonic() + self._interval_s
         while True:
             try:
-                status = self._statuses.get(timeout=max(0.0, due - time.monotonic()))
+                trial = self._statuses.get(timeout=max(0.0, due - time.monotonic()))
             except queue.Empty:
                 due = time.monotonic() + self._interval_s
                 for followed in list(self._followed.values()):
                     self._read(followed)
                 continue
-            if status is None:
+            if trial is None:
                 return
-            self._take(status)
+            self._take(trial)
 
-    def _take(self, status: TrialStatus) -> None:
+    def _take(self, trial: Trial) -> None:
+        status = trial.status
         followed = self._followed.pop(status.number, None)
         if status.state is TrialState.RUNNING:
             self._followed[status.number] = _Followed(status)
         elif followed is not None and status.state.is_finished:
             # Nothing is written to the file any more. After an attempt that is not the last, it may be the next one's.
             self._read(followed, whole=True)
-        self._recorder.put(status)
+        self._recorder.put(trial)
 
     def _read(self, followed: _Followed, *, whole: bool = False) -> None:
         status = followed.status
@@ -121,7 +125,10 @@ def read_reports(directory: RunDirectory, number: int, offset: int = 0) -> Itera
         return
 
 
-def write_missing_sessions(directory: RunDirectory, recorder: RunRecorder) -> None:
+def write_missing_sessions(
+    directory: RunDirectory, recorder: RunRecorder, trials: Iterable[Trial]
+) -> None:
     """Write event files for the trials that have ended and have none: earlier versions wrote none in a local run."""
-    for trial in recorder.missing():
-        recorder.put_ended(trial, read_reports(directory, trial.number))
+    for trial in trials:
+        if recorder.lacks_session(trial):
+            recorder.put_ended(trial, read_reports(directory, trial.number))

@@ -118,7 +118,6 @@ class LocalRun:
         recorder = RunRecorder(
             directory.trials,
             program,
-            trials=lambda: self._service.trials,
             tensorboard=experiment.spec.tensorboard.enabled,
             on_report=self._take_report,
         )
@@ -155,7 +154,7 @@ class LocalRun:
     def _run_trials(self) -> None:
         for batch in self._state.batches:
             self._hand_over(batch)
-        self._follower.start()
+        self._follower.start(self._state.trials)
         with tempfile.TemporaryDirectory(prefix="sparksweep-") as scratch:
             self._observer.phase("Starting Spark")
             driver = Driver(
@@ -209,12 +208,13 @@ class LocalRun:
 
     # ------------------------------------------------------------------ one pass of the loop
 
-    def _record(self, changed: Sequence[TrialStatus]) -> None:
+    def _record(self, changed: Sequence[Trial]) -> None:
         """Record statuses before the slot gets its answer. Called under the service's lock."""
-        self._journal.append_trials(changed)
+        statuses = [trial.status for trial in changed]
+        self._journal.append_trials(statuses)
         self._follower.record(changed)
         with self._news_lock:
-            self._news.extend(changed)
+            self._news.extend(statuses)
 
     def _take_report(self, number: int, attempt: int, reported: ReportedMetrics) -> None:
         """Take a trial's newest report. Called in the follower's thread."""

@@ -170,8 +170,8 @@ def write_sessions_of_ended(run: RunDirectory) -> None:
         if lacking:
             with _locked(run):
                 spec = run.read_experiment().spec
-                recorder = RunRecorder(run.trials, spec, trials=lambda: lacking)
-                write_missing_sessions(run, recorder)
+                recorder = RunRecorder(run.trials, spec)
+                write_missing_sessions(run, recorder, lacking)
     except (OSError, RunDirectoryError):
         return
 

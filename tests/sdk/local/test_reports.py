@@ -10,7 +10,7 @@ import pytest
 
 from sparksweep._local import reports as reports_module
 from sparksweep._local.reports import ReportFollower
-from sparksweep_core.api import TrialState, TrialStatus
+from sparksweep_core.api import TrialState
 from sparksweep_core.api.status import ReportedMetrics
 from sparksweep_trainer.slot.trial_logs import keep_earlier_logs
 from sparksweep_trainer.tensorboard_events.recorder import RunRecorder
@@ -28,7 +28,6 @@ class Followed:
         recorder = RunRecorder(
             self.run.directory.trials,
             self.run.document.spec,
-            trials=self.run.directory.read_trials,
             tensorboard=tensorboard,
             on_report=self._take,
         )
@@ -39,8 +38,9 @@ class Followed:
 
     def put(self, number: int, state: TrialState, *, attempt: int = 1, **fields: object) -> None:
         """Record a status as the driver does, after the slot has begun the attempt or ended it."""
-        status: TrialStatus = self.run.put(number, state, attempt=attempt, **fields)
-        self.follower.record([status])
+        self.run.put(number, state, attempt=attempt, **fields)
+        trials = self.run.directory.read_trials()
+        self.follower.record([trial for trial in trials if trial.number == number])
 
     def begin(self, number: int, attempt: int = 1) -> None:
         """Start an attempt: the driver records it first."""
@@ -76,7 +76,7 @@ def followed(follow: Follow) -> Followed:
 
 
 def test_reports_are_read_while_a_trial_runs_and_plotted(followed: Followed) -> None:
-    followed.follower.start()
+    followed.follower.start(followed.run.directory.read_trials())
     followed.begin(1)
     followed.run.report(1, [(1, {"loss": 0.5})])
     assert soon(lambda: followed.reported == [(1, 1, 1)])
@@ -92,7 +92,7 @@ def test_what_a_short_trial_reports_is_complete_at_its_end(
     follow: Follow, interval_s: float
 ) -> None:
     followed = follow(interval_s=interval_s)
-    followed.follower.start()
+    followed.follower.start(followed.run.directory.read_trials())
     for number in (1, 2, 3):
         followed.begin(number)
         steps = range(20_000 * (number == 2) + 5)
@@ -106,7 +106,7 @@ def test_what_a_short_trial_reports_is_complete_at_its_end(
 @pytest.mark.parametrize("interval_s", [0.001, 600])
 def test_a_retried_trial_shows_its_last_attempt_alone(follow: Follow, interval_s: float) -> None:
     followed = follow(interval_s=interval_s)
-    followed.follower.start()
+    followed.follower.start(followed.run.directory.read_trials())
     for attempt in (1, 2, 3):
         followed.begin(1, attempt)
         followed.run.report(1, [(attempt * 10, {"loss": float(attempt)})])
@@ -119,7 +119,7 @@ def test_a_retried_trial_shows_its_last_attempt_alone(follow: Follow, interval_s
 
 
 def test_the_file_of_an_attempt_before_is_not_read_for_the_next_one(followed: Followed) -> None:
-    followed.follower.start()
+    followed.follower.start(followed.run.directory.read_trials())
     followed.begin(1)
     followed.run.report(1, [(1, {"loss": 9.0})])
     followed.put(1, TrialState.PENDING)
@@ -137,7 +137,7 @@ def test_trials_of_an_earlier_run_get_the_files_that_they_lack(followed: Followe
     followed.run.report(1, [(1, {"loss": 0.5})])
     followed.run.put(1, TrialState.SUCCEEDED, metrics={"loss": 0.25})
     followed.run.put(2, TrialState.STOPPED, attempt=0)
-    followed.follower.start()
+    followed.follower.start(followed.run.directory.read_trials())
     followed.follower.close()
     assert followed.scalars(1) == [("loss", 1, 0.5), ("loss", 2, 0.25)]
     assert not followed.run.directory.trial(2).exists()
@@ -145,7 +145,7 @@ def test_trials_of_an_earlier_run_get_the_files_that_they_lack(followed: Followe
 
 def test_without_tensorboard_reports_are_passed_on_all_the_same(follow: Follow) -> None:
     followed = follow(tensorboard=False)
-    followed.follower.start()
+    followed.follower.start(followed.run.directory.read_trials())
     followed.begin(1)
     followed.run.report(1, [(4, {"loss": 0.5})])
     followed.put(1, TrialState.SUCCEEDED)
@@ -167,7 +167,7 @@ def test_without_tensorboard_reports_are_passed_on_all_the_same(follow: Follow) 
 def test_whatever_is_in_place_of_the_file_does_no_harm(
     followed: Followed, damage: Callable[[Path], None]
 ) -> None:
-    followed.follower.start()
+    followed.follower.start(followed.run.directory.read_trials())
     followed.begin(1)
     damage(followed.run.file(1, "metrics.jsonl"))
     followed.put(1, TrialState.SUCCEEDED, metrics={"loss": 1.0})
@@ -183,7 +183,7 @@ def test_an_error_costs_reports_and_not_the_run(
     followed: Followed, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(reports_module, "write_missing_sessions", lambda *_: 1 / 0)
-    followed.follower.start()
+    followed.follower.start(followed.run.directory.read_trials())
     followed.put(1, TrialState.RUNNING)
     followed.follower.close()
     assert "reports are not followed any more" in caplog.text
@@ -194,7 +194,7 @@ def test_a_follower_that_was_never_started_can_be_closed(followed: Followed) -> 
 
 
 def test_the_page_of_parameters_has_a_row_for_each_trial(followed: Followed) -> None:
-    followed.follower.start()
+    followed.follower.start(followed.run.directory.read_trials())
     followed.begin(1)
     followed.put(1, TrialState.FAILED)
     followed.follower.close()

@@ -293,7 +293,7 @@ class Simulation:
 
     def _publish(self) -> None:
         assert self._ledger is not None
-        changed = {status.number: status for status in self._ledger.take_changes()}
+        changed = {trial.number: trial.status for trial in self._ledger.take_changes()}
         for name, batch in self.batches.items():
             touched = [t.number for t in batch.spec.trials if t.number in changed]
             if touched:

@@ -25,6 +25,7 @@ class FakeApiServer:
         self.lock = threading.Condition()
         self.objects: dict[str, dict[str, Json]] = {}
         self.events: list[tuple[int, str, Json]] = []
+        self.snapshots: dict[str, list[Json]] = {}
         self.version = 100
         self.oldest = 0
         self.requests: list[tuple[str, str, Json]] = []
@@ -93,6 +94,7 @@ class FakeApiServer:
         with self.lock:
             self.oldest = self.version
             self.events.clear()
+            self.snapshots.clear()
 
     def sent(self, method: str, ending: str = "") -> list[Json]:
         """Return the bodies of the requests so far with this method and this end of the path."""
@@ -141,9 +143,7 @@ class Handler(BaseHTTPRequestHandler):
         with self.api.lock:
             objects = self.api.objects.get(collection, {})
             if not name and self.command == "GET":
-                items = [item for item in objects.values() if self.selected(item)]
-                answer = {"items": items, "metadata": {"resourceVersion": str(self.api.version)}}
-                status = 200
+                status, answer = self.page([i for i in objects.values() if self.selected(i)])
             elif not name:
                 for item in [item for item in objects.values() if self.selected(item)]:
                     self.api.remove(collection, item["metadata"]["name"])
@@ -158,6 +158,22 @@ class Handler(BaseHTTPRequestHandler):
             else:
                 status, answer = 200, objects[name]
         self.answer(status, answer)
+
+    def page(self, items: list[Json]) -> tuple[int, Json]:
+        """Return the page of a list that the query asks for: all pages show the state of the first one."""
+        token = self.query.get("continue", "")
+        version, _, start = token.partition(":")
+        if not token:
+            version, start = str(self.api.version), "0"
+            self.api.snapshots[version] = json.loads(json.dumps(items))
+        elif version not in self.api.snapshots:
+            return 410, {"message": "The provided continue parameter is too old"}
+        items = self.api.snapshots[version]
+        end = int(start) + int(self.query.get("limit") or len(items))
+        metadata = {"resourceVersion": version}
+        if end < len(items):
+            metadata["continue"] = f"{version}:{end}"
+        return 200, {"items": items[int(start) : end], "metadata": metadata}
 
     def patch(self, collection: str, item: Json) -> tuple[int, Json]:
         wanted = self.body.get("metadata", {}).get("resourceVersion")

@@ -21,6 +21,7 @@ from sparksweep_trainer.protocol import (
     SlotHello,
 )
 from sparksweep_trainer.slot.trial_client import Address, TrialClient
+from support.trainer.recorded_trials import RecordedTrials
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 PROGRAM = Program(
@@ -41,10 +42,18 @@ class Rig:
     """A service, its server and clients of it."""
 
     def __init__(self) -> None:
-        self.recorded: list[TrialStatus] = []
-        self.service = TrialService(PROGRAM, record=self.recorded.extend)
+        self.trials = RecordedTrials()
+        self.service = TrialService(PROGRAM, record=self.trials.record, added=self.trials.added)
         self.server = TrialServer(self.service)
         self.clients: list[TrialClient] = []
+
+    @property
+    def recorded(self) -> list[TrialStatus]:
+        return self.trials.changes
+
+    @property
+    def statuses(self) -> list[TrialStatus]:
+        return self.trials.statuses
 
     def address(self, token: str | None = None) -> Address:
         return Address("127.0.0.1", self.server.port, token or self.server.token, patience_s=0.3)

@@ -1,6 +1,6 @@
 """A trial service, and threads that wait in it."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import UTC, datetime
 from typing import TypeVar
@@ -16,6 +16,7 @@ from sparksweep_trainer.protocol import (
     Outcome,
     Report,
 )
+from support.trainer.recorded_trials import RecordedTrials
 from support.trainer.stage import soon
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -42,12 +43,19 @@ class ServiceRig:
             trial_template=template,
             trials_directory="trials",
         )
-        self.recorded: list[TrialStatus] = []
-        self.service = TrialService(program, record=self.record, clock=lambda: NOW)
+        self.trials = RecordedTrials()
+        self.service = TrialService(
+            program, record=self.trials.record, added=self.trials.added, clock=lambda: NOW
+        )
         self._threads = ThreadPoolExecutor(16)
 
-    def record(self, changed: Sequence[TrialStatus]) -> None:
-        self.recorded.extend(changed)
+    @property
+    def recorded(self) -> list[TrialStatus]:
+        return self.trials.changes
+
+    @property
+    def statuses(self) -> list[TrialStatus]:
+        return self.trials.statuses
 
     def close(self) -> None:
         self.service.close()
@@ -102,4 +110,4 @@ class ServiceRig:
 
     @property
     def states(self) -> list[TrialState]:
-        return [status.state for status in self.service.statuses]
+        return [status.state for status in self.statuses]

@@ -23,6 +23,7 @@ from sparksweep_trainer.driver.spark import Driver, DriverSettings, filter_objec
 from sparksweep_trainer.driver.trial_service import TrialService
 from support.trainer.fake_api_server import eventually
 from support.trainer.java_attacker import JavaAttacker, java_attacker
+from support.trainer.recorded_trials import RecordedTrials
 
 pytestmark = pytest.mark.spark
 
@@ -43,6 +44,7 @@ class Target:
     """A running driver, and what an attacker needs."""
 
     service: TrialService
+    trials: RecordedTrials
     log: Path
     port: int
     secret: str
@@ -68,9 +70,7 @@ class Target:
 
         def states() -> list[str]:
             return [
-                str(trial.status.state)
-                for trial in self.service.trials
-                if trial.spec.number in numbers and trial.status is not None
+                str(status.state) for status in self.trials.statuses if status.number in numbers
             ]
 
         done = {TrialState.SUCCEEDED.value, TrialState.FAILED.value}
@@ -94,7 +94,8 @@ def target(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Target]:
         trials_directory=str(directory / "trials"),
         search_path=[str(directory)],
     )
-    service = TrialService(program, slots=2)
+    trials = RecordedTrials()
+    service = TrialService(program, record=trials.record, added=trials.added, slots=2)
     log = directory / "spark.log"
     with (
         running_java(find_java(), log) as java,
@@ -119,7 +120,7 @@ def target(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Target]:
             port = int(driver._context.getConf().get("spark.driver.port") or 0)
             assert len(secret) >= 32
             assert secret not in command
-            yield Target(service, log, port, secret, attacker)
+            yield Target(service, trials, log, port, secret, attacker)
 
 
 def test_trials_run_and_fail_under_the_filter(target: Target) -> None:

@@ -1,5 +1,6 @@
 """The ledger's rules, by example and under random histories."""
 
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Literal, get_args
 
@@ -7,13 +8,45 @@ import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from sparksweep_core.api import Stop, TrialReason, TrialSpec, TrialState, TrialStatus
-from sparksweep_trainer.driver.ledger import Ledger
+from sparksweep_core.api import (
+    Stop,
+    Trial,
+    TrialReason,
+    TrialSpec,
+    TrialState,
+    TrialStatus,
+    count_states,
+)
+from sparksweep_trainer.driver import ledger as driver
 from sparksweep_trainer.driver.retry_policy import MAX_LOST_ATTEMPTS
 from sparksweep_trainer.protocol import Assignment, Outcome
 from support.hypothesis_profiles import examples
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+class Ledger(driver.Ledger):
+    """A ledger that remembers finished trials, too, and what it holds itself."""
+
+    def __init__(self, *, max_retries: int) -> None:
+        super().__init__(max_retries=max_retries)
+        self.newest: dict[int, TrialStatus] = {}
+
+    def add(self, specs: Iterable[TrialSpec], statuses: Iterable[TrialStatus] = ()) -> list[Trial]:
+        added = super().add(specs, statuses)
+        self.newest = {trial.number: trial.status for trial in added} | self.newest
+        return added
+
+    def _set(self, status: TrialStatus) -> None:
+        super()._set(status)
+        self.newest[status.number] = status
+
+    @property
+    def statuses(self) -> list[TrialStatus]:
+        unfinished = super().statuses
+        everything = [self.newest[number] for number in sorted(self.newest)]
+        assert unfinished == [item for item in everything if not item.state.is_finished]
+        return everything
 
 
 def specs(*numbers: int) -> list[TrialSpec]:
@@ -251,13 +284,26 @@ class Histories(RuleBasedStateMachine):
         assert states.count(TrialState.RUNNING) == self.ledger.running
 
     @invariant()
+    def the_tally_is_the_count_of_all_trials(self) -> None:
+        statuses = self.ledger.statuses
+        tally = self.ledger.tally.values
+        assert tally.counts == count_states(statuses)
+        assert tally.attempts == sum(status.attempt for status in statuses)
+        ended = [s.duration_seconds for s in statuses if s.state.is_finished]
+        timed = [seconds for seconds in ended if seconds is not None]
+        assert tally.timed == len(timed)
+        assert tally.seconds == pytest.approx(sum(timed))
+        assert all(status.number in self.ledger.tally for status in statuses)
+        assert self.next_number not in self.ledger.tally
+
+    @invariant()
     def retries_stay_within_what_was_asked_for(self) -> None:
         for status in self.ledger.statuses:
             assert status.retries <= min(self.retries, status.attempt)
 
     @invariant()
     def the_changes_add_up_to_the_statuses(self) -> None:
-        self.seen |= {status.number: status for status in self.ledger.take_changes()}
+        self.seen |= {trial.number: trial.status for trial in self.ledger.take_changes()}
         for status in self.ledger.statuses:
             assert self.seen.get(status.number, TrialStatus(number=status.number)) == status
 

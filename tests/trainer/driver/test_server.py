@@ -42,8 +42,8 @@ def test_a_slot_gets_the_program_a_check_and_then_work(rig: Rig) -> None:
     assignment = run_next(client)
     assert assignment == Assignment(number=1, attempt=1, parameters={"x": "2"})
     assert client.report(report(assignment))
-    assert rig.service.statuses[0].metrics == {"accuracy": 0.5}
-    assert rig.service.statuses[0].node == "here"
+    assert rig.statuses[0].metrics == {"accuracy": 0.5}
+    assert rig.statuses[0].node == "here"
 
 
 def test_no_trial_starts_when_the_code_is_refused(rig: Rig) -> None:
@@ -53,7 +53,7 @@ def test_no_trial_starts_when_the_code_is_refused(rig: Rig) -> None:
     client.refuse(Refusal(slot=0, message="training() takes no argument 'x'"))
     assert rig.service.code_check.refusal == "training() takes no argument 'x'"
     assert client.next(0).order == "leave"
-    assert rig.service.statuses[0].attempt == 0
+    assert rig.statuses[0].attempt == 0
 
 
 def test_a_lost_checker_is_replaced(rig: Rig) -> None:
@@ -75,7 +75,7 @@ def test_a_repeated_report_is_taken_once(rig: Rig) -> None:
     assignment = run_next(client)
     assert client.report(report(assignment))
     assert not client.report(report(assignment, state=TrialState.FAILED))
-    assert rig.service.statuses[0].state is TrialState.SUCCEEDED
+    assert rig.statuses[0].state is TrialState.SUCCEEDED
 
 
 def test_a_slot_that_asks_again_has_lost_its_trial(rig: Rig) -> None:
@@ -157,7 +157,7 @@ def test_a_metric_that_is_not_finite_never_enters(rig: Rig) -> None:
     assignment = run_next(client)
     text = report(assignment).to_json().replace("0.5", "NaN", 1)
     assert post(rig, "/v1/report", text.encode())[0] == 400
-    assert rig.service.statuses[0].state is TrialState.RUNNING
+    assert rig.statuses[0].state is TrialState.RUNNING
 
 
 def test_a_slot_gives_up_on_a_driver_that_is_gone() -> None:

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from sparksweep_core.api import Stop, TrialReason, TrialSpec, TrialState, TrialTemplate
+from sparksweep_core.api import Stop, TrialReason, TrialSpec, TrialState, TrialStatus, TrialTemplate
 from sparksweep_core.contract.program import Program
 from sparksweep_trainer.driver.code_check import MAX_LOST_CHECKS
 from sparksweep_trainer.driver.retry_policy import MAX_LOST_ATTEMPTS
@@ -17,6 +17,7 @@ from sparksweep_trainer.driver.slot_loss import Loss, SlotFailed
 from sparksweep_trainer.driver.slot_manager import MAX_FAILED_STARTS, SlotManager
 from sparksweep_trainer.driver.trial_service import TrialService
 from sparksweep_trainer.protocol import NextOrder, Outcome, Report, SlotHello
+from support.trainer.recorded_trials import RecordedTrials
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 LINGER_S = 10.0
@@ -54,8 +55,14 @@ class Rig:
             trial_template=TrialTemplate(function="train:training"),
             trials_directory="trials",
         )
+        self.trials = RecordedTrials()
         self.service = TrialService(
-            program, slots=slots, linger_s=linger_s, monotonic=lambda: self.now
+            program,
+            record=self.trials.record,
+            added=self.trials.added,
+            slots=slots,
+            linger_s=linger_s,
+            monotonic=lambda: self.now,
         )
         self.manager = SlotManager(
             self.service, self.jobs, explain=lambda _, __: self.loss, first_restart_s=0.0
@@ -90,7 +97,7 @@ class Rig:
     def finish(self, slot: int, state: TrialState = TrialState.SUCCEEDED) -> None:
         status = next(
             status
-            for status in self.service.statuses
+            for status in self.statuses
             if status.state is TrialState.RUNNING and status.node == f"exec-{slot}"
         )
         outcome = Outcome(
@@ -110,8 +117,12 @@ class Rig:
         self.jobs.end(slot)
 
     @property
+    def statuses(self) -> list[TrialStatus]:
+        return self.trials.statuses
+
+    @property
     def states(self) -> list[TrialState]:
-        return [status.state for status in self.service.statuses]
+        return [status.state for status in self.statuses]
 
 
 @pytest.fixture
@@ -207,7 +218,13 @@ def test_slots_come_back_at_once_with_new_trials(rig: Rig) -> None:
 
 def test_a_waiting_slot_leaves_by_itself_when_its_time_is_over() -> None:
     rig = Rig(linger_s=0.05)
-    rig.service = TrialService(rig.service.program, slots=4, linger_s=0.05)
+    rig.service = TrialService(
+        rig.service.program,
+        record=rig.trials.record,
+        added=rig.trials.added,
+        slots=4,
+        linger_s=0.05,
+    )
     rig.submit(1)
     rig.come(0)
     rig.work(0)
@@ -278,15 +295,15 @@ def test_a_lost_slot_is_replaced_and_its_trial_runs_again(rig: Rig) -> None:
     rig.come(0)
     rig.work(0)
     rig.jobs.end(0, EXECUTOR_LOST)
-    status = rig.service.statuses[0]
+    status = rig.statuses[0]
     assert (status.state, status.message) == (TrialState.PENDING, "Its executor is gone.")
     assert rig.reconcile() == [1]
     rig.come(1)
     rig.work(1)
-    assert rig.service.statuses[0].attempt == 2
+    assert rig.statuses[0].attempt == 2
     # Whatever the lost one still says is of no account.
     assert rig.ask(0).order == "leave"
-    assert rig.service.statuses[0].state is TrialState.RUNNING
+    assert rig.statuses[0].state is TrialState.RUNNING
 
 
 def test_an_executor_seen_to_be_gone_is_not_waited_for(rig: Rig) -> None:
@@ -296,7 +313,7 @@ def test_an_executor_seen_to_be_gone_is_not_waited_for(rig: Rig) -> None:
     rig.work(0, 1)
     rig.manager.lose("exec-0", Loss("Its executor exec-0 was deleted."))
     assert rig.jobs.cancelled == [0]
-    assert rig.service.statuses[0].message == "Its executor exec-0 was deleted."
+    assert rig.statuses[0].message == "Its executor exec-0 was deleted."
     assert rig.states == [TrialState.PENDING, TrialState.RUNNING]
     assert rig.reconcile() == [2]
     rig.manager.lose("exec-0", Loss("again"))
@@ -309,7 +326,7 @@ def test_a_trial_that_took_its_executors_memory_has_failed(rig: Rig) -> None:
     rig.come(0)
     rig.work(0)
     rig.manager.lose("exec-0", Loss("used 1Gi, limit 1Gi", TrialReason.OOM_KILLED))
-    status = rig.service.statuses[0]
+    status = rig.statuses[0]
     assert (status.state, status.reason) == (TrialState.FAILED, "OOMKilled")
     assert status.message == "used 1Gi, limit 1Gi"
     assert status.peak_memory_bytes == 2 * 2**30
@@ -326,7 +343,7 @@ def test_the_end_of_an_executor_may_be_reported_twice(rig: Rig) -> None:
     failed = rig.jobs.ended[0]
     rig.manager.lose("exec-0", rig.loss)
     failed(EXECUTOR_LOST)
-    assert rig.service.statuses[0].attempt == 1
+    assert rig.statuses[0].attempt == 1
     assert rig.states == [TrialState.FAILED]
 
 
@@ -338,7 +355,7 @@ def test_a_trial_that_always_loses_its_slot_comes_to_an_end(rig: Rig) -> None:
         rig.work(slot)
         rig.jobs.end(slot, EXECUTOR_LOST)
     assert rig.states == [TrialState.FAILED]
-    assert rig.service.statuses[0].reason == "ExecutorLost"
+    assert rig.statuses[0].reason == "ExecutorLost"
     assert rig.reconcile() == []
 
 
@@ -425,10 +442,10 @@ def test_trials_cut_off_by_the_end_run_again_in_a_later_driver(rig: Rig) -> None
     rig.finish(0, TrialState.STOPPED)
     rig.service.abandon()
     assert rig.states == [TrialState.PENDING] * 3
-    assert [status.reason for status in rig.service.statuses] == [
+    assert [status.reason for status in rig.statuses] == [
         "Interrupted",
         "Interrupted",
         None,
     ]
-    assert [status.attempt for status in rig.service.statuses] == [1, 1, 0]
+    assert [status.attempt for status in rig.statuses] == [1, 1, 0]
     assert rig.service.running == 0

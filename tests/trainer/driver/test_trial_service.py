@@ -6,7 +6,7 @@ from concurrent.futures import TimeoutError as NotYet
 
 import pytest
 
-from sparksweep_core.api import Stop, TrialReason, TrialState, TrialStatus
+from sparksweep_core.api import Stop, Trial, TrialReason, TrialState
 from sparksweep_trainer.driver.slot_loss import Loss
 from sparksweep_trainer.protocol import Heartbeat, SlotHello
 from support.trainer.service_rig import LONG_S, ServiceRig, assignment_of
@@ -107,7 +107,7 @@ def test_a_slot_that_starts_anew_has_lost_its_trial(rig: ServiceRig) -> None:
     rig.service.hello(SlotHello(slot=0, node="elsewhere", pid=7))
     assert beat.result(LONG_S).order == "stop"
     assert rig.assigned(slot=0).attempt == 2
-    assert rig.service.statuses[0].node == "elsewhere"
+    assert rig.statuses[0].node == "elsewhere"
 
 
 def test_stop_ends_what_waits_and_tells_those_who_run(rig: ServiceRig) -> None:
@@ -167,25 +167,6 @@ def test_the_owner_waits_for_a_change_and_misses_none(rig: ServiceRig) -> None:
     assert rig.service.wait(now, LONG_S) > now
 
 
-def test_an_outcome_that_can_not_be_recorded_is_not_taken() -> None:
-    class Full(ServiceRig):
-        full = False
-
-        def record(self, changed: Sequence[TrialStatus]) -> None:
-            if self.full:
-                raise OSError("disk full")
-            super().record(changed)
-
-    rig = Full()
-    rig.checked(1)
-    assignment = rig.assigned()
-    rig.full = True
-    with pytest.raises(OSError, match="disk full"):
-        rig.report(assignment)
-    assert [status.state for status in rig.recorded] == [TrialState.RUNNING]
-    rig.close()
-
-
 def test_every_trial_is_run_once_by_many_slots(rig: ServiceRig) -> None:
     trials, slots = 200, 8
     rig.checked(1)
@@ -221,10 +202,10 @@ class Disk:
         self._rig = rig
         rig.service._record = self.record
 
-    def record(self, changed: Sequence[TrialStatus]) -> None:
+    def record(self, changed: Sequence[Trial]) -> None:
         if self.full:
             raise OSError("No space left on device")
-        self._rig.record(changed)
+        self._rig.trials.record(changed)
 
 
 def test_an_outcome_that_could_not_be_recorded_is_taken_when_the_slot_repeats_it(
@@ -275,4 +256,4 @@ def test_a_start_that_can_not_be_recorded_costs_no_attempt(rig: ServiceRig) -> N
     assert (rig.service.running, rig.states) == (0, [TrialState.PENDING])
     disk.full = False
     assert rig.assigned().attempt == 1
-    assert rig.service.statuses[0].lost is None
+    assert rig.statuses[0].lost is None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import pairwise
 from typing import Any
 
@@ -25,7 +25,7 @@ class Notes:
         self.lists = 0
         self.known: dict[str, Json] = {}
 
-    def on_list(self, items: list[Json]) -> None:
+    def on_list(self, items: Iterable[Json]) -> None:
         self.lists += 1
         self.known = {item["metadata"]["name"]: item for item in items}
 
@@ -157,7 +157,7 @@ def test_a_silent_watch_is_begun_anew(server: FakeApiServer, follow: Any) -> Non
 
 def test_the_failure_of_a_handler_is_reported() -> None:
     class Broken(Notes):
-        def on_list(self, items: list[Json]) -> None:
+        def on_list(self, items: Iterable[Json]) -> None:
             raise RuntimeError("no")
 
     server = FakeApiServer()

@@ -48,32 +48,28 @@ def rows(directory: Path) -> list[tuple[int, str]]:
 def test_the_table_is_written_while_trials_run_and_at_the_end(tmp_path: Path) -> None:
     trials = [trial(1, TrialState.RUNNING)]
     run = RunFiles(tmp_path, PROGRAM, results_s=0.02)
-    run.start(lambda: list(trials))
+    run.add(trials)
+    run.start()
     eventually(lambda: rows(tmp_path) == [(1, "Running")])
     trials[0] = trial(1, TrialState.SUCCEEDED)
-    run.record([trials[0].status])
+    run.record([trials[0]])
     eventually(lambda: rows(tmp_path) == [(1, "Succeeded")])
     run.close(flush_s=5, copy_s=5)
     slow = RunFiles(tmp_path, PROGRAM, results_s=600)
     trials.append(trial(2, TrialState.FAILED))
-    slow.start(lambda: list(trials))
+    slow.add(trials[:1])
+    slow.start()
+    slow.add(trials[1:])
     slow.close(flush_s=5, copy_s=5)
     assert rows(tmp_path) == [(1, "Succeeded"), (2, "Failed")]
 
 
 def test_nothing_is_written_when_nothing_has_changed(tmp_path: Path) -> None:
     run = RunFiles(tmp_path, PROGRAM, results_s=0.01)
-    asked: list[int] = []
-
-    def trials() -> list[Trial]:
-        asked.append(1)
-        return []
-
-    run.start(trials)
+    run.start()
     eventually(lambda: (tmp_path / "results.parquet").exists())
     before = (tmp_path / "results.parquet").stat().st_mtime_ns
     run.close(flush_s=5, copy_s=5)
-    assert len(asked) == 2, "at the start, for the trials of an earlier driver, and for the table"
     assert (tmp_path / "results.parquet").stat().st_mtime_ns == before
 
 
@@ -83,7 +79,7 @@ def test_an_end_that_no_slot_could_tell_of_is_in_the_trials_log(
 ) -> None:
     run = RunFiles(tmp_path, PROGRAM)
     lost = trial(7, TrialState.PENDING, reason=reason, message="Its executor\nwas lost.")
-    run.record([lost.status])
+    run.record([lost])
     assert (
         (tmp_path / "trials/0007/sparksweep.log")
         .read_text()
@@ -107,13 +103,14 @@ def test_the_newest_report_is_passed_on_with_and_without_tensorboard(tmp_path: P
             on_report=partial(lambda to, *report: to.append(report), reports),
         )
         running = trial(1, TrialState.RUNNING)
-        run.start(partial(list, [running]))
-        run.record([running.status])
+        run.add([running])
+        run.start()
+        run.record([running])
         run._receive(1, report(1, loss=0.5) + report(2, loss=0.25)[:10])
         run._receive(1, report(2, loss=0.25)[10:] + b"no report\n")
         # Another attempt's lines don't begin where the last one's broke off.
         run._receive(1, b'{"step": 3')
-        run.record([trial(1, TrialState.RUNNING, attempt=2).status])
+        run.record([trial(1, TrialState.RUNNING, attempt=2)])
         run._receive(1, report(1, loss=0.75))
         run.close(flush_s=5, copy_s=5)
         assert [

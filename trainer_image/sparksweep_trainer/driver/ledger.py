@@ -1,6 +1,7 @@
-"""The ledger: every trial with its status, and the slot that runs it. Without I/O, threads or a clock.
+"""The ledger: every unfinished trial with its status, and the slot that runs it. Without I/O, threads or a clock.
 
-It keeps the rules that must hold whatever crashes:
+A trial that has ended is counted in the `Tally` and dropped once its change is taken: of a hundred thousand trials the
+ledger holds those that wait or run. It keeps the rules that must hold whatever crashes:
 
 - a finished trial never runs again, and never changes;
 - only a report of the attempt assigned last counts, so a late report of an earlier attempt is dropped.
@@ -19,6 +20,7 @@ from sparksweep_core.api.status import TrialStatus
 from sparksweep_core.api.trial_batch import Stop, TrialSpec
 from sparksweep_core.api.trials import Trial
 from sparksweep_trainer.driver.retry_policy import RetryPolicy
+from sparksweep_trainer.driver.tally import Tally
 from sparksweep_trainer.protocol import Assignment, Outcome
 
 
@@ -32,29 +34,36 @@ class Ledger:
         self._waiting: list[int] = []
         self._slots: dict[int, int] = {}
         self._assigned_from: dict[int, TrialStatus] = {}
-        self._changed: dict[int, TrialStatus] = {}
+        self._changed: dict[int, Trial] = {}
+        self.tally = Tally()
         self._stop: Stop | None = None
         self._interrupted = False
 
     # ------------------------------------------------------------------ trials and their assignment
 
-    def add(self, specs: Iterable[TrialSpec], statuses: Iterable[TrialStatus] = ()) -> None:
-        """Add new trials, with the statuses that an earlier driver wrote.
+    def add(self, specs: Iterable[TrialSpec], statuses: Iterable[TrialStatus] = ()) -> list[Trial]:
+        """Add new trials, with the statuses that an earlier driver wrote; return those that were new.
 
         A trial that was running when that driver ended waits again; its next start is the next attempt.
         """
         earlier = {status.number: status for status in statuses}
+        added: list[Trial] = []
         for spec in specs:
             number = spec.number
-            if number in self._specs:
+            if number in self.tally:
+                continue
+            status = earlier.get(number) or TrialStatus(number=number)
+            self.tally.add(status)
+            added.append(Trial(spec, status))
+            if status.state.is_finished:
                 continue
             self._specs[number] = spec
-            status = earlier.get(number) or TrialStatus(number=number)
             self._statuses[number] = status
             if status.state is TrialState.RUNNING:
                 self._end_lost(status, "The driver ended while it ran.")
-            elif status.state is TrialState.PENDING:
+            else:
                 self._enqueue(number)
+        return added
 
     def assign(self, slot: int, *, node: str, now: datetime) -> Assignment | None:
         """Start the waiting trial with the lowest number on an idle slot; return None if none waits."""
@@ -159,13 +168,8 @@ class Ledger:
 
     @property
     def statuses(self) -> list[TrialStatus]:
-        """Status of every trial, by number."""
+        """Status of every unfinished trial, by number."""
         return [self._statuses[number] for number in sorted(self._statuses)]
-
-    @property
-    def trials(self) -> list[Trial]:
-        """Every trial with its specification and status, by number."""
-        return [Trial(self._specs[n], self._statuses[n]) for n in sorted(self._statuses)]
 
     @property
     def waiting(self) -> int:
@@ -187,24 +191,24 @@ class Ledger:
         number = self._slots.get(slot)
         return None if number is None else self._statuses[number]
 
-    def take_changes(self) -> list[TrialStatus]:
-        """Return the newest status of each trial that has changed since the last call, by number."""
+    def take_changes(self) -> list[Trial]:
+        """Return each trial that has changed since the last call, with its newest status, by number."""
         changed = [self._changed[number] for number in sorted(self._changed)]
         self._changed.clear()
         return changed
 
-    def put_back(self, changed: Iterable[TrialStatus]) -> None:
+    def put_back(self, changed: Iterable[Trial]) -> None:
         """Count changes as untaken again: they could not be recorded. A newer change of the same trial stays."""
-        for status in changed:
-            self._changed.setdefault(status.number, status)
+        for trial in changed:
+            self._changed.setdefault(trial.number, trial)
 
     def is_untaken(self, number: int, attempt: int) -> bool:
         """Return True if the newest status of a trial is of that attempt, has ended, and was not taken yet."""
-        status = self._changed.get(number)
+        trial = self._changed.get(number)
         return (
-            status is not None
-            and status.attempt == attempt
-            and status.state is not TrialState.RUNNING
+            trial is not None
+            and trial.status.attempt == attempt
+            and trial.state is not TrialState.RUNNING
         )
 
     # ------------------------------------------------------------------ writing
@@ -222,8 +226,13 @@ class Ledger:
             heapq.heappush(self._waiting, number)
 
     def _set(self, status: TrialStatus) -> None:
-        self._statuses[status.number] = status
-        self._changed[status.number] = status
+        number = status.number
+        self.tally.change(self._statuses[number], status)
+        self._changed[number] = Trial(self._specs[number], status)
+        if status.state.is_finished:
+            del self._specs[number], self._statuses[number]
+        else:
+            self._statuses[number] = status
 
 
 def _ended(running: TrialStatus, outcome: Outcome) -> TrialStatus:

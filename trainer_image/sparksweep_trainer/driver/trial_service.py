@@ -23,9 +23,10 @@ from sparksweep_trainer.driver.code_check import CodeCheck
 from sparksweep_trainer.driver.ledger import Ledger
 from sparksweep_trainer.driver.slot_loss import Loss
 from sparksweep_trainer.driver.slot_registry import SlotRegistry
+from sparksweep_trainer.driver.tally import TallyValues
 from sparksweep_trainer.protocol import Heartbeat, HeartbeatOrder, NextOrder, Report, SlotHello
 
-Record = Callable[[Sequence[TrialStatus]], None]
+Record = Callable[[Sequence[Trial]], None]
 
 
 def _now() -> datetime:
@@ -39,6 +40,7 @@ class TrialService:
         program: what slots run.
         record: receives every change, under the service's lock. What it raises reaches the caller, and the change is
             recorded with the next one, or by `commit`.
+        added: receives every new trial as it was submitted, under the service's lock, before any change of it.
         slots: largest number of slots, until `set_slot_limit` changes it.
         linger_s: seconds after which an idle slot leaves; None: it stays until `close`.
         clock: time of day, for statuses.
@@ -50,6 +52,7 @@ class TrialService:
         program: Program,
         *,
         record: Record = lambda _: None,
+        added: Record = lambda _: None,
         slots: int = limits.PARALLEL_TRIALS,
         linger_s: float | None = None,
         clock: Callable[[], datetime] = _now,
@@ -57,6 +60,7 @@ class TrialService:
     ) -> None:
         self.program = program
         self._record = record
+        self._added = added
         self._clock = clock
         self._monotonic = monotonic
         self._registry = SlotRegistry(limit=slots, linger_s=linger_s)
@@ -77,7 +81,8 @@ class TrialService:
         """Add trials, with the statuses that an earlier driver wrote; leave those already there as they are."""
         with self._lock:
             before = self._ledger.waiting
-            self._ledger.add(specs, statuses)
+            if added := self._ledger.add(specs, statuses):
+                self._added(added)
             self._commit()
             if self._ledger.waiting != before:
                 self._note_change()
@@ -128,15 +133,15 @@ class TrialService:
 
     @property
     def statuses(self) -> list[TrialStatus]:
-        """Status of every trial, by number."""
+        """Status of every unfinished trial, by number."""
         with self._lock:
             return self._ledger.statuses
 
     @property
-    def trials(self) -> list[Trial]:
-        """Every trial with its specification and status, by number."""
+    def tally(self) -> TallyValues:
+        """Counts of all trials, finished ones included; takes as long for many trials as for few."""
         with self._lock:
-            return self._ledger.trials
+            return self._ledger.tally.values
 
     @property
     def running(self) -> int:

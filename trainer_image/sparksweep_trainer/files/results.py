@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from decimal import Decimal
 from pathlib import Path
 
@@ -25,9 +26,21 @@ _DIGITS, _MOST_DIGITS = 38, 76
 
 def write_results(path: Path, described: SearchDescription, trials: Sequence[Trial]) -> None:
     """Write the table atomically."""
+    with replacing(path) as unfinished:
+        pq.write_table(results_table(described, trials), unfinished)
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Yield the path of a file to write, which then replaces `path`; nothing of it stays if it can't be written."""
     unfinished = path.with_name(f".{path.name}.new")
-    pq.write_table(results_table(described, trials), unfinished)
-    unfinished.replace(path)
+    try:
+        yield unfinished
+        unfinished.replace(path)
+    except BaseException:
+        with suppress(OSError):
+            unfinished.unlink()
+        raise
 
 
 def results_table(described: SearchDescription, trials: Sequence[Trial]) -> pa.Table:

@@ -12,6 +12,7 @@ import logging
 import os
 import threading
 import time
+from array import array
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -91,6 +92,7 @@ class FileStore:
         self._clock = clock
         self._lock = threading.Lock()
         self._trials: dict[int, _Trial] = {}
+        self._ended: array[int] = array("I")
         with openat.directory(directory, [TRIALS]) as trials:
             self._used = sum(entry.size for entry in openat.listing(trials, most=10**7, depth=20))
 
@@ -130,6 +132,16 @@ class FileStore:
         except OSError as error:
             log.warning("the logs of trial %d are not put aside: %s", number, error)
 
+    def end(self, number: int) -> None:
+        """Forget a trial that has ended, but for its attempt: a late part of its files must not begin it anew."""
+        with self._lock:
+            trial = self._trials.pop(number, None)
+            if trial is None:
+                return
+            if number >= len(self._ended):
+                self._ended.extend([0] * (max(number + 1, 2 * len(self._ended)) - len(self._ended)))
+            self._ended[number] = trial.attempt
+
     def note(self, number: int, text: str) -> None:
         """Write a line about a trial's files, which is shown with its log."""
         line = note_line(self._clock(), text)
@@ -151,7 +163,10 @@ class FileStore:
         with self._lock:
             trial = self._trials.get(number)
             if trial is None:
-                trial = self._trials[number] = _Trial(attempt=0)
+                ended = self._ended[number] if number < len(self._ended) else 0
+                if attempt <= ended:
+                    raise OSError(f"attempt {attempt} has ended")
+                trial = self._trials[number] = _Trial(attempt=ended)
         with trial.lock:
             if attempt > trial.attempt:
                 self._begin(trial, number, attempt)

@@ -8,10 +8,10 @@ from __future__ import annotations
 import http.client
 import json
 import ssl
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, TypeVar
 from urllib.parse import quote, urlencode, urlsplit
 
 from sparksweep_core.api_server.errors import Unavailable, error_of
@@ -25,7 +25,46 @@ MAX_RETRY_AFTER_S = 30.0
 """Longest ``Retry-After`` in seconds that is obeyed."""
 MERGE_PATCH = "application/merge-patch+json"
 
+PAGE_SIZE = 50
+"""Objects that are listed at once. A TrialBatch has some 80 kB, and ten times as many bytes once it is parsed."""
+
 Json = dict[str, Any]
+
+
+class ListPage(Protocol):
+    """One page of a list."""
+
+    @property
+    def next_token(self) -> str | None:
+        """Token of the next page; None or empty for the last."""
+
+
+Page = TypeVar("Page", bound=ListPage)
+
+
+@dataclass(frozen=True)
+class JsonPage:
+    """A page of objects as JSON."""
+
+    items: list[Json]
+    version: str
+    """Resource version of the collection, from which a watch goes on."""
+    next_token: str | None
+
+    @classmethod
+    def read(cls, content: bytes) -> JsonPage:
+        """Parse a response.
+
+        Raises:
+            Unavailable: it is no list.
+        """
+        answer = parse_object(content)
+        metadata = answer.get("metadata") or {}
+        return cls(
+            answer.get("items") or [],
+            str(metadata.get("resourceVersion", "")),
+            metadata.get("continue"),
+        )
 
 
 @dataclass(frozen=True)
@@ -75,6 +114,47 @@ class ApiClient:
             KubeError: the server refused it; see `sparksweep_core.api_server.errors`.
             Unavailable: no response, or one that says to try again later.
         """
+        return parse_object(self._exchange(method, path, query, body, content_type))
+
+    def pages(
+        self,
+        path: str,
+        *,
+        query: Mapping[str, str],
+        read: Callable[[bytes], Page],
+        size: int = PAGE_SIZE,
+    ) -> Iterator[Page]:
+        """Yield a collection in pages, all of the state at one resource version.
+
+        Args:
+            path: path of the collection.
+            query: selectors.
+            read: parses the response of one request.
+            size: number of objects in a page.
+
+        Raises:
+            Expired: the state of the first page is not kept any more; begin anew.
+            Unavailable: try again, see `request`. The generator can't be resumed.
+        """
+        token: str | None = None
+        while True:
+            paged = {**query, "limit": str(size), **({"continue": token} if token else {})}
+            page = read(self._exchange("GET", path, paged, None, ""))
+            token = page.next_token
+            yield page
+            # Of a large collection one page at a time is in memory.
+            del page
+            if not token:
+                return
+
+    def _exchange(
+        self,
+        method: str,
+        path: str,
+        query: Mapping[str, str] | None,
+        body: Json | None,
+        content_type: str,
+    ) -> bytes:
         response = self._send(method, path, query, body, content_type)
         try:
             content = response.read()
@@ -82,7 +162,7 @@ class ApiClient:
             self.close()
             raise Unavailable(f"{method} {path}: {error!r}") from error
         _check(response, content)
-        return _parse(content)
+        return content
 
     def patch_status(self, path: str, status: Json, *, resource_version: str | None) -> Json:
         """Merge into an object's status unless the object has changed; return the object after that.
@@ -198,7 +278,7 @@ def _check(response: http.client.HTTPResponse, content: bytes) -> None:
 
 
 def _event(line: bytes) -> tuple[str, Json]:
-    event = _parse(line)
+    event = parse_object(line)
     kind, item = event.get("type"), event.get("object")
     if not isinstance(kind, str) or not isinstance(item, dict):
         raise Unavailable("the watch sent something that is not an event")
@@ -207,7 +287,12 @@ def _event(line: bytes) -> tuple[str, Json]:
     return kind, item
 
 
-def _parse(content: bytes) -> Json:
+def parse_object(content: bytes) -> Json:
+    """Parse a response.
+
+    Raises:
+        Unavailable: it is no JSON object; perhaps a proxy has sent it.
+    """
     try:
         value = json.loads(content)
     except ValueError as error:

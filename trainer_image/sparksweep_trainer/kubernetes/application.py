@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from enum import Enum
 from pathlib import Path
 
-from sparksweep_core.api.status import TrialStatus
+from sparksweep_core.api.trials import Trial
 from sparksweep_core.api_server.errors import KubeError
 from sparksweep_core.contract.driver_config import EXECUTOR_POD_FILE, POD_TEMPLATE_SETTING
 from sparksweep_core.contract.labels import experiment_selector
@@ -26,7 +26,7 @@ from sparksweep_trainer.kubernetes.executor_template import write_template
 from sparksweep_trainer.kubernetes.executor_watch import ExecutorWatch
 from sparksweep_trainer.kubernetes.executor_watch import selector as executor_selector
 from sparksweep_trainer.kubernetes.fencing import Fence
-from sparksweep_trainer.kubernetes.informer import EventHandler, Informer
+from sparksweep_trainer.kubernetes.informer import Informer
 from sparksweep_trainer.kubernetes.run_files import RunFiles
 from sparksweep_trainer.kubernetes.settings import ClusterSettings
 from sparksweep_trainer.kubernetes.status_writer import StatusWriter
@@ -83,7 +83,11 @@ class Application:
         )
         self._files = RunFiles.of(settings, self._writer.report)
         self._service = TrialService(
-            settings.program, record=self._record, slots=1, linger_s=LINGER_S
+            settings.program,
+            record=self._record,
+            added=self._added,
+            slots=1,
+            linger_s=LINGER_S,
         )
         self._batches = Batches(
             self._service,
@@ -103,7 +107,7 @@ class Application:
     def run(self) -> End:
         """Run until `end` is called; return the reason."""
         with ApiClient(self._settings.endpoint) as api:
-            self._batches.take_over(
+            version = self._batches.take_over(
                 api,
                 batches_path(self._settings.namespace),
                 experiment=self._settings.experiment,
@@ -111,12 +115,12 @@ class Application:
             )
         if self._stop.is_set():
             return self._end or End.TERMINATED
-        watches = self._watches()
+        watches = self._watches(version)
         for watch in watches:
             watch.start()
         self._writer.start()
         if self._files is not None:
-            self._files.start(lambda: self._service.trials)
+            self._files.start()
         self._start_sweeping()
         self._start_metrics()
         # In a thread, because Java takes seconds to start, and the driver may have to end meanwhile.
@@ -144,22 +148,30 @@ class Application:
             has_registered=self._service.has_registered,
         )
 
-    def _watches(self) -> list[Informer]:
+    def _watches(self, version: str | None) -> list[Informer]:
+        """Return the watches: of the batches from the version at which they were taken over, and of executors' pods."""
         settings = self._settings
-        collections: list[tuple[str, EventHandler, dict[str, str]]] = [
-            (
+        watches = [
+            Informer(
+                settings.endpoint,
                 batches_path(settings.namespace),
                 self._batches,
-                experiment_selector(settings.experiment),
+                selector=experiment_selector(settings.experiment),
+                version=version or None,
+                on_error=self._failed,
             )
         ]
         if self._executors is not None:
-            labels = executor_selector(settings.experiment)
-            collections.append((pods_path(settings.namespace), self._executors, labels))
-        return [
-            Informer(settings.endpoint, path, handler, selector=labels, on_error=self._failed)
-            for path, handler, labels in collections
-        ]
+            watches.append(
+                Informer(
+                    settings.endpoint,
+                    pods_path(settings.namespace),
+                    self._executors,
+                    selector=executor_selector(settings.experiment),
+                    on_error=self._failed,
+                )
+            )
+        return watches
 
     def _start_sweeping(self) -> None:
         if self._executors is not None:
@@ -250,9 +262,14 @@ class Application:
 
     # ------------------------------------------------------------------ what happens
 
-    def _record(self, changed: Sequence[TrialStatus]) -> None:
-        """Pass on changed statuses. Called under the trial service's lock."""
-        self._writer.record(changed)
+    def _added(self, trials: Sequence[Trial]) -> None:
+        """Pass on new trials. Called under the trial service's lock."""
+        if self._files is not None:
+            self._files.add(trials)
+
+    def _record(self, changed: Sequence[Trial]) -> None:
+        """Pass on changed trials. Called under the trial service's lock."""
+        self._writer.record([trial.status for trial in changed])
         if self._files is not None:
             self._files.record(changed)
 

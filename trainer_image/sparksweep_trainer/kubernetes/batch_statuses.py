@@ -1,4 +1,8 @@
-"""Computes the status of each TrialBatch, and which of them must be written. Without I/O, threads or a clock."""
+"""Computes the status of each TrialBatch, and which of them must be written. Without I/O, threads or a clock.
+
+A batch whose trials have all ended, and whose stored status says so, is never written again, whoever wrote it: it is
+folded, and takes a few hundred bytes here. Only the newest batch stays as it is, because the planner may add trials to it.
+"""
 
 from __future__ import annotations
 
@@ -17,10 +21,16 @@ class _Batch:
 
     uid: str | None
     index: int
-    version: str | None
-    generation: int | None
-    numbers: list[int]
+    version: str | None = None
+    generation: int | None = None
+    numbers: list[int] = field(default_factory=list)
     trials: dict[int, TrialStatus] = field(default_factory=dict)
+    is_folded: bool = False
+    """True if all trials had ended when it was last read or written: their statuses are dropped here."""
+
+    @property
+    def is_finished(self) -> bool:
+        return sum(trial.state.is_finished for trial in self.trials.values()) >= len(self.numbers)
 
 
 class BatchStatuses:
@@ -32,6 +42,8 @@ class BatchStatuses:
         self._batch_names: dict[int, str] = {}
         self._dirty: set[str] = set()
         self._reported: set[str] = set()
+        self._taken: set[str] = set()
+        self._newest: str | None = None
         self._refused: str | None = None
 
     # ------------------------------------------------------------------ what is new
@@ -44,14 +56,15 @@ class BatchStatuses:
         """
         name = batch.metadata.name
         entry = self._batches.get(name)
+        if entry is not None and entry.is_folded:
+            if is_finished(batch):
+                entry.version = _later(entry.version, resource_version(batch))
+                entry.generation = batch.metadata.generation
+                return
+            # It has grown: what was dropped here is in the status that was read.
+            reload = True
         if entry is None or reload:
-            entry = _Batch(
-                uid=batch.metadata.uid,
-                index=batch.spec.index,
-                version=None,
-                generation=None,
-                numbers=[],
-            )
+            entry = _Batch(uid=batch.metadata.uid, index=batch.spec.index)
             self._batches[name] = entry
             if batch.status is not None:
                 entry.trials = {trial.number: trial for trial in batch.status.trials}
@@ -65,9 +78,34 @@ class BatchStatuses:
             self._batch_names[number] = name
         entry.numbers = numbers
         entry.generation = batch.metadata.generation
+        self._note_newest(name)
         status = batch.status or TrialBatchStatus()
-        if (status.observed_generation, status.driver) != (entry.generation, self._driver):
+        if is_finished(batch):
+            self.settle(name)
+        elif (status.observed_generation, status.driver) != (entry.generation, self._driver):
             self._dirty.add(name)
+
+    def settle(self, name: str) -> None:
+        """Fold a batch whose trials have all ended and which is stored so, if it is not the newest."""
+        entry = self._batches.get(name)
+        is_stored = name not in self._dirty | self._reported | self._taken
+        if entry is None or not is_stored or name == self._newest or not entry.is_finished:
+            return
+        for number in entry.numbers:
+            self._batch_names.pop(number, None)
+        entry.numbers, entry.trials, entry.is_folded = [], {}, True
+
+    def is_current(
+        self, name: str, *, uid: str | None, version: str | None, generation: int | None
+    ) -> bool:
+        """Return True if a batch is known exactly as it was just read: nothing in it is new.
+
+        The version alone does not prove it: the answer to a write has the version of a spec that was not taken in yet.
+        """
+        entry = self._batches.get(name)
+        if entry is None or version is None:
+            return False
+        return (entry.uid, entry.version, entry.generation) == (uid, version, generation)
 
     def record(self, changed: Iterable[TrialStatus]) -> None:
         """Record changed statuses of trials."""
@@ -92,14 +130,19 @@ class BatchStatuses:
     def refuse(self, message: str) -> None:
         """Record that the trial code can't take the parameters; the status of the newest batch says so."""
         self._refused = message
-        if self._batches:
-            self._dirty.add(self._newest())
+        if self._newest is not None:
+            self._dirty.add(self._newest)
 
     def drop(self, name: str) -> None:
         """Forget a batch that is gone."""
         self._batches.pop(name, None)
         self._dirty.discard(name)
         self._reported.discard(name)
+        self._taken.discard(name)
+        if name == self._newest:
+            self._newest = max(
+                self._batches, key=lambda other: self._batches[other].index, default=None
+            )
 
     # ------------------------------------------------------------------ what is to be written
 
@@ -123,18 +166,26 @@ class BatchStatuses:
             return None
         self._dirty.discard(name)
         self._reported.discard(name)
+        self._taken.add(name)
         return self._status(name, batch), batch.version
 
     def put_back(self, name: str) -> None:
         """Mark a batch as unwritten again, after its write failed."""
+        self._taken.discard(name)
         if name in self._batches:
             self._dirty.add(name)
 
-    def wrote(self, name: str, version: str | None) -> None:
-        """Record the resource version of a batch after a write or a read."""
+    def noted(self, name: str, version: str | None) -> None:
+        """Record the resource version of a batch that was read."""
         batch = self._batches.get(name)
         if batch is not None:
             batch.version = _later(batch.version, version)
+
+    def stored(self, name: str, version: str | None) -> None:
+        """Record that what was taken of a batch is written, as a resource version."""
+        self._taken.discard(name)
+        self.noted(name, version)
+        self.settle(name)
 
     def uid(self, name: str) -> str | None:
         """Return the UID of a batch, or None."""
@@ -151,9 +202,9 @@ class BatchStatuses:
         status = TrialBatchStatus(
             observed_generation=batch.generation,
             driver=self._driver,
-            progress=f"{counts.succeeded + counts.failed + counts.stopped}/{counts.created}",
+            progress=_progress(counts),
             counts=counts,
-            refused=self._refused if name == self._newest() else None,
+            refused=self._refused if name == self._newest else None,
             trials=[
                 batch.trials[number]
                 for number in sorted(batch.trials)
@@ -163,8 +214,30 @@ class BatchStatuses:
         )
         return status.to_dict()
 
-    def _newest(self) -> str:
-        return max(self._batches, key=lambda name: self._batches[name].index)
+    def _note_newest(self, name: str) -> None:
+        before = self._newest
+        if before is None or self._batches[name].index > self._batches[before].index:
+            self._newest = name
+            if before is not None:
+                self.settle(before)
+
+
+def claim_status(batch: TrialBatch, driver: str) -> dict[str, Any]:
+    """Return what a driver writes into a batch that it takes over: everything but the trials, which stay as they are."""
+    statuses = batch.status.trials if batch.status is not None else []
+    counts = count(statuses, total=len(batch.spec.trials))
+    status = TrialBatchStatus(
+        observed_generation=batch.metadata.generation,
+        driver=driver,
+        progress=_progress(counts),
+        counts=counts,
+    ).to_dict()
+    del status["trials"]
+    return status
+
+
+def _progress(counts: TrialCounts) -> str:
+    return f"{counts.succeeded + counts.failed + counts.stopped}/{counts.created}"
 
 
 def count(trials: Iterable[TrialStatus], *, total: int) -> TrialCounts:

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Annotated
 
+from pydantic import ConfigDict, Field, ValidationError
+
+from sparksweep_core.api.base import Model
 from sparksweep_core.api.trial_batch import TrialBatch
 from sparksweep_core.api_server.errors import Invalid, KubeError, Unavailable
 from sparksweep_core.contract.labels import experiment_selector, selector_text
 from sparksweep_trainer.driver.trial_service import TrialService
-from sparksweep_trainer.kubernetes.api_client import ApiClient, Json
+from sparksweep_trainer.kubernetes.api_client import ApiClient, Json, JsonPage
 from sparksweep_trainer.kubernetes.batch_statuses import is_finished
 from sparksweep_trainer.kubernetes.fencing import Fence
 from sparksweep_trainer.kubernetes.informer import retry_backoff
@@ -48,19 +53,23 @@ class Batches:
 
     def take_over(
         self, api: ApiClient, path: str, *, experiment: str, stop: threading.Event
-    ) -> None:
-        """Claim the batches of an earlier driver before anything is started.
+    ) -> str | None:
+        """Claim the batches of an earlier driver before anything is started; return the version to watch from.
 
         From then on that driver can't write any batch that may still change. The newest batch is claimed last: this
-        driver's name in it says that all of them are claimed.
+        driver's name in it says that all of them are claimed. The batches are read page by page, and those whose trials
+        have all ended are handed over as they are, and not written: nothing can change in them.
+
+        Returns:
+            The resource version of the batches as they were read; None if the driver is to end.
         """
         backoff = retry_backoff()
+        query = {"labelSelector": selector_text(experiment_selector(experiment))}
         while not stop.is_set():
             try:
-                query = {"labelSelector": selector_text(experiment_selector(experiment))}
-                answer = api.request("GET", path, query=query)
-                self._claim_all(_by_index(answer.get("items") or []))
-                return
+                version, unclaimed = self._read(api.pages(path, query=query, read=BatchPage.read))
+                if unclaimed is not None and self._claim(unclaimed):
+                    return version
             except KubeError as error:
                 asked_s = error.retry_after_s if isinstance(error, Unavailable) else 0.0
                 wait_s = backoff.next_s(asked_s)
@@ -68,38 +77,65 @@ class Batches:
                     "the batches can't be taken over yet: %s; again in %.1f s", error, wait_s
                 )
                 stop.wait(wait_s)
+            else:
+                return None
+        return None
 
-    def _claim_all(self, batches: list[TrialBatch]) -> None:
+    def _read(self, pages: Iterator[BatchPage]) -> tuple[str, list[TrialBatch] | None]:
+        """Hand over the finished batches; return the version and the others, the newest among them, by index.
+
+        None instead of those, if a driver that has replaced this one has its name in a batch: an earlier attempt to
+        take over may have been cut short.
+        """
+        version = ""
+        unfinished: list[TrialBatch] = []
+        newest: TrialBatch | None = None
+        for page in pages:
+            version = version or page.version
+            for batch in page.batches:
+                if not self._fence.holds(_writer_of(batch)):
+                    return version, None
+                older = batch
+                if newest is None or batch.spec.index > newest.spec.index:
+                    older, newest = newest or batch, batch
+                if older is newest:
+                    continue
+                if is_finished(older):
+                    self._hand_over(older)
+                else:
+                    unfinished.append(older)
+        rest = [*unfinished, *([] if newest is None else [newest])]
+        return version, sorted(rest, key=lambda batch: batch.spec.index)
+
+    def _claim(self, batches: list[TrialBatch]) -> bool:
         claimed = []
-        # An earlier attempt may have been cut short: a driver that has replaced this one has its name in one of them.
-        if not all(self._fence.holds(_writer_of(batch)) for batch in batches):
-            return
         for batch in batches:
-            if is_finished(batch) and batch is not batches[-1]:
-                claimed.append(batch)
-                continue
             mine = self._writer.claim(batch)
             if mine is None:
-                return
+                return False
             claimed.append(mine)
         for batch in claimed:
             self._hand_over(batch)
-        log.info("took over %d batches", len(claimed))
+        log.info("took over %d batches", self._writer.batches)
+        return True
 
     # ------------------------------------------------------------------ EventHandler
 
-    def on_list(self, items: list[Json]) -> None:
+    def on_list(self, items: Iterable[Json]) -> None:
         """See `EventHandler`."""
-        uids = {item["metadata"]["name"]: item["metadata"].get("uid") for item in items}
+        uids: dict[str, str | None] = {}
+        for item in items:
+            uids[item["metadata"]["name"]] = item["metadata"].get("uid")
+            self.on_change(item)
         for name in self._writer.missing_from(uids):
             self._gone(name)
             return
-        for batch in _by_index(items):
-            self._take_in(batch)
 
     def on_change(self, item: Json) -> None:
         """See `EventHandler`."""
-        for batch in _by_index([item]):
+        if self._writer.is_current(item):
+            return
+        for batch in readable([item]):
             self._take_in(batch)
 
     def on_delete(self, item: Json) -> None:
@@ -128,12 +164,52 @@ def _writer_of(batch: TrialBatch) -> str | None:
     return None if batch.status is None else batch.status.driver
 
 
-def _by_index(items: list[Json]) -> list[TrialBatch]:
-    """Parse batches and sort them by index; log and leave out those that this version can't read."""
+@dataclass(frozen=True)
+class BatchPage:
+    """One page of a list of batches."""
+
+    batches: list[TrialBatch]
+    version: str
+    """Resource version of the list."""
+    next_token: str | None
+
+    @classmethod
+    def read(cls, content: bytes) -> BatchPage:
+        """Parse a response, from its bytes to batches at once; log and leave out batches that this version can't read.
+
+        Raises:
+            Unavailable: it is no list.
+        """
+        try:
+            answer = _BatchList.model_validate_json(content)
+        except ValidationError:
+            # One unreadable batch must not hide the others of its page.
+            page = JsonPage.read(content)
+            return cls(readable(page.items), page.version, page.next_token)
+        metadata = answer.metadata
+        return cls(answer.items, metadata.resource_version, metadata.continue_token)
+
+
+class _ListMeta(Model):
+    model_config = ConfigDict(extra="ignore")
+
+    resource_version: str = ""
+    continue_token: Annotated[str | None, Field(alias="continue")] = None
+
+
+class _BatchList(Model):
+    model_config = ConfigDict(extra="ignore")
+
+    metadata: _ListMeta
+    items: list[TrialBatch]
+
+
+def readable(items: Iterable[Json]) -> list[TrialBatch]:
+    """Parse batches; log and leave out those that this version can't read."""
     batches = []
     for item in items:
         try:
             batches.append(parse_batch(item))
         except Invalid as error:
             log.error("batch %s is left out: %s", item.get("metadata", {}).get("name"), error)
-    return sorted(batches, key=lambda batch: batch.spec.index)
+    return batches

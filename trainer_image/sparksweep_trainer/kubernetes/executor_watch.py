@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 
 from sparksweep_core.api_server.errors import KubeError, NotFound, Unavailable
@@ -94,13 +94,14 @@ class ExecutorWatch:
 
     # ------------------------------------------------------------------ EventHandler
 
-    def on_list(self, items: list[Json]) -> None:
+    def on_list(self, items: Iterable[Json]) -> None:
         """See `EventHandler`."""
-        names = {item["metadata"]["name"] for item in items}
+        names = set()
+        for item in items:
+            names.add(item["metadata"]["name"])
+            self.on_change(item)
         for name in [name for name in self._pods if name not in names]:
             self._forget(name, vanished(name))
-        for item in items:
-            self.on_change(item)
 
     def on_change(self, item: Json) -> None:
         """See `EventHandler`."""

@@ -9,12 +9,12 @@ from __future__ import annotations
 import logging
 import random
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Protocol
 
 from sparksweep_core.api_server.errors import Expired, KubeError, Unavailable
 from sparksweep_core.backoff import Backoff
-from sparksweep_trainer.kubernetes.api_client import ApiClient, Endpoint, Json
+from sparksweep_trainer.kubernetes.api_client import ApiClient, Endpoint, Json, JsonPage
 
 log = logging.getLogger(__name__)
 
@@ -32,8 +32,12 @@ JITTER = 0.2
 class EventHandler(Protocol):
     """Receives the state of a collection and its changes."""
 
-    def on_list(self, items: list[Json]) -> None:
-        """Replace the state: an object that is not in `items` is gone."""
+    def on_list(self, items: Iterable[Json]) -> None:
+        """Replace the state: an object that is not in `items` is gone.
+
+        The items arrive page by page while they are iterated over, which raises a `KubeError` if a page does not come:
+        then they say nothing about the rest, and another list follows.
+        """
 
     def on_change(self, item: Json) -> None:
         """Add or update an object."""
@@ -59,8 +63,20 @@ class Informer:
         selector: Mapping[str, str],
         backoff: Backoff | None = None,
         silence_s: float = SILENCE_S,
+        version: str | None = None,
         on_error: Callable[[BaseException], None] = lambda _: None,
     ) -> None:
+        """
+        Args:
+            endpoint: the API server.
+            path: path of the collection.
+            handler: receives the state and the changes.
+            selector: labels of the objects.
+            backoff: delays after failures.
+            silence_s: seconds of silence after which a watch counts as broken.
+            version: resource version at which the handler already has the state: no list comes first.
+            on_error: called with what the handler raises, which ends the informer.
+        """
         self._api = ApiClient(endpoint)
         self._path = path
         self._handler = handler
@@ -71,7 +87,7 @@ class Informer:
         self._silence_s = silence_s
         self._on_error = on_error
         self._closing = threading.Event()
-        self._version: str | None = None
+        self._version = version
         self._thread = threading.Thread(target=self._run, name=f"watch {path}", daemon=True)
 
     def start(self) -> None:
@@ -117,11 +133,20 @@ class Informer:
         self._closing.wait(wait_s)
 
     def _list(self) -> None:
-        answer = self._api.request("GET", self._path, query=self._query)
+        versions: list[str] = []
+        self._handler.on_list(self._items(versions))
+        if self._closing.is_set():
+            return
         self._backoff.reset()
-        if not self._closing.is_set():
-            self._handler.on_list(answer.get("items") or [])
-        self._version = answer["metadata"]["resourceVersion"]
+        self._version = versions[0]
+
+    def _items(self, versions: list[str]) -> Iterator[Json]:
+        for page in self._api.pages(self._path, query=self._query, read=JsonPage.read):
+            if self._closing.is_set():
+                # Not the end of the list: the handler must not take the rest for gone.
+                raise Unavailable("closing")
+            versions.append(page.version)
+            yield from page.items
 
     def _watch(self) -> None:
         query = {

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from http import HTTPStatus
 
 from prometheus_client import CollectorRegistry
@@ -16,8 +16,7 @@ from prometheus_client.core import (
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_latest
 from prometheus_client.registry import Collector
 
-from sparksweep_core.api import count_states
-from sparksweep_core.api.status import TrialStatus
+from sparksweep_core.api.status import TrialCounts
 from sparksweep_trainer.driver.trial_service import TrialService
 from sparksweep_trainer.http_server import HttpServer, RequestHandler
 from sparksweep_trainer.kubernetes.status_writer import StatusWriter
@@ -41,14 +40,19 @@ class DriverCollector(Collector):
 
     def collect(self) -> Iterator[Metric]:
         """Yield the metrics as of now."""
-        statuses = self._service.statuses
-        yield _trials(statuses)
+        tally = self._service.tally
+        yield _trials(tally.counts)
         yield CounterMetricFamily(
             "sparksweep_driver_attempts_total",
             "Attempts started, including those of earlier drivers.",
-            value=sum(status.attempt for status in statuses),
+            value=tally.attempts,
         )
-        yield _durations(statuses)
+        yield SummaryMetricFamily(
+            "sparksweep_driver_trial_seconds",
+            "Duration in seconds of the last attempt of each finished trial.",
+            count_value=tally.timed,
+            sum_value=tally.seconds,
+        )
         yield GaugeMetricFamily(
             "sparksweep_driver_slots",
             "Slots that have registered with the driver, busy or idle.",
@@ -76,28 +80,13 @@ class DriverCollector(Collector):
         return family
 
 
-def _trials(statuses: Iterable[TrialStatus]) -> Metric:
-    counts = count_states(statuses)
+def _trials(counts: TrialCounts) -> Metric:
     family = GaugeMetricFamily(
         "sparksweep_driver_trials", "Trials of the experiment, by state.", labels=["state"]
     )
     for state in STATES:
         family.add_metric([state.capitalize()], getattr(counts, state))
     return family
-
-
-def _durations(statuses: Iterable[TrialStatus]) -> Metric:
-    seconds = [
-        status.duration_seconds
-        for status in statuses
-        if status.state.is_finished and status.duration_seconds is not None
-    ]
-    return SummaryMetricFamily(
-        "sparksweep_driver_trial_seconds",
-        "Duration in seconds of the last attempt of each finished trial.",
-        count_value=len(seconds),
-        sum_value=sum(seconds),
-    )
 
 
 def driver_registry(

@@ -10,20 +10,20 @@ import logging
 import queue
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from sparksweep_core.api.columns import SearchDescription
 from sparksweep_core.api.reasons import TrialReason, TrialState
-from sparksweep_core.api.status import TrialStatus
 from sparksweep_core.api.trials import Trial
 from sparksweep_core.contract.run_layout import RESULTS_FILE, TRIALS
 from sparksweep_trainer.files.copying import Copier, CopyThread
 from sparksweep_trainer.files.quotas import Quotas
-from sparksweep_trainer.files.results import write_results
+from sparksweep_trainer.files.results_table import ResultsTable
 from sparksweep_trainer.files.store import FileStore
 from sparksweep_trainer.kubernetes.settings import ClusterSettings
 from sparksweep_trainer.tensorboard_events.recorder import OnReport, RunRecorder
+from sparksweep_trainer.tensorboard_events.sessions import MAX_SESSIONS
 
 log = logging.getLogger(__name__)
 
@@ -34,8 +34,11 @@ _UNSEEN = (TrialReason.EXECUTOR_LOST.value, TrialReason.OOM_KILLED.value)
 """Reasons of ends after which a slot may not have sent its last files."""
 
 
-_Event = TrialStatus | tuple[int, bytes] | None
-"""A changed status, more bytes of the reports of a trial by its number, or None for the end."""
+RESULTS_SHARE = 50
+"""Writing the table takes at most one part in this many of the time, however many trials there are."""
+
+_Event = Trial | tuple[int, bytes] | None
+"""A new or changed trial, more bytes of the reports of a trial by its number, or None for the end."""
 
 
 class RunFiles:
@@ -67,12 +70,13 @@ class RunFiles:
         self._directory = directory
         self._described = described
         self._results_s = results_s
-        self._trials: Callable[[], list[Trial]] = list
+        self._table = ResultsTable(described)
+        self._ended_before: list[Trial] = []
+        self._started = False
         self._changed = True
         self._recorder = RunRecorder(
             directory / TRIALS,
             described,
-            trials=lambda: self._trials(),
             tensorboard=tensorboard,
             on_report=on_report,
         )
@@ -96,9 +100,9 @@ class RunFiles:
             on_report=on_report,
         )
 
-    def start(self, trials: Callable[[], list[Trial]]) -> None:
-        """Start writing; `trials` returns all trials."""
-        self._trials = trials
+    def start(self) -> None:
+        """Start writing."""
+        self._started = True
         self._thread.start()
         if self._copying is not None:
             self._copying.start()
@@ -111,16 +115,30 @@ class RunFiles:
         if self._copying is not None:
             self._copying.close(flush_s=copy_s)
 
-    def record(self, changed: Sequence[TrialStatus]) -> None:
-        """Record changed statuses; called before anyone can read them."""
-        for status in changed:
-            self._events.put(status)
+    def add(self, trials: Sequence[Trial]) -> None:
+        """Add new trials, with the states that an earlier driver left them in."""
+        for trial in trials:
+            if self._started:
+                self._events.put(trial)
+                continue
+            # A hundred thousand trials of an earlier driver must not wait in the queue as objects.
+            self._table.put(trial)
+            if trial.state.is_finished and len(self._ended_before) < MAX_SESSIONS:
+                self._ended_before.append(trial)
+
+    def record(self, changed: Sequence[Trial]) -> None:
+        """Record changed trials; called before anyone can read their states."""
+        for trial in changed:
+            status = trial.status
+            self._events.put(trial)
             if status.state is TrialState.RUNNING and status.attempt > 1:
                 self.files.begin(status.number, status.attempt)
             if status.reason in _UNSEEN and status.message:
                 self.files.note(
                     status.number, f"attempt {status.attempt}: {status.reason}: {status.message}"
                 )
+            if status.state.is_finished:
+                self.files.end(status.number)
 
     def _receive(self, number: int, data: bytes) -> None:
         self._events.put((number, data))
@@ -129,39 +147,44 @@ class RunFiles:
 
     def _run(self) -> None:
         # An earlier driver's directory may be gone; the metrics of its trials are not.
-        for trial in self._recorder.missing():
-            self._recorder.put_ended(trial)
+        for trial in self._ended_before:
+            if self._recorder.lacks_session(trial):
+                self._recorder.put_ended(trial)
+        self._ended_before.clear()
         due = time.monotonic() + self._results_s
         while True:
             try:
                 event = self._events.get(timeout=max(0.0, due - time.monotonic()))
             except queue.Empty:
-                self._write_results()
-                due = time.monotonic() + self._results_s
+                took_s = self._write_results()
+                due = time.monotonic() + max(self._results_s, RESULTS_SHARE * took_s)
                 continue
             if event is None:
                 self._write_results()
                 return
             self._take(event)
 
-    def _take(self, event: TrialStatus | tuple[int, bytes]) -> None:
-        if isinstance(event, TrialStatus):
+    def _take(self, event: Trial | tuple[int, bytes]) -> None:
+        if isinstance(event, Trial):
             self._changed = True
+            self._table.put(event)
             self._recorder.put(event)
             if self._copying is not None and event.state.is_finished:
                 self._copying.trial_ended(event.number)
             return
         self._recorder.feed(*event)
 
-    def _write_results(self) -> None:
+    def _write_results(self) -> float:
+        """Write the table if anything has changed; return the seconds that it took."""
         if not self._changed:
-            return
-        self._changed = False
+            return 0.0
+        began = time.monotonic()
         try:
-            write_results(self._directory / RESULTS_FILE, self._described, self._trials())
+            self._table.write(self._directory / RESULTS_FILE)
         except OSError as error:
             log.warning("%s is not written: %s", RESULTS_FILE, error)
-            self._changed = True
-            return
-        if self._copying is not None:
-            self._copying.table_written()
+        else:
+            self._changed = False
+            if self._copying is not None:
+                self._copying.table_written()
+        return time.monotonic() - began

@@ -30,7 +30,11 @@ from sparksweep_core.api_server.errors import (
     Unavailable,
 )
 from sparksweep_trainer.kubernetes.api_client import ApiClient, Json, batches_path
-from sparksweep_trainer.kubernetes.batch_statuses import BatchStatuses
+from sparksweep_trainer.kubernetes.batch_statuses import (
+    BatchStatuses,
+    claim_status,
+    resource_version,
+)
 from sparksweep_trainer.kubernetes.fencing import Fence
 from sparksweep_trainer.kubernetes.informer import retry_backoff
 from sparksweep_trainer.kubernetes.status_size import SMALLEST_BYTES, fit
@@ -109,6 +113,12 @@ class StatusWriter:
         with self._lock:
             return self._written, self._failed
 
+    @property
+    def batches(self) -> int:
+        """Number of batches."""
+        with self._lock:
+            return len(self._statuses.names)
+
     def missing_from(self, items: dict[str, str | None]) -> list[str]:
         """Return names of recorded batches that are missing from `items`, or there with another UID."""
         with self._lock:
@@ -120,8 +130,9 @@ class StatusWriter:
     def claim(self, batch: TrialBatch) -> TrialBatch | None:
         """Write this driver's name into a batch before any of its trials runs; return the batch after that.
 
-        It contains everything that an earlier driver has written, and that driver can't write it any more. Returns
-        None if the batch is gone, or a later driver has taken over.
+        Not one trial is written, however many the batch has. The batch that is returned contains
+        everything that an earlier driver has written, and that driver can't write it any more. Returns None if the
+        batch is gone, or a later driver has taken over.
 
         Raises:
             Unavailable: nothing has been written; try again.
@@ -129,28 +140,36 @@ class StatusWriter:
         """
         path = batches_path(self._namespace, batch.metadata.name)
         while True:
-            if batch.status is not None and not self._fence.holds(batch.status.driver):
+            writer = None if batch.status is None else batch.status.driver
+            if not self._fence.holds(writer):
                 return None
-            with self._lock:
-                self._statuses.put(batch, reload=True)
-                taken = self._statuses.take(batch.metadata.name)
-            if taken is None:
-                return batch
-            status, version = taken
+            if writer == self._fence.driver:
+                break
             try:
-                claimed = self._patch(path, status, version)
+                claimed = self._api.patch_status(
+                    path,
+                    claim_status(batch, self._fence.driver),
+                    resource_version=resource_version(batch),
+                )
             except Conflict:
                 claimed = self._api.request("GET", path)
-                batch = parse_batch(claimed)
-                continue
             except NotFound:
-                with self._lock:
-                    self._statuses.drop(batch.metadata.name)
                 return None
             batch = parse_batch(claimed)
-            with self._lock:
-                self._statuses.put(batch)
-            return batch
+        with self._lock:
+            self._statuses.put(batch, reload=True)
+        return batch
+
+    def is_current(self, item: Json) -> bool:
+        """Return True if a batch is known exactly as it was just read: as the answer to an own write, for instance."""
+        metadata = item["metadata"]
+        with self._lock:
+            return self._statuses.is_current(
+                metadata["name"],
+                uid=metadata.get("uid"),
+                version=metadata.get("resourceVersion"),
+                generation=metadata.get("generation"),
+            )
 
     # ------------------------------------------------------------------ writing
 
@@ -252,7 +271,7 @@ class StatusWriter:
             with self._lock:
                 self._written += 1
                 self._pacing.wrote(name, self._monotonic())
-            self._note(name, written)
+                self._statuses.stored(name, written["metadata"].get("resourceVersion"))
             return
         raise Conflict("another client keeps writing to it")
 
@@ -276,7 +295,7 @@ class StatusWriter:
 
     def _note(self, name: str, item: Json) -> None:
         with self._lock:
-            self._statuses.wrote(name, item["metadata"].get("resourceVersion"))
+            self._statuses.noted(name, item["metadata"].get("resourceVersion"))
 
     def _drop(self, name: str) -> None:
         log.info("batch %s is gone", name)

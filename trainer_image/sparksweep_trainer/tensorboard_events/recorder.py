@@ -5,11 +5,11 @@ The same on a cluster, where reports arrive with the trials' files, and in a loc
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from sparksweep_core.api.columns import SearchDescription
-from sparksweep_core.api.status import ReportedMetrics, TrialStatus
+from sparksweep_core.api.status import ReportedMetrics
 from sparksweep_core.api.trials import Trial
 from sparksweep_trainer.files.reports import ReportParser, newest_for_status
 from sparksweep_trainer.tensorboard_events.sessions import Sessions
@@ -26,7 +26,6 @@ class RunRecorder:
         trials_directory: Path,
         described: SearchDescription,
         *,
-        trials: Callable[[], list[Trial]],
         tensorboard: bool = True,
         on_report: OnReport | None = None,
     ) -> None:
@@ -34,26 +33,27 @@ class RunRecorder:
         Args:
             trials_directory: the directory of the trials' directories.
             described: parameters and objective of the experiment.
-            trials: returns all trials.
             tensorboard: True to write each trial's session for TensorBoard.
             on_report: receives the newest report of a running trial.
         """
-        self._trials = trials
         self._on_report = on_report
         self._reports = ReportParser()
         self._attempts: dict[int, int] = {}
-        self._parameters: dict[int, Mapping[str, str]] = {}
         self._sessions: Sessions | None = None
         if tensorboard:
             self._sessions = Sessions(trials_directory, described.parameters, described.objective)
 
-    def put(self, status: TrialStatus) -> None:
-        """Take a trial's changed status."""
-        if self._attempts.get(status.number) != status.attempt or status.state.is_finished:
-            self._reports.forget(status.number)
-            self._attempts[status.number] = status.attempt
+    def put(self, trial: Trial) -> None:
+        """Take a trial's changed state."""
+        number, status = trial.number, trial.status
+        if self._attempts.get(number) != status.attempt or trial.state.is_finished:
+            self._reports.forget(number)
+            self._attempts[number] = status.attempt
         if self._sessions is not None:
-            self._sessions.put(status, self._parameters_of(status.number))
+            self._sessions.put(status, trial.spec.parameters)
+        if trial.state.is_finished:
+            # Whatever of its reports comes later belongs to an attempt that has ended.
+            self._attempts.pop(number, None)
 
     def feed(self, number: int, data: bytes) -> None:
         """Take more of the file in which a trial reports."""
@@ -64,16 +64,13 @@ class RunRecorder:
         if newest is not None and self._on_report is not None:
             self._on_report(number, self._attempts.get(number, 0), newest)
 
-    def missing(self) -> list[Trial]:
-        """Return the trials that have ended and have no session: a driver before this one wrote none, or lost it."""
-        sessions = self._sessions
-        if sessions is None:
-            return []
-        return [
-            trial
-            for trial in self._trials()
-            if trial.state.is_finished and not sessions.has_events(trial.number)
-        ]
+    def lacks_session(self, trial: Trial) -> bool:
+        """Return True if the trial has ended without a session: a driver before this one wrote none, or lost it."""
+        return (
+            self._sessions is not None
+            and trial.state.is_finished
+            and not self._sessions.has_events(trial.number)
+        )
 
     def put_ended(self, trial: Trial, parts: Iterable[bytes] = ()) -> None:
         """Write the session of a trial that has ended, with the reports of its file, which comes in parts."""
@@ -81,8 +78,3 @@ class RunRecorder:
             parser = ReportParser()
             reports = (parser.feed(trial.number, data) for data in parts)
             self._sessions.put_ended(trial.status, trial.spec.parameters, reports)
-
-    def _parameters_of(self, number: int) -> Mapping[str, str]:
-        if number not in self._parameters:
-            self._parameters = {trial.number: trial.spec.parameters for trial in self._trials()}
-        return self._parameters.get(number, {})

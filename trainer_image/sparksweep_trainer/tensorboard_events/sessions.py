@@ -127,12 +127,16 @@ class Sessions:
             self.put(status, parameters)
 
     def has_events(self, number: int) -> bool:
-        """Return True if the trial has an event file, perhaps from an earlier driver."""
+        """Return True if the trial has an event file, perhaps from an earlier driver; it counts as shown then."""
+        if number in self._shown:
+            return True
         with (
             suppress(OSError),
             openat.directory(self._root, [trial_directory_name(number)]) as parent,
         ):
-            return any(name.endswith(EVENTS_SUFFIX) for name in os.listdir(parent))
+            if any(name.endswith(EVENTS_SUFFIX) for name in os.listdir(parent)):
+                self._shown.add(number)
+                return True
         return False
 
     def report(self, number: int, reports: Iterable[MetricsReport]) -> None:
