@@ -47,11 +47,12 @@ name_user
 case ${1:-} in
 driver)
     shift
-    exec python -m sparksweep_trainer.kubernetes "$@"
+    # Isolated: modules come from the image alone, whatever the directory and the environment hold.
+    exec python -IBu -m sparksweep_trainer.kubernetes "$@"
     ;;
 viewer)
     shift
-    exec python -m sparksweep_trainer.viewer "$@"
+    exec python -IBu -m sparksweep_trainer.viewer "$@"
     ;;
 executor)
     executor

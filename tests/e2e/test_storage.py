@@ -1,4 +1,4 @@
-"""A run directory in a volume of its own outlives its driver's pod, and a copy of it is elsewhere."""
+"""A run directory in a volume of its own outlives its driver's pod."""
 
 from __future__ import annotations
 
@@ -25,14 +25,10 @@ def training(x):
     time.sleep(1.5)
     return x
 """
-STORAGE = {
-    "persistentVolumeClaim": {"claimName": "shared"},
-    # In the same volume, because it is there.
-    "uri": "file:///var/lib/sparksweep/copies",
-}
+STORAGE = {"persistentVolumeClaim": {"claimName": "shared"}}
 
 
-def test_files_are_there_after_the_driver_was_killed_and_copied_when_it_has_ended(
+def test_files_are_there_after_the_driver_was_killed(
     namespace: Namespace, shared_volume: Path
 ) -> None:
     volume = shared_volume.parent
@@ -43,7 +39,7 @@ def test_files_are_there_after_the_driver_was_killed_and_copied_when_it_has_ende
     status = namespace.wait_until_finished("kept")
     assert status["trials"]["succeeded"] == 8
     name = f"kept-{namespace.get('experiments', 'kept')['metadata']['uid'][:8]}"
-    assert status["results"] == f"file:///var/lib/sparksweep/copies/{name}"
+    assert status["results"] == f"persistentvolumeclaim/shared:/{name}"
     namespace.wait_for(lambda: not namespace.running("kept", "driver"), "the driver ends")
 
     command = CommandLine(namespace)
@@ -53,11 +49,10 @@ def test_files_are_there_after_the_driver_was_killed_and_copied_when_it_has_ende
     events = json.loads(namespace.kubectl("get", "events", "-o", "json"))["items"]
     (restarted,) = [item for item in events if item["reason"] == "DriverRestarted"]
     assert "are gone" not in restarted["message"]
-    for place in (volume / name, volume / "copies" / name):
-        for number in range(1, 9):
-            trial = place / "trials" / f"{number:04d}"
-            assert (trial / "model.bin").read_bytes() == b"weights"
-            assert (trial / "stdout.log").read_text() == f"trial {number} prints\n"
-        assert pq.read_table(place / "results.parquet").column("number").to_pylist() == list(
-            range(1, 9)
-        )
+    place = volume / name
+    for number in range(1, 9):
+        trial = place / "trials" / f"{number:04d}"
+        assert (trial / "model.bin").read_bytes() == b"weights"
+        assert (trial / "stdout.log").read_text() == f"trial {number} prints\n"
+    numbers = pq.read_table(place / "results.parquet").column("number").to_pylist()
+    assert numbers == list(range(1, 9))

@@ -318,6 +318,10 @@ def test_the_run_directory_may_be_in_a_claim_or_goes_with_the_pod() -> None:
     pod = manifests.driver_pod(of, 0, SETTINGS, spark_secret="spark")
     (volume,) = [item for item in pod["spec"]["volumes"] if item["name"] == "run"]
     assert volume == {"name": "run", "persistentVolumeClaim": {"claimName": "runs"}}
+    for container in pod["spec"]["containers"]:
+        (mount,) = [item for item in container["volumeMounts"] if item["name"] == "run"]
+        assert mount["subPath"] == "digits-uid-of-d"
+        assert mount["mountPath"] == "/var/lib/sparksweep/digits-uid-of-d"
     settings = json.loads(config(of)["data"]["driver.json"])
     assert settings["runBytes"] == 9 * 2**20
     assert settings["storageUri"] == "s3://bucket/experiments/"
@@ -328,7 +332,7 @@ def test_a_stores_credentials_are_the_drivers_alone() -> None:
     of = experiment(storage=STORED)
     pod = manifests.driver_pod(of, 0, SETTINGS, spark_secret="spark")
     drives = main_container(pod)
-    assert drives["envFrom"] == [{"secretRef": {"name": "keys"}}]
+    assert "envFrom" not in drives
     assert {"name": "storage", "mountPath": "/etc/sparksweep/storage", "readOnly": True} in drives[
         "volumeMounts"
     ]

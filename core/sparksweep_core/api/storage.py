@@ -43,4 +43,4 @@ class Storage(Model):
     )
     """URI to which the run directory is copied as trials end: s3://bucket/path, gs://..., hdfs://... or file://..."""
     secret_name: ObjectName | None = None
-    """Secret with the credentials for uri. The driver gets its keys as environment variables and as files in /etc/sparksweep/storage."""
+    """Secret with the credentials for uri. The driver gets its keys as files in /etc/sparksweep/storage, and those that are credentials as environment variables."""

@@ -40,7 +40,7 @@ from sparksweep_core.contract.names import (
 from sparksweep_core.contract.ports import METRICS_PORT, METRICS_PORT_NAME, TENSORBOARD_PORT
 from sparksweep_core.contract.sealed_files import Seal
 from sparksweep_operator.manifests.config_maps import driver_config_map
-from sparksweep_operator.manifests.names import owned_metadata, run_directory
+from sparksweep_operator.manifests.names import owned_metadata, run_directory, run_name
 from sparksweep_operator.manifests.sealed_maps import seal_of
 from sparksweep_operator.manifests.security import (
     CONTAINER_SECURITY,
@@ -81,9 +81,8 @@ def driver_pod(
         "terminationGracePeriodSeconds": DRIVER_GRACE_S,
         "containers": [
             _driver(
-                name,
+                experiment,
                 number,
-                run_directory(experiment),
                 settings,
                 seal=seal,
                 spark_secret=spark_secret,
@@ -103,7 +102,7 @@ def driver_pod(
     if secret is not None:
         # For the driver only: neither executors, which run user code, nor the viewer, which reads its files, may have them.
         driver = spec["containers"][0]
-        driver["envFrom"] = [{"secretRef": {"name": secret}}]
+        # As files: the driver takes the keys that are credentials, and no other variable.
         driver["volumeMounts"].append(
             {"name": "storage", "mountPath": STORAGE_DIRECTORY, "readOnly": True}
         )
@@ -119,8 +118,9 @@ def driver_pod(
 
 
 def _driver(
-    name: str, number: int, directory: str, settings: Settings, *, seal: Seal, spark_secret: str
+    experiment: Experiment, number: int, settings: Settings, *, seal: Seal, spark_secret: str
 ) -> dict[str, Any]:
+    prefix = executor_prefix(experiment.metadata.name, number)
     return {
         "name": DRIVER_CONTAINER,
         "image": settings.trainer_image,
@@ -131,8 +131,8 @@ def _driver(
             _from_field(POD_NAME_ENV, "metadata.name"),
             _from_field(POD_NAMESPACE_ENV, "metadata.namespace"),
             _from_field(POD_IP_ENV, "status.podIP"),
-            {"name": EXECUTOR_PREFIX_ENV, "value": executor_prefix(name, number)},
-            {"name": RUN_DIRECTORY_ENV, "value": directory},
+            {"name": EXECUTOR_PREFIX_ENV, "value": prefix},
+            {"name": RUN_DIRECTORY_ENV, "value": run_directory(experiment)},
             {"name": SPARK_SECRET_ENV, "value": spark_secret},
             {"name": CONFIG_SEAL_ENV, "value": seal.to_json()},
             {"name": TERMINATION_LOG_ENV, "value": TERMINATION_LOG},
@@ -147,7 +147,7 @@ def _driver(
             {"name": "token", "mountPath": ACCOUNT_DIRECTORY, "readOnly": True},
             {"name": SPARK_SECRET_VOLUME, "mountPath": SPARK_SECRET_DIRECTORY, "readOnly": True},
             {"name": "scratch", "mountPath": "/tmp"},
-            {"name": "run", "mountPath": DATA_DIRECTORY},
+            _run_mount(experiment),
         ],
     }
 
@@ -165,7 +165,7 @@ def _viewer(experiment: Experiment, settings: Settings) -> dict[str, Any]:
         "securityContext": CONTAINER_SECURITY,
         "volumeMounts": [
             {"name": "viewer-scratch", "mountPath": "/tmp"},
-            {"name": "run", "mountPath": DATA_DIRECTORY, "readOnly": True},
+            {**_run_mount(experiment), "readOnly": True},
         ],
     }
     if experiment.spec.tensorboard.enabled:
@@ -177,6 +177,18 @@ def _viewer(experiment: Experiment, settings: Settings) -> dict[str, Any]:
             "limits": {"memory": memory},
         }
     return container
+
+
+def _run_mount(experiment: Experiment) -> dict[str, Any]:
+    """Return the mount of the run directory.
+
+    Trials may have the same claim, and could put a link where the run directory was. So the kubelet mounts this directory
+    itself, which it makes without following a link out of the volume, and the rest of the claim is not in the pod.
+    """
+    if experiment.spec.storage.persistent_volume_claim is None:
+        return {"name": "run", "mountPath": DATA_DIRECTORY}
+    directory = run_directory(experiment)
+    return {"name": "run", "mountPath": directory, "subPath": run_name(experiment)}
 
 
 def _run_volume(experiment: Experiment) -> dict[str, Any]:

@@ -54,7 +54,7 @@ class LocalRunReader:
         *parts, name = path.split("/")
         try:
             with (
-                openat.directory(self._directory.path, parts) as parent,
+                openat.directory(self._directory.path.resolve(), parts) as parent,
                 openat.regular_file(parent, name, os.O_RDONLY) as file,
             ):
                 return openat.read_at(file, offset, PART_BYTES)

@@ -36,9 +36,9 @@ def directory(root: Path, parts: Sequence[str] = (), *, make: bool = False) -> I
         Its descriptor.
 
     Raises:
-        OSError: it does not exist, or a part of its path is no directory but, for instance, a link.
+        OSError: it does not exist, or `root` or a part of the path below is no directory but, for instance, a link.
     """
-    current = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    current = os.open(root, _DIRECTORY)
     try:
         for part in parts:
             if make:

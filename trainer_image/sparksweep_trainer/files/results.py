@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from decimal import Decimal
 from pathlib import Path
+from typing import BinaryIO
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from sparksweep_core.api.columns import Column, Kind, SearchDescription, columns_of
 from sparksweep_core.api.trials import Trial
+from sparksweep_trainer.files import openat
 
 _TYPES: Mapping[Kind, pa.DataType] = {
     "int": pa.int64(),
@@ -22,25 +25,41 @@ _TYPES: Mapping[Kind, pa.DataType] = {
 }
 _DIGITS, _MOST_DIGITS = 38, 76
 """Digits of Arrow's two types of decimals."""
+_NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL
 
 
 def write_results(path: Path, described: SearchDescription, trials: Sequence[Trial]) -> None:
-    """Write the table atomically."""
+    """Write the table atomically.
+
+    Raises:
+        OSError: it can't be written.
+    """
     with replacing(path) as unfinished:
         pq.write_table(results_table(described, trials), unfinished)
 
 
 @contextmanager
-def replacing(path: Path) -> Iterator[Path]:
-    """Yield the path of a file to write, which then replaces `path`; nothing of it stays if it can't be written."""
-    unfinished = path.with_name(f".{path.name}.new")
-    try:
-        yield unfinished
-        unfinished.replace(path)
-    except BaseException:
-        with suppress(OSError):
-            unfinished.unlink()
-        raise
+def replacing(path: Path) -> Iterator[BinaryIO]:
+    """Yield a new file, which then replaces `path`; nothing of it stays if it can't be written. No link is followed.
+
+    Raises:
+        OSError: it can't be written.
+    """
+    unfinished = f".{path.name}.new"
+    with openat.directory(path.parent.resolve()) as parent:
+        with suppress(FileNotFoundError):
+            os.unlink(unfinished, dir_fd=parent)
+        try:
+            with (
+                openat.regular_file(parent, unfinished, _NEW) as descriptor,
+                open(descriptor, "wb", closefd=False) as file,
+            ):
+                yield file
+            os.rename(unfinished, path.name, src_dir_fd=parent, dst_dir_fd=parent)
+        except BaseException:
+            with suppress(OSError):
+                os.unlink(unfinished, dir_fd=parent)
+            raise
 
 
 def results_table(described: SearchDescription, trials: Sequence[Trial]) -> pa.Table:

@@ -85,7 +85,9 @@ class FileStore:
             listen: receives reports as they come: the trial's number and more of its metrics file.
             clock: returns seconds since 1970.
         """
-        directory.joinpath(TRIALS).mkdir(parents=True, exist_ok=True)
+        directory.mkdir(parents=True, exist_ok=True)
+        with openat.directory(directory, [TRIALS], make=True):
+            pass
         self._root = directory
         self._quotas = quotas or Quotas()
         self._listen = listen

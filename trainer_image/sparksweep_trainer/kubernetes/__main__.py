@@ -6,13 +6,16 @@ import logging
 import os
 import signal
 import sys
+import tempfile
 import threading
 from pathlib import Path
 
+from sparksweep_core.contract.directories import STORAGE_DIRECTORY
 from sparksweep_core.contract.driver_config import DRIVER_CANNOT_START
 from sparksweep_core.contract.environment import TERMINATION_LOG_ENV
 from sparksweep_trainer.kubernetes.application import Application, End
 from sparksweep_trainer.kubernetes.settings import SettingsError, load
+from sparksweep_trainer.kubernetes.store_credentials import take_credentials
 
 log = logging.getLogger("sparksweep_trainer.kubernetes")
 
@@ -28,6 +31,9 @@ def main() -> int:
         settings = load()
     except SettingsError as error:
         return _cannot_start(f"the driver can't start: {error}")
+    scratch = Path(tempfile.mkdtemp(prefix="sparksweep-store-"))
+    for message in take_credentials(Path(STORAGE_DIRECTORY), os.environ, scratch=scratch):
+        log.warning("spec.storage.secretName: %s", message)
     try:
         application = Application(settings)
     except OSError as error:
