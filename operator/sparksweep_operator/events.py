@@ -102,9 +102,9 @@ def _failures(before: ExperimentStatus, after: ExperimentStatus) -> Iterator[Eve
 
 def _conditions(before: ExperimentStatus, after: ExperimentStatus) -> Iterator[Event]:
     for item in after.conditions:
-        if item.type in _ANNOUNCED and item.is_true and not before.holds(item.type):
-            failed = item.type is ConditionType.FAILED
-            text = f"{item.type.value}: {item.message}"
+        if item.type in _ANNOUNCED and item.is_true and not before.holds(ConditionType(item.type)):
+            failed = item.type == ConditionType.FAILED
+            text = f"{item.type}: {item.message}"
             yield Event("Warning" if failed else "Normal", item.reason, text[:MESSAGE])
     suspended = ConditionType.SUSPENDED
     if before.holds(suspended) and after.condition(suspended, "False") is not None:

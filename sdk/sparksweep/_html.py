@@ -29,7 +29,7 @@ def experiment_html(experiment: Experiment, where: str = "") -> str:
         rows.append(("where", where))
     if status is not None:
         rows.append(("trials", status.progress or "none yet"))
-        rows += [(condition.type.value, _condition_text(condition)) for condition in status.conditions if condition.is_true]  # fmt: skip
+        rows += [(condition.type, _condition_text(condition)) for condition in status.conditions if condition.is_true]  # fmt: skip
         if status.best_trial is not None:
             rows.append(("best", best_text(experiment, with_point=True).removeprefix("best ")))
     title = f'<b class="{_PLAIN}">{_escaped(experiment.metadata.name)}</b>'

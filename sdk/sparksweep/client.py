@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from sparksweep._builder import Built
 from sparksweep._calls import checked_call, unknown_argument
 from sparksweep._kube import connect
+from sparksweep._kube.reading import read
 from sparksweep._plain_values import invalid, json_value, shown
 from sparksweep.errors import FieldError, InvalidCall, UnknownArgument
 from sparksweep_core.api import Experiment, Trial, trials_of
@@ -44,6 +45,7 @@ class Client:
     - `Forbidden`: The user lacks a right, which the message names.
     - `ClusterUnavailable`: The API server does not answer, or asks to come back later.
     - `ClusterError`: The API server refuses for another reason.
+    - `Unreadable`: The cluster's operator is of another version, and wrote what this one does not understand.
     """
 
     @checked_call
@@ -112,7 +114,7 @@ class Client:
         if code is not None:
             # The Experiment's UID, which an owner reference needs, is known only now.
             self._own(code["metadata"]["name"], created)
-        return Experiment.from_api(created)
+        return read(Experiment, created)
 
     @checked_call
     def get(self, name: str) -> Experiment:
@@ -206,7 +208,7 @@ class Client:
             raise InvalidCall([FieldError("change", "changes nothing: give a field")])
         change = {"spec": {key: json_value(value, key) for key, value in changes.items()}}
         body = self._kubernetes.merge("Experiment", self.namespace, name, change)
-        return Experiment.from_api(body)
+        return read(Experiment, body)
 
     @checked_call
     def delete(self, name: str) -> None:

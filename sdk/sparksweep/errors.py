@@ -11,6 +11,7 @@
     ├── ExperimentRefused      the document is valid, but the function or a module to preload can't run it
     ├── ExperimentFailed       the experiment ended without success; holds its result
     ├── RunDirectoryError      a run directory is missing, in use, damaged, or of another experiment
+    ├── Unreadable             an object or a file of another version can't be understood: install that version
     ├── TrialNotFound          the run has no such trial, or the trial no such attempt
     ├── SparkNotStarted        Spark or its Java does not start on this machine
     ├── MissingDependency      a program or library (Java, an extra) is not installed
@@ -25,7 +26,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sparksweep_core.errors import FieldError, InvalidExperiment, SparkNotStarted, SparksweepError
+from sparksweep_core.errors import (
+    FieldError,
+    InvalidExperiment,
+    SparkNotStarted,
+    SparksweepError,
+    Unreadable,
+)
 
 if TYPE_CHECKING:
     from sparksweep._result import Result
@@ -48,12 +55,13 @@ __all__ = [
     "SparksweepError",
     "TrialNotFound",
     "UnknownArgument",
+    "Unreadable",
     "UnreadableFile",
 ]
 
 
 # Tracebacks name the module that users import them from, not the one that defines them.
-for _error in (FieldError, InvalidExperiment, SparkNotStarted, SparksweepError):
+for _error in (FieldError, InvalidExperiment, SparkNotStarted, SparksweepError, Unreadable):
     _error.__module__ = __name__
 
 

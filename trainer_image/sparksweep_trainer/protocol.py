@@ -11,8 +11,8 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from sparksweep_core.api.base import Model, Timestamp
-from sparksweep_core.api.reasons import TrialReason, TrialState
-from sparksweep_core.api.status import Message, Metrics, Parameters, TrialNumber
+from sparksweep_core.api.reasons import TrialState
+from sparksweep_core.api.status import Message, Metrics, Parameters, Reason, TrialNumber
 
 HELLO_PATH = "/v1/hello"
 """`SlotHello`, answered by the `Program`."""
@@ -56,7 +56,7 @@ class Outcome(Model):
 
     state: Literal[TrialState.SUCCEEDED, TrialState.FAILED, TrialState.STOPPED]
     """Succeeded; Failed; or Stopped, if the driver ordered it."""
-    reason: TrialReason
+    reason: Reason
     """Reason of the state."""
     message: Message = ""
     """Explanation for a person, with what to do."""

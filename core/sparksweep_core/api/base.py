@@ -1,7 +1,12 @@
-"""The base of every wire type: camelCase outside, snake_case inside, closed, immutable, strict.
+"""The base of every wire type: camelCase outside, snake_case inside, immutable, strict about types.
 
 Strict, because the API server is: it takes neither ``"3"`` for 3 nor ``0.1`` for a string, and a document that
 passes here must pass there.
+
+Each type has two readings. The strict one refuses an unknown field, which in a user's document is a mistake:
+constructing a model, and ``sparksweep_core.validation.document``. The tolerant one, `Model.from_api` and
+`Model.from_json`, ignores it at every depth: it reads objects of the API server, journals and messages, whose writer
+may be a later version. `tests/core/api/test_tolerant_reading.py` holds every other module to these two.
 """
 
 from __future__ import annotations
@@ -32,15 +37,24 @@ class Model(BaseModel):
 
     @classmethod
     def from_api(cls, body: object) -> Self:
-        """Read the model from JSON values that the API server or another program sent.
+        """Read the model from JSON values that the API server or another program sent; ignore unknown fields.
 
         As strict as JSON text would be read: a string is no number, but a time or an enum's value is a string.
 
         Raises:
-            ValidationError: the values do not fit the type.
+            ValidationError: the values do not fit the type. ``sparksweep_core.validation.reading`` names the object.
         """
         # Validating a dict would be strict about Python's types, and take no string for a datetime or an enum.
-        return cls.model_validate_json(json.dumps(body))
+        return cls.from_json(json.dumps(body))
+
+    @classmethod
+    def from_json(cls, text: str | bytes) -> Self:
+        """Read the model from the JSON text of another program or of a file; ignore unknown fields.
+
+        Raises:
+            ValidationError: the text does not fit the type.
+        """
+        return cls.model_validate_json(text, extra="ignore")
 
     def to_dict(self) -> dict[str, Any]:
         """Return the document as JSON values: camelCase keys, absent fields left out."""

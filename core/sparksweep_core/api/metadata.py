@@ -35,9 +35,9 @@ class OwnerReference(Model):
 
 
 class ObjectMeta(Model):
-    """Standard object metadata. Fields that only the API server uses are preserved as they are."""
+    """Standard object metadata. A user's document may have fields that only the API server uses."""
 
-    # The server adds fields (managedFields, resourceVersion...) that this project does not read.
+    # A document that `kubectl get` printed has fields (managedFields...) that this project does not read.
     model_config = ConfigDict(extra="allow")
 
     name: Annotated[str, Field(min_length=1, max_length=253)]
@@ -48,6 +48,8 @@ class ObjectMeta(Model):
     """Identity of the object, unlike its name never reused; set by the API server."""
     generation: int | None = None
     """Number that grows with each change of the spec; set by the API server."""
+    resource_version: str | None = None
+    """Version of the object, another one after each write; set by the API server."""
     labels: dict[str, str] | None = None
     """Labels."""
     annotations: dict[str, str] | None = None

@@ -92,7 +92,7 @@ class TrialCounts(Model):
 class Condition(Model):
     """One condition of an Experiment, in Kubernetes' standard form."""
 
-    type: ConditionType
+    type: Reason
     """Type of the condition: Accepted, Running, Suspended, Complete or Failed."""
     status: ConditionStatus
     """Status of the condition: True, False or Unknown."""
@@ -176,7 +176,7 @@ class ExperimentStatus(Model):
     ) -> Condition | None:
         """Return the condition of a type; None if it does not apply, or has another status than the one given."""
         for condition in self.conditions:
-            if condition.type is kind and status in (None, condition.status):
+            if condition.type == kind and status in (None, condition.status):
                 return condition
         return None
 

@@ -13,8 +13,14 @@ from pydantic import ConfigDict, Field
 from sparksweep_core.api import limits
 from sparksweep_core.api.base import Model, cel, cel_rules, list_atomic, list_map
 from sparksweep_core.api.metadata import API_VERSION, ObjectMeta
-from sparksweep_core.api.reasons import TrialReason
-from sparksweep_core.api.status import Message, Parameters, TrialCounts, TrialNumber, TrialStatus
+from sparksweep_core.api.status import (
+    Message,
+    Parameters,
+    Reason,
+    TrialCounts,
+    TrialNumber,
+    TrialStatus,
+)
 
 
 class TrialSpec(Model):
@@ -35,8 +41,8 @@ class TrialSpec(Model):
 class Stop(Model):
     """An order to end the batch: running trials are stopped, waiting ones never start."""
 
-    reason: TrialReason
-    """Reason given to the trials that are stopped."""
+    reason: Reason
+    """Reason given to the trials that are stopped, in one word."""
     message: Message = ""
     """Message given to the trials that are stopped."""
 

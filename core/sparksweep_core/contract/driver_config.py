@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import ConfigDict, Field
+from pydantic import Field
 
 from sparksweep_core.api import limits
 from sparksweep_core.api.base import Model
@@ -34,9 +34,6 @@ RUN_BYTES = 9 * 2**30
 
 class DriverConfig(Model):
     """Configuration of a driver; the same for every driver of an experiment."""
-
-    # A driver may be older than the operator that wrote this.
-    model_config = ConfigDict(extra="ignore")
 
     experiment: Annotated[str, Field(min_length=1, max_length=limits.NAME)]
     """Name of the Experiment."""

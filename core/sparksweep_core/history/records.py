@@ -62,6 +62,6 @@ class BatchRecord:
         """Return the planner's half of the batch: metadata and spec, without the status, which is the driver's."""
         if isinstance(self.content, TrialBatch):
             return self.content.model_copy(update={"status": None})
-        bare = TrialBatch.model_validate_json(self.content)
+        bare = TrialBatch.from_json(self.content)
         trials = [trial.spec for trial in self.trials]
         return bare.model_copy(update={"spec": bare.spec.model_copy(update={"trials": trials})})

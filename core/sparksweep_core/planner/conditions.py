@@ -130,6 +130,6 @@ def _suspended(snapshot: Snapshot, before: Sequence[Condition]) -> Observation |
             "Set it to false to resume."
         )
         return Observation(kind, True, ExperimentReason.SUSPENDED_BY_USER, message)
-    if any(condition.type is kind for condition in before):
+    if any(condition.type == kind for condition in before):
         return Observation(kind, False, ExperimentReason.RESUMED, "Resumed.")
     return None

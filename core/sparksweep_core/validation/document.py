@@ -22,8 +22,9 @@ from sparksweep_core.errors import FieldError, InvalidExperiment
 from sparksweep_core.kubernetes_yaml import DOCUMENT, parse_yaml
 from sparksweep_core.validation.checks import COUNTS, Parts, check_parts, check_spec, parts_of
 from sparksweep_core.validation.messages import field_error, in_document_order
+from sparksweep_core.validation.reading import read_object, unknown_fields
 
-__all__ = ["parse_experiment", "parse_yaml", "read_experiment"]
+__all__ = ["parse_experiment", "parse_yaml", "read_experiment", "read_recorded"]
 
 _M = TypeVar("_M", bound=Model)
 Check = Callable[[Parts], Iterable[FieldError]]
@@ -46,12 +47,31 @@ def read_experiment(path: Path, also: Check = nothing_more) -> Experiment:
         InvalidExperiment: with every finding.
         OSError: the file can't be read.
     """
-    try:
-        text = path.read_text(encoding="utf-8")
-    except UnicodeDecodeError as error:
-        message = f"is not UTF-8 text: byte {error.start} is {error.object[error.start]:#04x}"
-        raise InvalidExperiment([FieldError(DOCUMENT, message)]) from error
-    return parse_experiment(parse_yaml(text), also)
+    return parse_experiment(parse_yaml(_text(path)), also)
+
+
+def read_recorded(path: Path) -> tuple[Experiment, list[str]]:
+    """Read the Experiment that a run has recorded; a later version may have written it.
+
+    Args:
+        path: the YAML file.
+
+    Returns:
+        The Experiment, and the paths of the fields that this version does not know and ignores.
+
+    Raises:
+        InvalidExperiment: it was changed, and is invalid now.
+        Unreadable: this version does not understand a value.
+        OSError: the file can't be read.
+    """
+    document = parse_yaml(_text(path))
+    if not isinstance(document, dict):
+        raise InvalidExperiment([FieldError(DOCUMENT, "is no Experiment")])
+    experiment = read_object(Experiment, document, str(path))
+    errors = check_spec(experiment.spec)
+    if errors:
+        raise InvalidExperiment(in_document_order(errors, document))
+    return experiment, unknown_fields(Experiment, document)
 
 
 def parse_experiment(document: object, also: Check = nothing_more) -> Experiment:
@@ -91,6 +111,14 @@ def parse_experiment(document: object, also: Check = nothing_more) -> Experiment
     if errors or experiment is None:
         raise InvalidExperiment(in_document_order(errors, document))
     return experiment
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        message = f"is not UTF-8 text: byte {error.start} is {error.object[error.start]:#04x}"
+        raise InvalidExperiment([FieldError(DOCUMENT, message)]) from error
 
 
 def _parse(model: type[_M], text: str) -> _M:

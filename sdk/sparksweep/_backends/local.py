@@ -27,9 +27,10 @@ from sparksweep._runs.local_run import LocalRunReader
 from sparksweep._text import block
 from sparksweep._values import values_of
 from sparksweep._warnings import warn
-from sparksweep.errors import InvalidExperiment, SparksweepError
+from sparksweep.errors import InvalidExperiment, SparksweepError, Unreadable
 from sparksweep_core.api import ConditionType, Experiment
 from sparksweep_core.validation.checks import parts_of
+from sparksweep_core.validation.reading import read_json
 
 END_PATIENCE_S = 30.0
 """Seconds that a run may take to stop its trials and Spark."""
@@ -232,7 +233,12 @@ class LocalProcess:
         assert self._process.stdout is not None
         with self._process.stdout as messages:
             for line in messages:
-                self._take(RunMessage.model_validate_json(line))
+                try:
+                    self._take(read_json(RunMessage, line, "a message of the run's process"))
+                except Unreadable as error:
+                    # The package was replaced while the run went on. The run itself does not suffer.
+                    with self._condition:
+                        self._error = error
         code = self._process.wait()
         if self._process.stdin is not None:
             self._process.stdin.close()

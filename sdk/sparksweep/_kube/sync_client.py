@@ -16,6 +16,7 @@ from kubernetes import client, config
 from kubernetes.stream import portforward
 
 from sparksweep._kube.errors import sdk_error
+from sparksweep._kube.reading import read
 from sparksweep.errors import ClusterUnavailable
 from sparksweep_core.api import Experiment, TrialBatch
 from sparksweep_core.api_server.errors import KubeError, error_of
@@ -42,7 +43,8 @@ def is_inside_a_cluster() -> bool:
 class SyncClient:
     """Client of the API server.
 
-    Authenticates with the kubeconfig's current context or, inside a cluster, with the pod's service account. Every request raises the SDK's errors: see `sparksweep._kube.errors`.
+    Authenticates with the kubeconfig's current context or, inside a cluster, with the pod's service account. Every request raises the SDK's
+    errors: see `sparksweep._kube.errors`; one that returns a model raises `Unreadable`, too.
     """
 
     def __init__(self) -> None:
@@ -76,23 +78,23 @@ class SyncClient:
         Raises:
             ExperimentNotFound: There is none of that name.
         """
-        return Experiment.from_api(self._request("GET", _Target("Experiment", namespace, name)))
+        return read(Experiment, self._request("GET", _Target("Experiment", namespace, name)))
 
     def experiments(self, namespace: str) -> list[Experiment]:
         """Return all Experiments of a namespace."""
-        return [Experiment.from_api(body) for body in self.list_objects("Experiment", namespace)]
+        return [read(Experiment, body) for body in self.list_objects("Experiment", namespace)]
 
     def batches(self, namespace: str, experiment: str) -> list[TrialBatch]:
         """Return the TrialBatches of an Experiment."""
         labels = selector_text(experiment_selector(experiment))
         return [
-            TrialBatch.from_api(body)
+            read(TrialBatch, body)
             for body in self.list_objects("TrialBatch", namespace, labels=labels)
         ]
 
     def batch(self, namespace: str, name: str) -> TrialBatch:
         """Return one TrialBatch."""
-        return TrialBatch.from_api(self._request("GET", _Target("TrialBatch", namespace, name)))
+        return read(TrialBatch, self._request("GET", _Target("TrialBatch", namespace, name)))
 
     # ------------------------------------------------------------------ objects of any kind
 

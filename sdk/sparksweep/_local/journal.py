@@ -15,10 +15,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
 
-from pydantic import ValidationError
-
-from sparksweep.errors import RunDirectoryError
+from sparksweep.errors import FieldError, RunDirectoryError, Unreadable
 from sparksweep_core.api import ExperimentStatus, TrialBatch, TrialStatus
+from sparksweep_core.validation.reading import own_version, read_object
 
 
 @dataclass
@@ -74,14 +73,16 @@ def read_journal(path: Path) -> Recorded:
     """Read a journal. An incomplete last line, which a crash leaves, is ignored.
 
     Raises:
-        RunDirectoryError: Another line is damaged.
+        RunDirectoryError: Another line is damaged, or of a version that this one does not understand.
     """
     recorded = Recorded()
     whole, _ = _split_torn(path.read_bytes())
     for number, line in enumerate(whole.splitlines(), start=1):
         try:
-            _take(recorded, json.loads(line))
-        except (ValueError, ValidationError) as error:
+            _take(recorded, json.loads(line), f"{path}, line {number}")
+        except Unreadable as error:
+            raise RunDirectoryError(str(error)) from error
+        except ValueError as error:
             raise RunDirectoryError(f"{path}, line {number} is damaged: {error}") from error
     return recorded
 
@@ -98,15 +99,18 @@ def _split_torn(content: bytes) -> tuple[bytes, bytes]:
     return content[:end], content[end:]
 
 
-def _take(recorded: Recorded, record: dict[str, object]) -> None:
+def _take(recorded: Recorded, record: object, subject: str) -> None:
+    if not isinstance(record, dict) or len(record) != 1:
+        raise ValueError("it is no object of one key")
     ((kind, value),) = record.items()
     if kind == "batch":
-        batch = TrialBatch.from_api(value)
+        batch = read_object(TrialBatch, value, subject)
         recorded.batches[batch.spec.index] = batch
     elif kind == "trial":
-        status = TrialStatus.from_api(value)
+        status = read_object(TrialStatus, value, subject)
         recorded.trials[status.number] = status
     elif kind == "status":
-        recorded.status = ExperimentStatus.from_api(value)
+        recorded.status = read_object(ExperimentStatus, value, subject)
     else:
-        raise ValueError(f"unknown record {kind!r}")
+        known = FieldError(str(kind), "is no kind of record: there are batch, trial and status")
+        raise Unreadable(subject, [known], reader=own_version())

@@ -57,7 +57,7 @@ def main() -> int:
     # Output of libraries must not mix with the messages.
     output, sys.stdout = sys.stdout, sys.stderr
     reporter = _Reporter(output)
-    request = RunRequest.model_validate_json(sys.stdin.readline())
+    request = RunRequest.from_json(sys.stdin.readline())
     try:
         _run(request, reporter)
     except SparksweepError as error:

@@ -5,27 +5,26 @@ A run directory that an earlier version made has none; the defaults are for it.
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from pydantic import ConfigDict, ValidationError
-
-from sparksweep.errors import RunDirectoryError
+from sparksweep.errors import RunDirectoryError, Unreadable
 from sparksweep_core.api.base import Model
 from sparksweep_core.contract.environment import PROJECT_PATH_ENV
+from sparksweep_core.validation.reading import own_version, read_json
 
 
 class RunRecord(Model):
     """The record of a run."""
 
-    # A later version may add fields.
-    model_config = ConfigDict(extra="ignore")
-
     home: str | None = None
     """Directory in which commands start, and that Python searches for modules."""
     project_path: str | None = None
     """Root of the project's data: ``hdfs.project_path`` of trials."""
+    version: str = ""
+    """Version that made the run; empty: an earlier one than 0.2."""
     python_path: list[str] = []
     """Further places that Python searches for modules: those of the program that started the run, or of PYTHONPATH."""
 
@@ -43,6 +42,7 @@ class RunRecord(Model):
         """
         python_path = os.environ.get("PYTHONPATH", "").split(os.pathsep) if paths is None else paths
         return cls(
+            version=own_version(),
             home=str(home),
             project_path=os.environ.get(PROJECT_PATH_ENV) or str(home),
             python_path=[os.path.abspath(path) for path in python_path if path],
@@ -61,11 +61,16 @@ class RunRecord(Model):
         """Read a record; an empty one if there is no such file.
 
         Raises:
-            RunDirectoryError: It is damaged.
+            RunDirectoryError: It is damaged, or of a version that this one does not understand.
         """
         if not path.exists():
             return cls()
+        content = path.read_bytes()
         try:
-            return cls.model_validate_json(path.read_bytes())
-        except ValidationError as error:
+            json.loads(content)
+        except ValueError as error:
             raise RunDirectoryError(f"{path} is damaged: {error}") from error
+        try:
+            return read_json(cls, content, str(path))
+        except Unreadable as error:
+            raise RunDirectoryError(str(error)) from error

@@ -72,11 +72,14 @@ def prepare(
     status = journal.status or ExperimentStatus()
     end = _end(status)
     if end is None:
-        return Resumption(experiment, _found(experiment, state), goes_on=True)
+        text = _found(experiment, state)
+        if given is None and (unknown := directory.unknown_fields()):
+            text += f"; this version does not know, and ignores, {', '.join(unknown)}"
+        return Resumption(experiment, text, goes_on=True)
     refused = end.reason == ExperimentReason.FUNCTION_REFUSED
     if _limits(experiment) == _limits(recorded) and not refused:
-        return Resumption(experiment, f"it is {end.type.value}: {end.message}", goes_on=False)
-    text = f"{_found(experiment, state)}; it was {end.type.value} ({end.reason})"
+        return Resumption(experiment, f"it is {end.type}: {end.message}", goes_on=False)
+    text = f"{_found(experiment, state)}; it was {end.type} ({end.reason})"
     _reopen(directory, experiment, journal, state, now=clock())
     return Resumption(experiment, text, goes_on=True)
 

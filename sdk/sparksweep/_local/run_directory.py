@@ -28,7 +28,7 @@ from sparksweep_core.contract.run_layout import (
     trial_directory_name,
 )
 from sparksweep_core.kubernetes_yaml import dump_yaml
-from sparksweep_core.validation.document import read_experiment
+from sparksweep_core.validation.document import read_recorded
 
 READERS_S = 0.2
 """Longest wait for a reader, which holds the lock for a moment and must not refuse a run."""
@@ -245,8 +245,17 @@ class RunDirectory:
         unfinished.replace(self.experiment)
 
     def read_experiment(self) -> Experiment:
-        """Return the Experiment with its status as last written."""
-        return read_experiment(self.experiment)
+        """Return the Experiment with its status as last written; fields of a later version are left out.
+
+        Raises:
+            InvalidExperiment: It was changed, and is invalid now.
+            Unreadable: A later version wrote a value that this one does not understand.
+        """
+        return read_recorded(self.experiment)[0]
+
+    def unknown_fields(self) -> list[str]:
+        """Return the paths of the Experiment's fields that this version does not know."""
+        return read_recorded(self.experiment)[1]
 
     def read_journal(self) -> Recorded:
         """Return the contents of the journal."""

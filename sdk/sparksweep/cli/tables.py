@@ -115,9 +115,9 @@ def outcome_lines(experiment: Experiment) -> list[Line]:
             ConditionType.FAILED,
             ConditionType.SUSPENDED,
         ):
-            style = "green" if condition.type is ConditionType.COMPLETE else "red"
+            style = "green" if condition.type == ConditionType.COMPLETE else "red"
             first, *others = lines_of(f" ({condition.reason}): {condition.message}")
-            lines.append([Span(condition.type.value, f"bold {style}"), Span(first)])
+            lines.append([Span(condition.type, f"bold {style}"), Span(first)])
             lines += [[Span(other)] for other in others]
     objective = experiment.spec.objective
     if status.best_trial is not None and objective is not None:

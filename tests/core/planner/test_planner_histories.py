@@ -230,7 +230,7 @@ def check_status(simulation: Simulation) -> None:
     assert counts.succeeded == ended[TrialState.SUCCEEDED]
     assert counts.failed == ended[TrialState.FAILED]
     kinds = [condition.type for condition in status.conditions]
-    assert kinds == sorted(set(kinds), key=list(ConditionType).index)
+    assert kinds == sorted(set(kinds), key=[*map(str, ConditionType)].index)
     assert status.observed_generation == simulation.experiment.metadata.generation or (
         status.completion_time is not None
     )

@@ -166,7 +166,7 @@ def test_without_a_change_an_ended_run_stays_as_it_is(
     before = directory.journal.read_bytes()
     resumption = resumed(directory, parallel=1)
     assert not resumption.goes_on
-    assert resumption.found == f"it is {status.conditions[0].type.value}: It ended."
+    assert resumption.found == f"it is {status.conditions[0].type}: It ended."
     assert directory.journal.read_bytes() == before
     directory.unlock()
 

@@ -128,7 +128,7 @@ def test_a_script_that_can_not_be_executed_has_not_started(tmp_path: Path) -> No
         script.write_text("#!/absent/interpreter\n")
         script.chmod(0o755)
         outcome = runs.run()
-        assert outcome.reason is TrialReason.START_FAILED
+        assert outcome.reason == TrialReason.START_FAILED
         assert "No such file or directory" in outcome.message
 
 
@@ -152,5 +152,5 @@ def test_a_program_is_looked_for_before_any_trial(
 def test_a_program_that_depends_on_the_trial_may_not_be_there(tmp_path: Path) -> None:
     with rig(tmp_path, "${trialParameters.program}", parameters={"program": str}) as runs:
         outcome = runs.run(program="absent-program")
-        assert outcome.reason is TrialReason.START_FAILED
+        assert outcome.reason == TrialReason.START_FAILED
         assert "no program 'absent-program'" in outcome.message

@@ -151,7 +151,7 @@ def test_a_trial_whose_directory_can_not_be_made_has_not_started(tmp_path: Path)
     with Rig(tmp_path, "def training(): return 0.5") as rig:
         rig.trials.write_text("a file")
         outcome = rig.run()
-        assert outcome.reason is TrialReason.START_FAILED
+        assert outcome.reason == TrialReason.START_FAILED
         assert str(rig.trials) in outcome.message
 
 

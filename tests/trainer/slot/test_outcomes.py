@@ -152,9 +152,9 @@ def test_a_trial_ended_by_order_is_stopped_even_if_it_returned(result: bytes) ->
 
 def test_who_ended_a_trial_matters_more_than_how_it_ended() -> None:
     assert (
-        function(observed(RAISED, exit_code=1, cause=Cause.TIMEOUT)).reason is TrialReason.TIMED_OUT
+        function(observed(RAISED, exit_code=1, cause=Cause.TIMEOUT)).reason == TrialReason.TIMED_OUT
     )
-    assert command(observed(exit_code=1, cause=Cause.TIMEOUT)).reason is TrialReason.TIMED_OUT
+    assert command(observed(exit_code=1, cause=Cause.TIMEOUT)).reason == TrialReason.TIMED_OUT
 
 
 @pytest.mark.parametrize(
@@ -171,7 +171,7 @@ def test_a_command_fails_by_its_exit_code(
     observation: Observation, reason: TrialReason, text: str
 ) -> None:
     outcome = command(observation, "no such option")
-    assert outcome.reason is reason
+    assert outcome.reason == reason
     assert text in outcome.message
 
 
@@ -235,7 +235,7 @@ def test_a_message_with_half_a_character_can_be_sent() -> None:
 )  # fmt: skip
 def test_a_result_that_makes_no_sense_is_none(data: bytes) -> None:
     assert parse_result(data) == {}
-    assert function(observed(data, exit_code=1)).reason is TrialReason.EXITED
+    assert function(observed(data, exit_code=1)).reason == TrialReason.EXITED
 
 
 _JSON: st.SearchStrategy[Any] = st.recursive(

@@ -240,7 +240,7 @@ def _ended(running: TrialStatus, outcome: Outcome) -> TrialStatus:
     return running.model_copy(
         update={
             "state": outcome.state,
-            "reason": outcome.reason.value,
+            "reason": outcome.reason,
             "message": outcome.message or None,
             "metrics": outcome.metrics,
             "start_time": outcome.start_time,
@@ -255,7 +255,7 @@ def _stopped(status: TrialStatus, stop: Stop) -> TrialStatus:
     return status.model_copy(
         update={
             "state": TrialState.STOPPED,
-            "reason": stop.reason.value,
+            "reason": stop.reason,
             "message": stop.message or None,
             "metrics": {},
         }

@@ -15,6 +15,7 @@ from typing import TypeVar
 
 from pydantic import BaseModel
 
+from sparksweep_core.api.base import Model
 from sparksweep_trainer.driver.trial_service import TrialService
 from sparksweep_trainer.files.store import FileStore
 from sparksweep_trainer.http_server import HttpServer, RequestHandler
@@ -49,7 +50,7 @@ FILES_AT_ONCE = 8
 FILES_PATIENCE_S = 20.0
 """Seconds that a part of a file waits to be read, before the server answers 503."""
 
-Request = TypeVar("Request", bound=BaseModel)
+Request = TypeVar("Request", bound=Model)
 
 
 class TrialServer(HttpServer):
@@ -128,13 +129,13 @@ def _handler(service: TrialService, files: FileStore | None, token: str) -> type
 def _route(
     model: type[Request], answer: Callable[[Request], BaseModel]
 ) -> Callable[[bytes], BaseModel]:
-    return lambda body: answer(model.model_validate_json(body))
+    return lambda body: answer(model.from_json(body))
 
 
 def _file_route(service: TrialService, files: FileStore) -> Callable[[bytes], BaseModel]:
     def take(body: bytes) -> ChunkTaken:
         head, _, data = body.partition(b"\n")
-        chunk = Chunk.model_validate_json(head)
+        chunk = Chunk.from_json(head)
         if not service.runs(chunk.slot, chunk.number, chunk.attempt):
             return ChunkTaken(taken=False)
         return files.take(chunk, data)

@@ -68,7 +68,7 @@ class BatchStatuses:
             self._batches[name] = entry
             if batch.status is not None:
                 entry.trials = {trial.number: trial for trial in batch.status.trials}
-        version = resource_version(batch)
+        version = batch.metadata.resource_version
         if version != entry.version and _later(entry.version, version) == entry.version:
             # A watch event from before this driver's own write.
             return
@@ -260,12 +260,6 @@ def is_finished(batch: TrialBatch) -> bool:
     """Return True if every trial of the batch has ended."""
     trials = batch.status.trials if batch.status is not None else []
     return sum(trial.state.is_finished for trial in trials) >= len(batch.spec.trials)
-
-
-def resource_version(batch: TrialBatch) -> str | None:
-    """Return the resource version of a batch as it was read."""
-    value = (batch.metadata.model_extra or {}).get("resourceVersion")
-    return value if isinstance(value, str) else None
 
 
 def _later(recorded: str | None, observed: str | None) -> str | None:

@@ -39,6 +39,8 @@ from sparksweep_core.contract.environment import (
 from sparksweep_core.contract.names import executor_names_start
 from sparksweep_core.contract.program import Program
 from sparksweep_core.contract.sealed_files import ChangedFile, Seal
+from sparksweep_core.errors import Unreadable
+from sparksweep_core.validation.reading import read_json
 from sparksweep_trainer.kubernetes.api_client import Endpoint
 
 _VARIABLE = re.compile(r"\$\(([A-Za-z_][A-Za-z0-9_]*)\)")
@@ -97,12 +99,12 @@ def load(environment: Mapping[str, str] = os.environ) -> ClusterSettings:
     directory = Path(environment.get(DRIVER_CONFIG_ENV) or CONFIG_DIRECTORY)
     try:
         files = _SealedDirectory(directory, environment.get(CONFIG_SEAL_ENV))
-        config = DriverConfig.model_validate_json(files.read(DRIVER_FILE))
-        program = Program.model_validate_json(files.read(PROGRAM_FILE))
+        config = read_json(DriverConfig, files.read(DRIVER_FILE), str(directory / DRIVER_FILE))
+        program = read_json(Program, files.read(PROGRAM_FILE), str(directory / PROGRAM_FILE))
         conf = {key: _expand(value, environment) for key, value in config.spark.items()}
         if POD_TEMPLATE_SETTING in conf and files.is_sealed:
             conf[POD_TEMPLATE_SETTING] = _private_copy(files.read(EXECUTOR_POD_FILE))
-    except ChangedFile as error:
+    except (ChangedFile, Unreadable) as error:
         raise SettingsError(str(error)) from error
     except (OSError, ValueError) as error:
         raise SettingsError(f"{directory}: {type(error).__name__}: {error}") from error

@@ -8,8 +8,9 @@ import time
 from dataclasses import dataclass
 from typing import TypeVar
 
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
 
+from sparksweep_core.api.base import Model
 from sparksweep_core.backoff import Backoff
 from sparksweep_core.contract.program import Program
 from sparksweep_trainer.protocol import (
@@ -38,7 +39,7 @@ ANSWER_TIMEOUT_S = 30.0
 FIRST_RETRY_S = 0.05
 LONGEST_RETRY_S = 2.0
 
-Answer = TypeVar("Answer", bound=BaseModel)
+Answer = TypeVar("Answer", bound=Model)
 
 
 class DriverGone(Exception):
@@ -109,12 +110,14 @@ class TrialClient:
         backoff = Backoff(FIRST_RETRY_S, LONGEST_RETRY_S)
         while True:
             try:
-                return model.model_validate_json(self._send(path, body))
+                answer = self._send(path, body)
             except (OSError, http.client.HTTPException) as error:
                 self.close()
                 delay_s = backoff.next_s()
                 if time.monotonic() + delay_s > deadline:
                     raise DriverGone(f"no answer from the trial server: {error!r}") from error
+            else:
+                return _read(model, answer, path)
             time.sleep(delay_s)
 
     def _send(self, path: str, body: bytes) -> bytes:
@@ -138,3 +141,19 @@ class TrialClient:
             # A read with a limit raises no error if the connection broke before the body's end.
             raise http.client.IncompleteRead(content, response.length)
         return content
+
+
+def _read(model: type[Answer], answer: bytes, path: str) -> Answer:
+    """Read an answer, of a driver whose image may be of another version than the executor's.
+
+    Raises:
+        DriverGone: this version does not understand it.
+    """
+    try:
+        return model.from_json(answer)
+    except ValidationError as error:
+        # Only here: a slot starts without the checks of documents.
+        from sparksweep_core.validation.reading import unreadable
+
+        subject = f"the trial server's answer to {path}"
+        raise DriverGone(str(unreadable(error, model, subject))) from error
