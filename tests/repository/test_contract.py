@@ -207,6 +207,6 @@ def test_a_run_may_fill_nine_tenths_of_its_volume_by_default() -> None:
 
 def test_a_driver_reads_what_a_later_operator_has_written() -> None:
     config = {"experiment": "digits", "master": "local[2]", "spark": {}, "later": {"a": 1}}
-    assert DriverConfig.model_validate_json(json.dumps(config)) == DriverConfig(
+    assert DriverConfig.from_json(json.dumps(config)) == DriverConfig(
         experiment="digits", master="local[2]", spark={}, tensorboard=True, run_bytes=9 * 2**30
     )

@@ -17,5 +17,7 @@ def read(model: type[_M], body: dict[str, Any]) -> _M:
         Unreadable: This version does not understand a value of it.
     """
     metadata = body["metadata"]
-    subject = f"{model.__name__} {metadata['name']} in namespace {metadata['namespace']}"
+    subject = f"{model.__name__} {metadata['name']}"
+    if "namespace" in metadata:
+        subject += f" in namespace {metadata['namespace']}"
     return read_object(model, body, subject)

@@ -143,7 +143,7 @@ def post(rig: Rig, path: str, body: bytes, **headers: str) -> tuple[int, str]:
         ("/v1/nothing", b"{}", 404),
         ("/v1/next", b"not json", 400),
         ("/v1/next", json.dumps({"slot": "0"}).encode(), 400),
-        ("/v1/next", json.dumps({"slot": 0, "extra": 1}).encode(), 400),
+        ("/v1/next", json.dumps({"slot": "0", "extra": 1}).encode(), 400),
         ("/v1/report", b"\x80\x04\x95", 400),
         ("/v1/next", b" " * (MAX_REQUEST_BYTES + 1), 413),
     ],

@@ -151,9 +151,9 @@ LOCAL = DriverConfig(experiment=NAME, master="local[2]", spark={})
     [
         (None, ["driver.json", "FileNotFoundError"]),
         ("{", ["Invalid JSON"]),
-        ({"experiment": NAME, "master": "local[2]"}, ["spark", "Field required"]),
-        (LOCAL.to_dict() | {"runBytes": "1Gi"}, ["runBytes", "valid integer"]),
-        (LOCAL.to_dict() | {"spark": {"spark.driver.port": 7078}}, ["spark.driver.port", "valid string"]),
+        ({"experiment": NAME, "master": "local[2]"}, ["driver.json", "spark: is missing"]),
+        (LOCAL.to_dict() | {"runBytes": "1Gi"}, ["runBytes", '"1Gi" is not']),
+        (LOCAL.to_dict() | {"spark": {"spark.driver.port": 7078}}, ["spark.driver.port", "7078 is a number"]),
     ],
 )  # fmt: skip
 def test_a_configuration_that_can_not_be_read_is_said_with_its_directory(
