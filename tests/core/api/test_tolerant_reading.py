@@ -60,9 +60,10 @@ TOLERANT = {
     "sparksweep_operator.cache": "TrialBatches, for the operator",
     "sparksweep_operator.reconciler": "Experiments, for the operator",
     "sparksweep_trainer.driver.trial_server": "requests of slots",
-    "sparksweep_trainer.kubernetes.settings": "driver.json and program.json",
+    "sparksweep_trainer.kubernetes.settings": "driver.json, program.json and their seal",
     "sparksweep_trainer.kubernetes.status_writer": "TrialBatches, for the driver",
     "sparksweep_trainer.slot.trial_client": "answers of the driver",
+    "sparksweep_trainer.slot.trial_code": "the seal of the inline source",
 }
 """Modules that read a wire type tolerantly, and the wire. A new one is added here, with a test of a newer writer."""
 
