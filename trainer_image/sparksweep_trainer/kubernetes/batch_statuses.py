@@ -58,7 +58,7 @@ class BatchStatuses:
         entry = self._batches.get(name)
         if entry is not None and entry.is_folded:
             if is_finished(batch):
-                entry.version = _later(entry.version, resource_version(batch))
+                entry.version = _later(entry.version, batch.metadata.resource_version)
                 entry.generation = batch.metadata.generation
                 return
             # It has grown: what was dropped here is in the status that was read.
