@@ -33,7 +33,6 @@ from sparksweep_trainer.kubernetes.api_client import ApiClient, Json, batches_pa
 from sparksweep_trainer.kubernetes.batch_statuses import (
     BatchStatuses,
     claim_status,
-    resource_version,
 )
 from sparksweep_trainer.kubernetes.fencing import Fence
 from sparksweep_trainer.kubernetes.informer import retry_backoff
@@ -149,7 +148,7 @@ class StatusWriter:
                 claimed = self._api.patch_status(
                     path,
                     claim_status(batch, self._fence.driver),
-                    resource_version=resource_version(batch),
+                    resource_version=batch.metadata.resource_version,
                 )
             except Conflict:
                 claimed = self._api.request("GET", path)
