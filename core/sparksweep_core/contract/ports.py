@@ -10,6 +10,8 @@ METRICS_PORT = 7782
 """Metrics of a driver, for Prometheus."""
 METRICS_PORT_NAME = "metrics"
 """Name of the ports for Prometheus, by which monitors select them."""
+GATEWAY_PORT = 7783
+"""Gateway to the viewers of a namespace, on its pod's loopback address: reached by port forwarding only."""
 TENSORBOARD_PORT = 6006
 """TensorBoard of a driver's pod, and of the Service in front of it."""
 

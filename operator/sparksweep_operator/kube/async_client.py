@@ -13,6 +13,7 @@ from typing import Any
 
 import aiohttp
 from kubernetes.aio import client, config
+from kubernetes.aio.stream import WsApiClient
 
 from sparksweep_core.api import API_VERSION, Experiment, ExperimentStatus, TrialBatch
 from sparksweep_core.api_server.errors import Conflict, NotFound, Unavailable, error_of
@@ -20,6 +21,7 @@ from sparksweep_core.api_server.paths import collection
 from sparksweep_core.contract.labels import experiment_selector, selector_text
 from sparksweep_core.contract.names import OPERATOR_MANAGER
 from sparksweep_operator.events import Event
+from sparksweep_operator.kube.port_forward import PROTOCOL, PortForward
 from sparksweep_operator.metrics import Metrics
 
 TIMEOUT_S = 30.0
@@ -35,6 +37,7 @@ class KubernetesClient:
         """Count requests in `metrics`."""
         self._metrics = metrics or Metrics()
         self._client: client.ApiClient | None = None
+        self._websockets: WsApiClient | None = None
 
     async def __aenter__(self) -> KubernetesClient:
         settings = client.Configuration()
@@ -49,9 +52,10 @@ class KubernetesClient:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        if self._client is not None:
-            await self._client.close()
-            self._client = None
+        for opened in (self._client, self._websockets):
+            if opened is not None:
+                await opened.close()
+        self._client = self._websockets = None
 
     # ------------------------------------------------------------------ our kinds
 
@@ -170,6 +174,36 @@ class KubernetesClient:
         """Return the PodList of an Experiment."""
         query = {"labelSelector": selector_text(experiment_selector(experiment))}
         return await self._request("GET", collection("Pod", namespace), query=query)
+
+    async def forward(self, namespace: str, pod: str, port: int) -> PortForward:
+        """Open a connection to a port in a pod, its loopback address included. For the gateway; the operator may not.
+
+        Raises:
+            Forbidden: the right is missing.
+            NotFound: there is no such pod.
+            Unavailable: the pod does not run, or the API server does not answer.
+        """
+        if self._client is None:
+            raise RuntimeError("the client is not open")
+        if self._websockets is None:
+            self._websockets = WsApiClient(self._client.configuration)
+        path = f"{collection('Pod', namespace)}/{pod}/portforward"
+        request = await self._websockets.param_serialize(
+            "GET",
+            path,
+            query_params=[("ports", str(port))],
+            header_params={"sec-websocket-protocol": PROTOCOL},
+            auth_settings=["BearerToken"],
+        )
+        try:
+            response = await self._websockets.call_api(*request, _preload_content=False)
+            websocket = await response.response
+        except aiohttp.WSServerHandshakeError as error:
+            message = f"port {port} of pod {pod}: {error.message}"
+            raise error_of(error.status, message.encode()) from error
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            raise Unavailable(f"no answer from the API server: {error!r}") from error
+        return PortForward(websocket)
 
     async def delete_pod(self, namespace: str, name: str, uid: str) -> None:
         """Delete a pod, if it still exists."""

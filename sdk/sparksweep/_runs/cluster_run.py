@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
+from sparksweep._runs.gateway import Route
 from sparksweep._runs.reader import trial_file
 from sparksweep.errors import ClusterError, Forbidden
 from sparksweep_core.api import Experiment, Trial, TrialBatch, trials_of
@@ -32,6 +33,7 @@ class ClusterRunReader:
         """By trial number the TrialBatch that holds the trial, as far as it was needed."""
         self._pod: dict[str, Any] | None = None
         self._connection: _Forwarded | None = None
+        self._route = Route(kubernetes, self._namespace, name)
         self.title = f"Experiment {name} in namespace {self._namespace}"
 
     def experiment(self) -> Experiment:
@@ -107,17 +109,21 @@ class ClusterRunReader:
         """
         # The pod may have been replaced since the last request.
         self._pod = None
-        pod = self._viewer()
-        if pod is None:
-            raise ClusterError(f"{self.title} has no driver pod with a running viewer")
-        return self._kubernetes.connect(self._namespace, _pod_name(pod), port)
+        return self._route.connect(port, self._driver_pod)
 
     def answers(self, port: int) -> bool:
-        """Return whether an HTTP server answers at a port of the driver's pod."""
+        """Return whether an HTTP server answers at a port of the driver's pod.
+
+        Raises:
+            Forbidden: The user may not connect to it.
+        """
         connection = _Forwarded(lambda: self.connect(port))
         try:
             connection.request("GET", "/")
             connection.getresponse()
+        except Forbidden:
+            # It does not pass by waiting.
+            raise
         except (OSError, http.client.HTTPException):
             return False
         finally:
@@ -139,14 +145,18 @@ class ClusterRunReader:
 
     def _connected(self) -> _Forwarded | None:
         if self._connection is None:
-            pod = self._viewer()
-            if pod is None:
+            if self._viewer() is None:
                 return None
-            name = _pod_name(pod)
             self._connection = _Forwarded(
-                lambda: self._kubernetes.connect(self._namespace, name, VIEWER_PORT)
+                lambda: self._route.connect(VIEWER_PORT, self._driver_pod)
             )
         return self._connection
+
+    def _driver_pod(self) -> str:
+        pod = self._viewer()
+        if pod is None:
+            raise ClusterError(f"{self.title} has no driver pod with a running viewer")
+        return _pod_name(pod)
 
     def _viewer(self) -> dict[str, Any] | None:
         """Return the newest driver's pod with a running viewer."""

@@ -16,6 +16,7 @@ import yaml
 from cluster.client import Cluster, KubectlError
 from cluster.faults import Faults
 from cluster.helm import CHART, Helm, value_flags
+from sparksweep_core.contract.gateway import GATEWAY_NAME, GATEWAY_POD
 from support.control_plane.kube_api import KubeApi, Refused
 
 EXPERIMENT_LABEL = "sparksweep.dev/experiment"
@@ -284,4 +285,23 @@ class Namespace:
     def left(self) -> list[str]:
         """Return the objects of Experiments that are left in the namespace."""
         names = [f"{kind}/{item['metadata']['name']}" for kind in OURS for item in self.items(kind)]
-        return [name for name in names if name != "configmaps/kube-root-ca.crt"]
+        return [
+            name
+            for name in names
+            if name not in ("configmaps/kube-root-ca.crt", f"pods/{GATEWAY_POD}")
+        ]
+
+    # ------------------------------------------------------------------ users
+
+    def add_gateway(self) -> None:
+        """Add the gateway to the viewers, as the chart does."""
+        values = {**IMAGES, "driver.namespaces": [self.name]}
+        self.cluster.cluster.apply(self.cluster.helm.template(only="viewer.yaml", values=values))
+        self.kubectl("rollout", "status", f"statefulset/{GATEWAY_NAME}", "--timeout=120s")
+
+    def kubeconfig_of_an_editor(self) -> Path:
+        """Return the kubeconfig of a user who has ``sparksweep-edit`` in this namespace, and nothing else."""
+        self.kubectl("create", "serviceaccount", "editor")
+        role = (f"--clusterrole={RELEASE}-edit", f"--serviceaccount={self.name}:editor")
+        self.kubectl("create", "rolebinding", "editor", *role)
+        return self.cluster.cluster.kubeconfig_as("editor", self.name)

@@ -1,4 +1,4 @@
-"""``sparksweep`` as a user calls it, with the cluster's kubeconfig."""
+"""``sparksweep`` as a user calls it who may edit Experiments and nothing else."""
 
 from __future__ import annotations
 
@@ -14,8 +14,10 @@ class CommandLine:
     """Command line for a namespace."""
 
     def __init__(self, namespace: Namespace) -> None:
+        """Run commands with the rights of ``sparksweep-edit`` alone, where the chart's gateway is."""
         self.namespace = namespace
-        self.environment = {**os.environ, "KUBECONFIG": str(namespace.cluster.cluster.kubeconfig)}
+        namespace.add_gateway()
+        self.environment = {**os.environ, "KUBECONFIG": str(namespace.kubeconfig_of_an_editor())}
 
     def arguments(self, *words: str) -> list[str]:
         return [sys.executable, "-m", "sparksweep", *words, "-n", self.namespace.name]
