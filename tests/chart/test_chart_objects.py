@@ -14,6 +14,7 @@ from cluster.client import Cluster
 from cluster.helm import CHART, Helm, HelmError, value_flags
 from sparksweep_core.contract import ports
 from sparksweep_core.contract.environment import PREFIX
+from sparksweep_core.contract.gateway import GATEWAY_NAME, GATEWAY_POD
 from sparksweep_core.contract.labels import PART_OF_LABEL, ROLE_LABEL
 from sparksweep_core.validation.document import parse_experiment
 from sparksweep_operator.manifests import driver_pod, executor_pod
@@ -86,7 +87,8 @@ def test_the_api_server_takes_everything_and_every_pod_is_restricted(
         "apply", "--server-side", "--force-conflicts", "--dry-run=server", "--filename", "-",
         input=yaml.safe_dump_all(objects), timeout_s=120,
     )  # fmt: skip
-    pods.append(only(objects, "Deployment")["spec"]["template"])
+    workloads = [item for item in objects if item["kind"] in ("Deployment", "StatefulSet")]
+    pods += [item["spec"]["template"] for item in workloads]
     assert [violations(pod) for pod in pods] == [[]] * len(pods)
     for item in objects:
         if item["kind"] not in CLUSTER_WIDE:
@@ -148,6 +150,44 @@ def test_an_operator_for_all_namespaces_binds_drivers_only_where_it_is_told_to(h
     assert bindings[0]["subjects"] == [
         {"kind": "ServiceAccount", "name": "sparksweep-driver", "namespace": "one"}
     ]
+
+
+def test_the_gateway_runs_where_drivers_may_and_reaches_nothing_else(helm: Helm) -> None:
+    objects = helm.template(values=switches("one", "other")["drivers in two namespaces"])
+    gateways = [item for item in objects if item["kind"] == "StatefulSet"]
+    assert [item["metadata"]["namespace"] for item in gateways] == ["one", "other"]
+    for item in gateways:
+        assert (item["metadata"]["name"], item["spec"]["replicas"]) == (GATEWAY_NAME, 1)
+        template = item["spec"]["template"]
+        assert item["spec"]["selector"]["matchLabels"].items() <= template["metadata"]["labels"].items()
+        assert ROLE_LABEL not in template["metadata"]["labels"], "no driver's or executor's policy holds for it"
+        assert template["spec"]["serviceAccountName"] == GATEWAY_NAME
+        (gateway,) = template["spec"]["containers"]
+        assert f"'127.0.0.1', {ports.GATEWAY_PORT}" in gateway["startupProbe"]["exec"]["command"][-1]
+        assert gateway["command"] == ["python", "-m", "sparksweep_operator.gateway"]
+        assert "ports" not in gateway, "it listens on the loopback address"
+    roles = [item for item in objects if item["kind"] == "Role" and item["metadata"]["name"] == GATEWAY_NAME]  # fmt: skip
+    assert [item["metadata"]["namespace"] for item in roles] == ["one", "other"]
+    edit = only(objects, "ClusterRole", "sparksweep-edit")["rules"]
+    forwards = [rule for rule in edit if "pods/portforward" in rule["resources"]]
+    assert [rule["resourceNames"] for rule in forwards] == [[GATEWAY_POD]]
+    assert not any("configmaps" in rule["resources"] for rule in edit)
+    off = helm.template(values={"driver.namespaces": ["one"], "viewer.enabled": False})
+    assert "StatefulSet" not in kinds(off)
+    assert not [item for item in off if item["metadata"]["name"] == GATEWAY_NAME]
+    assert "StatefulSet" not in kinds(helm.template()), "no namespace is named"
+
+
+def test_the_sample_manifest_of_the_gateway_is_what_the_chart_makes(helm: Helm) -> None:
+    sample = list(yaml.safe_load_all((ROOT / "docs" / "viewer-gateway.yaml").read_text()))
+    made = helm.template(only="viewer.yaml", values={"driver.namespaces": ["namespace-here"]})
+    for item in made:
+        own = {"app.kubernetes.io/name", "app.kubernetes.io/instance", "app.kubernetes.io/component", PART_OF_LABEL}
+        for metadata in (item["metadata"], item["spec"]["template"]["metadata"] if "spec" in item else {}):
+            labels = metadata.get("labels", {})
+            for label in set(labels) - own:
+                del labels[label]
+    assert sample == made
 
 
 def test_users_roles_say_nothing_of_statuses_and_are_part_of_kubernetes_own(helm: Helm) -> None:
@@ -231,6 +271,13 @@ def test_policies_let_executors_reach_their_driver_and_nobody_else(helm: Helm) -
     assert roles == ["driver"]
     dns, driver = executors["egress"]
     assert {port["port"] for port in dns["ports"]} == {53}
+    # NodeLocal DNSCache is on the node's network, where no selector finds it; instance metadata is not its address.
+    assert dns["to"] == [{"namespaceSelector": {}}, {"ipBlock": {"cidr": "169.254.20.10/32"}}]
+    for values, cidrs in (([], []), (["fd00::a/128", "10.9.9.9/32"], ["fd00::a/128", "10.9.9.9/32"])):
+        given = {"networkPolicy.enabled": True, "networkPolicy.nodeLocalDNS": values, "watchNamespaces": ["one"]}
+        for policy in (it for it in helm.template(values=given) if it["kind"] == "NetworkPolicy"):
+            blocks = [to["ipBlock"]["cidr"] for to in policy["spec"]["egress"][0]["to"] if "ipBlock" in to]
+            assert blocks == cidrs, policy["metadata"]["name"]
     assert {port["port"] for port in driver["ports"]} == {7078, 7079, ports.TRIAL_SERVER_PORT}
     assert driver["to"][0]["podSelector"]["matchLabels"]["sparksweep.dev/role"] == "driver"
 
@@ -302,6 +349,7 @@ def test_a_label_of_ones_own_is_on_what_prometheus_and_grafana_look_for(helm: He
     ("values", "said"),
     [
         ({}, "--clusterrole=sparksweep-driver --serviceaccount=NAMESPACE:sparksweep-driver"),
+        ({}, "--show-only templates/viewer.yaml | kubectl apply -f -"),
         ({"watchNamespaces": ["lab"]}, "kubectl -n lab apply -f experiment.yaml"),
         ({"crds.enabled": False}, "the operator waits for the CRDs"),
         ({"crds.keep": False}, "uninstalling deletes every Experiment"),

@@ -51,6 +51,13 @@ def switches(namespace: str, other: str) -> dict[str, dict[str, Any]]:
             "driver.serviceAccount.annotations": {"example.org/role": "drivers"},
             "driver.namespaces": [namespace],
         },
+        "no gateway": {"viewer.enabled": False, "driver.namespaces": [namespace]},
+        "a gateway of another size": {
+            "driver.namespaces": [namespace],
+            "viewer.resources": {"requests": {"cpu": "1"}},
+            "viewer.nodeSelector": {"kubernetes.io/os": "linux"},
+            "viewer.tolerations": [{"key": "infra", "operator": "Exists"}],
+        },
         "logs": {"logLevel": "debug", "logFormat": "text"},
         "where and how it runs": {
             "resources": {"requests": {"cpu": "1"}, "limits": {"memory": "1Gi"}},
@@ -106,6 +113,8 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"logLevel": "loud"}, "/logLevel"),
     ({"imagePullSecrets": ["registry"]}, "/imagePullSecrets/0"),
     ({"networkPolicy.apiServerPorts": []}, "/networkPolicy/apiServerPorts"),
+    ({"networkPolicy.nodeLocalDNS": ["169.254.20.10"]}, "/networkPolicy/nodeLocalDNS/0"),
+    ({"viewer.nonsense": 1}, "/viewer"),
     ({"metrics.serviceMonitor.interval": "often"}, "/metrics/serviceMonitor/interval"),
     ({"extraEnv": [{"value": "x"}]}, "/extraEnv/0"),
 ]

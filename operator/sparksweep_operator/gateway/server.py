@@ -20,6 +20,11 @@ from sparksweep_operator.kube.port_forward import PortForward, PortForwardError
 log = logging.getLogger(__name__)
 
 READ_BYTES = 32 * 1024
+LINGER_S = 1.0
+LINGER_READS = 8
+"""Seconds, and parts of `READ_BYTES`, that are read of a refused request."""
+CLOSE_S = 5.0
+"""Seconds in which a client must have read the rest."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,12 +77,16 @@ class GatewayServer:
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._open += 1
         try:
+            if self._open > 2 * self._bounds.connections:
+                # Even a response costs a second.
+                writer.transport.abort()
+                return
             if self._open > self._bounds.connections:
                 message = f"the gateway has {self._bounds.connections} connections already: try again later"
                 raise Refusal(HTTPStatus.SERVICE_UNAVAILABLE, message)
             forward = await self._request(reader)
         except Refusal as refusal:
-            await _respond(writer, refusal.status, str(refusal))
+            await _respond(reader, writer, refusal)
         except (ConnectionError, asyncio.IncompleteReadError):
             log.debug("a client left before it had asked", exc_info=True)
         else:
@@ -87,10 +96,8 @@ class GatewayServer:
             finally:
                 await forward.close()
         finally:
+            await _close(writer)
             self._open -= 1
-            writer.close()
-            with suppress(ConnectionError):
-                await writer.wait_closed()
 
     async def _request(self, reader: asyncio.StreamReader) -> PortForward:
         try:
@@ -164,12 +171,31 @@ class _Pipe:
             await self._writer.drain()
 
 
-async def _respond(writer: asyncio.StreamWriter, status: HTTPStatus, text: str) -> None:
-    body = f"{text}\n".encode()
+async def _close(writer: asyncio.StreamWriter) -> None:
+    """Close a connection; one whose client reads no more is dropped."""
+    writer.close()
+    try:
+        async with asyncio.timeout(CLOSE_S):
+            await writer.wait_closed()
+    except (ConnectionError, TimeoutError):
+        writer.transport.abort()
+
+
+async def _respond(
+    reader: asyncio.StreamReader, writer: asyncio.StreamWriter, refusal: Refusal
+) -> None:
+    body = f"{refusal}\n".encode()
     head = (
-        f"HTTP/1.1 {status.value} {status.phrase}\r\nContent-Type: text/plain; charset=utf-8\r\n"
+        f"HTTP/1.1 {refusal.status.value} {refusal.status.phrase}\r\n"
+        "Content-Type: text/plain; charset=utf-8\r\n"
         f"Content-Length: {len(body)}\r\nConnection: close\r\n\r\n"
     )
-    with suppress(ConnectionError):
+    with suppress(ConnectionError, TimeoutError):
         writer.write(head.encode() + body)
         await writer.drain()
+        writer.write_eof()
+        # The kernel resets a connection that is closed with unread bytes, and the client loses the response.
+        async with asyncio.timeout(LINGER_S):
+            for _ in range(LINGER_READS):
+                if not await reader.read(READ_BYTES):
+                    break
