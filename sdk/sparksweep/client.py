@@ -13,8 +13,8 @@ from sparksweep._calls import checked_call, unknown_argument
 from sparksweep._kube import connect
 from sparksweep._kube.reading import read
 from sparksweep._plain_values import invalid, json_value, shown
-from sparksweep.errors import FieldError, InvalidCall, UnknownArgument
-from sparksweep_core.api import Experiment, Trial, trials_of
+from sparksweep.errors import FieldError, Forbidden, InvalidCall, UnknownArgument
+from sparksweep_core.api import Experiment, Trial, limits, trials_of
 from sparksweep_core.validation.immutability import IMMUTABLE, MUTABLE
 
 if TYPE_CHECKING:
@@ -100,10 +100,11 @@ class Client:
         Raises:
             ExperimentExists: There is one of that name.
             ExperimentRefused: The API server does not accept it.
+            Forbidden: The user lacks a right; a function of more than 512 KiB needs rights on ConfigMaps.
         """
         code = built.code_map
         if code is not None:
-            self._kubernetes.create(self.namespace, code)
+            self._create_code(code)
         try:
             created = self._kubernetes.create(self.namespace, built.on_a_cluster.to_dict())
         except BaseException:
@@ -222,6 +223,18 @@ class Client:
         """
         _check_name("name", name)
         self._kubernetes.delete("Experiment", self.namespace, name)
+
+    def _create_code(self, code: dict[str, Any]) -> None:
+        try:
+            self._kubernetes.create(self.namespace, code)
+        except Forbidden as error:
+            size = sum(map(len, code["data"].values()))
+            raise Forbidden(
+                f"the function takes {size:,} characters as text, more than the {limits.INLINE_SOURCE:,} that an Experiment "
+                f"holds, so it needs a ConfigMap, and you lack the right to create, patch and delete configmaps in namespace "
+                f"{self.namespace}, which Kubernetes' role edit has and sparksweep-edit has not: ask for the right, or load "
+                f"data inside the function instead of referring to it ({error})"
+            ) from error
 
     def _own(self, config_map: str, experiment: dict[str, Any]) -> None:
         owner = {

@@ -159,11 +159,18 @@ def test_the_gateway_runs_where_drivers_may_and_reaches_nothing_else(helm: Helm)
     for item in gateways:
         assert (item["metadata"]["name"], item["spec"]["replicas"]) == (GATEWAY_NAME, 1)
         template = item["spec"]["template"]
-        assert item["spec"]["selector"]["matchLabels"].items() <= template["metadata"]["labels"].items()
-        assert ROLE_LABEL not in template["metadata"]["labels"], "no driver's or executor's policy holds for it"
+        assert (
+            item["spec"]["selector"]["matchLabels"].items()
+            <= template["metadata"]["labels"].items()
+        )
+        assert ROLE_LABEL not in template["metadata"]["labels"], (
+            "no driver's or executor's policy holds for it"
+        )
         assert template["spec"]["serviceAccountName"] == GATEWAY_NAME
         (gateway,) = template["spec"]["containers"]
-        assert f"'127.0.0.1', {ports.GATEWAY_PORT}" in gateway["startupProbe"]["exec"]["command"][-1]
+        assert (
+            f"'127.0.0.1', {ports.GATEWAY_PORT}" in gateway["startupProbe"]["exec"]["command"][-1]
+        )
         assert gateway["command"] == ["python", "-m", "sparksweep_operator.gateway"]
         assert "ports" not in gateway, "it listens on the loopback address"
     roles = [item for item in objects if item["kind"] == "Role" and item["metadata"]["name"] == GATEWAY_NAME]  # fmt: skip
@@ -182,8 +189,16 @@ def test_the_sample_manifest_of_the_gateway_is_what_the_chart_makes(helm: Helm) 
     sample = list(yaml.safe_load_all((ROOT / "docs" / "viewer-gateway.yaml").read_text()))
     made = helm.template(only="viewer.yaml", values={"driver.namespaces": ["namespace-here"]})
     for item in made:
-        own = {"app.kubernetes.io/name", "app.kubernetes.io/instance", "app.kubernetes.io/component", PART_OF_LABEL}
-        for metadata in (item["metadata"], item["spec"]["template"]["metadata"] if "spec" in item else {}):
+        own = {
+            "app.kubernetes.io/name",
+            "app.kubernetes.io/instance",
+            "app.kubernetes.io/component",
+            PART_OF_LABEL,
+        }
+        for metadata in (
+            item["metadata"],
+            item["spec"]["template"]["metadata"] if "spec" in item else {},
+        ):
             labels = metadata.get("labels", {})
             for label in set(labels) - own:
                 del labels[label]
@@ -273,10 +288,19 @@ def test_policies_let_executors_reach_their_driver_and_nobody_else(helm: Helm) -
     assert {port["port"] for port in dns["ports"]} == {53}
     # NodeLocal DNSCache is on the node's network, where no selector finds it; instance metadata is not its address.
     assert dns["to"] == [{"namespaceSelector": {}}, {"ipBlock": {"cidr": "169.254.20.10/32"}}]
-    for values, cidrs in (([], []), (["fd00::a/128", "10.9.9.9/32"], ["fd00::a/128", "10.9.9.9/32"])):
-        given = {"networkPolicy.enabled": True, "networkPolicy.nodeLocalDNS": values, "watchNamespaces": ["one"]}
+    for values, cidrs in (
+        ([], []),
+        (["fd00::a/128", "10.9.9.9/32"], ["fd00::a/128", "10.9.9.9/32"]),
+    ):
+        given = {
+            "networkPolicy.enabled": True,
+            "networkPolicy.nodeLocalDNS": values,
+            "watchNamespaces": ["one"],
+        }
         for policy in (it for it in helm.template(values=given) if it["kind"] == "NetworkPolicy"):
-            blocks = [to["ipBlock"]["cidr"] for to in policy["spec"]["egress"][0]["to"] if "ipBlock" in to]
+            blocks = [
+                to["ipBlock"]["cidr"] for to in policy["spec"]["egress"][0]["to"] if "ipBlock" in to
+            ]
             assert blocks == cidrs, policy["metadata"]["name"]
     assert {port["port"] for port in driver["ports"]} == {7078, 7079, ports.TRIAL_SERVER_PORT}
     assert driver["to"][0]["podSelector"]["matchLabels"]["sparksweep.dev/role"] == "driver"

@@ -9,6 +9,8 @@ import yaml
 
 from cluster.client import Cluster, KubectlError
 from cluster.helm import Helm
+from sparksweep_core.api import limits
+from sparksweep_core.stored_size import text_bytes
 from support.control_plane.lab import Lab, experiment
 
 USER = "alice@example.org"
@@ -102,6 +104,22 @@ def test_an_editor_may_do_nothing_else_there_and_nothing_at_all_elsewhere(
         ("create", "rolebindings"), ("create", "serviceaccounts/token"),
     ):  # fmt: skip
         assert not user.may(lab.name, verb, resource), (verb, resource)
+
+
+@pytest.mark.parametrize("character", ["x", "é", "\n", "<"])
+def test_inline_source_at_its_limit_fits_into_an_experiment_and_its_config_map(
+    character: str, lab: Lab
+) -> None:
+    """Each character at the largest number that the checks accept, by the bytes that etcd stores."""
+    room = min(limits.INLINE_SOURCE, limits.INLINE_SOURCE_BYTES // text_bytes(character))
+    start = "def training(x):\n    return x\n#"
+    source = start + character * (room - 2 * text_bytes(start))
+    lab.create(template={"source": {"inline": source}})
+    lab.wait_for_driver()
+    (code,) = [it for it in lab.api.items("configmaps") if "-code-" in it["metadata"]["name"]]
+    assert list(code["data"].values()) == [source]
+    lab.take_over()
+    lab.play_to_the_end()
 
 
 def test_a_viewer_looks_and_changes_nothing(

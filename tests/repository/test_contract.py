@@ -133,9 +133,10 @@ def templates() -> str:
 
 
 def test_the_charts_ports_are_those_of_the_contract() -> None:
-    # The viewer's is on the pod's loopback address, which no policy concerns.
+    # The viewer's and the gateway's are on loopback addresses, which no policy concerns.
     agreed_ports = {value for name, value in vars(ports).items() if name.endswith("_PORT")}
-    agreed_ports.remove(ports.VIEWER_PORT)
+    agreed_ports -= {ports.VIEWER_PORT, ports.GATEWAY_PORT}
+    assert re.findall(r"'127\.0\.0\.1', (\d+)", templates()) == [str(ports.GATEWAY_PORT)] * 2
     dns = 53
     named = re.findall(r"\b(?:port|containerPort|--metrics-port)[:=] ?(\d+)", templates())
     assert set(map(int, named)) == agreed_ports | {dns}
@@ -152,7 +153,9 @@ def test_the_charts_labels_are_those_of_the_contract() -> None:
     assert set(parts) == {(labels.PART_OF_LABEL, labels.PART_OF)}
     components = re.findall(r"(\S+/component): (\w+)", templates())
     assert {label for label, _ in components} == {labels.COMPONENT_LABEL}
-    assert {role for _, role in components} == {"operator", "test", labels.DRIVER, labels.EXECUTOR}
+    assert {role for _, role in components} == {
+        "operator", "test", "viewer", labels.DRIVER, labels.EXECUTOR,
+    }  # fmt: skip
 
 
 def test_the_image_knows_the_commands_of_the_pods_that_are_made() -> None:
@@ -174,8 +177,7 @@ def test_the_page_on_security_names_every_port_that_something_may_connect_to() -
     page = (ROOT / "docs" / "security.md").read_text()
     named = {int(text) for text in re.findall(r"\b[678]\d{3}\b", page)}
     everything = {value for name, value in vars(ports).items() if name.endswith("_PORT")}
-    # The viewer's is on the pod's loopback address.
-    assert named == everything - {ports.VIEWER_PORT}
+    assert named == everything
 
 
 def test_the_page_on_trials_names_every_variable_that_a_trial_is_given() -> None:

@@ -43,8 +43,12 @@ COMMAND = 256
 """Words of a command."""
 WORD = 4096
 """Characters of a word of a command, or of an environment variable's value."""
-INLINE_SOURCE = 256 * 1024
-"""Characters of inline source: Kubernetes' client-side apply keeps a second copy in a 256 KiB annotation."""
+INLINE_SOURCE = 512 * 1024
+"""Characters of inline source. Every write of a status rewrites the whole Experiment in etcd, and the operator holds it in
+memory, so it is below the 1 MiB of a ConfigMap. Kubernetes' client-side apply keeps a second copy in an annotation of
+256 KiB; `kubectl apply --server-side` and `kubectl create` keep none."""
+INLINE_SOURCE_BYTES = 2**20
+"""Bytes of inline source as etcd stores it, of the 1.5 MiB of an object; a ConfigMap holds as many."""
 PRELOAD = 32
 """Modules to preload."""
 ENV = 64

@@ -15,7 +15,7 @@ GATEWAY_POD = f"{GATEWAY_NAME}-0"
 TENSORBOARD_SERVICE = "tensorboard"
 VIEWER_SERVICE = "viewer"
 """What can be reached of an Experiment."""
-MAX_HEAD_BYTES = 4096
+MAX_HEAD_BYTES = 2000
 """Bytes of a request's or a response's head, at most."""
 HEAD_END = b"\r\n\r\n"
 

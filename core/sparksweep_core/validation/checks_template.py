@@ -9,12 +9,14 @@ import keyword
 import re
 from collections.abc import Iterator, Sequence
 
+from sparksweep_core.api import limits
 from sparksweep_core.api import placeholders as ph
 from sparksweep_core.api.quantities import cpus, memory_bytes
 from sparksweep_core.api.search_spec import Parameter
 from sparksweep_core.api.template import MetricsFormat, Resources, Source, TrialTemplate
 from sparksweep_core.contract.names import SHIPPED_MODULE
 from sparksweep_core.errors import FieldError
+from sparksweep_core.stored_size import text_bytes
 from sparksweep_core.validation.checks_pod import PATH, check_pod
 from sparksweep_core.validation.checks_search import duplicates, wrong_name
 from sparksweep_core.validation.source_check import check_source
@@ -196,6 +198,12 @@ def _source(source: Source) -> Iterator[FieldError]:
     elif source.inline is not None and source.config_map is not None:
         message = "can't be combined with inline: the source is in one of them; remove the other"
         yield FieldError(f"{PATH}.source.configMap", message)
+    elif source.inline is not None and text_bytes(source.inline) > limits.INLINE_SOURCE_BYTES:
+        yield FieldError(
+            f"{PATH}.source.inline",
+            f"takes {text_bytes(source.inline):,} bytes in the API server's store, where at most "
+            f"{limits.INLINE_SOURCE_BYTES:,} fit: put it into a ConfigMap (source.configMap) or into the image",
+        )
 
 
 def _resources(resources: Resources, *, is_function: bool) -> Iterator[FieldError]:

@@ -6,7 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from sparksweep_core.errors import InvalidExperiment
+from sparksweep_core.validation.document import parse_experiment
 from sparksweep_core.validation.source_check import check_source
+from support.operator.operator_objects import experiment_body
 
 
 def messages(source: str, *names: str) -> list[str]:
@@ -103,3 +106,21 @@ def test_the_source_is_never_run(tmp_path: Path) -> None:
     source = f"open({str(witness)!r}, 'w')\ndef training(lr=open({str(witness)!r}, 'w')): pass"
     assert messages(source) == []
     assert not witness.exists()
+
+
+@pytest.mark.parametrize(("character", "times", "fits"), [
+    ("x", 500_000, True), ("é", 500_000, True), ("é", 524_200, True), ("漢", 349_000, True), ("漢", 400_000, False),
+    ("<", 170_000, True), ("<", 200_000, False), ("\U0001f600", 300_000, False),
+])  # fmt: skip
+def test_inline_source_is_bounded_in_the_bytes_that_are_stored(
+    character: str, times: int, fits: bool
+) -> None:
+    source = "def training(x):\n    return x\n#" + character * times
+    body = experiment_body(template={"source": {"inline": source}})
+    if fits:
+        parse_experiment(body)
+        return
+    with pytest.raises(
+        InvalidExperiment, match=r"source\.inline: takes [0-9,]+ bytes .* 1,048,576"
+    ):
+        parse_experiment(body)

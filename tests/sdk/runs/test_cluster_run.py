@@ -245,6 +245,33 @@ def test_code_in_a_config_map_is_owned_by_its_experiment_or_deleted(server: ApiS
     assert server.requests[-1] == ("PATCH", f"{maps}/digits-function")
 
 
+@pytest.mark.parametrize(("size", "kind"), [(100_000, "experiments"), (385_000, "experiments"), (400_000, "configmaps")])  # fmt: skip
+def test_without_rights_on_config_maps_a_function_runs_until_it_is_too_long_for_its_experiment(
+    server: ApiServer, size: int, kind: str
+) -> None:
+    noise = random.Random(0).randbytes(size)
+
+    def training(x: int) -> int:
+        return noise[x]
+
+    maps = "/api/v1/namespaces/lab/configmaps"
+    server.refuse("POST", maps, 403, 'configmaps is forbidden: User "alice" cannot create resource')
+    created = document()
+    created["metadata"] |= {"uid": "1-2-3", "namespace": "lab"}
+    server.answers["POST", f"{ROOT}/experiments"] = 201, created
+    experiment = Experiment(training, {"x": [1, 2]}, name="digits")
+    if kind == "experiments":
+        experiment.submit(backend="kubernetes")
+        assert server.requests == [("POST", f"{ROOT}/experiments")]
+        return
+    with pytest.raises(Forbidden) as refused:
+        experiment.submit(backend="kubernetes")
+    message = str(refused.value)
+    for words in ("524,288", "53", "create, patch and delete configmaps in namespace lab", "sparksweep-edit", 'User "alice"'):  # fmt: skip
+        assert words in message
+    assert server.requests == [("POST", maps)], "no Experiment without its code"
+
+
 def test_a_suspended_experiment_goes_on_under_new_limits_and_an_ended_one_does_not(
     server: ApiServer,
 ) -> None:
