@@ -12,6 +12,7 @@
     ├── ExperimentFailed       the experiment ended without success; holds its result
     ├── RunDirectoryError      a run directory is missing, in use, damaged, or of another experiment
     ├── Unreadable             an object or a file of another version can't be understood: install that version
+    ├── RunInterrupted         the state of a run can't be written, on a full disk for instance; it can be resumed
     ├── TrialNotFound          the run has no such trial, or the trial no such attempt
     ├── SparkNotStarted        Spark or its Java does not start on this machine
     ├── MissingDependency      a program or library (Java, an extra) is not installed
@@ -51,6 +52,7 @@ __all__ = [
     "MissingDependency",
     "MissingFile",
     "RunDirectoryError",
+    "RunInterrupted",
     "SparkNotStarted",
     "SparksweepError",
     "TrialNotFound",
@@ -102,6 +104,10 @@ class ExperimentFailed(SparksweepError):
 
 class RunDirectoryError(SparksweepError):
     """A run directory is missing, in use, damaged, or of another experiment."""
+
+
+class RunInterrupted(SparksweepError):
+    """The state of a local run can't be written: the message says where, why, and how to go on. Nothing recorded is lost."""
 
 
 class TrialNotFound(SparksweepError, LookupError):

@@ -11,9 +11,9 @@ import json
 import os
 import threading
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO
 
 from sparksweep.errors import FieldError, RunDirectoryError, Unreadable
 from sparksweep_core.api import ExperimentStatus, TrialBatch, TrialStatus
@@ -32,15 +32,31 @@ class Recorded:
     """The Experiment's status."""
 
 
+class JournalNotWritten(RunDirectoryError, OSError):
+    """A record could not be appended; the journal ends with the record before it."""
+
+    __str__ = Exception.__str__
+
+
 class Journal:
-    """An open journal. Thread-safe."""
+    """An open journal. Thread-safe.
+
+    A record that can't be written whole is cut off again, so that each line stays a record, and may be appended again.
+    """
 
     def __init__(self, path: Path) -> None:
-        self._file: IO[bytes] = path.open("ab")
+        self._path = path
+        self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
+        self._size = os.fstat(self._file).st_size
+        self._is_torn = False
         self._lock = threading.Lock()
 
     def append_batch(self, batch: TrialBatch) -> None:
-        """Append a batch's spec, and sync the file."""
+        """Append a batch's spec, and sync the file.
+
+        Raises:
+            JournalNotWritten: the disk is full, or fails. So do all that append.
+        """
         self._append([("batch", batch.model_copy(update={"status": None}).to_json())], durable=True)
 
     def append_trials(self, statuses: Sequence[TrialStatus]) -> None:
@@ -57,16 +73,33 @@ class Journal:
 
     def close(self) -> None:
         """Close the file."""
-        self._file.close()
+        os.close(self._file)
 
     def _append(self, records: Iterable[tuple[str, str]], *, durable: bool) -> None:
         # One write, so that a crash leaves at most one incomplete line, the last.
         lines = "".join(f'{{"{kind}":{text}}}\n' for kind, text in records).encode()
         with self._lock:
-            self._file.write(lines)
-            self._file.flush()
-            if durable:
-                os.fdatasync(self._file.fileno())
+            try:
+                self._cut()
+                self._is_torn = True
+                rest = memoryview(lines)
+                while rest:
+                    rest = rest[os.write(self._file, rest) :]
+                if durable:
+                    os.fdatasync(self._file)
+            except OSError as error:
+                with suppress(OSError):
+                    self._cut()
+                text = f"{self._path} can't be written: {error.strerror or error}"
+                raise JournalNotWritten(text) from error
+            self._is_torn = False
+            self._size += len(lines)
+
+    def _cut(self) -> None:
+        """Cut off what is left of a record that was not written whole."""
+        if self._is_torn:
+            os.ftruncate(self._file, self._size)
+            self._is_torn = False
 
 
 def read_journal(path: Path) -> Recorded:

@@ -6,6 +6,7 @@ import fcntl
 import os
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import IO
 
@@ -213,36 +214,49 @@ class RunDirectory:
             experiment: The Experiment.
             record: The facts that its document lacks.
             code: Files of code that is too long for the Experiment, by their names.
+
+        Raises:
+            RunDirectoryError: The directory can't be written.
         """
-        for name, content in (code or {}).items():
-            self.code.mkdir(exist_ok=True)
-            (self.code / name).write_bytes(content)
-        self.write_record(record)
-        self.write_experiment(experiment)
-        self.journal.touch()
+        try:
+            for name, content in (code or {}).items():
+                self.code.mkdir(exist_ok=True)
+                (self.code / name).write_bytes(content)
+            self.write_record(record)
+            self.write_experiment(experiment)
+            self.journal.touch()
+        except OSError as error:
+            raise RunDirectoryError(
+                f"{self.path} can't be written: {error.strerror or error}"
+            ) from error
 
     def write_record(self, record: RunRecord) -> None:
         """Replace ``run.json`` atomically."""
-        unfinished = self.path / f".{RUN_FILE}.new"
-        unfinished.write_text(record.to_json(), encoding="utf-8")
-        unfinished.replace(self.path / RUN_FILE)
+        _replace(self.path / RUN_FILE, record.to_json())
 
     def read_record(self) -> RunRecord:
         """Return the facts that the Experiment's document lacks."""
         return RunRecord.read(self.path / RUN_FILE)
 
     def open_journal(self) -> Journal:
-        """Open the journal to append to."""
-        if self.journal.exists():
-            mend_journal(self.journal)
-        return Journal(self.journal)
+        """Open the journal to append to.
+
+        Raises:
+            RunDirectoryError: It can't be written.
+        """
+        try:
+            if self.journal.exists():
+                mend_journal(self.journal)
+            return Journal(self.journal)
+        except OSError as error:
+            raise RunDirectoryError(
+                f"{self.journal} can't be written: {error.strerror or error}"
+            ) from error
 
     def write_experiment(self, experiment: Experiment) -> None:
         """Replace ``experiment.yaml`` atomically."""
         text = dump_yaml(experiment.to_dict())
-        unfinished = self.path / f".{EXPERIMENT_FILE}.new"
-        unfinished.write_text(text)
-        unfinished.replace(self.experiment)
+        _replace(self.experiment, text)
 
     def read_experiment(self) -> Experiment:
         """Return the Experiment with its status as last written; fields of a later version are left out.
@@ -264,6 +278,18 @@ class RunDirectory:
     def read_trials(self) -> list[Trial]:
         """Return every trial, sorted by number."""
         return recorded_trials(self.read_journal())
+
+
+def _replace(path: Path, text: str) -> None:
+    """Replace a file atomically; nothing is left of one that can't be written."""
+    unfinished = path.with_name(f".{path.name}.new")
+    try:
+        unfinished.write_text(text, encoding="utf-8")
+        unfinished.replace(path)
+    except OSError:
+        with suppress(OSError):
+            unfinished.unlink()
+        raise
 
 
 def _way_on(path: Path) -> str:

@@ -13,15 +13,19 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 
+from sparksweep._local.doors import both_ways_on
 from sparksweep._local.early_check import EarlyCheck
+from sparksweep._local.journal import JournalNotWritten
 from sparksweep._local.program import local_program
 from sparksweep._local.record import RunRecord
 from sparksweep._local.reports import ReportFollower
 from sparksweep._local.run_directory import RunDirectory
 from sparksweep._local.state import RunState
+from sparksweep.errors import RunInterrupted
 from sparksweep_core.api import (
     Experiment,
     ExperimentReason,
@@ -43,6 +47,10 @@ MAX_WAIT_S = 0.25
 """Longest wait of the loop: an interrupt is handled, and a display redrawn, this often."""
 MIN_WAIT_S = 0.02
 """Shortest wait of the loop: statuses that arrive within it are planned for together."""
+JOURNAL_PATIENCE_S = 3.0
+"""Seconds for which a journal that can't be written is tried again. Slots wait longer for the answer to a report."""
+JOURNAL_PAUSE_S = 0.1
+"""Pause between two tries."""
 STATUS_INTERVAL_S = 1.0
 """Shortest time between two writes of ``experiment.yaml``."""
 INTERRUPTED = (
@@ -101,6 +109,9 @@ class LocalRun:
         self._reports: dict[int, tuple[int, ReportedMetrics]] = {}
         self._news_lock = threading.Lock()
         self._interrupted = threading.Event()
+        self._unrecorded = threading.Event()
+        self._gave_up = False
+        self._warned: set[str] = set()
         self._written = 0.0
         program = self._program = local_program(
             experiment,
@@ -137,6 +148,7 @@ class LocalRun:
 
         Raises:
             SparkNotStarted: Spark or its Java does not start.
+            RunInterrupted: The journal can't be written.
         """
         try:
             first = self._plan(DriverState.STARTING)
@@ -145,7 +157,10 @@ class LocalRun:
                 self._run_trials()
             self._take_news()
             self._write_down(self._plan(DriverState.ABSENT), force=True)
-            write_results(self._directory.results, self.experiment.spec, self.trials)
+            self._write_for_people(
+                self._directory.results,
+                lambda: write_results(self._directory.results, self.experiment.spec, self.trials),
+            )
         finally:
             self._follower.close()
             self._journal.close()
@@ -185,6 +200,8 @@ class LocalRun:
         version = -1
         stopping = False
         while True:
+            if self._unrecorded.is_set():
+                self._insist(self._service.commit)
             self._take_news()
             refusal = self._service.code_check.refusal
             if refusal is not None:
@@ -210,8 +227,15 @@ class LocalRun:
 
     def _record(self, changed: Sequence[Trial]) -> None:
         """Record statuses before the slot gets its answer. Called under the service's lock."""
+        if self._gave_up:
+            return
         statuses = [trial.status for trial in changed]
-        self._journal.append_trials(statuses)
+        try:
+            self._journal.append_trials(statuses)
+        except JournalNotWritten:
+            # The service keeps the changes for the next time, and the slot repeats its report.
+            self._unrecorded.set()
+            raise
         self._follower.record(changed)
         with self._news_lock:
             self._news.extend(statuses)
@@ -248,27 +272,71 @@ class LocalRun:
 
     def _apply(self, planned: Plan) -> None:
         for batch in planned.batches:
-            self._journal.append_batch(batch)
+            self._insist(partial(self._journal.append_batch, batch))
             self._state.add_batch(batch)
             self._hand_over(batch)
         self._write_down(planned, force=planned.finished)
 
     def _hand_over(self, batch: TrialBatch) -> None:
-        self._service.submit(batch.spec.trials, self._state.statuses_of(batch))
-        if batch.spec.stop is not None:
-            self._service.stop(batch.spec.stop)
+        statuses = self._state.statuses_of(batch)
+        self._insist(lambda: self._service.submit(batch.spec.trials, statuses))
+        stop = batch.spec.stop
+        if stop is not None:
+            self._insist(lambda: self._service.stop(stop))
 
     def _write_down(self, planned: Plan, *, force: bool) -> None:
         before = self.experiment.status
-        self.experiment = self.experiment.model_copy(update={"status": planned.status})
         has_news = before is None or before.conditions != planned.status.conditions
         if has_news:
-            self._journal.append_status(planned.status)
+            self._insist(lambda: self._journal.append_status(planned.status))
+        self.experiment = self.experiment.model_copy(update={"status": planned.status})
         now = time.monotonic()
         if force or has_news or now - self._written >= STATUS_INTERVAL_S:
-            self._directory.write_experiment(self.experiment)
+            self._write_for_people(
+                self._directory.experiment,
+                lambda: self._directory.write_experiment(self.experiment),
+            )
             self._written = now
         self._observer.status_changed(self.experiment)
+
+    # ------------------------------------------------------------------ disks that are full or fail
+
+    def _insist(self, write: Callable[[], None]) -> None:
+        """Write to the journal, and try again for a while: disks are full for a moment, too.
+
+        Raises:
+            RunInterrupted: it can't be written.
+        """
+        deadline = time.monotonic() + JOURNAL_PATIENCE_S
+        while True:
+            try:
+                write()
+            except JournalNotWritten as error:
+                if time.monotonic() < deadline:
+                    time.sleep(JOURNAL_PAUSE_S)
+                    continue
+                # What ends with the run can't be recorded either.
+                self._gave_up = True
+                self._service.interrupt()
+                raise RunInterrupted(
+                    f"The run is interrupted: {error}. All that was recorded before is kept. Mend that, by making room on "
+                    f"a full disk for instance, and go on with {both_ways_on(self._directory.path)}"
+                ) from error
+            self._unrecorded.clear()
+            return
+
+    def _write_for_people(self, path: Path, write: Callable[[], None]) -> None:
+        """Write a file that no run depends on: if that fails, say so once, and let the next write try again."""
+        try:
+            write()
+        except OSError as error:
+            if path.name not in self._warned:
+                self._warned.add(path.name)
+                self._observer.phase(
+                    f"{path} can't be written: {error.strerror or error}. The run goes on without it"
+                )
+        else:
+            self._warned.discard(path.name)
 
 
 def _as_interrupted(planned: Plan) -> Plan:

@@ -8,6 +8,7 @@ was taken, it has been written down.
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -25,6 +26,8 @@ from sparksweep_trainer.driver.slot_loss import Loss
 from sparksweep_trainer.driver.slot_registry import SlotRegistry
 from sparksweep_trainer.driver.tally import TallyValues
 from sparksweep_trainer.protocol import Heartbeat, HeartbeatOrder, NextOrder, Report, SlotHello
+
+log = logging.getLogger(__name__)
 
 Record = Callable[[Sequence[Trial]], None]
 
@@ -321,12 +324,12 @@ class TrialService:
             memory_limit=memory_bytes(self.program.trial_template.resources.memory),
         )
         self._ledger.finish(slot, status.number, status.attempt, outcome)
-        self._commit()
+        self._commit_soon()
         self._order_of(slot).notify_all()
 
     def _lose(self, slot: int, message: str) -> None:
         if self._ledger.lose(slot, message) is not None:
-            self._commit()
+            self._commit_soon()
             self._order_of(slot).notify_all()
             self._work.notify()
 
@@ -340,6 +343,13 @@ class TrialService:
             self._ledger.put_back(changed)
             raise
         self._note_change()
+
+    def _commit_soon(self) -> None:
+        """Record a loss, which no slot waits for the record of: if that fails, it is recorded with the next change."""
+        try:
+            self._commit()
+        except OSError as error:
+            log.warning("a loss is not recorded yet: %s", error)
 
     def _note_change(self) -> None:
         self._version += 1
