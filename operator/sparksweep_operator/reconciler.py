@@ -67,6 +67,7 @@ class Reconciler:
         metrics: Metrics | None = None,
         clock: Callable[[], datetime] = _now,
     ) -> None:
+        self._settings = settings
         self._cache = cache
         self._client = client
         self._clock = clock
@@ -92,7 +93,7 @@ class Reconciler:
         if body is None or body["metadata"].get("deletionTimestamp"):
             # All that belongs to it is deleted with it, by owner references.
             return IDLE
-        experiment = _parse(body, memo)
+        experiment = _parse(body, memo, self._settings)
         uid = body["metadata"]["uid"]
         batches = self._cache.batches(key, uid)
         now = self._clock()
@@ -183,7 +184,7 @@ class Reconciler:
         await self._recorder.record(experiment, events_between(before, status, batches))
 
 
-def _parse(body: Body, memo: Memo) -> Experiment:
+def _parse(body: Body, memo: Memo, settings: Settings) -> Experiment:
     """Parse an Experiment; if its spec is new, check it and put the errors into `memo`."""
     document = _document(body)
     version = (body["metadata"]["uid"], body["metadata"]["generation"])
@@ -194,7 +195,7 @@ def _parse(body: Body, memo: Memo) -> Experiment:
         except InvalidExperiment as error:
             memo.spec_errors = error.errors
         else:
-            memo.spec_errors = tuple(manifests.check_cluster(experiment))
+            memo.spec_errors = tuple(manifests.check_cluster(experiment, settings))
             return experiment
     # The API server has checked the types, so this reads an Experiment with other errors, too: its status names them.
     return Experiment.from_api(document)

@@ -26,6 +26,9 @@ class Settings:
     tensorboard_memory: str = "1Gi"
     """Memory limit of a viewer with TensorBoard, which holds the events of all trials."""
 
+    storage_uris: str = ""
+    """Prefixes of the URIs that ``spec.storage.uri`` may name, separated by blanks; empty: all."""
+
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> Settings:
         """Read the settings; a variable that is absent or empty leaves the default."""

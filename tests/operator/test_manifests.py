@@ -674,7 +674,9 @@ def test_everything_is_labelled_and_owned_by_its_experiment() -> None:
 
 @pytest.mark.parametrize("memory", ["639Mi", "256Mi", "600M", "671088639"])
 def test_too_little_memory_for_spark_is_said_with_the_field_and_the_least(memory: str) -> None:
-    (error,) = manifests.check_cluster(experiment(template={"resources": {"memory": memory}}))
+    (error,) = manifests.check_cluster(
+        experiment(template={"resources": {"memory": memory}}), SETTINGS
+    )
     assert error.path == "spec.trialTemplate.resources.memory"
     assert str(error).startswith(f"spec.trialTemplate.resources.memory: {memory}: ")
     assert "at least 640Mi" in error.message
@@ -682,7 +684,10 @@ def test_too_little_memory_for_spark_is_said_with_the_field_and_the_least(memory
 
 @pytest.mark.parametrize("memory", ["640Mi", "671088640", "1G", "2Gi"])
 def test_enough_memory_for_spark_is_enough(memory: str) -> None:
-    assert manifests.check_cluster(experiment(template={"resources": {"memory": memory}})) == []
+    assert (
+        manifests.check_cluster(experiment(template={"resources": {"memory": memory}}), SETTINGS)
+        == []
+    )
 
 
 # ---------------------------------------------------------------------- Spark's secret
@@ -737,3 +742,27 @@ def test_a_template_without_the_secrets_volume_is_refused(content: str, tmp_path
     with pytest.raises(ValueError, match=r"sparksweep-spark-secret|Expecting"):
         write_template(source, tmp_path / "target.json", spark_secret="one")
     assert not (tmp_path / "target.json").exists()
+
+
+# ---------------------------------------------------------------------- the URIs that a cluster allows
+
+
+@pytest.mark.parametrize(
+    ("uri", "allowed"),
+    [
+        ("s3://bucket/runs", True), ("s3://bucket/runs/", True), ("s3://bucket/runs/a/b", True),
+        ("s3://key:secret@bucket/runs/a", True), ("s3://bucket/runs?region=eu-1", True),
+        ("gs://all", True), ("gs://all/x", True), ("s3://bucket/runs-of-others", False),
+        ("s3://bucket", False), ("s3://bucket/", False), ("s3://bucket/other/runs", False),
+        ("s3://other/bucket/runs", False), ("gs://allofit/x", False), ("gs://bucket/runs", False),
+        ("s3://bucket@evil/runs", False), ("s3://bucket/RUNS/a", False), ("file:///bucket/runs", False),
+        ("s3://bucket/run%73/a", True), ("s3://bucket.evil/runs", False),
+    ],
+)  # fmt: skip
+def test_a_cluster_may_allow_some_uris_alone(uri: str, allowed: bool) -> None:
+    settings = Settings(storage_uris="s3://bucket/runs/ gs://all")
+    errors = manifests.check_cluster(experiment(storage={"uri": uri}), settings)
+    assert [error.path for error in errors] == ([] if allowed else ["spec.storage.uri"])
+    assert manifests.check_cluster(experiment(storage={"uri": uri}), SETTINGS) == []
+    if errors:
+        assert "s3://bucket/runs/, gs://all" in errors[0].message

@@ -14,7 +14,6 @@ from sparksweep_core.api import limits
 from sparksweep_core.api.algorithm_settings import check_settings
 from sparksweep_core.api.evolution_settings import evolution_settings
 from sparksweep_core.api.experiment import ExperimentSpec
-from sparksweep_core.api.quantities import memory_bytes
 from sparksweep_core.api.search_spec import (
     Algorithm,
     AlgorithmName,
@@ -23,7 +22,6 @@ from sparksweep_core.api.search_spec import (
     Parameter,
     ParameterType,
 )
-from sparksweep_core.api.storage import Storage
 from sparksweep_core.api.template import TrialTemplate
 from sparksweep_core.errors import FieldError
 from sparksweep_core.validation.checks_search import (
@@ -32,6 +30,7 @@ from sparksweep_core.validation.checks_search import (
     format_count,
     grid_points,
 )
+from sparksweep_core.validation.checks_storage import check_storage
 from sparksweep_core.validation.checks_template import check_template
 
 DEFAULT_PARALLEL: int = ExperimentSpec.model_fields["parallel_trial_count"].default
@@ -91,18 +90,6 @@ def parts_of(spec: ExperimentSpec) -> Parts:
         counts={name: value for name, value in counts.items() if value is not None},
         template=spec.trial_template,
     )
-
-
-def check_storage(storage: Storage) -> list[FieldError]:
-    """Return every mistake in the storage of an experiment's files."""
-    errors = []
-    if memory_bytes(storage.size_limit) <= 0:
-        message = f'"{storage.size_limit}" is not above 0'
-        errors.append(FieldError("spec.storage.sizeLimit", message))
-    if storage.secret_name is not None and storage.uri is None:
-        message = f'"{storage.secret_name}" requires uri: the Secret holds its credentials'
-        errors.append(FieldError("spec.storage.secretName", message))
-    return errors
 
 
 def check_parts(parts: Parts) -> list[FieldError]:

@@ -25,6 +25,7 @@ from sparksweep_core.contract.environment import EXECUTOR_PREFIX_ENV, POD_IP_ENV
 from sparksweep_core.contract.names import EXECUTOR_CONTAINER
 from sparksweep_core.contract.ports import SPARK_BLOCK_MANAGER_PORT, SPARK_DRIVER_PORT
 from sparksweep_core.errors import FieldError
+from sparksweep_core.validation.checks_storage import is_below
 from sparksweep_operator.settings import Settings
 
 MASTER = f"{KUBERNETES_MASTER}https://kubernetes.default.svc"
@@ -44,16 +45,21 @@ _JAVA_OPTIONS = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC -Xss512k -XX:MaxMetasp
 _EXECUTOR_MASTER = f'-D"spark.master={MASTER}"'
 
 
-def check_cluster(experiment: Experiment) -> list[FieldError]:
-    """Return the errors of an Experiment that a local run accepts but a cluster can't run."""
+def check_cluster(experiment: Experiment, settings: Settings) -> list[FieldError]:
+    """Return the errors of an Experiment that a local run accepts but this cluster can't run."""
+    errors = []
+    uri, allowed = experiment.spec.storage.uri, settings.storage_uris.split()
+    if uri is not None and allowed and not is_below(uri, allowed):
+        message = f"is not below one that this cluster allows: {', '.join(allowed)}"
+        errors.append(FieldError("spec.storage.uri", message))
     memory = experiment.spec.trial_template.resources.memory
     if memory_bytes(memory) >= MIN_MEMORY:
-        return []
+        return errors
     message = (
         f"{memory}: must be at least {format_bytes(MIN_MEMORY)} on a cluster, "
         "where Spark's executor takes about 350Mi of it"
     )
-    return [FieldError("spec.trialTemplate.resources.memory", message)]
+    return [*errors, FieldError("spec.trialTemplate.resources.memory", message)]
 
 
 def spark_conf(experiment: Experiment, settings: Settings) -> dict[str, str]:
