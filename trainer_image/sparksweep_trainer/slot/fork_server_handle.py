@@ -19,6 +19,7 @@ from sparksweep_trainer.slot.environment import server_environment
 from sparksweep_trainer.slot.observation import signal_name
 from sparksweep_trainer.slot.process_table import kill_marked
 from sparksweep_trainer.trial.fork_server import MAX_MESSAGE_BYTES
+from sparksweep_trainer.trial.processes import kill_descendants
 
 _PROGRAM = "import sys; from sparksweep_trainer.trial.fork_server import main; main(sys.argv[1:])"
 _END_PATIENCE_S = 10.0
@@ -45,6 +46,8 @@ class ForkServerSettings:
     """Directories in which the user's modules are searched first."""
     scratch: Path
     """Directory that is removed when the slot ends, even by SIGKILL."""
+    owns_process: bool = False
+    """True if this process, a subreaper, has no children but the fork server: any other is an orphan of a trial."""
 
 
 class ForkServerHandle:
@@ -53,6 +56,7 @@ class ForkServerHandle:
     def __init__(self, settings: ForkServerSettings) -> None:
         marker = uuid.uuid4().hex
         self.environment = server_environment(settings.template, base=os.environ, marker=marker)
+        self._owns_process = settings.owns_process
         self._marker = f"{RUNNER_ENV}={marker}"
         # SOCK_SEQPACKET keeps the bounds of messages.
         self._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
@@ -174,6 +178,9 @@ class ForkServerHandle:
             self._process.kill()
             code = self._process.wait()
         kill_marked(self._marker, patience_s=_END_PATIENCE_S)
+        if self._owns_process:
+            # Those that have cleared their environment are children of this process by now.
+            kill_descendants()
         how = f"exit code {code}" if code >= 0 else signal_name(-code)
         if self.ready or not self._preloading:
             return f"the fork server ended ({how})"

@@ -42,6 +42,7 @@ from sparksweep_trainer.slot.trial_code import MountedCode
 from sparksweep_trainer.slot.trial_logs import Tail, TrialLog, keep_earlier_logs
 from sparksweep_trainer.slot.trial_programs import CommandTrials, FunctionTrials
 from sparksweep_trainer.slot.trial_times import OutputTimes
+from sparksweep_trainer.trial.processes import become_subreaper
 
 __all__ = ["StopSignal", "TrialRunner"]
 
@@ -59,7 +60,25 @@ class TrialRunner:
     The fork server starts with the block, and is replaced whenever it is lost: no trial costs the slot.
     """
 
-    def __init__(self, program: Program, *, slot: int, log: logging.Logger = logger) -> None:
+    def __init__(
+        self,
+        program: Program,
+        *,
+        slot: int,
+        owns_process: bool = False,
+        log: logging.Logger = logger,
+    ) -> None:
+        """
+        Args:
+            program: what the trials run.
+            slot: number of the slot.
+            owns_process: True if this process does nothing else: it becomes a subreaper, and kills whatever a trial
+                that has ended its fork server leaves behind.
+            log: receives a line for each attempt.
+        """
+        self._owns_process = owns_process
+        if owns_process:
+            become_subreaper()
         self._template = program.trial_template
         self._trials_directory = Path(program.trials_directory).absolute()
         self._log = log
@@ -252,6 +271,7 @@ class TrialRunner:
                     imports=self._default_preloads(),
                     paths=self._trials.paths,
                     scratch=self._scratch,
+                    owns_process=self._owns_process,
                 )
             )
         return self._server

@@ -43,7 +43,10 @@ def run_slot(slot: int, address: Address) -> None:
     try:
         program = client.hello(SlotHello(slot=slot, node=socket.gethostname(), pid=os.getpid()))
         file_client = TrialClient(address) if program.sends_files else None
-        with TrialRunner(program, slot=slot) as runner, _Heartbeats(slot, address) as heartbeats:
+        with (
+            TrialRunner(program, slot=slot, owns_process=True) as runner,
+            _Heartbeats(slot, address) as heartbeats,
+        ):
             _serve(slot, client, runner, heartbeats, file_client)
     except DriverGone as error:
         # Not an error of this task: Spark would log a stack trace for a run that was ended on purpose.

@@ -20,7 +20,12 @@ from typing import Any
 from sparksweep_trainer.slot.cgroups import oom_kills
 from sparksweep_trainer.slot.fork_server_handle import ForkServerHandle, ServerLost
 from sparksweep_trainer.slot.observation import Cause, Limits, Observation, finish_seconds
-from sparksweep_trainer.slot.process_table import exactly_held_bytes, held_bytes, other_processes
+from sparksweep_trainer.slot.process_table import (
+    exactly_held_bytes,
+    held_bytes,
+    is_stopped,
+    other_processes,
+)
 from sparksweep_trainer.slot.stop_signal import StopSignal
 from sparksweep_trainer.trial.processes import descendants
 from sparksweep_trainer.trial.result import create_memory, read_result
@@ -33,9 +38,13 @@ CONFIRM_S = 0.01
 """...and before the second sample of memory over the limit."""
 SAMPLE_SHARE = 20
 """Sampling takes at most one part in this many of the slot's time, on machines with very many processes."""
+SERVER_CHECK_S = 1.0
+"""Seconds between two looks whether the fork server was stopped; one that is at two of them is killed."""
 KILL_PATIENCE_S = 30.0
 """Seconds after which a fork server that can't kill its trial is killed itself."""
 
+_STOPPED_CHECKS = 2
+_SERVER_STOPPED = "the fork server was stopped (SIGSTOP) and ended"
 _OUTSTAYED = (
     "\n[sparksweep: the function has ended, but its process has not {:g} s later: it is ended now, "
     "and with it its threads and child processes]\n"
@@ -54,9 +63,10 @@ class _Timers:
     kill: float = math.inf
     give_up: float = math.inf
     sample: float = math.inf
+    server: float = math.inf
 
     def next(self) -> float:
-        return min(self.timeout, self.finish, self.kill, self.give_up, self.sample)
+        return min(self.timeout, self.finish, self.kill, self.give_up, self.sample, self.server)
 
 
 @dataclass
@@ -117,6 +127,7 @@ class _Supervision:
         self._stderr: Sink | None = None
         self._left = ""
         self._over_limit = 0
+        self._stopped = 0
         self._ended = False
 
     def run(self, request: Mapping[str, Any], stdout: Sink, stderr: Sink) -> Observation:
@@ -133,7 +144,8 @@ class _Supervision:
                 while not self._ended:
                     self._process_events(selector)
             except ServerLost as lost:
-                self._observation.detail = str(lost)
+                stopped = self._stopped >= _STOPPED_CHECKS
+                self._observation.detail = _SERVER_STOPPED if stopped else str(lost)
                 self._note(Cause.SERVER_LOST)
             for pipe in pipes:
                 self._drain(pipe)
@@ -174,6 +186,7 @@ class _Supervision:
         if self._observation.limits.timeout_s is not None:
             self._timers.timeout = now + self._observation.limits.timeout_s
         self._timers.sample = now + SAMPLE_S
+        self._timers.server = now + SERVER_CHECK_S
 
     def _process_events(self, selector: selectors.BaseSelector) -> None:
         wait_s = self._timers.next() - time.monotonic()
@@ -204,6 +217,9 @@ class _Supervision:
         if now >= self._timers.give_up:
             self._timers.give_up = math.inf
             self._server.kill_server()
+        if now >= self._timers.server:
+            self._timers.server = now + SERVER_CHECK_S
+            self._check_server()
         if now >= self._timers.sample:
             self._sample()
 
@@ -240,6 +256,12 @@ class _Supervision:
         self._server.kill()
         self._timers.kill = self._timers.sample = math.inf
         self._timers.give_up = time.monotonic() + KILL_PATIENCE_S
+
+    def _check_server(self) -> None:
+        """Kill a fork server that a trial has stopped: it would neither end a trial nor say that one has ended."""
+        self._stopped = self._stopped + 1 if is_stopped(self._server.pid) else 0
+        if self._stopped == _STOPPED_CHECKS:
+            self._server.kill_server()
 
     def _receive(self) -> None:
         message = self._server.receive()
