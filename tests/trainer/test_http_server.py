@@ -1,79 +1,392 @@
 """The HTTP server that the driver's and the viewer's servers share: bounds, refusals, and its end."""
 
+from __future__ import annotations
+
+import dataclasses
 import http.client
+import re
 import socket
+import threading
 from collections.abc import Iterator
+from http import HTTPStatus
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from sparksweep_trainer.http_server import HttpServer, RequestHandler
+from sparksweep_trainer.http_head import MAX_HEAD_BYTES, Head, Refused, parse_head
+from sparksweep_trainer.http_server import Admission, Bounds, HttpServer, Request, Response
+from support.hypothesis_profiles import examples
+from support.trainer.stage import soon
 
 LIMIT = 10
+BOUNDS = Bounds(
+    connections=12, strangers=6, strangers_of_address=4, head_s=0.6, idle_s=1.5, gate=2, gate_s=1.0
+)
+TOKEN = "Authorization: yes\r\n"
 
 
-class Echo(RequestHandler):
-    timeout = 5
+class Echo:
+    """Answers with the body, to whoever says yes."""
 
-    def do_POST(self) -> None:
-        length = self.content_length(limit=LIMIT)
-        if length is not None:
-            self.respond(self.rfile.read(length), content_type="text/plain", headers={"X-Tag": "a"})
+    def __init__(self) -> None:
+        self.admitted: list[str] = []
+        self.handled: list[bytes] = []
+        self.gone: list[bytes] = []
+        self.held: list[Request] = []
+        self.open = threading.Event()
+
+    def admit(self, head: Head) -> Admission:
+        if head.fields.get("authorization") != "yes":
+            raise Refused(HTTPStatus.UNAUTHORIZED, "no token")
+        self.admitted.append(head.target)
+        return Admission(LIMIT, gated=head.target == "/file")
+
+    def handle(self, request: Request, server: HttpServer) -> None:
+        self.handled.append(request.body)
+        if request.head.target == "/broken":
+            raise ZeroDivisionError
+        if request.head.target == "/held":
+            request.on_gone = lambda: self.gone.append(request.body)
+            self.held.append(request)
+            return
+        response = Response(request.body, headers={"X-Tag": "a"})
+        if request.head.target == "/file":
+            server.run_in_thread(request, lambda: self._when_open(response))
+        else:
+            request.reply(response)
+
+    def _when_open(self, response: Response) -> Response:
+        self.open.wait(10)
+        return response
 
 
 @pytest.fixture
-def server() -> Iterator[HttpServer]:
-    server = HttpServer(Echo, host="127.0.0.1", port=0, name="echo")
+def echo() -> Echo:
+    return Echo()
+
+
+@pytest.fixture
+def server(echo: Echo) -> Iterator[HttpServer]:
+    server = HttpServer(echo, host="127.0.0.1", port=0, name="echo", bounds=BOUNDS)
     yield server
+    echo.open.set()
     server.close()
 
 
-def connect(server: HttpServer) -> http.client.HTTPConnection:
-    return http.client.HTTPConnection("127.0.0.1", server.port, timeout=5)
+@pytest.fixture
+def patient(echo: Echo) -> Iterator[HttpServer]:
+    """Provide a server that closes nothing for its time alone."""
+    bounds = dataclasses.replace(BOUNDS, head_s=60.0, idle_s=60.0)
+    server = HttpServer(echo, host="127.0.0.1", port=0, name="echo", bounds=bounds)
+    yield server
+    echo.open.set()
+    server.close()
+
+
+def connect(server: HttpServer, *, address: str = "127.0.0.1") -> socket.socket:
+    return socket.create_connection(
+        ("127.0.0.1", server.port), timeout=5, source_address=(address, 0)
+    )
+
+
+def post(body: bytes = b"", *, path: str = "/", fields: str = TOKEN) -> bytes:
+    head = f"POST {path} HTTP/1.1\r\nHost: x\r\n{fields}Content-Length: {len(body)}\r\n\r\n"
+    return head.encode() + body
+
+
+def everything(connection: socket.socket) -> bytes:
+    """Return all that the server sends until it closes the connection."""
+    received = b""
+    try:
+        while data := connection.recv(65536):
+            received += data
+    except ConnectionError:
+        pass
+    return received
+
+
+def statuses(answers: bytes) -> list[int]:
+    return [int(code) for code in re.findall(rb"HTTP/1\.1 (\d+) ", answers)]
 
 
 def test_a_connection_serves_one_request_after_another(server: HttpServer) -> None:
-    connection = connect(server)
+    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=5)
     for body in (b"one", b"two"):
-        connection.request("POST", "/", body)
+        connection.request("POST", "/", body, {"Authorization": "yes"})
         response = connection.getresponse()
         assert (response.status, response.read(), response.headers["X-Tag"]) == (200, body, "a")
     connection.close()
 
 
-def test_a_body_above_the_limit_is_refused_unread_and_the_connection_closed(
-    server: HttpServer,
+HEADS: list[tuple[str, bytes, list[int]]] = [
+    ("no token", post(fields=""), [401]),
+    ("no token, a huge body", b"POST / HTTP/1.1\r\nContent-Length: 9999999\r\n\r\n", [401]),
+    ("too large a body", post(b"x" * (LIMIT + 1)), [413]),
+    ("a body of exabytes", b"POST / HTTP/1.1\r\nAuthorization: yes\r\nContent-Length: 9" + b"9" * 30 + b"\r\n\r\n", [413]),
+    ("no length", b"POST / HTTP/1.1\r\nAuthorization: yes\r\n\r\n", [411]),
+    ("a negative length", b"POST / HTTP/1.1\r\nAuthorization: yes\r\nContent-Length: -1\r\n\r\n", [411]),
+    ("a length in another alphabet", "POST / HTTP/1.1\r\nAuthorization: yes\r\nContent-Length: \u0663\r\n\r\n".encode(), [411]),
+    ("two lengths", b"POST / HTTP/1.1\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n", [400]),
+    ("chunks", b"POST / HTTP/1.1\r\nAuthorization: yes\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nabcde\r\n0\r\n\r\n", [411]),
+    ("chunks and a length", post(fields=f"{TOKEN}Transfer-Encoding: chunked\r\n"), [411]),
+    ("an expectation", post(fields=f"{TOKEN}Expect: 100-continue\r\n"), [417]),
+    ("HTTP/0.9", b"GET /\r\n\r\n", [400]),
+    ("HTTP/2", b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", [400]),
+    ("TLS", b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + b"\r\n\r\n", [400]),
+    ("nothing but line ends", b"\r\n\r\n", [400]),
+    ("a proxy's target", b"GET http://other/ HTTP/1.1\r\nAuthorization: yes\r\n\r\n", [400]),
+    ("a folded line", b"POST / HTTP/1.1\r\nAuthorization: yes\r\n more\r\n\r\n", [400]),
+    ("a name with a blank", b"POST / HTTP/1.1\r\nContent-Length : 1\r\n\r\n", [400]),
+    ("a NUL", b"POST / HTTP/1.1\r\nAuthorization: y\0es\r\n\r\n", [400]),
+    ("a bare line feed", b"POST / HTTP/1.1\nAuthorization: yes\r\nContent-Length: 0\r\n\r\n", [400]),
+    ("a head of a megabyte", b"GET / HTTP/1.1\r\n" + b"a: b\r\n" * 200_000, [431]),
+    ("a line of a megabyte", b"GET /" + b"a" * 1_000_000, [431]),
+    ("a fault in the answer", post(path="/broken"), [500]),
+    ("two requests at once, and an end", post(b"1") + post(b"2", fields=f"{TOKEN}Connection: close\r\n"), [200, 200]),
+    ("a request after one that is refused", post(fields="") + post(b"2"), [401]),
+    ("HTTP/1.0", b"POST / HTTP/1.0\r\nAuthorization: yes\r\nContent-Length: 1\r\n\r\nx", [200]),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("data", "answers"), [row[1:] for row in HEADS], ids=[row[0] for row in HEADS])  # fmt: skip
+def test_a_request_is_answered_or_refused_and_its_connection_closed(
+    server: HttpServer, echo: Echo, data: bytes, answers: list[int]
 ) -> None:
-    connection = connect(server)
-    connection.request("POST", "/", b"x" * (LIMIT + 1))
-    response = connection.getresponse()
-    assert (response.status, response.read()) == (413, b"more than 10 bytes")
-    assert response.headers["Connection"] == "close"
-    connection.close()
+    with connect(server) as connection:
+        sender = threading.Thread(target=lambda: _send(connection, data), daemon=True)
+        sender.start()
+        received = everything(connection)
+        sender.join(5)
+    # A reset may take the answer away from a client that goes on sending.
+    assert statuses(received) == answers or (len(data) > 100_000 and not received)
+    assert received.count(b"Connection: close") == bool(received)
+    if answers[-1] not in (200, 500):
+        assert echo.handled == []
+    assert soon(lambda: server.connections == (0, 0))
 
 
-@pytest.mark.parametrize("length", ["", "-1", "\u0663", "x"])
-def test_a_body_without_a_length_is_refused(server: HttpServer, length: str) -> None:
-    with socket.create_connection(("127.0.0.1", server.port), timeout=5) as connection:
-        connection.sendall(f"POST / HTTP/1.1\r\nContent-Length: {length}\r\n\r\n".encode())
-        assert connection.recv(100).startswith(b"HTTP/1.1 411")
+def _send(connection: socket.socket, data: bytes) -> None:
+    try:
+        connection.sendall(data)
+    except OSError:
+        return
+
+
+def test_without_the_token_no_more_than_a_head_is_read(server: HttpServer, echo: Echo) -> None:
+    with connect(server) as connection:
+        connection.setblocking(False)
+        sent = 0
+        try:
+            while sent < 50_000_000:
+                sent += connection.send(b"POST / HTTP/1.1\r\na: " if not sent else b"a" * 65536)
+        except OSError:
+            pass
+        # The rest is in the kernel's buffers, or was refused.
+        assert sent < 20_000_000
+    assert echo.admitted == []
+
+
+SLOW: list[tuple[str, bytes]] = [
+    ("nothing", b""),
+    ("a part of a head", b"POST / HTTP/1.1\r\nAuthorization: yes\r\n"),
+    ("a part of a line", b"POS"),
+]
+
+
+@pytest.mark.parametrize("data", [row[1] for row in SLOW], ids=[row[0] for row in SLOW])
+def test_a_stranger_that_is_slow_is_closed_within_the_time_for_a_head(
+    server: HttpServer, data: bytes
+) -> None:
+    with connect(server) as connection:
+        connection.sendall(data)
+        assert everything(connection) == b""
+
+
+def test_a_byte_now_and_then_does_not_lengthen_the_time_for_a_head(server: HttpServer) -> None:
+    with connect(server) as connection:
+        ended = threading.Event()
+
+        def drip() -> None:
+            for byte in post(fields=TOKEN + "a: b\r\n" * 500):
+                try:
+                    connection.sendall(bytes([byte]))
+                except OSError:
+                    return
+                if ended.wait(0.02):
+                    return
+
+        dripping = threading.Thread(target=drip, daemon=True)
+        dripping.start()
+        assert everything(connection) == b""
+        ended.set()
+        dripping.join()
+
+
+def test_a_body_that_does_not_come_is_not_waited_for_any_longer(server: HttpServer) -> None:
+    with connect(server) as connection:
+        connection.sendall(post(b"12345")[:-1])
+        assert everything(connection) == b""
+
+
+def test_a_connection_that_was_admitted_stays_idle_for_longer(server: HttpServer) -> None:
+    with connect(server) as connection:
+        connection.sendall(post(b"1"))
+        assert statuses(connection.recv(1000)) == [200]
+        threading.Event().wait(BOUNDS.head_s + 0.3)
+        connection.sendall(post(b"2"))
+        assert statuses(connection.recv(1000)) == [200]
+        assert everything(connection) == b""
+
+
+def test_strangers_are_bounded_and_keep_nobody_out(patient: HttpServer) -> None:
+    """The oldest stranger of an address makes room, then the oldest of all; who is admitted stays."""
+    with connect(patient) as friend:
+        friend.sendall(post(b"1"))
+        assert statuses(friend.recv(1000)) == [200]
+        threads = threading.active_count()
+        strangers = [connect(patient, address="127.0.0.2") for _ in range(20)]
+        strangers += [connect(patient, address="127.0.0.3") for _ in range(20)]
+        assert soon(lambda: patient.connections[1] == BOUNDS.strangers)
+        assert patient.connections == (BOUNDS.strangers + 1, BOUNDS.strangers)
+        assert threading.active_count() <= threads
+        for stranger in strangers[:16]:
+            assert everything(stranger) == b""
+        with connect(patient, address="127.0.0.4") as other:
+            other.sendall(post(b"2"))
+            assert statuses(other.recv(1000)) == [200]
+        friend.sendall(post(b"3"))
+        assert statuses(friend.recv(1000)) == [200]
+        for stranger in strangers:
+            stranger.close()
+
+
+def test_connections_are_bounded(patient: HttpServer) -> None:
+    held = []
+    for n in range(2, 2 + BOUNDS.connections):
+        held.append(connect(patient, address=f"127.0.0.{n}"))
+        held[-1].sendall(post(b"x", path="/held"))
+        assert soon(lambda: patient.connections == (len(held), 0))
+    with connect(patient) as more:
+        assert everything(more) == b""
+    assert patient.connections == (BOUNDS.connections, 0)
+    for connection in held:
+        connection.close()
+    assert soon(lambda: patient.connections == (0, 0))
+
+
+def test_a_request_that_is_held_back_costs_no_thread_and_outlasts_the_idle_time(
+    server: HttpServer, echo: Echo
+) -> None:
+    threads = threading.active_count()
+    with connect(server) as connection:
+        connection.sendall(post(b"x", path="/held"))
+        assert soon(lambda: len(echo.held) == 1)
+        assert threading.active_count() <= threads
+        threading.Event().wait(BOUNDS.idle_s + 0.5)
+        echo.held[0].reply(Response(b"now"))
+        echo.held[0].reply(Response(b"again"))
+        assert connection.recv(1000).endswith(b"now")
+    assert echo.gone == []
+
+
+def test_a_client_that_goes_away_is_noticed(server: HttpServer, echo: Echo) -> None:
+    with connect(server) as connection:
+        connection.sendall(post(b"x", path="/held"))
+        assert soon(lambda: len(echo.held) == 1)
+    assert soon(lambda: echo.gone == [b"x"])
+    echo.held[0].reply(Response(b"too late"))
+    assert soon(lambda: server.connections == (0, 0))
+
+
+def test_large_bodies_are_read_a_few_at_a_time(server: HttpServer, echo: Echo) -> None:
+    connections = []
+    for n in range(2, 7):
+        connections.append(connect(server, address=f"127.0.0.{n}"))
+        connections[-1].sendall(post(b"x", path="/file"))
+    assert soon(lambda: len(echo.handled) == BOUNDS.gate)
+    assert len(echo.handled) == BOUNDS.gate
+    # Those that wait for too long are told to come again.
+    for connection in connections[BOUNDS.gate :]:
+        assert statuses(everything(connection)) == [503]
+    echo.open.set()
+    for connection in connections[: BOUNDS.gate]:
+        assert statuses(connection.recv(1000)) == [200]
+    with connect(server) as another:
+        another.sendall(post(b"x", path="/file"))
+        assert statuses(another.recv(1000)) == [200]
+    for connection in connections:
+        connection.close()
+
+
+def test_those_that_wait_follow_when_a_large_body_is_done(server: HttpServer, echo: Echo) -> None:
+    connections = [connect(server, address=f"127.0.0.{n}") for n in range(2, 7)]
+    for connection in connections:
+        connection.sendall(post(b"x", path="/file"))
+    assert soon(lambda: len(echo.handled) == BOUNDS.gate)
+    echo.open.set()
+    for connection in connections:
+        assert statuses(connection.recv(1000)) == [200]
+        connection.close()
 
 
 def test_a_broken_connection_is_logged_and_not_printed(
     server: HttpServer, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    with socket.create_connection(("127.0.0.1", server.port), timeout=5) as connection:
-        connection.sendall(b"POST / HTTP/1.1\r\nContent-Length: 5\r\n\r\nab")
-    other = connect(server)
-    other.request("POST", "/", b"ok")
-    assert other.getresponse().read() == b"ok"
-    other.close()
+    with connect(server) as connection:
+        connection.sendall(post(b"12345")[:-3])
+    with connect(server) as other:
+        other.sendall(post(b"ok"))
+        assert other.recv(1000).endswith(b"ok")
     assert capfd.readouterr().err == ""
 
 
-def test_a_closed_server_frees_its_port(server: HttpServer) -> None:
-    other = HttpServer(Echo, host="127.0.0.1", port=0, name="other")
-    port = other.port
-    other.close()
-    HttpServer(Echo, host="127.0.0.1", port=port, name="other").close()
+def test_a_closed_server_frees_its_port_and_finishes_what_it_has_begun(echo: Echo) -> None:
+    server = HttpServer(echo, host="127.0.0.1", port=0, name="echo")
+    port = server.port
+    with connect(server) as connection:
+        connection.sendall(post(b"x", path="/held"))
+        assert soon(lambda: len(echo.held) == 1)
+        server.close()
+        HttpServer(echo, host="127.0.0.1", port=port, name="next").close()
+        echo.held[0].reply(Response(b"done"))
+        assert connection.recv(1000).endswith(b"done")
+    server.close()
+
+
+def test_a_port_that_is_taken_is_an_error(server: HttpServer, echo: Echo) -> None:
     with pytest.raises(OSError, match="in use"):
-        HttpServer(Echo, host="127.0.0.1", port=server.port, name="third")
+        HttpServer(echo, host="127.0.0.1", port=server.port, name="third")
+
+
+@given(st.binary(max_size=300) | st.text(max_size=300).map(str.encode))
+@examples(300)
+def test_any_bytes_are_a_head_or_refused(data: bytes) -> None:
+    for start in (b"", b"POST / HTTP/1.1\r\n", b"GET /a HTTP/1.1\r\nHost: x\r\n"):
+        try:
+            head = parse_head(start + data)
+        except Refused:
+            continue
+        assert head.target.startswith("/")
+        assert all(name == name.lower() for name in head.fields)
+
+
+NAMES = st.from_regex(r"[A-Za-z-]{1,20}", fullmatch=True)
+VALUES = st.text(st.characters(min_codepoint=33, max_codepoint=126), max_size=40)
+
+
+@given(st.dictionaries(NAMES, VALUES))
+@examples(100)
+def test_what_a_client_sends_is_read_as_it_was_sent(fields: dict[str, str]) -> None:
+    given_fields = {
+        name: value
+        for name, value in fields.items()
+        if name.lower() not in ("transfer-encoding", "expect")
+    }
+    if len({name.lower() for name in given_fields}) < len(given_fields):
+        return
+    lines = "".join(f"\r\n{name}: {value}" for name, value in given_fields.items())
+    head = parse_head(f"GET /x?y=1 HTTP/1.1{lines}".encode())
+    assert (head.method, head.target) == ("GET", "/x?y=1")
+    assert head.fields == {name.lower(): value for name, value in given_fields.items()}
+    assert MAX_HEAD_BYTES == 8192

@@ -1,119 +1,558 @@
-"""The HTTP server that the trial server, the driver's metrics and the viewer share: daemon threads, bounded reads."""
+"""The HTTP server that the trial server, the driver's metrics and the viewer share: one thread for all connections.
+
+A connection costs a few KiB and no thread, also while its request is held back. Nobody may make the server keep much
+without being admitted: a head has 8 KiB and a few seconds, a stranger's connection is closed when there are too many, and
+a body is read only once the request is admitted, as far as its route allows.
+"""
 
 from __future__ import annotations
 
+import errno
+import heapq
+import itertools
 import logging
+import selectors
+import socket
 import threading
-from collections.abc import Mapping
+import time
+from collections import deque
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
 from http import HTTPStatus
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Protocol
+
+from sparksweep_trainer.http_head import END, MAX_HEAD_BYTES, Head, Refused, parse_head
 
 log = logging.getLogger(__name__)
 
-POLL_S = 0.1
-"""Longest time in seconds that `HttpServer.close` waits for the accept loop."""
-NO_HEADERS: Mapping[str, str] = {}
+READ_BYTES = 64 * 1024
+ACCEPT_AT_ONCE = 32
+"""Connections accepted before others are served again."""
+CHECK_S = 0.5
+"""Seconds between two looks for connections whose time is over."""
+_EXHAUSTED = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 
 
-class RequestHandler(BaseHTTPRequestHandler):
-    """Base of the request handlers: one response in one segment, requests in the debug log.
+@dataclass(frozen=True, kw_only=True)
+class Bounds:
+    """Bounds of a server's connections."""
 
-    Subclasses set `timeout`, the seconds that a client may take to send a request or to read a response.
-    """
+    connections: int = 64
+    """Connections at once."""
+    strangers: int = 32
+    """Connections at once of which no request has been admitted; beyond it the oldest is closed."""
+    strangers_of_address: int = 16
+    """The same, of one address."""
+    head_s: float = 5.0
+    """Seconds in which a stranger must send a head, and anyone the rest of one."""
+    idle_s: float = 60.0
+    """Seconds for which a connection stays without a request, once one was admitted; and for a body or an answer."""
+    gate: int = 8
+    """Requests at once whose bodies are large."""
+    gate_s: float = 20.0
+    """Seconds that a request waits for that, before it is answered 503."""
 
-    protocol_version = "HTTP/1.1"
-    # Head and body leave in one segment, at once: Nagle's algorithm and a delayed acknowledgement cost 40 ms otherwise.
-    wbufsize = -1
-    disable_nagle_algorithm = True
 
-    def content_length(self, *, limit: int) -> int | None:
-        """Return the length of the body in bytes, or refuse the request and return None.
+@dataclass(frozen=True, slots=True)
+class Response:
+    """The answer to a request."""
 
-        A missing length is refused with status 411, one above `limit` with 413.
+    body: bytes
+    content_type: str = "text/plain; charset=utf-8"
+    status: HTTPStatus = HTTPStatus.OK
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Admission:
+    """The permission to send a body."""
+
+    limit: int = 0
+    """Bytes of the body at most."""
+    gated: bool = False
+    """True if the body is large: only `Bounds.gate` of them are in memory at once."""
+
+
+class Request:
+    """An admitted request with its body."""
+
+    __slots__ = ("_reply", "body", "head", "on_gone")
+
+    def __init__(self, head: Head, body: bytes, reply: Callable[[Response], None]) -> None:
+        self.head = head
+        self.body = body
+        self.on_gone: Callable[[], None] | None = None
+        """Called in the server's thread if the client goes away before the answer."""
+        self._reply = reply
+
+    def reply(self, response: Response) -> None:
+        """Send the answer, once; from any thread."""
+        self._reply(response)
+
+
+class Application(Protocol):
+    """Answers requests. Both methods are called in the server's thread, so they must not block."""
+
+    def admit(self, head: Head) -> Admission:
+        """Admit a request by its head.
+
+        Raises:
+            Refused: it is not admitted; its body is not read.
         """
-        text = self.headers.get("Content-Length", "")
-        if not (text.isascii() and text.isdigit()):
-            self.refuse(HTTPStatus.LENGTH_REQUIRED, "Content-Length is missing")
-            return None
-        if int(text) > limit:
-            self.refuse(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"more than {limit} bytes")
-            return None
-        return int(text)
 
-    def respond(
-        self,
-        body: bytes,
-        *,
-        content_type: str,
-        status: HTTPStatus = HTTPStatus.OK,
-        headers: Mapping[str, str] = NO_HEADERS,
-    ) -> None:
-        """Send a response."""
-        self.send_response(status)
-        self.send_header("Content-Type", content_type)
-        self.send_header("Content-Length", str(len(body)))
-        for name, value in headers.items():
-            self.send_header(name, value)
-        if self.close_connection:
-            self.send_header("Connection", "close")
-        self.end_headers()
-        self.wfile.write(body)
+    def handle(self, request: Request, server: HttpServer) -> None:
+        """Have a request answered by `Request.reply`, now or later.
 
-    def refuse(self, status: HTTPStatus, text: str) -> None:
-        """Send an error and close the connection: an unread body on it would be parsed as the next request."""
-        self.close_connection = True
-        self.respond(text.encode(), content_type="text/plain; charset=utf-8", status=status)
+        Raises:
+            Refused: it is answered with an error.
+        """
 
-    def log_message(self, format: str, *args: object) -> None:
-        """Log a request at debug level instead of printing it."""
-        log.debug(format, *args)
+
+@dataclass(eq=False, slots=True)
+class _Connection:
+    sock: socket.socket
+    address: str
+    deadline: float
+    trusted: bool = False
+    """True once a request was admitted."""
+    received: bytearray = field(default_factory=bytearray)
+    to_send: bytes = b""
+    head: Head | None = None
+    length: int = 0
+    request: Request | None = None
+    gated: bool = False
+    ends: bool = False
+    """True if the connection closes after the answer."""
+    eof: bool = False
+    events: int = 0
 
 
 class HttpServer:
-    """Serves requests, each connection in a daemon thread of its own, from its construction until `close`."""
+    """Serves requests from its construction until `close`."""
 
     def __init__(
-        self, handler: type[RequestHandler], *, host: str, port: int, name: str, backlog: int = 5
+        self,
+        application: Application,
+        *,
+        host: str,
+        port: int,
+        name: str,
+        backlog: int = 16,
+        bounds: Bounds | None = None,
+        wrap: Callable[[socket.socket], socket.socket] | None = None,
     ) -> None:
         """
         Args:
-            handler: answers the requests.
+            application: answers the requests.
             host: address to listen on; "" for all addresses.
             port: port to listen on; 0 for any free one.
-            name: name of the accepting thread.
+            name: name of the server's thread.
             backlog: connections that may wait to be accepted.
+            bounds: bounds of its connections.
+            wrap: makes a secure socket of an accepted one, which does not block.
 
         Raises:
             OSError: the port is taken.
         """
-
-        class Server(_Server):
-            request_queue_size = backlog
-
-        self._server = Server((host, port), handler)
-        self._thread = threading.Thread(
-            target=self._server.serve_forever,
-            kwargs={"poll_interval": POLL_S},
-            name=name,
-            daemon=True,
-        )
+        self._application = application
+        self._bounds = bounds or Bounds()
+        self._wrap = wrap
+        self._listener = socket.create_server((host, port), backlog=backlog)
+        self._listener.setblocking(False)
+        self._port = int(self._listener.getsockname()[1])
+        self._selector = selectors.DefaultSelector()
+        self._selector.register(self._listener, selectors.EVENT_READ)
+        self._wake_receiver, self._wake_sender = socket.socketpair()
+        for end in (self._wake_receiver, self._wake_sender):
+            end.setblocking(False)
+        self._selector.register(self._wake_receiver, selectors.EVENT_READ)
+        self._woken = False
+        self._calls: deque[Callable[[], None]] = deque()
+        self._timers: list[tuple[float, int, Callable[[], None]]] = []
+        self._order = itertools.count()
+        self._connections: dict[_Connection, None] = {}
+        self._strangers: dict[_Connection, None] = {}
+        self._open_gates = self._bounds.gate
+        self._at_gate: deque[_Connection] = deque()
+        self._pool: ThreadPoolExecutor | None = None
+        self._name = name
+        self._closing = False
+        self._stopped_listening = threading.Event()
+        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
         self._thread.start()
 
     @property
     def port(self) -> int:
         """The port it listens on."""
-        return int(self._server.server_address[1])
+        return self._port
+
+    @property
+    def connections(self) -> tuple[int, int]:
+        """Number of connections, and of those of which no request was admitted."""
+        return len(self._connections), len(self._strangers)
 
     def close(self) -> None:
         """Stop listening. Requests in progress run to their end."""
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()
+        self.call_soon(self._stop_listening)
+        self._stopped_listening.wait()
+
+    def call_soon(self, call: Callable[[], None]) -> None:
+        """Call a function in the server's thread; from any thread."""
+        self._calls.append(call)
+        if threading.current_thread() is not self._thread and not self._woken:
+            self._woken = True
+            try:
+                self._wake_sender.send(b"\0")
+            except BlockingIOError:
+                pass  # It has been woken often enough.
+            except OSError:
+                self._stopped_listening.set()  # The thread has ended.
+
+    def call_later(self, delay_s: float, call: Callable[[], None]) -> None:
+        """Call a function in the server's thread after a time; from that thread only."""
+        heapq.heappush(self._timers, (time.monotonic() + delay_s, next(self._order), call))
+
+    def run_in_thread(self, request: Request, answer: Callable[[], Response]) -> None:
+        """Answer a request by a function that may block, in one of `Bounds.gate` threads."""
+        if self._pool is None:
+            self._pool = ThreadPoolExecutor(self._bounds.gate, thread_name_prefix=self._name)
+
+        def work() -> None:
+            try:
+                response = answer()
+            except Refused as refused:
+                response = _refusal(refused)
+            except Exception:
+                # A fault here must not leave the client without an answer.
+                log.exception("%s %s", request.head.method, request.head.target)
+                response = _refusal(Refused(HTTPStatus.INTERNAL_SERVER_ERROR, "it failed"))
+            request.reply(response)
+
+        self._pool.submit(work)
+
+    # ------------------------------------------------------------------ the thread
+
+    def _run(self) -> None:
+        next_check = 0.0
+        while not self._closing or any(item.request or item.to_send for item in self._connections):
+            now = time.monotonic()
+            if now >= next_check:
+                next_check = now + CHECK_S
+                self._end_overdue(now)
+            while self._timers and self._timers[0][0] <= now:
+                _call(heapq.heappop(self._timers)[2])
+            while self._calls:
+                _call(self._calls.popleft())
+            timer = self._timers[0][0] if self._timers else next_check
+            for key, events in self._selector.select(max(0.0, min(next_check, timer) - now)):
+                if key.fileobj is self._wake_receiver:
+                    self._drain()
+                elif key.fileobj is self._listener:
+                    self._accept()
+                elif key.data in self._connections:
+                    self._serve(key.data, events)
+        for connection in list(self._connections):
+            self._end(connection)
+        self._selector.close()
+        self._wake_receiver.close()
+        self._wake_sender.close()
+        if self._pool is not None:
+            self._pool.shutdown(wait=False)
+
+    def _drain(self) -> None:
+        try:
+            while self._wake_receiver.recv(4096):
+                pass
+        except BlockingIOError:
+            pass
+        # Whoever calls from here on wakes the thread again; earlier calls are made before the next wait.
+        self._woken = False
+
+    def _stop_listening(self) -> None:
+        if not self._closing:
+            self._closing = True
+            if self._listener.fileno() in self._selector.get_map():
+                self._selector.unregister(self._listener)
+            self._listener.close()
+        self._stopped_listening.set()
+
+    def _accept(self) -> None:
+        for _ in range(ACCEPT_AT_ONCE):
+            try:
+                sock, address = self._listener.accept()
+            except BlockingIOError:
+                return
+            except OSError as error:
+                if error.errno in _EXHAUSTED:
+                    # Out of descriptors: make room, and look again later.
+                    self._drop_stranger(None)
+                    self._selector.unregister(self._listener)
+                    self.call_later(CHECK_S, self._listen_again)
+                    return
+                continue  # The client has gone again.
+            self._add(sock, str(address[0]))
+
+    def _listen_again(self) -> None:
+        if not self._closing:
+            self._selector.register(self._listener, selectors.EVENT_READ)
+
+    def _add(self, sock: socket.socket, address: str) -> None:
+        bounds = self._bounds
+        if sum(item.address == address for item in self._strangers) >= bounds.strangers_of_address:
+            self._drop_stranger(address)
+        elif len(self._strangers) >= bounds.strangers:
+            self._drop_stranger(None)
+        if len(self._connections) >= bounds.connections and not self._drop_stranger(None):
+            sock.close()
+            return
+        sock.setblocking(False)
+        # Head and body leave in one segment, at once: Nagle's algorithm and a delayed acknowledgement cost 40 ms otherwise.
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if self._wrap is not None:
+            sock = self._wrap(sock)
+        connection = _Connection(sock, address, time.monotonic() + bounds.head_s)
+        self._connections[connection] = self._strangers[connection] = None
+        self._listen_to(connection, selectors.EVENT_READ)
+
+    def _drop_stranger(self, address: str | None) -> bool:
+        """Close the stranger, of an address if one is given, that has been there for longest; False if there is none."""
+        for connection in self._strangers:
+            if address in (None, connection.address):
+                log.debug("too many connections: that of %s is closed", connection.address)
+                self._end(connection)
+                return True
+        return False
+
+    def _end_overdue(self, now: float) -> None:
+        for connection in [item for item in self._connections if item.deadline <= now]:
+            if connection in self._at_gate:
+                self._at_gate.remove(connection)
+                error = Refused(HTTPStatus.SERVICE_UNAVAILABLE, "too many large requests at once")
+                self._refuse(connection, error)
+            else:
+                self._end(connection)
+
+    # ------------------------------------------------------------------ one connection
+
+    def _serve(self, connection: _Connection, events: int) -> None:
+        try:
+            if events & selectors.EVENT_WRITE:
+                self._send(connection)
+            if events & selectors.EVENT_READ and connection in self._connections:
+                self._receive(connection)
+        except (BlockingIOError, InterruptedError):
+            pass
+        except OSError as error:
+            # Clients come and go. An SSL error is one, too: "want read" and "want write" among them.
+            if type(error).__name__ not in ("SSLWantReadError", "SSLWantWriteError"):
+                log.debug("connection of %s broke: %s", connection.address, error)
+                self._end(connection)
+
+    def _receive(self, connection: _Connection) -> None:
+        while True:
+            room = self._room(connection)
+            if room <= 0:
+                # A request is being answered, and the next one has begun: the rest of it waits.
+                self._listen_to(connection, connection.events & ~selectors.EVENT_READ)
+                return
+            data = connection.sock.recv(min(room, READ_BYTES))
+            if not data:
+                self._client_ended(connection)
+                return
+            if not connection.received and connection.head is None and connection.request is None:
+                connection.deadline = min(
+                    connection.deadline, time.monotonic() + self._bounds.head_s
+                )
+            connection.received += data
+            self._advance(connection)
+            if connection not in self._connections:
+                return
+
+    def _room(self, connection: _Connection) -> int:
+        """Return the bytes to read at most."""
+        received = len(connection.received)
+        if connection.head is not None and connection.request is None:
+            return 0 if connection in self._at_gate else connection.length - received
+        return MAX_HEAD_BYTES - received
+
+    def _client_ended(self, connection: _Connection) -> None:
+        connection.eof = connection.ends = True
+        if connection.request is None and not connection.to_send:
+            self._end(connection)
+            return
+        self._listen_to(connection, connection.events & ~selectors.EVENT_READ)
+        if connection.request is not None and connection.request.on_gone is not None:
+            self._end(connection)
+
+    def _advance(self, connection: _Connection) -> None:
+        """Do all that can be done with the bytes that were received."""
+        if connection.request is not None or connection.to_send:
+            return
+        try:
+            if connection.head is None and not self._take_head(connection):
+                return
+            if connection not in self._at_gate and len(connection.received) >= connection.length:
+                self._take_body(connection)
+        except Refused as refused:
+            self._refuse(connection, refused)
+
+    def _take_head(self, connection: _Connection) -> bool:
+        end = connection.received.find(END)
+        if end < 0:
+            if len(connection.received) >= MAX_HEAD_BYTES:
+                status = HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE
+                raise Refused(status, f"the head has more than {MAX_HEAD_BYTES} bytes")
+            return False
+        head = parse_head(bytes(connection.received[:end]))
+        del connection.received[: end + len(END)]
+        admission = self._application.admit(head)
+        connection.length = head.body_length(limit=admission.limit)
+        connection.head = head
+        connection.ends = connection.ends or not head.keeps_alive
+        connection.trusted = True
+        self._strangers.pop(connection, None)
+        connection.deadline = time.monotonic() + self._bounds.idle_s
+        if admission.gated:
+            if self._open_gates:
+                self._open_gates -= 1
+                connection.gated = True
+            else:
+                connection.deadline = time.monotonic() + self._bounds.gate_s
+                self._at_gate.append(connection)
+        return True
+
+    def _take_body(self, connection: _Connection) -> None:
+        assert connection.head is not None
+        body = bytes(connection.received[: connection.length])
+        del connection.received[: connection.length]
+        # An answer that is held back has no deadline here: whoever holds it has one.
+        connection.deadline = float("inf")
+
+        def reply(response: Response) -> None:
+            if threading.current_thread() is self._thread:
+                self._reply(connection, request, response)
+            else:
+                self.call_soon(lambda: self._reply(connection, request, response))
+
+        request = Request(connection.head, body, reply)
+        connection.request = request
+        try:
+            self._application.handle(request, self)
+        except Refused:
+            raise
+        except Exception as error:
+            # The thread serves everybody, and must survive a fault in one answer.
+            log.exception("%s %s", request.head.method, request.head.target)
+            raise Refused(HTTPStatus.INTERNAL_SERVER_ERROR, "it failed") from error
+
+    def _reply(self, connection: _Connection, request: Request, response: Response) -> None:
+        if connection.request is not request or connection not in self._connections:
+            return
+        connection.request = None
+        connection.head = None
+        self._leave_gate(connection)
+        self._answer(connection, response)
+
+    def _refuse(self, connection: _Connection, refused: Refused) -> None:
+        """Send an error and close the connection: an unread body on it would be parsed as the next request."""
+        connection.ends = True
+        connection.request = connection.head = None
+        connection.received.clear()
+        self._leave_gate(connection)
+        self._answer(connection, _refusal(refused))
+
+    def _answer(self, connection: _Connection, response: Response) -> None:
+        lines = [
+            f"HTTP/1.1 {response.status.value} {response.status.phrase}",
+            f"Content-Type: {response.content_type}",
+            f"Content-Length: {len(response.body)}",
+            *(f"{name}: {value}" for name, value in response.headers.items()),
+            *(["Connection: close"] if connection.ends else []),
+        ]
+        connection.to_send = "\r\n".join(lines).encode("latin-1") + END + response.body
+        connection.deadline = time.monotonic() + self._bounds.idle_s
+        try:
+            self._send(connection)
+        except OSError as error:
+            if not isinstance(error, BlockingIOError) and "Want" not in type(error).__name__:
+                self._end(connection)
+                return
+            self._listen_to(connection, connection.events | selectors.EVENT_WRITE)
+
+    def _send(self, connection: _Connection) -> None:
+        while connection.to_send:
+            sent = connection.sock.send(connection.to_send)
+            connection.to_send = connection.to_send[sent:]
+        if connection.ends:
+            self._end(connection)
+            return
+        connection.deadline = time.monotonic() + self._bounds.idle_s
+        self._listen_to(connection, selectors.EVENT_READ)
+        if connection.received:
+            # The client has sent its next request without waiting for the answer.
+            self.call_soon(lambda: self._advance(connection))
+
+    def _leave_gate(self, connection: _Connection) -> None:
+        if not connection.gated:
+            return
+        connection.gated = False
+        self._open_gates += 1
+        if self._at_gate:
+            following = self._at_gate.popleft()
+            self._open_gates -= 1
+            following.gated = True
+            following.deadline = time.monotonic() + self._bounds.idle_s
+            self._listen_to(following, selectors.EVENT_READ)
+            self.call_soon(lambda: self._advance(following))
+
+    def _listen_to(self, connection: _Connection, events: int) -> None:
+        if events == connection.events or connection not in self._connections:
+            return
+        if not connection.events:
+            self._selector.register(connection.sock, events, connection)
+        elif not events:
+            self._selector.unregister(connection.sock)
+        else:
+            self._selector.modify(connection.sock, events, connection)
+        connection.events = events
+
+    def _end(self, connection: _Connection) -> None:
+        if connection not in self._connections:
+            return
+        if connection.events:
+            self._selector.unregister(connection.sock)
+        del self._connections[connection]
+        self._strangers.pop(connection, None)
+        if connection in self._at_gate:
+            self._at_gate.remove(connection)
+        self._leave_gate(connection)
+        request, connection.request = connection.request, None
+        if not connection.eof:
+            _end_gently(connection.sock)
+        connection.sock.close()
+        if request is not None and request.on_gone is not None:
+            request.on_gone()
 
 
-class _Server(ThreadingHTTPServer):
-    daemon_threads = True
+def _call(call: Callable[[], None]) -> None:
+    try:
+        call()
+    except Exception:
+        # The thread serves everybody, and must survive a fault in one answer.
+        log.exception("a call in the server's thread failed")
 
-    def handle_error(self, request: object, client_address: object) -> None:  # noqa: ARG002
-        """Log a broken connection instead of printing it: clients come and go."""
-        log.debug("connection of %s broke", client_address, exc_info=True)
+
+def _end_gently(sock: socket.socket) -> None:
+    """Let the client read the last answer: closing with bytes unread would reset the connection."""
+    try:
+        sock.shutdown(socket.SHUT_WR)
+        for _ in range(4):
+            if not sock.recv(READ_BYTES):
+                return
+    except OSError:
+        return
+
+
+def _refusal(refused: Refused) -> Response:
+    return Response(refused.text.encode(), status=refused.status)

@@ -28,6 +28,7 @@ from sparksweep_core.api import Experiment, Trial, TrialReason, TrialState
 from sparksweep_core.validation.document import parse_experiment
 from sparksweep_trainer.driver.trial_service import TrialService
 from sparksweep_trainer.protocol import Assignment, Outcome, Report, SlotHello
+from support.trainer.service_rig import next_order
 
 TRIALS = 4
 ERRORS = (errno.ENOSPC, errno.EIO, errno.EROFS)
@@ -56,7 +57,7 @@ class Slots:
         service = self._service
         service.hello(SlotHello(slot=slot, node="here", pid=1))
         while True:
-            order = _repeated(lambda: service.next(slot, 0.05))
+            order = _repeated(lambda: next_order(service, slot, 0.05))
             if order is None or order.order == "leave":
                 return
             if order.order == "check":

@@ -1,5 +1,7 @@
 """A trial service, and threads that wait in it."""
 
+import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import UTC, datetime
@@ -8,6 +10,7 @@ from typing import TypeVar
 from sparksweep_core.api import TrialReason, TrialSpec, TrialState, TrialStatus, TrialTemplate
 from sparksweep_core.contract.program import Program
 from sparksweep_trainer.driver.trial_service import TrialService
+from sparksweep_trainer.driver.waiters import Wake
 from sparksweep_trainer.protocol import (
     Assignment,
     Heartbeat,
@@ -67,7 +70,7 @@ class ServiceRig:
     def checked(self, *numbers: int) -> None:
         """Submit trials, and pass the check of the trial code."""
         self.submit(*numbers)
-        assert self.service.next(0, 0).order == "check"
+        assert next_order(self.service, 0, 0).order == "check"
         assert self.service.code_check.accept(0)
 
     def waiting(self, call: Callable[[], T]) -> Future[T]:
@@ -80,18 +83,20 @@ class ServiceRig:
     def _waiters(self) -> int:
         service = self.service
         with service._lock:
-            conditions = [service._work, service._changes, *service._orders.values()]
-            return sum(len(vars(condition)["_waiters"]) for condition in conditions)
+            held = [service._work, *service._orders.values()]
+            return len(vars(service._changes)["_waiters"]) + sum(
+                len(waiters._waiting) for waiters in held
+            )
 
     def asking(self, slot: int) -> Future[NextOrder]:
-        return self.waiting(lambda: self.service.next(slot, LONG_S))
+        return self.waiting(lambda: next_order(self.service, slot, LONG_S))
 
     def beating(self, assignment: Assignment, slot: int = 0) -> Future[HeartbeatOrder]:
         beat = Heartbeat(slot=slot, number=assignment.number, attempt=assignment.attempt)
-        return self.waiting(lambda: self.service.heartbeat(beat, LONG_S))
+        return self.waiting(lambda: heartbeat_order(self.service, beat, LONG_S))
 
     def assigned(self, slot: int = 0) -> Assignment:
-        return assignment_of(self.service.next(slot, 0))
+        return assignment_of(next_order(self.service, slot, 0))
 
     def report(
         self, assignment: Assignment, slot: int = 0, state: TrialState = TrialState.SUCCEEDED
@@ -111,3 +116,36 @@ class ServiceRig:
     @property
     def states(self) -> list[TrialState]:
         return [status.state for status in self.statuses]
+
+
+Order = TypeVar("Order", NextOrder, HeartbeatOrder)
+
+
+def next_order(service: TrialService, slot: int, timeout_s: float) -> NextOrder:
+    """Return a slot's next order, after waiting for it as the trial server does, but in this thread."""
+    return _waited(service, slot, lambda wake: service.next(slot, wake), timeout_s)
+
+
+def heartbeat_order(service: TrialService, beat: Heartbeat, timeout_s: float) -> HeartbeatOrder:
+    """Return the order to a busy slot, after waiting for it in this thread."""
+    return _waited(service, beat.slot, lambda wake: service.heartbeat(beat, wake), timeout_s)
+
+
+def _waited(
+    service: TrialService,
+    slot: int,
+    ask: Callable[[Wake | None], Order | None],
+    timeout_s: float,
+) -> Order:
+    woken = threading.Event()
+    wake = woken.set  # One object: a method is another one at each look.
+    deadline = time.monotonic() + timeout_s
+    while (order := ask(wake)) is None:
+        left_s = min(deadline - time.monotonic(), service.linger_left(slot))
+        if left_s <= 0 or not woken.wait(left_s):
+            service.give_up(wake, slot=slot)
+            order = ask(None)
+            break
+        woken.clear()
+    assert order is not None
+    return order

@@ -18,6 +18,7 @@ from sparksweep_trainer.driver.slot_manager import MAX_FAILED_STARTS, SlotManage
 from sparksweep_trainer.driver.trial_service import TrialService
 from sparksweep_trainer.protocol import NextOrder, Outcome, Report, SlotHello
 from support.trainer.recorded_trials import RecordedTrials
+from support.trainer.service_rig import next_order
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 LINGER_S = 10.0
@@ -83,7 +84,7 @@ class Rig:
             self.service.hello(SlotHello(slot=slot, node=f"exec-{slot}", pid=1))
 
     def ask(self, slot: int) -> NextOrder:
-        return self.service.next(slot, 0.0)
+        return next_order(self.service, slot, 0.0)
 
     def work(self, *slots: int) -> None:
         """Have registered slots take a trial each; the first one checks the code if no slot has."""
@@ -231,7 +232,7 @@ def test_a_waiting_slot_leaves_by_itself_when_its_time_is_over() -> None:
     rig.finish(0)
     begun = time.monotonic()
     # The question may be held back for much longer.
-    while (order := rig.service.next(0, 10)).order == "wait":
+    while (order := next_order(rig.service, 0, 10)).order == "wait":
         pass
     assert order.order == "leave"
     assert time.monotonic() - begun < 5

@@ -9,7 +9,13 @@ import pytest
 from sparksweep_core.api import Stop, Trial, TrialReason, TrialState
 from sparksweep_trainer.driver.slot_loss import Loss
 from sparksweep_trainer.protocol import Heartbeat, SlotHello
-from support.trainer.service_rig import LONG_S, ServiceRig, assignment_of
+from support.trainer.service_rig import (
+    LONG_S,
+    ServiceRig,
+    assignment_of,
+    heartbeat_order,
+    next_order,
+)
 from support.trainer.stage import soon
 
 
@@ -29,7 +35,8 @@ def test_one_slot_checks_the_code_while_the_others_wait(rig: ServiceRig) -> None
     others = [future for slot, future in enumerate(asking) if slot != checker]
     # An answer without an order is an answer, too: they ask again.
     still = [
-        f if not f.done() else rig.waiting(lambda: rig.service.next(9, LONG_S)) for f in others
+        f if not f.done() else rig.waiting(lambda: next_order(rig.service, 9, LONG_S))
+        for f in others
     ]
     assert not rig.service.code_check.accept(checker + 7)
     assert not rig.service.code_check.is_passed
@@ -40,19 +47,19 @@ def test_one_slot_checks_the_code_while_the_others_wait(rig: ServiceRig) -> None
 
 def test_a_refusal_lets_every_slot_leave_and_starts_nothing(rig: ServiceRig) -> None:
     rig.submit(1, 2)
-    assert rig.service.next(0, 0).order == "check"
+    assert next_order(rig.service, 0, 0).order == "check"
     waiting = rig.asking(1)
     assert not rig.service.code_check.refuse(1, "not its business")
     assert rig.service.code_check.refuse(0, "no such function")
     assert waiting.result(LONG_S).order == "leave"
-    assert rig.service.next(0, 0).order == "leave"
+    assert next_order(rig.service, 0, 0).order == "leave"
     assert rig.service.code_check.refusal == "no such function"
     assert rig.states == [TrialState.PENDING] * 2
 
 
 def test_the_check_is_handed_over_when_the_checker_is_lost(rig: ServiceRig) -> None:
     rig.submit(1)
-    assert rig.service.next(0, 0).order == "check"
+    assert next_order(rig.service, 0, 0).order == "check"
     waiting = rig.asking(1)
     rig.service.lose(0, Loss("its executor was lost"))
     assert waiting.result(LONG_S).order == "check"
@@ -62,9 +69,9 @@ def test_the_check_is_handed_over_when_the_checker_is_lost(rig: ServiceRig) -> N
 
 
 def test_a_check_is_not_asked_for_before_there_are_trials(rig: ServiceRig) -> None:
-    assert rig.service.next(0, 0).order == "wait"
+    assert next_order(rig.service, 0, 0).order == "wait"
     rig.submit(1)
-    assert rig.service.next(0, 0).order == "check"
+    assert next_order(rig.service, 0, 0).order == "check"
 
 
 def test_waiting_slots_get_new_trials_each_another_one(rig: ServiceRig) -> None:
@@ -120,7 +127,7 @@ def test_stop_ends_what_waits_and_tells_those_who_run(rig: ServiceRig) -> None:
     rig.report(assignments[0], 0, TrialState.STOPPED)
     rig.report(assignments[1], 1, TrialState.SUCCEEDED)
     assert rig.states == [TrialState.STOPPED, TrialState.SUCCEEDED, TrialState.STOPPED]
-    assert rig.service.next(0, 0).order == "wait"
+    assert next_order(rig.service, 0, 0).order == "wait"
 
 
 def test_an_interrupt_ends_what_runs_and_keeps_it_for_later(rig: ServiceRig) -> None:
@@ -131,7 +138,7 @@ def test_an_interrupt_ends_what_runs_and_keeps_it_for_later(rig: ServiceRig) -> 
     assert beat.result(LONG_S).order == "stop"
     rig.report(running, state=TrialState.STOPPED)
     assert rig.states == [TrialState.PENDING] * 2
-    assert rig.service.next(0, 0).order == "wait"
+    assert next_order(rig.service, 0, 0).order == "wait"
     assert rig.service.running == 0
 
 
@@ -139,9 +146,9 @@ def test_a_wanted_trial_is_ordered_to_continue(rig: ServiceRig) -> None:
     rig.checked(1)
     assignment = rig.assigned()
     beat = Heartbeat(slot=0, number=1, attempt=assignment.attempt)
-    assert rig.service.heartbeat(beat, 0).order == "continue"
-    assert rig.service.heartbeat(beat.model_copy(update={"attempt": 2}), 0).order == "stop"
-    assert rig.service.heartbeat(beat.model_copy(update={"slot": 1}), 0).order == "stop"
+    assert heartbeat_order(rig.service, beat, 0).order == "continue"
+    assert heartbeat_order(rig.service, beat.model_copy(update={"attempt": 2}), 0).order == "stop"
+    assert heartbeat_order(rig.service, beat.model_copy(update={"slot": 1}), 0).order == "stop"
 
 
 def test_close_lets_every_waiting_slot_leave(rig: ServiceRig) -> None:
@@ -175,7 +182,7 @@ def test_every_trial_is_run_once_by_many_slots(rig: ServiceRig) -> None:
     lock = threading.Lock()
 
     def serve(slot: int) -> None:
-        while (order := rig.service.next(slot, LONG_S)).order != "leave":
+        while (order := next_order(rig.service, slot, LONG_S)).order != "leave":
             if order.assignment is not None:
                 assert rig.report(order.assignment, slot)
                 with lock:
@@ -252,7 +259,7 @@ def test_a_start_that_can_not_be_recorded_costs_no_attempt(rig: ServiceRig) -> N
     disk.full = True
     for _ in range(30):
         with pytest.raises(OSError, match="No space"):
-            rig.service.next(0, 0)
+            next_order(rig.service, 0, 0)
     assert (rig.service.running, rig.states) == (0, [TrialState.PENDING])
     disk.full = False
     assert rig.assigned().attempt == 1

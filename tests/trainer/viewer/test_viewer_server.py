@@ -90,7 +90,7 @@ def test_files_are_listed_without_links_and_pipes(server: ViewerServer) -> None:
 def test_nothing_can_be_written(server: ViewerServer) -> None:
     connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=5)
     connection.request("PUT", "/v1/files/x", b"x")
-    assert connection.getresponse().status == 501
+    assert connection.getresponse().status == 405
     connection.close()
 
 

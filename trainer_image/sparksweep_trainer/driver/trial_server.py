@@ -1,24 +1,28 @@
 """The trial server: the trial service over HTTP, for slots that hold the experiment's token.
 
 One path for each request of ``protocol.py``, JSON in and out, each with a bound. The token is checked before a body is
-read, so that the driver parses nothing that comes without it.
+read: without it the driver parses 8 KiB of a request's head, and keeps a bounded number of connections for a few seconds.
+A request that is held back costs its connection and a callback.
 """
 
 from __future__ import annotations
 
 import hmac
+import logging
 import secrets
-import threading
 from collections.abc import Callable
 from http import HTTPStatus
 from typing import TypeVar
 
 from pydantic import BaseModel
 
+from sparksweep_core.api import limits
 from sparksweep_core.api.base import Model
 from sparksweep_trainer.driver.trial_service import TrialService
+from sparksweep_trainer.driver.waiters import Wake
 from sparksweep_trainer.files.store import FileStore
-from sparksweep_trainer.http_server import HttpServer, RequestHandler
+from sparksweep_trainer.http_head import Head, Refused
+from sparksweep_trainer.http_server import Admission, Bounds, HttpServer, Request, Response
 from sparksweep_trainer.protocol import (
     FILES_PATH,
     HEARTBEAT_PATH,
@@ -39,18 +43,29 @@ from sparksweep_trainer.protocol import (
     Taken,
 )
 
+log = logging.getLogger(__name__)
+
 HOLD_S = 10.0
 """Longest time in seconds that a request is held while there is no order (long polling). Slots wait longer for it."""
 
 BACKLOG = 1024
 """Connections that may wait to be accepted: a thousand slots may start within a second."""
 
-FILES_AT_ONCE = 8
-"""Parts of files in memory at once, however many slots send some."""
-FILES_PATIENCE_S = 20.0
-"""Seconds that a part of a file waits to be read, before the server answers 503."""
+CONNECTIONS_A_SLOT = 4
+"""Connections of a slot: for work, for its trial's heartbeat and for its trial's files; one more while it is replaced."""
+STRANGERS = limits.PARALLEL_TRIALS + 24
+"""Connections at once that have not shown the token, which takes a slot milliseconds: all may start at the same time."""
+STRANGERS_OF_ADDRESS = 256
+"""The same from one address. Slots of one node that start at the same time and are more than that try again."""
+BOUNDS = Bounds(
+    connections=CONNECTIONS_A_SLOT * limits.PARALLEL_TRIALS + STRANGERS,
+    strangers=STRANGERS,
+    strangers_of_address=STRANGERS_OF_ADDRESS,
+)
 
-Request = TypeVar("Request", bound=Model)
+Message = TypeVar("Message", bound=Model)
+Ask = Callable[[Wake | None], BaseModel | None]
+"""Asks the service for an order; see `TrialService.next`."""
 
 
 class TrialServer(HttpServer):
@@ -66,78 +81,141 @@ class TrialServer(HttpServer):
     ) -> None:
         """Serve at once; without `files` slots can't send any."""
         self.token = secrets.token_urlsafe(32)
-        handler = _handler(service, files, self.token)
-        super().__init__(handler, host=host, port=port, name="trial-server", backlog=BACKLOG)
+        super().__init__(
+            _TrialApplication(service, files, self.token),
+            host=host,
+            port=port,
+            name="trial-server",
+            backlog=BACKLOG,
+            bounds=BOUNDS,
+        )
 
 
-def _handler(service: TrialService, files: FileStore | None, token: str) -> type[RequestHandler]:
-    routes: dict[str, Callable[[bytes], BaseModel]] = {
-        HELLO_PATH: _route(SlotHello, service.hello),
-        NEXT_PATH: _route(SlotRef, lambda ref: service.next(ref.slot, HOLD_S)),
-        PASSED_PATH: _route(SlotRef, lambda ref: Taken(taken=service.code_check.accept(ref.slot))),
-        REFUSE_PATH: _route(
-            Refusal, lambda no: Taken(taken=service.code_check.refuse(no.slot, no.message))
-        ),
-        REPORT_PATH: _route(Report, lambda report: Taken(taken=service.report(report))),
-        HEARTBEAT_PATH: _route(Heartbeat, lambda beat: service.heartbeat(beat, HOLD_S)),
-    }
-    if files is not None:
-        routes[FILES_PATH] = _file_route(service, files)
-    file_requests = threading.BoundedSemaphore(FILES_AT_ONCE)
-    expected = f"Bearer {token}".encode()
+class _TrialApplication:
+    """Answers slots."""
 
-    class Handler(RequestHandler):
-        timeout = 60
+    def __init__(self, service: TrialService, files: FileStore | None, token: str) -> None:
+        self._service = service
+        self._files = files
+        self._expected = f"Bearer {token}".encode()
+        self._answers: dict[str, Callable[[bytes], BaseModel]] = {
+            HELLO_PATH: _answer(SlotHello, service.hello),
+            PASSED_PATH: _answer(
+                SlotRef, lambda ref: Taken(taken=service.code_check.accept(ref.slot))
+            ),
+            REFUSE_PATH: _answer(
+                Refusal, lambda no: Taken(taken=service.code_check.refuse(no.slot, no.message))
+            ),
+            REPORT_PATH: _answer(Report, lambda report: Taken(taken=service.report(report))),
+        }
 
-        def do_POST(self) -> None:
-            given = self.headers.get("Authorization", "").encode()
-            if not hmac.compare_digest(given, expected):
-                self.refuse(HTTPStatus.UNAUTHORIZED, "wrong or missing token")
-                return
-            route = routes.get(self.path)
-            if route is None:
-                self.refuse(HTTPStatus.NOT_FOUND, f"no such path: {self.path}")
-                return
-            takes_file = self.path == FILES_PATH
-            length = self.content_length(
-                limit=MAX_REQUEST_BYTES + (MAX_CHUNK_BYTES if takes_file else 0)
-            )
-            if length is None:
-                return
-            if not takes_file:
-                self._answer(route, length)
-            elif file_requests.acquire(timeout=FILES_PATIENCE_S):
-                try:
-                    self._answer(route, length)
-                finally:
-                    file_requests.release()
-            else:
-                self.refuse(HTTPStatus.SERVICE_UNAVAILABLE, "too many files at once")
+    def admit(self, head: Head) -> Admission:
+        """Admit a request with the token and a known path."""
+        given = head.fields.get("authorization", "").encode()
+        if not hmac.compare_digest(given, self._expected):
+            raise Refused(HTTPStatus.UNAUTHORIZED, "wrong or missing token")
+        if head.method != "POST":
+            raise Refused(HTTPStatus.METHOD_NOT_ALLOWED, f"{head.method}: slots send POST")
+        if head.target == FILES_PATH and self._files is not None:
+            return Admission(MAX_REQUEST_BYTES + MAX_CHUNK_BYTES, gated=True)
+        if head.target in self._answers or head.target in (NEXT_PATH, HEARTBEAT_PATH):
+            return Admission(MAX_REQUEST_BYTES)
+        raise Refused(HTTPStatus.NOT_FOUND, f"no such path: {head.target}")
 
-        def _answer(self, route: Callable[[bytes], BaseModel], length: int) -> None:
-            try:
-                answer = route(self.rfile.read(length))
-            except ValueError as error:  # pydantic's ValidationError is one
-                self.refuse(HTTPStatus.BAD_REQUEST, str(error))
-                return
-            body = answer.model_dump_json(exclude_none=True).encode()
-            self.respond(body, content_type="application/json")
+    def handle(self, request: Request, server: HttpServer) -> None:
+        """Answer a request, or hold it back until there is an order."""
+        path, service = request.head.target, self._service
+        if path == FILES_PATH:
+            server.run_in_thread(request, lambda: _respond(self._take_file(request.body)))
+        elif path == NEXT_PATH:
+            slot = _parse(SlotRef, request.body).slot
+            _Held(server, request, service, slot, lambda wake: service.next(slot, wake))
+        elif path == HEARTBEAT_PATH:
+            beat = _parse(Heartbeat, request.body)
+            ask: Ask = lambda wake: service.heartbeat(beat, wake)  # noqa: E731
+            _Held(server, request, service, beat.slot, ask)
+        else:
+            request.reply(_respond(self._answers[path](request.body)))
 
-    return Handler
-
-
-def _route(
-    model: type[Request], answer: Callable[[Request], BaseModel]
-) -> Callable[[bytes], BaseModel]:
-    return lambda body: answer(model.from_json(body))
-
-
-def _file_route(service: TrialService, files: FileStore) -> Callable[[bytes], BaseModel]:
-    def take(body: bytes) -> ChunkTaken:
+    def _take_file(self, body: bytes) -> ChunkTaken:
+        assert self._files is not None
         head, _, data = body.partition(b"\n")
-        chunk = Chunk.from_json(head)
-        if not service.runs(chunk.slot, chunk.number, chunk.attempt):
+        chunk = _parse(Chunk, head)
+        if not self._service.runs(chunk.slot, chunk.number, chunk.attempt):
             return ChunkTaken(taken=False)
-        return files.take(chunk, data)
+        try:
+            return self._files.take(chunk, data)
+        except ValueError as error:
+            raise Refused(HTTPStatus.BAD_REQUEST, str(error)) from error
 
-    return take
+
+class _Held:
+    """A request that is held back until there is an order, or its time is over. Belongs to the server's thread."""
+
+    def __init__(
+        self,
+        server: HttpServer,
+        request: Request,
+        service: TrialService,
+        slot: int,
+        ask: Ask,
+    ) -> None:
+        self._server = server
+        self._request = request
+        self._service = service
+        self._slot = slot
+        self._ask = ask
+        self._wake: Wake = lambda: server.call_soon(self._again)
+        self._is_over = False
+        self._again()
+        if not self._is_over:
+            request.on_gone = self._gone
+            # An idle slot may leave before the longest hold is over.
+            linger_s = max(0.0, service.linger_left(slot))
+            server.call_later(min(HOLD_S, linger_s), self._expire)
+
+    def _again(self) -> None:
+        if not self._is_over:
+            self._finish(self._wake)
+
+    def _expire(self) -> None:
+        if not self._is_over:
+            self._service.give_up(self._wake, slot=self._slot)
+            self._finish(None)
+
+    def _gone(self) -> None:
+        if not self._is_over:
+            self._is_over = True
+            self._service.give_up(self._wake, slot=self._slot)
+
+    def _finish(self, wake: Wake | None) -> None:
+        try:
+            answer = self._ask(wake)
+        except OSError as error:
+            # The change can't be recorded, on a full disk for example: the slot asks again.
+            log.warning("no order for slot %d: %s", self._slot, error)
+            self._is_over = True
+            text = f"the driver can't record it: {error}"
+            self._request.reply(Response(text.encode(), status=HTTPStatus.SERVICE_UNAVAILABLE))
+            return
+        if answer is not None:
+            self._is_over = True
+            self._request.reply(_respond(answer))
+
+
+def _answer(
+    model: type[Message], answer: Callable[[Message], BaseModel]
+) -> Callable[[bytes], BaseModel]:
+    return lambda body: answer(_parse(model, body))
+
+
+def _parse(model: type[Message], body: bytes) -> Message:
+    try:
+        return model.from_json(body)
+    except ValueError as error:  # pydantic's ValidationError is one
+        raise Refused(HTTPStatus.BAD_REQUEST, str(error)) from error
+
+
+def _respond(answer: BaseModel) -> Response:
+    body = answer.model_dump_json(exclude_none=True).encode()
+    return Response(body, content_type="application/json")

@@ -25,6 +25,7 @@ from sparksweep_trainer.driver.ledger import Ledger
 from sparksweep_trainer.driver.slot_loss import Loss
 from sparksweep_trainer.driver.slot_registry import SlotRegistry
 from sparksweep_trainer.driver.tally import TallyValues
+from sparksweep_trainer.driver.waiters import Waiters, Wake
 from sparksweep_trainer.protocol import Heartbeat, HeartbeatOrder, NextOrder, Report, SlotHello
 
 log = logging.getLogger(__name__)
@@ -70,10 +71,10 @@ class TrialService:
         self._ledger = Ledger(max_retries=program.trial_template.max_retries)
         lock = threading.RLock()
         self._lock = lock
-        self._work = threading.Condition(lock)
+        self._work = Waiters()
         self._changes = threading.Condition(lock)
-        # One condition a slot: a change must not wake every slot of a thousand.
-        self._orders: dict[int, threading.Condition] = {}
+        # One list a slot: a change must not wake every slot of a thousand.
+        self._orders: dict[int, Waiters] = {}
         self._version = 0
         self._closing = False
         self.code_check = CodeCheck(lock, self._announce)
@@ -162,36 +163,37 @@ class TrialService:
             self._note_change()
             return self.program
 
-    def next(self, slot: int, timeout_s: float) -> NextOrder:
-        """Return the next order of a slot, "wait" if there was nothing to do for `timeout_s`."""
+    def next(self, slot: int, wake: Wake | None = None) -> NextOrder | None:
+        """Return the next order of a slot.
+
+        Args:
+            slot: the slot.
+            wake: called when there may be an order, if there is none now; ask again then.
+
+        Returns:
+            The order, which is "wait" if there is none and no `wake`; None if `wake` will be called.
+        """
         with self._lock:
             # A slot that asks while it is recorded as running something never got that trial, or lost it.
             self._lose(slot, "Its slot asked for other work.")
             self._registry.mark_idle(slot, self._monotonic())
-            left_s = self._registry.linger_left(slot, self._monotonic())
-            self._work.wait_for(
-                lambda: self._has_order() or self._may_leave(slot),
-                max(0.0, min(timeout_s, left_s)),
-            )
-            if self._is_ending or self._may_leave(slot):
-                return self._let_leave(slot)
-            if not self.code_check.is_passed:
-                if self._ledger.waiting and self.code_check.start(slot):
-                    self._registry.mark_busy(slot)
-                    return NextOrder(order="check")
-                return NextOrder(order="wait")
-            node = self._registry.node(slot)
-            assignment = self._ledger.assign(slot, node=node, now=self._clock())
-            if assignment is None:
-                return NextOrder(order="wait")
-            try:
-                self._commit()
-            except BaseException:
-                # The slot gets no answer, and asks again: an attempt that never began is not lost.
-                self._ledger.take_back(slot)
-                raise
-            self._registry.mark_busy(slot)
-            return NextOrder(order="run", assignment=assignment)
+            order = self._next_order(slot)
+            if order is None and wake is not None:
+                self._work.add(wake)
+                return None
+            return order or NextOrder(order="wait")
+
+    def linger_left(self, slot: int) -> float:
+        """Return the seconds after which an idle slot may leave; infinity if it stays."""
+        with self._lock:
+            return self._registry.linger_left(slot, self._monotonic())
+
+    def give_up(self, wake: Wake, *, slot: int) -> None:
+        """Stop waiting for an order, whose slot is gone or is answered otherwise."""
+        with self._lock:
+            if not self._order_of(slot).discard(wake) and not self._work.discard(wake):
+                # It may have been woken for work that another slot must take now.
+                self._work.notify()
 
     def report(self, report: Report) -> bool:
         """Record an attempt's outcome; return False, and drop it, if the attempt is not the one assigned last.
@@ -208,13 +210,23 @@ class TrialService:
                 self._work.notify()
             return taken
 
-    def heartbeat(self, beat: Heartbeat, timeout_s: float) -> HeartbeatOrder:
-        """Return "stop" as soon as a busy slot should stop, or "continue" after `timeout_s`."""
+    def heartbeat(self, beat: Heartbeat, wake: Wake | None = None) -> HeartbeatOrder | None:
+        """Return "stop" if a busy slot should stop.
+
+        Args:
+            beat: the slot, and the attempt that it runs.
+            wake: called when it may have to stop, if it need not now; ask again then.
+
+        Returns:
+            The order, which is "continue" if it need not stop and there is no `wake`; None if `wake` will be called.
+        """
         with self._lock:
-            stop = self._order_of(beat.slot).wait_for(
-                lambda: not self._ledger.is_wanted(beat.slot, beat.number, beat.attempt), timeout_s
-            )
-            return HeartbeatOrder(order="stop" if stop else "continue")
+            if not self._ledger.is_wanted(beat.slot, beat.number, beat.attempt):
+                return HeartbeatOrder(order="stop")
+            if wake is None:
+                return HeartbeatOrder(order="continue")
+            self._order_of(beat.slot).add(wake)
+            return None
 
     def runs(self, slot: int, number: int, attempt: int) -> bool:
         """Return True if the slot runs that attempt: nothing of any other attempt is taken."""
@@ -287,12 +299,28 @@ class TrialService:
     def _is_ending(self) -> bool:
         return self._closing or self.code_check.refusal is not None
 
-    def _has_order(self) -> bool:
-        if self._is_ending:
-            return True
+    def _next_order(self, slot: int) -> NextOrder | None:
+        if self._is_ending or self._may_leave(slot):
+            return self._let_leave(slot)
         if not self._ledger.waiting:
-            return False
-        return self.code_check.is_passed or self.code_check.needs_slot
+            return None
+        if not self.code_check.is_passed:
+            if self.code_check.needs_slot and self.code_check.start(slot):
+                self._registry.mark_busy(slot)
+                return NextOrder(order="check")
+            return None
+        node = self._registry.node(slot)
+        assignment = self._ledger.assign(slot, node=node, now=self._clock())
+        if assignment is None:
+            return None
+        try:
+            self._commit()
+        except BaseException:
+            # The slot gets no answer, and asks again: an attempt that never began is not lost.
+            self._ledger.take_back(slot)
+            raise
+        self._registry.mark_busy(slot)
+        return NextOrder(order="run", assignment=assignment)
 
     @property
     def _work_left(self) -> int:
@@ -359,10 +387,8 @@ class TrialService:
         self._note_change()
         self._wake_slots()
 
-    def _order_of(self, slot: int) -> threading.Condition:
-        if slot not in self._orders:
-            self._orders[slot] = threading.Condition(self._lock)
-        return self._orders[slot]
+    def _order_of(self, slot: int) -> Waiters:
+        return self._orders.setdefault(slot, Waiters())
 
     def _wake_slots(self) -> None:
         self._work.notify_all()

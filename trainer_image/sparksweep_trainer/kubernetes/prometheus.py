@@ -18,13 +18,14 @@ from prometheus_client.registry import Collector
 
 from sparksweep_core.api.status import TrialCounts
 from sparksweep_trainer.driver.trial_service import TrialService
-from sparksweep_trainer.http_server import HttpServer, RequestHandler
+from sparksweep_trainer.http_head import Head, Refused
+from sparksweep_trainer.http_server import Admission, Bounds, HttpServer, Request, Response
 from sparksweep_trainer.kubernetes.status_writer import StatusWriter
 
 log = logging.getLogger(__name__)
 
-TIMEOUT_S = 10.0
-"""Seconds that a scraper may take to send a request or to read a response."""
+BOUNDS = Bounds(connections=32, strangers=16, strangers_of_address=8, idle_s=10.0, gate=1)
+"""Few scrapers at once, one of which is answered at a time."""
 STATES = ("pending", "running", "succeeded", "failed", "stopped")
 
 
@@ -103,24 +104,32 @@ class MetricsServer(HttpServer):
 
     def __init__(self, host: str, port: int, registry: CollectorRegistry) -> None:
         """Serve at once; see `HttpServer`."""
-        super().__init__(_handler(registry), host=host, port=port, name="metrics")
+        super().__init__(
+            _MetricsApplication(registry), host=host, port=port, name="metrics", bounds=BOUNDS
+        )
 
 
-def _handler(registry: CollectorRegistry) -> type[RequestHandler]:
-    class Handler(RequestHandler):
-        # One connection a scrape: an idle one would hold a thread for longer than the interval between two.
-        protocol_version = "HTTP/1.0"
-        timeout = TIMEOUT_S
+class _MetricsApplication:
+    """Answers scrapers."""
 
-        def do_GET(self) -> None:
-            if self.path.partition("?")[0] != "/metrics":
-                self.refuse(
-                    HTTPStatus.NOT_FOUND, f"no such path: {self.path}; metrics are at /metrics"
-                )
-                return
-            self.respond(generate_latest(registry), content_type=CONTENT_TYPE_PLAIN_0_0_4)
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._registry = registry
 
-    return Handler
+    def admit(self, head: Head) -> Admission:
+        """Admit a GET of the one path."""
+        if head.method != "GET":
+            raise Refused(HTTPStatus.METHOD_NOT_ALLOWED, f"{head.method}: metrics are read by GET")
+        if head.target.partition("?")[0] != "/metrics":
+            text = f"no such path: {head.target}; metrics are at /metrics"
+            raise Refused(HTTPStatus.NOT_FOUND, text)
+        return Admission()
+
+    def handle(self, request: Request, server: HttpServer) -> None:
+        """Collect the metrics, in another thread."""
+        server.run_in_thread(request, self._answer)
+
+    def _answer(self) -> Response:
+        return Response(generate_latest(self._registry), CONTENT_TYPE_PLAIN_0_0_4)
 
 
 def serve(host: str, port: int, registry: CollectorRegistry) -> MetricsServer | None:

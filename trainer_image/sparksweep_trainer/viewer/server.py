@@ -20,9 +20,12 @@ from sparksweep_core.contract.viewer import (
     SIZE_HEADER,
 )
 from sparksweep_trainer.files import openat
-from sparksweep_trainer.http_server import HttpServer, RequestHandler
+from sparksweep_trainer.http_head import Head, Refused
+from sparksweep_trainer.http_server import Admission, Bounds, HttpServer, Request, Response
 
 MAX_LISTED = 10_000
+BOUNDS = Bounds(connections=128, strangers=64, strangers_of_address=64, idle_s=300.0)
+"""Every reader comes from the loopback address: ports are forwarded to it."""
 
 
 @dataclass(frozen=True)
@@ -41,28 +44,38 @@ class ViewerServer(HttpServer):
 
     def __init__(self, directory: Path, *, host: str = "127.0.0.1", port: int = 0) -> None:
         """Serve at once; see `HttpServer`."""
-        super().__init__(_handler(directory), host=host, port=port, name="viewer")
+        super().__init__(
+            _ViewerApplication(directory), host=host, port=port, name="viewer", bounds=BOUNDS
+        )
 
 
-def _handler(root: Path) -> type[RequestHandler]:
-    class Handler(RequestHandler):
-        timeout = 300
+class _ViewerApplication:
+    """Answers from a directory."""
 
-        def do_GET(self) -> None:
-            parts = urlsplit(self.path)
-            try:
-                answer = _respond(root, unquote(parts.path), parse_qs(parts.query))
-            except (OSError, ValueError):
-                answer = Answer(b"there is no such file\n", status=HTTPStatus.NOT_FOUND)
-            # Trials' files are data: a browser must not render them as pages of this server.
-            headers = {"X-Content-Type-Options": "nosniff"}
-            if answer.size is not None:
-                headers[SIZE_HEADER] = str(answer.size)
-            self.respond(
-                answer.body, content_type=answer.content_type, status=answer.status, headers=headers
-            )
+    def __init__(self, root: Path) -> None:
+        self._root = root
 
-    return Handler
+    def admit(self, head: Head) -> Admission:
+        """Admit every GET: whoever reaches the loopback address may read."""
+        if head.method != "GET":
+            raise Refused(HTTPStatus.METHOD_NOT_ALLOWED, f"{head.method}: files are read by GET")
+        return Admission()
+
+    def handle(self, request: Request, server: HttpServer) -> None:
+        """Read in another thread: a disk may be slow."""
+        server.run_in_thread(request, lambda: self._answer(request.head.target))
+
+    def _answer(self, target: str) -> Response:
+        parts = urlsplit(target)
+        try:
+            answer = _respond(self._root, unquote(parts.path), parse_qs(parts.query))
+        except (OSError, ValueError):
+            answer = Answer(b"there is no such file\n", status=HTTPStatus.NOT_FOUND)
+        # Trials' files are data: a browser must not render them as pages of this server.
+        headers = {"X-Content-Type-Options": "nosniff"}
+        if answer.size is not None:
+            headers[SIZE_HEADER] = str(answer.size)
+        return Response(answer.body, answer.content_type, answer.status, headers)
 
 
 def _respond(root: Path, path: str, query: dict[str, list[str]]) -> Answer:
