@@ -100,7 +100,7 @@ class Client:
         Raises:
             ExperimentExists: There is one of that name.
             ExperimentRefused: The API server does not accept it.
-            Forbidden: The user lacks a right; a function of more than 512 KiB needs rights on ConfigMaps.
+            Forbidden: The user lacks a right; a function of more than 500,000 characters needs rights on ConfigMaps.
         """
         code = built.code_map
         if code is not None:

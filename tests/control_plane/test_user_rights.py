@@ -106,7 +106,7 @@ def test_an_editor_may_do_nothing_else_there_and_nothing_at_all_elsewhere(
         assert not user.may(lab.name, verb, resource), (verb, resource)
 
 
-@pytest.mark.parametrize("character", ["x", "é", "\n", "<"])
+@pytest.mark.parametrize("character", ["x", "é", "\U0001f600", "\n", "<"])
 def test_inline_source_at_its_limit_fits_into_an_experiment_and_its_config_map(
     character: str, lab: Lab
 ) -> None:

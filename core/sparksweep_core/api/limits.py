@@ -43,12 +43,13 @@ COMMAND = 256
 """Words of a command."""
 WORD = 4096
 """Characters of a word of a command, or of an environment variable's value."""
-INLINE_SOURCE = 512 * 1024
+INLINE_SOURCE = 500_000
 """Characters of inline source. Every write of a status rewrites the whole Experiment in etcd, and the operator holds it in
 memory, so it is below the 1 MiB of a ConfigMap. Kubernetes' client-side apply keeps a second copy in an annotation of
-256 KiB; `kubectl apply --server-side` and `kubectl create` keep none."""
-INLINE_SOURCE_BYTES = 2**20
-"""Bytes of inline source as etcd stores it, of the 1.5 MiB of an object; a ConfigMap holds as many."""
+256 KiB; `kubectl apply --server-side` and `kubectl create` keep none. The API server takes requests of 3 MiB, in which
+Python's clients write six bytes for a character that is not ASCII."""
+INLINE_SOURCE_BYTES = 1_000_000
+"""Bytes of inline source as etcd stores it, of the 1.5 MiB of an object; a ConfigMap holds 1 MiB."""
 PRELOAD = 32
 """Modules to preload."""
 ENV = 64

@@ -109,8 +109,8 @@ def test_the_source_is_never_run(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("character", "times", "fits"), [
-    ("x", 500_000, True), ("é", 500_000, True), ("é", 524_200, True), ("漢", 349_000, True), ("漢", 400_000, False),
-    ("<", 170_000, True), ("<", 200_000, False), ("\U0001f600", 300_000, False),
+    ("x", 499_900, True), ("é", 499_900, True), ("漢", 333_000, True), ("漢", 400_000, False),
+    ("<", 166_000, True), ("<", 200_000, False), ("\U0001f600", 249_000, True), ("\U0001f600", 250_100, False),
 ])  # fmt: skip
 def test_inline_source_is_bounded_in_the_bytes_that_are_stored(
     character: str, times: int, fits: bool
@@ -121,6 +121,6 @@ def test_inline_source_is_bounded_in_the_bytes_that_are_stored(
         parse_experiment(body)
         return
     with pytest.raises(
-        InvalidExperiment, match=r"source\.inline: takes [0-9,]+ bytes .* 1,048,576"
+        InvalidExperiment, match=r"source\.inline: takes [0-9,]+ bytes .* 1,000,000"
     ):
         parse_experiment(body)

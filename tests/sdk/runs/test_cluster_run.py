@@ -245,7 +245,7 @@ def test_code_in_a_config_map_is_owned_by_its_experiment_or_deleted(server: ApiS
     assert server.requests[-1] == ("PATCH", f"{maps}/digits-function")
 
 
-@pytest.mark.parametrize(("size", "kind"), [(100_000, "experiments"), (385_000, "experiments"), (400_000, "configmaps")])  # fmt: skip
+@pytest.mark.parametrize(("size", "kind"), [(100_000, "experiments"), (365_000, "experiments"), (400_000, "configmaps")])  # fmt: skip
 def test_without_rights_on_config_maps_a_function_runs_until_it_is_too_long_for_its_experiment(
     server: ApiServer, size: int, kind: str
 ) -> None:
@@ -267,7 +267,7 @@ def test_without_rights_on_config_maps_a_function_runs_until_it_is_too_long_for_
     with pytest.raises(Forbidden) as refused:
         experiment.submit(backend="kubernetes")
     message = str(refused.value)
-    for words in ("524,288", "53", "create, patch and delete configmaps in namespace lab", "sparksweep-edit", 'User "alice"'):  # fmt: skip
+    for words in ("500,000", "53", "create, patch and delete configmaps in namespace lab", "sparksweep-edit", 'User "alice"'):  # fmt: skip
         assert words in message
     assert server.requests == [("POST", maps)], "no Experiment without its code"
 
