@@ -227,7 +227,7 @@ ATTEMPTS: list[tuple[str, ...]] = [
     ("create", "secret", "generic", "mine"), ("delete", "pods", "--all"), ("delete", "pod", OTHER),
     ("patch", "pod", OTHER, "--type=merge", "-p", '{"metadata": {"labels": {"sparksweep.dev/role": "executor"}}}'),
     ("run", "mine", "--image=none"), ("exec", OTHER, "--", "true"), ("attach", OTHER),
-    ("port-forward", f"pod/{OTHER}", ":7781"), ("port-forward", f"pod/{OTHER}", ":7780"),
+    ("get", "--raw", f"/api/v1/namespaces/NAMESPACE/pods/{OTHER}/portforward?ports=7781"), ("get", "--raw", f"/api/v1/namespaces/NAMESPACE/pods/{OTHER}/proxy/"),
     ("create", "token", "sparksweep-driver"), ("create", "token", "default"), ("create", "serviceaccount", "mine"),
     ("create", "rolebinding", "mine", "--clusterrole=cluster-admin", "--user=me"),
     ("create", "role", "mine", "--verb=get", "--resource=secrets"), ("delete", "statefulset", "sparksweep-viewer"),
@@ -248,8 +248,9 @@ def test_an_editors_real_requests_for_anything_else_are_refused_and_change_nothi
     lab.wait_for_driver()
     before = state(lab)
     for attempt in ATTEMPTS:
+        words = [word.replace("NAMESPACE", lab.name) for word in attempt]
         with pytest.raises(KubectlError, match=r"[Ff]orbidden"):
-            control_plane.kubectl("--as", user, "-n", lab.name, *attempt)
+            control_plane.kubectl("--as", user, "-n", lab.name, *words)
     after = state(lab)
     assert after == before
 
