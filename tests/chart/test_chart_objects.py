@@ -40,7 +40,10 @@ EXPERIMENT = {
         "trialTemplate": {"function": "train:training"},
     },
 }
-CLUSTER_WIDE = {"ClusterRole", "ClusterRoleBinding", "CustomResourceDefinition"}
+CLUSTER_WIDE = {
+    "ClusterRole", "ClusterRoleBinding", "CustomResourceDefinition",
+    "ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding",
+}  # fmt: skip
 
 
 def kinds(objects: list[Document]) -> set[str]:
@@ -130,7 +133,7 @@ def test_for_some_namespaces_no_right_is_given_outside_of_them(helm: Helm) -> No
     objects = helm.template(values={"watchNamespaces": ["one", "other"]})
     whole = {item["metadata"]["name"] for item in objects if item["kind"].startswith("ClusterRole")}
     assert whole == {"sparksweep-view", "sparksweep-edit"}, "roles without bindings"
-    bare = {"watchNamespaces": ["one"], "crds.enabled": False, "rbac.userRoles.create": False}
+    bare = {"watchNamespaces": ["one"], "crds.enabled": False, "rbac.userRoles.create": False, "admissionPolicy.enabled": False}  # fmt: skip
     assert not CLUSTER_WIDE & kinds(helm.template(values=bare))
     for part in ("operator", "driver"):
         wide = only(everywhere, "ClusterRole", f"sparksweep-{part}")
@@ -383,3 +386,20 @@ def test_the_notes_say_what_to_do_next(values: Document, said: str, helm: Helm) 
     flags = ("--dry-run=client", "--namespace", "default", *value_flags(values))
     notes = helm.run("install", "sparksweep", str(CHART), *flags).partition("NOTES:")[2]
     assert said in notes
+
+
+# ---------------------------------------------------------------------- admission policies
+
+
+@pytest.mark.parametrize(("enabled", "count"), [(True, 2), (False, 0)])
+def test_the_admission_policies_refuse_and_can_be_left_out(
+    enabled: bool, count: int, helm: Helm
+) -> None:
+    objects = helm.template(values={"admissionPolicy.enabled": enabled})
+    policies = [item for item in objects if item["kind"] == "ValidatingAdmissionPolicy"]
+    bindings = [item for item in objects if item["kind"] == "ValidatingAdmissionPolicyBinding"]
+    assert len(policies) == count
+    names = [item["metadata"]["name"] for item in policies]
+    assert [item["spec"]["policyName"] for item in bindings] == names
+    assert all(item["spec"]["validationActions"] == ["Deny"] for item in bindings)
+    assert all(item["spec"]["failurePolicy"] == "Fail" for item in policies)

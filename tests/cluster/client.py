@@ -140,9 +140,16 @@ class Cluster:
         for name in list(self._namespaces):
             self.delete_namespace(name)
 
-    def kubeconfig_as(self, account: str, namespace: str) -> Path:
-        """Write a kubeconfig with the rights of a service account, valid for an hour or until ``close``."""
-        token = self.kubectl("create", "token", account, "--namespace", namespace).strip()
+    def kubeconfig_as(self, account: str, namespace: str, *, pod: str | None = None) -> Path:
+        """Write a kubeconfig with the rights of a service account, valid for an hour or until ``close``.
+
+        Args:
+            account: the service account.
+            namespace: its namespace.
+            pod: the pod that the token is bound to, as one that the kubelet mounts; None: no pod.
+        """
+        bound = () if pod is None else ("--bound-object-kind", "Pod", "--bound-object-name", pod)
+        token = self.kubectl("create", "token", account, "--namespace", namespace, *bound).strip()
         view = ("config", "view", "--raw", "--flatten", "--minify", "--output", "json")
         cluster = json.loads(self.kubectl(*view))["clusters"][0]["cluster"]
         number = next(self._numbers)

@@ -22,6 +22,7 @@ def switches(namespace: str, other: str) -> dict[str, dict[str, Any]]:
         "another chart's name": {"nameOverride": "sweeps"},
         "no kinds": {"crds.enabled": False},
         "kinds that go": {"crds.keep": False},
+        "no admission policies": {"admissionPolicy.enabled": False},
         "no roles": {"rbac.create": False},
         "no roles for users": {"rbac.userRoles.create": False},
         "roles for users that are not aggregated": {"rbac.userRoles.aggregate": False},

@@ -131,3 +131,50 @@ during which drivers on the same node would not be replaced.
 {{- end -}}
 {{- toYaml $all -}}
 {{- end }}
+
+{{/* Match conditions: requests of drivers' service accounts. */}}
+{{- define "sparksweep.admissionPolicy.account" -}}
+- name: drivers
+  expression: >-
+    request.userInfo.username.startsWith('system:serviceaccount:') &&
+    request.userInfo.username.endsWith(':{{ .Values.driver.serviceAccount.name }}')
+{{- end }}
+
+{{/* Variables: the pod that the token was issued for, and its Experiment. Empty for another token. */}}
+{{- define "sparksweep.admissionPolicy.driver" -}}
+- name: driver
+  expression: >-
+    has(request.userInfo.extra) && 'authentication.kubernetes.io/pod-name' in request.userInfo.extra
+    ? request.userInfo.extra['authentication.kubernetes.io/pod-name'][0] : ''
+- name: uid
+  expression: >-
+    has(request.userInfo.extra) && 'authentication.kubernetes.io/pod-uid' in request.userInfo.extra
+    ? request.userInfo.extra['authentication.kubernetes.io/pod-uid'][0] : ''
+- name: number
+  expression: "variables.driver.find('-driver-[0-9]+$').replace('-driver-', '')"
+- name: experiment
+  expression: >-
+    variables.number == '' ? ''
+    : variables.driver.substring(0, variables.driver.size() - variables.number.size() - size('-driver-'))
+{{- end }}
+
+{{/* Validation: the token is a driver's. */}}
+{{- define "sparksweep.admissionPolicy.bound" -}}
+- expression: "variables.experiment != '' && variables.uid != ''"
+  message: "the token must be that of a driver's pod: its account may be used by nothing else"
+{{- end }}
+
+{{/* A policy's binding. Takes the policy's name and the chart's root. */}}
+{{- define "sparksweep.admissionPolicy.binding" -}}
+{{- $name := index . 0 -}}
+apiVersion: admissionregistration.k8s.io/v1
+kind: ValidatingAdmissionPolicyBinding
+metadata:
+  name: {{ $name }}
+  labels:
+    {{- include "sparksweep.labels" (index . 1) | nindent 4 }}
+    app.kubernetes.io/component: driver
+spec:
+  policyName: {{ $name }}
+  validationActions: [Deny]
+{{- end }}
