@@ -12,9 +12,10 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from pydantic import ValidationError
-
 from sparksweep_core.api import TrialBatch
+from sparksweep_core.contract.labels import EXPERIMENT_LABEL
+from sparksweep_core.errors import Unreadable
+from sparksweep_core.validation.reading import read_object
 from sparksweep_operator.metrics import Metrics
 from sparksweep_operator.pod_status import Pod
 
@@ -33,6 +34,15 @@ class _Entry:
     version: int
     uid: str
     item: Any
+
+
+@dataclass(frozen=True, slots=True)
+class _UnreadableBatch:
+    """A batch of a later version: it exists, and must not be made again."""
+
+    message: str
+    owners: frozenset[object]
+    """UIDs of its owners."""
 
 
 @dataclass(slots=True)
@@ -75,12 +85,26 @@ class ObjectCache:
     def batches(self, key: Key, owner: str) -> list[TrialBatch]:
         """Return the batches that belong to the Experiment with the UID `owner`."""
         family = self._families.get(key) or _Family()
-        batches: list[TrialBatch] = [entry.item for entry in family.batches.values()]
+        batches: list[TrialBatch] = [
+            entry.item for entry in family.batches.values() if isinstance(entry.item, TrialBatch)
+        ]
         return [
             batch
             for batch in batches
             if any(item.uid == owner for item in batch.metadata.owner_references or ())
         ]
+
+    def unreadable_batches(self, key: Key) -> Mapping[str, str]:
+        """Return the batches of an Experiment that this version can't read, by name, each with the error in words."""
+        family = self._families.get(key)
+        if family is None or family.experiment is None:
+            return {}
+        return {
+            name: entry.item.message
+            for name, entry in family.batches.items()
+            if isinstance(entry.item, _UnreadableBatch)
+            and family.experiment.uid in entry.item.owners
+        }
 
     def pods(self, key: Key) -> list[Pod]:
         """Return the pods with the experiment's label."""
@@ -107,8 +131,8 @@ class ObjectCache:
 
     def upsert_batch(self, body: Body) -> Key | None:
         """Insert or update a batch; return its experiment's key, None if it is not one of ours."""
-        experiment = (body.get("spec") or {}).get("experiment")
-        if not isinstance(experiment, str):
+        experiment = _experiment_of(body)
+        if experiment is None:
             return None
         key = (body["metadata"]["namespace"], experiment)
         if body["metadata"]["uid"] in self._deleted_uids:
@@ -116,17 +140,16 @@ class ObjectCache:
         name = body["metadata"]["name"]
         family = self._families.get(key) or _Family()
         before = family.batches.get(name)
-        try:
-            entry = _newer(
-                before,
-                body,
-                lambda: TrialBatch.from_api(_without_managed_fields(body)),
-            )
-        except ValidationError:
-            return None
+        entry = _newer(before, body, lambda: _read_batch(body))
         family.batches[name] = entry
         self._families[key] = family
-        if before is not None and before is not entry and before.uid == entry.uid:
+        if (
+            before is not None
+            and before is not entry
+            and before.uid == entry.uid
+            and isinstance(before.item, TrialBatch)
+            and isinstance(entry.item, TrialBatch)
+        ):
             created = _creation_time(family.experiment)
             self._metrics.observe_batch(before.item, entry.item, created)
         return key
@@ -172,8 +195,8 @@ class ObjectCache:
 
     def remove_batch(self, body: Body) -> Key | None:
         """Remove a deleted batch; return its experiment's key, None if it is not one of ours."""
-        experiment = (body.get("spec") or {}).get("experiment")
-        if not isinstance(experiment, str):
+        experiment = _experiment_of(body)
+        if experiment is None:
             return None
         return self._remove((body["metadata"]["namespace"], experiment), "batches", body)
 
@@ -206,6 +229,27 @@ class ObjectCache:
 def _creation_time(experiment: _Entry | None) -> datetime | None:
     text = experiment and experiment.item["metadata"].get("creationTimestamp")
     return datetime.fromisoformat(text) if text else None
+
+
+def _experiment_of(body: Body) -> str | None:
+    """Return the name of a batch's Experiment; None if it names none."""
+    spec, metadata = body.get("spec"), body["metadata"]
+    labels = metadata.get("labels") or {}
+    names = (
+        spec.get("experiment") if isinstance(spec, Mapping) else None,
+        labels.get(EXPERIMENT_LABEL),
+    )
+    return next((name for name in names if isinstance(name, str)), None)
+
+
+def _read_batch(body: Body) -> TrialBatch | _UnreadableBatch:
+    metadata = body["metadata"]
+    subject = f"TrialBatch {metadata['namespace']}/{metadata['name']}"
+    try:
+        return read_object(TrialBatch, _without_managed_fields(body), subject)
+    except Unreadable as error:
+        references = metadata.get("ownerReferences") or ()
+        return _UnreadableBatch(str(error), frozenset(item.get("uid") for item in references))
 
 
 def _without_managed_fields(body: Body) -> dict[str, Any]:

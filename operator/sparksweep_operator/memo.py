@@ -17,6 +17,8 @@ class Memo:
     """UID and generation of the spec that was checked last."""
     spec_errors: tuple[FieldError, ...] = ()
     """Errors found by that check."""
+    unknown_fields: tuple[str, ...] = ()
+    """Fields of that spec that a later version has defined, until an event has named them."""
     refreshed_at: datetime | None = None
     """Time when the cache was last compared with the API server."""
     creation_error: str = ""

@@ -19,7 +19,7 @@ from prometheus_client import (
 )
 
 from sparksweep_core.api import Trial, TrialBatch, TrialState, trials_of
-from sparksweep_core.api.reasons import TrialReason
+from sparksweep_core.api.reasons import ExperimentReason, TrialReason
 
 # The creation time of each counter would double the number of series.
 disable_created_metrics()  # type: ignore[no-untyped-call]
@@ -31,6 +31,9 @@ START_S = (5, 10, 15, 20, 30, 60, 120, 300, 900, 3600)
 
 OUTCOMES = ("done", "conflict", "unavailable", "refused", "error")
 """Outcomes of a reconcile; all but the first are retried."""
+
+UNREADABLE = (ExperimentReason.UNREADABLE_EXPERIMENT, ExperimentReason.UNREADABLE_BATCH)
+"""Reasons of a reconcile that could not read an object of a later version."""
 
 OTHER = "Other"
 """Label value for a reason that this version does not know."""
@@ -91,6 +94,14 @@ class Metrics:
             "Drivers started to replace an earlier one, including after a suspension.",
             registry=self.registry,
         )
+        self._unreadable = Counter(
+            "sparksweep_unreadable",
+            "Reconciles that ended at an object which this version can't read, by the condition's reason.",
+            ["reason"],
+            registry=self.registry,
+        )
+        for unreadable in UNREADABLE:
+            self._unreadable.labels(unreadable.value)
         self._age = Gauge(
             "sparksweep_queue_age_seconds",
             "Age of the oldest pending reconcile request, in seconds.",
@@ -104,6 +115,10 @@ class Metrics:
     def count_request(self, method: str, resource: str, code: int | None) -> None:
         """Count a request by the HTTP status code of its response; None if there was none."""
         self._requests.labels(method, resource, "none" if code is None else str(code)).inc()
+
+    def count_unreadable(self, reason: ExperimentReason) -> None:
+        """Count a reconcile that could not read an object: one of `UNREADABLE`."""
+        self._unreadable.labels(reason.value).inc()
 
     def count_driver_restart(self) -> None:
         """Count a driver that is not its experiment's first."""

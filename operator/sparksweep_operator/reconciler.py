@@ -14,21 +14,23 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
 
-from sparksweep_core.api import Experiment, ExperimentStatus, TrialBatch
-from sparksweep_core.errors import FieldError, InvalidExperiment
+from sparksweep_core.api import Experiment, ExperimentReason, ExperimentStatus, TrialBatch
+from sparksweep_core.errors import FieldError, Unreadable
 from sparksweep_core.planner import Locations, Plan, plan, reject
-from sparksweep_core.validation.document import parse_experiment
+from sparksweep_core.validation.document import stored_errors
+from sparksweep_core.validation.reading import own_version, read_object, unknown_fields
 from sparksweep_operator import manifests
 from sparksweep_operator.cache import Body, Key, ObjectCache
 from sparksweep_operator.driver_lifecycle import DriverLifecycle
 from sparksweep_operator.driver_selection import DriverSelection, select_driver
 from sparksweep_operator.event_recorder import EventRecorder
-from sparksweep_operator.events import events_between
+from sparksweep_operator.events import Event, events_between
 from sparksweep_operator.kube import KubernetesClient, NotFound
 from sparksweep_operator.memo import Memo
 from sparksweep_operator.metrics import Metrics
-from sparksweep_operator.pacing import requeue_delay, status_delay
+from sparksweep_operator.pacing import RECHECK_AFTER, requeue_delay, status_delay
 from sparksweep_operator.settings import Settings
+from sparksweep_operator.unreadable import status_with_problem
 
 log = logging.getLogger(__name__)
 
@@ -71,13 +73,14 @@ class Reconciler:
         self._cache = cache
         self._client = client
         self._clock = clock
+        self._metrics = metrics or Metrics()
         self._recorder = EventRecorder(client, clock)
         self._drivers = DriverLifecycle(
             cache,
             client,
             settings,
             recorder=self._recorder,
-            metrics=metrics or Metrics(),
+            metrics=self._metrics,
             clock=clock,
         )
         self._planners = ThreadPoolExecutor(PLANNER_THREADS, thread_name_prefix="planner")
@@ -93,7 +96,21 @@ class Reconciler:
         if body is None or body["metadata"].get("deletionTimestamp"):
             # All that belongs to it is deleted with it, by owner references.
             return IDLE
-        experiment = _parse(body, memo, self._settings)
+        try:
+            experiment = _parse(body, memo, self._settings)
+        except Unreadable as error:
+            return await self._report_unreadable(
+                body, ExperimentReason.UNREADABLE_EXPERIMENT, str(error)
+            )
+        unreadable = self._cache.unreadable_batches(key)
+        if unreadable and not _has_ended(body):
+            # To plan without them would run their trials again.
+            _, message = min(unreadable.items())
+            more = f" The same holds for {len(unreadable) - 1} more." if len(unreadable) > 1 else ""
+            return await self._report_unreadable(
+                body, ExperimentReason.UNREADABLE_BATCH, message + more
+            )
+        await self._announce_unknown_fields(experiment, memo)
         uid = body["metadata"]["uid"]
         batches = self._cache.batches(key, uid)
         now = self._clock()
@@ -128,6 +145,31 @@ class Reconciler:
             except NotFound:
                 self._cache.remove_experiment(cached)
         memo.refreshed_at = now
+
+    async def _report_unreadable(
+        self, body: Body, reason: ExperimentReason, message: str
+    ) -> Result:
+        """Say in the Experiment's condition that an object can't be read; its driver and its trials go on.
+
+        A change of the object, and every resync, reconciles again.
+        """
+        self._metrics.count_unreadable(reason)
+        status = status_with_problem(body, reason, message, now=self._clock())
+        if status is not None:
+            log.error("%s", message)
+            self._cache.upsert_experiment(
+                await self._client.apply_status_values(body["metadata"], status)
+            )
+        return Result(wrote_status=status is not None, requeue_after=RECHECK_AFTER)
+
+    async def _announce_unknown_fields(self, experiment: Experiment, memo: Memo) -> None:
+        """Record an event about fields of the spec that a later version has defined, once for each spec."""
+        if not memo.unknown_fields:
+            return
+        names, memo.unknown_fields = ", ".join(memo.unknown_fields), ()
+        message = f"sparksweep {own_version()} does not know these fields and ignores them: {names}"
+        log.warning("%s: %s", experiment.metadata.name, message)
+        await self._recorder.record(experiment, [Event("Warning", "UnknownFields", message)])
 
     # ------------------------------------------------------------------ carrying a plan out
 
@@ -185,20 +227,28 @@ class Reconciler:
 
 
 def _parse(body: Body, memo: Memo, settings: Settings) -> Experiment:
-    """Parse an Experiment; if its spec is new, check it and put the errors into `memo`."""
+    """Read an Experiment; if its spec is new, check it and put the errors and unknown fields into `memo`.
+
+    Raises:
+        Unreadable: a later version wrote a value that this one does not understand.
+    """
     document = _document(body)
+    metadata = body["metadata"]
+    subject = f"Experiment {metadata['namespace']}/{metadata['name']}"
+    experiment = read_object(Experiment, document, subject)
     version = (body["metadata"]["uid"], body["metadata"]["generation"])
     if memo.checked_version != version:
         memo.checked_version, memo.spec_errors, memo.creation_failed_at = version, (), None
-        try:
-            experiment = parse_experiment(document)
-        except InvalidExperiment as error:
-            memo.spec_errors = error.errors
-        else:
-            memo.spec_errors = tuple(manifests.check_cluster(experiment, settings))
-            return experiment
-    # The API server has checked the types, so this reads an Experiment with other errors, too: its status names them.
-    return Experiment.from_api(document)
+        errors = stored_errors(experiment, document) or manifests.check_cluster(
+            experiment, settings
+        )
+        memo.spec_errors = tuple(errors)
+        memo.unknown_fields = tuple(unknown_fields(Experiment, {"spec": document.get("spec")}))
+    return experiment
+
+
+def _has_ended(body: Body) -> bool:
+    return bool((body.get("status") or {}).get("completionTime"))
 
 
 def _document(body: Body) -> dict[str, object]:

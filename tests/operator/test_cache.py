@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sparksweep_core.api.metadata import API_VERSION
+from sparksweep_core.contract.labels import EXPERIMENT_LABEL
 from sparksweep_operator.cache import ObjectCache
 from support.operator.operator_objects import NAME, NAMESPACE, UID, experiment_body, pod_body
 
@@ -154,12 +155,37 @@ def test_a_batch_without_an_experiment_is_left_alone(spec: Any) -> None:
     assert cache.remove_batch(body) is None
 
 
-def test_a_batch_of_another_shape_is_left_alone() -> None:
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"spec": {"experiment": NAME, "index": 0, "trials": "none"}},
+        {"spec": {"experiment": NAME, "index": 0}, "status": {"trials": [{"number": 1, "state": "New"}]}},
+        {"spec": "text"},
+        {"apiVersion": "sparksweep.dev/v2"},
+    ],
+)  # fmt: skip
+def test_a_batch_that_can_not_be_read_is_there_and_named_until_it_can(
+    change: dict[str, Any],
+) -> None:
     cache = ObjectCache()
-    body = batch_body()
-    body["spec"]["trials"] = "none"
-    assert cache.upsert_batch(body) is None
+    cache.upsert_experiment(body_of(1))
+    body = batch_body() | change
+    body["metadata"]["labels"] = {EXPERIMENT_LABEL: NAME}
+    assert cache.upsert_batch(body) == KEY
     assert cache.batches(KEY, UID) == []
+    unreadable = cache.unreadable_batches(KEY)
+    assert list(unreadable) == [f"{NAME}-00000"]
+    assert unreadable[f"{NAME}-00000"].startswith(f"TrialBatch lab/{NAME}-00000 can't be read")
+    cache.upsert_batch(batch_body(version=2))
+    assert cache.unreadable_batches(KEY) == {}
+    assert len(cache.batches(KEY, UID)) == 1
+
+
+def test_an_unreadable_batch_of_an_earlier_experiment_of_that_name_is_not_ours() -> None:
+    cache = ObjectCache()
+    cache.upsert_experiment(body_of(1))
+    cache.upsert_batch(batch_body(owner="uid-of-an-earlier-one") | {"kind": "TrialSheet"})
+    assert cache.unreadable_batches(KEY) == {}
 
 
 def test_experiments_of_one_name_in_two_namespaces_do_not_mix() -> None:

@@ -24,7 +24,7 @@ from sparksweep_core.validation.checks import COUNTS, Parts, check_parts, check_
 from sparksweep_core.validation.messages import field_error, in_document_order
 from sparksweep_core.validation.reading import read_object, unknown_fields
 
-__all__ = ["parse_experiment", "parse_yaml", "read_experiment", "read_recorded"]
+__all__ = ["parse_experiment", "parse_yaml", "read_experiment", "read_recorded", "stored_errors"]
 
 _M = TypeVar("_M", bound=Model)
 Check = Callable[[Parts], Iterable[FieldError]]
@@ -68,10 +68,15 @@ def read_recorded(path: Path) -> tuple[Experiment, list[str]]:
     if not isinstance(document, dict):
         raise InvalidExperiment([FieldError(DOCUMENT, "is no Experiment")])
     experiment = read_object(Experiment, document, str(path))
-    errors = check_spec(experiment.spec)
+    errors = stored_errors(experiment, document)
     if errors:
-        raise InvalidExperiment(in_document_order(errors, document))
+        raise InvalidExperiment(errors)
     return experiment, unknown_fields(Experiment, document)
+
+
+def stored_errors(experiment: Experiment, document: object) -> list[FieldError]:
+    """Return the mistakes of an Experiment that was read from a document which the API server has accepted."""
+    return in_document_order(check_spec(experiment.spec), document)
 
 
 def parse_experiment(document: object, also: Check = nothing_more) -> Experiment:

@@ -82,16 +82,17 @@ class KubernetesClient:
             Conflict: the name now belongs to another Experiment.
             NotFound: the Experiment no longer exists.
         """
-        metadata = experiment.metadata
+        return await self.apply_status_values(experiment.metadata.model_dump(), status.to_dict())
+
+    async def apply_status_values(
+        self, metadata: Mapping[str, Any], status: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        """Write an Experiment's status as JSON values, perhaps with fields of a later version; see `apply_status`."""
         body = {
             "apiVersion": API_VERSION,
             "kind": "Experiment",
-            "metadata": {
-                "name": metadata.name,
-                "namespace": metadata.namespace,
-                "uid": metadata.uid,
-            },
-            "status": status.to_dict(),
+            "metadata": {name: metadata[name] for name in ("name", "namespace", "uid")},
+            "status": dict(status),
         }
         return await self._apply(body, "status")
 

@@ -35,7 +35,7 @@ def test_json_values_are_read_with_their_times_and_enums() -> None:
 
 @pytest.mark.parametrize(
     "body",
-    [{"number": "1"}, {"number": 1.5}, {"number": 1, "node": 3}, {"number": 1, "nodes": "a"}, [], None],
+    [{"number": "1"}, {"number": 1.5}, {"number": 1, "node": 3}, [], None],
 )  # fmt: skip
 def test_json_values_of_another_type_are_refused(body: object) -> None:
     with pytest.raises(ValidationError):

@@ -60,6 +60,7 @@ TOLERANT = {
     "sparksweep_operator.cache": "TrialBatches, for the operator",
     "sparksweep_operator.reconciler": "Experiments, for the operator",
     "sparksweep_trainer.driver.trial_server": "requests of slots",
+    "sparksweep_trainer.kubernetes.batches": "pages of TrialBatches, for the driver",
     "sparksweep_trainer.kubernetes.settings": "driver.json, program.json and their seal",
     "sparksweep_trainer.kubernetes.status_writer": "TrialBatches, for the driver",
     "sparksweep_trainer.slot.trial_client": "answers of the driver",

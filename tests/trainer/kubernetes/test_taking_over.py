@@ -11,6 +11,7 @@ import pytest
 
 from sparksweep_core.api import TrialState, TrialStatus, TrialTemplate
 from sparksweep_core.contract.program import Program
+from sparksweep_core.errors import Unreadable
 from sparksweep_trainer.driver.trial_service import TrialService
 from sparksweep_trainer.kubernetes.api_client import PAGE_SIZE, ApiClient
 from sparksweep_trainer.kubernetes.batches import Batches
@@ -223,14 +224,6 @@ def test_a_list_that_expires_is_begun_again(rig: Rig) -> None:
     assert sorted(rig.added) == list(range(1, (2 * PAGE_SIZE + 1) * SIZE + 1))
 
 
-def test_a_batch_that_can_not_be_read_does_not_hide_the_others_of_its_page(rig: Rig) -> None:
-    strange = stored(1)
-    strange["spec"]["trials"] = "three"
-    rig.put(stored(0), strange, stored(2))
-    rig.take_over()
-    assert sorted(rig.added) == [*numbers(0), *numbers(2)]
-
-
 @pytest.mark.parametrize("index", [0, PAGE_SIZE + 1, PAGE_SIZE + 2])
 def test_a_driver_that_was_replaced_claims_nothing(rig: Rig, index: int) -> None:
     """Whichever batch has the name of the later one: that one's claims may have been cut short."""
@@ -276,3 +269,28 @@ def test_an_event_of_an_own_write_is_not_parsed_again(
     rig.write()
     rig.batches.on_change(rig.server.get(BATCHES, name(0)))
     assert 50 in rig.added
+
+
+OF_A_LATER_VERSION = {"trials": [{"number": 1, "state": "EarlyStopped", "attempt": 1}]}
+
+
+def test_a_driver_does_not_start_without_a_batch_that_it_can_not_read(rig: Rig) -> None:
+    rig.put(batch(0, numbers(0)), batch(1, numbers(1)) | {"status": OF_A_LATER_VERSION})
+    with pytest.raises(Unreadable, match=f'{name(1)} can.t be read .*state: "EarlyStopped"'):
+        rig.take_over()
+
+
+def test_a_batch_that_can_not_be_read_any_more_is_not_left_out(rig: Rig) -> None:
+    rig.put(batch(0, numbers(0)))
+    rig.take_over()
+    with pytest.raises(Unreadable, match="EarlyStopped"):
+        rig.batches.on_change(batch(1, numbers(1)) | {"status": OF_A_LATER_VERSION})
+
+
+def test_fields_of_a_later_version_in_batches_are_ignored(rig: Rig) -> None:
+    later = batch(0, numbers(0))
+    later["spec"] |= {"priority": 3}
+    later["spec"]["trials"][0] |= {"deadline": {"seconds": 1}}
+    rig.put(later)
+    rig.take_over()
+    assert rig.added == list(numbers(0))

@@ -13,6 +13,7 @@ from pathlib import Path
 from sparksweep_core.contract.directories import STORAGE_DIRECTORY
 from sparksweep_core.contract.driver_config import DRIVER_CANNOT_START
 from sparksweep_core.contract.environment import TERMINATION_LOG_ENV
+from sparksweep_core.errors import Unreadable
 from sparksweep_trainer.kubernetes.application import Application, End
 from sparksweep_trainer.kubernetes.settings import SettingsError, load
 from sparksweep_trainer.kubernetes.store_credentials import take_credentials
@@ -41,11 +42,23 @@ def main() -> int:
         return _cannot_start(f"the run directory can't be used: {error}")
     _install_signal_handlers(application)
     log.info("%s of experiment %s starts", settings.driver, settings.experiment)
-    return application.run().exit_code
+    try:
+        end = application.run()
+    except Unreadable as error:
+        return _cannot_start(str(error))
+    if application.last_words:
+        _leave_word(application.last_words)
+    return end.exit_code
 
 
 def _cannot_start(message: str) -> int:
-    """Log the reason, put it where Kubernetes reads it for the pod's status, and return the exit code."""
+    """Say the reason and return the exit code."""
+    _leave_word(message)
+    return DRIVER_CANNOT_START
+
+
+def _leave_word(message: str) -> None:
+    """Log a reason, and put it where Kubernetes reads it for the pod's status."""
     log.error("%s", message)
     file = os.environ.get(TERMINATION_LOG_ENV)
     if file:
@@ -53,7 +66,6 @@ def _cannot_start(message: str) -> int:
             Path(file).write_text(message, encoding="utf-8")
         except OSError as error:
             log.warning("%s can't be written: %s", file, error)
-    return DRIVER_CANNOT_START
 
 
 def _install_signal_handlers(application: Application) -> None:

@@ -15,7 +15,7 @@ from sparksweep_core.api_server.errors import KubeError
 from sparksweep_core.contract.driver_config import EXECUTOR_POD_FILE, POD_TEMPLATE_SETTING
 from sparksweep_core.contract.labels import experiment_selector
 from sparksweep_core.contract.ports import METRICS_PORT, TRIAL_SERVER_PORT
-from sparksweep_core.errors import SparkNotStarted
+from sparksweep_core.errors import SparkNotStarted, Unreadable
 from sparksweep_trainer.driver.slot_loss import Explain, Loss, without_explanation
 from sparksweep_trainer.driver.spark import Driver, DriverSettings
 from sparksweep_trainer.driver.trial_service import TrialService
@@ -72,6 +72,8 @@ class Application:
         self._settings = settings
         self._stop = threading.Event()
         self._end: End | None = None
+        self.last_words = ""
+        """Reason for the pod's status if a later version wrote what this one does not understand."""
         self._fence = Fence(settings.driver, replaced=self._replaced)
         objective = settings.program.objective
         self._writer = StatusWriter(
@@ -105,7 +107,11 @@ class Application:
         self._stop.set()
 
     def run(self) -> End:
-        """Run until `end` is called; return the reason."""
+        """Run until `end` is called; return the reason.
+
+        Raises:
+            Unreadable: this version does not understand a batch that it was to take over.
+        """
         with ApiClient(self._settings.endpoint) as api:
             version = self._batches.take_over(
                 api,
@@ -285,7 +291,9 @@ class Application:
         log.info("batch %s is gone", batch)
         self.end(End.DELETED)
 
-    def _failed(self, _: BaseException) -> None:
+    def _failed(self, error: BaseException) -> None:
+        if isinstance(error, Unreadable):
+            self.last_words = str(error)
         self.end(End.FAILED)
 
     # ------------------------------------------------------------------ the end

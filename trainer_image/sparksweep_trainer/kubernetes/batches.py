@@ -8,11 +8,11 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Annotated
 
-from pydantic import ConfigDict, Field, ValidationError
+from pydantic import Field, ValidationError
 
 from sparksweep_core.api.base import Model
 from sparksweep_core.api.trial_batch import TrialBatch
-from sparksweep_core.api_server.errors import Invalid, KubeError, Unavailable
+from sparksweep_core.api_server.errors import KubeError, Unavailable
 from sparksweep_core.contract.labels import experiment_selector, selector_text
 from sparksweep_trainer.driver.trial_service import TrialService
 from sparksweep_trainer.kubernetes.api_client import ApiClient, Json, JsonPage
@@ -62,6 +62,9 @@ class Batches:
 
         Returns:
             The resource version of the batches as they were read; None if the driver is to end.
+
+        Raises:
+            Unreadable: this version does not understand a batch.
         """
         backoff = retry_backoff()
         query = {"labelSelector": selector_text(experiment_selector(experiment))}
@@ -175,15 +178,16 @@ class BatchPage:
 
     @classmethod
     def read(cls, content: bytes) -> BatchPage:
-        """Parse a response, from its bytes to batches at once; log and leave out batches that this version can't read.
+        """Parse a response, from its bytes to batches at once.
 
         Raises:
             Unavailable: it is no list.
+            Unreadable: this version does not understand one of the batches.
         """
         try:
-            answer = _BatchList.model_validate_json(content)
+            answer = _BatchList.from_json(content)
         except ValidationError:
-            # One unreadable batch must not hide the others of its page.
+            # Item by item, for an error that names the batch.
             page = JsonPage.read(content)
             return cls(readable(page.items), page.version, page.next_token)
         metadata = answer.metadata
@@ -191,25 +195,20 @@ class BatchPage:
 
 
 class _ListMeta(Model):
-    model_config = ConfigDict(extra="ignore")
-
     resource_version: str = ""
     continue_token: Annotated[str | None, Field(alias="continue")] = None
 
 
 class _BatchList(Model):
-    model_config = ConfigDict(extra="ignore")
-
     metadata: _ListMeta
     items: list[TrialBatch]
 
 
 def readable(items: Iterable[Json]) -> list[TrialBatch]:
-    """Parse batches; log and leave out those that this version can't read."""
-    batches = []
-    for item in items:
-        try:
-            batches.append(parse_batch(item))
-        except Invalid as error:
-            log.error("batch %s is left out: %s", item.get("metadata", {}).get("name"), error)
-    return batches
+    """Parse batches.
+
+    Raises:
+        Unreadable: this version does not understand one of them. Without it the driver would leave its trials out for ever;
+            the next driver may have a later image.
+    """
+    return [parse_batch(item) for item in items]

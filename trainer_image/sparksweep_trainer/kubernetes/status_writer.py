@@ -15,20 +15,18 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 
-from pydantic import ValidationError
-
 from sparksweep_core.api import limits
 from sparksweep_core.api.reasons import TrialState
 from sparksweep_core.api.status import ReportedMetrics, TrialStatus
 from sparksweep_core.api.trial_batch import TrialBatch
 from sparksweep_core.api_server.errors import (
     Conflict,
-    Invalid,
     KubeError,
     NotFound,
     TooLarge,
     Unavailable,
 )
+from sparksweep_core.validation.reading import read_object
 from sparksweep_trainer.kubernetes.api_client import ApiClient, Json, batches_path
 from sparksweep_trainer.kubernetes.batch_statuses import (
     BatchStatuses,
@@ -331,9 +329,8 @@ def parse_batch(item: Json) -> TrialBatch:
     """Parse a TrialBatch as the API server has it.
 
     Raises:
-        Invalid: this version can't read it.
+        Unreadable: this version does not understand a value of it.
     """
-    try:
-        return TrialBatch.from_api(item)
-    except ValidationError as error:
-        raise Invalid(f"a TrialBatch that can't be read: {error}") from error
+    metadata = item.get("metadata") or {}
+    subject = f"TrialBatch {metadata.get('namespace')}/{metadata.get('name')}"
+    return read_object(TrialBatch, item, subject)
