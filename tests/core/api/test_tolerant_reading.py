@@ -58,6 +58,7 @@ TOLERANT = {
     "sparksweep_core.validation.document": "experiment.yaml of a run directory",
     "sparksweep_core.validation.reading": "objects and files of another version",
     "sparksweep_operator.cache": "TrialBatches, for the operator",
+    "sparksweep_operator.gateway.viewers": "single values of pods",
     "sparksweep_operator.reconciler": "Experiments, for the operator",
     "sparksweep_trainer.driver.trial_server": "requests of slots",
     "sparksweep_trainer.kubernetes.batches": "pages of TrialBatches, for the driver",
