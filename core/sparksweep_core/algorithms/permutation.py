@@ -29,6 +29,11 @@ class Permutation:
         self._width = math.isqrt(size - 1) + 1
         self._height = -(-size // self._width)
 
+    @property
+    def key(self) -> tuple[int, int]:
+        """Size and seed, which determine the order."""
+        return self._size, self._seed
+
     def __getitem__(self, rank: int) -> int:
         """Return the number at a rank from 0 to size - 1."""
         if not 0 <= rank < self._size:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 
 from sparksweep_core.algorithms.base import Algorithm, next_number, numbered
 from sparksweep_core.algorithms.encoding.space import Space
 from sparksweep_core.algorithms.keyed_random import uniforms
 from sparksweep_core.algorithms.permutation import Permutation
+from sparksweep_core.algorithms.visited_points import VisitedPoints
 from sparksweep_core.api import ExperimentSpec, Trial, TrialSpec
 from sparksweep_core.api.algorithm_settings import settings_of
 from sparksweep_core.validation.checks_search import in_order
@@ -32,6 +33,7 @@ class RandomSearch(Algorithm):
         self._space = Space([in_order(parameter) for parameter in spec.parameters])
         self._seed = int(settings_of(spec.algorithm)["seed"])
         self._size = self._space.size
+        self._visited = VisitedPoints(self._space.names)
         self._order = None if self._size is None else Permutation(self._size, seed=self._seed)
 
     def size(self) -> int | None:
@@ -58,26 +60,17 @@ class RandomSearch(Algorithm):
     def _draw_untried(
         self, numbers: range, trials: Sequence[Trial], order: Permutation
     ) -> list[dict[str, str]]:
-        visited = {self._key(trial.spec.parameters) for trial in trials}
-        rest = self._untried(order, visited)
-        points = []
+        points: list[dict[str, str]] = []
+        made: set[tuple[str, ...]] = set()
+
+        def is_untried(point: dict[str, str]) -> bool:
+            return tuple(point.values()) not in made and not self._visited.contains(point, trials)
+
+        # Points are only ever added, so one that was skipped stays skipped.
+        rest = filter(is_untried, self._visited.remainder(self._space, order, trials))
         for number in numbers:
             draws = (self._draw(number, attempt) for attempt in range(_TRIES))
-            point = next((draw for draw in draws if self._key(draw) not in visited), None)
-            if point is None:
-                point = next(rest)
-            visited.add(self._key(point))
-            points.append(point)
+            point = next(filter(is_untried, draws), None)
+            points.append(next(rest) if point is None else point)
+            made.add(tuple(points[-1].values()))
         return points
-
-    def _untried(
-        self, order: Permutation, visited: set[tuple[str, ...]]
-    ) -> Iterator[dict[str, str]]:
-        # `visited` only grows, so a rank that was skipped stays skipped.
-        for rank in range(self._size or 0):
-            point = self._space.point(order[rank])
-            if self._key(point) not in visited:
-                yield point
-
-    def _key(self, point: Mapping[str, str]) -> tuple[str, ...]:
-        return tuple(point[name] for name in self._space.names)

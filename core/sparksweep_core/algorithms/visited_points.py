@@ -1,22 +1,32 @@
-"""An index of the points that were tried, for searches where comparing with every trial would take too long.
+"""The points that were tried, for searches where comparing with every trial would take too long.
 
-Its answers depend on nothing but the trials that it is asked about. The index only saves time: asked about a list that
-does not begin with the indexed trials, it is built again.
+The answers depend on nothing but the trials that they are about. Of a history's trials the history keeps an index, from
+one plan to the next. Of a list an index is made here, which only saves time: asked about a list that does not begin with
+the indexed trials, it is built again.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import islice
 
-from sparksweep_core.algorithms.encoding.space import Point
+from sparksweep_core.algorithms.encoding.space import Point, Space
+from sparksweep_core.algorithms.permutation import Permutation
 from sparksweep_core.api import Trial, TrialSpec
+from sparksweep_core.history import TrialSequence
 
 Values = tuple[str | None, ...]
 
 _UNINDEXED_QUERIES = 2
 """Queries that are answered without an index. Building it costs as much as a few of these, which would be wasted where
 a search is created for one or two queries, as by the planner."""
+
+
+def latest_points(trials: Sequence[Trial], count: int) -> list[Point]:
+    """Return the points of the last trials, at most `count`, by number."""
+    if isinstance(trials, TrialSequence):
+        return [*trials.latest_points(count)]
+    return [trial.spec.parameters for trial in trials[-count:]]
 
 
 class VisitedPoints:
@@ -36,6 +46,8 @@ class VisitedPoints:
 
     def contains(self, point: Point, trials: Sequence[Trial]) -> bool:
         """Return True if one of the trials tried the point."""
+        if isinstance(trials, TrialSequence):
+            return point in trials.tried(self._names)
         if self._query_count < _UNINDEXED_QUERIES:
             self._query_count += 1
             return any(trial.spec.parameters == point for trial in trials)
@@ -47,6 +59,25 @@ class VisitedPoints:
             self._specs.append(spec)
             self._points.add(self._values(spec.parameters))
         return self._values(point) in self._points
+
+    def remainder(
+        self, space: Space, order: Permutation, trials: Sequence[Trial]
+    ) -> Iterator[dict[str, str]]:
+        """Yield the points of a finite space in an order, without tried ones that a history knows to be at its beginning.
+
+        The last point is yielded in any case. A history notes how far the beginning goes: a search that ends with the
+        rest of its space passes each point once, not once a plan.
+        """
+        size = space.size or 0
+        start = 0
+        if isinstance(trials, TrialSequence):
+            tried = trials.tried(self._names)
+            start = tried.starts.get(order.key, 0)
+            while start < size - 1 and space.point(order[start]) in tried:
+                start += 1
+            tried.starts[order.key] = start
+        for rank in range(start, size):
+            yield space.point(order[rank])
 
     def _is_beginning_of(self, trials: Sequence[Trial]) -> bool:
         count = len(self._specs)

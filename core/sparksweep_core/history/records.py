@@ -58,6 +58,12 @@ class BatchRecord:
         """Key that sorts an experiment's batches."""
         return self.index, self.name
 
+    def point(self, row: int) -> dict[str, str]:
+        """Return the point of the trial at a position, without making the trial."""
+        if isinstance(self.trials, TrialColumns):
+            return self.trials.point(row)
+        return self.trials[row].spec.parameters
+
     def batch(self) -> TrialBatch:
         """Return the planner's half of the batch: metadata and spec, without the status, which is the driver's."""
         if isinstance(self.content, TrialBatch):

@@ -57,6 +57,10 @@ class TrialColumns(Sequence[Trial]):
             return [self._trial(index) for index in range(len(self))[row]]
         return self._trial(range(len(self))[row])
 
+    def point(self, row: int) -> dict[str, str]:
+        """Return the point of the trial at a position, without making the trial."""
+        return self._parameters[row]
+
     def _trial(self, row: int) -> Trial:
         # Not validated again: the values are those of models.
         status = TrialStatus.model_construct(

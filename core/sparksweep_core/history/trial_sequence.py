@@ -74,6 +74,11 @@ class TrialSequence(Sequence[Trial]):
                         break
                     yield record.trials[row]
 
+    def latest_points(self, count: int) -> list[dict[str, str]]:
+        """Return the points of the last trials, at most `count`, by number, without making the trials."""
+        first = max(0, len(self) - count)
+        return [record.point(row) for record, row in map(self._place, range(first, len(self)))]
+
     def tried(self, names: Sequence[str]) -> TriedPoints:
         """Return the index of the trials' points by the values of some parameters."""
         key = tuple(names)
@@ -84,12 +89,16 @@ class TrialSequence(Sequence[Trial]):
         return index
 
     def _read(self, index: int) -> Trial:
+        record, row = self._place(index)
+        return record.trials[row]
+
+    def _place(self, index: int) -> tuple[BatchRecord, int]:
+        """Return the batch of the trial at a position, and its position there."""
         if self._merged is not None:
             number, row = divmod(self._merged[index], 1 << _BITS)
-            return self._records[number].trials[row]
+            return self._records[number], row
         number = bisect_right(self._ends, index)
-        start = self._ends[number - 1] if number else 0
-        return self._records[number].trials[index - start]
+        return self._records[number], index - (self._ends[number - 1] if number else 0)
 
 
 class _Slice(Sequence[Trial]):

@@ -32,6 +32,7 @@ class TriedPoints:
         self._names = tuple(names)
         self._points: set[bytes] = set()
         self._indexed: dict[str, _Indexed] = {}
+        self._records: Sequence[BatchRecord] = ()
         self.starts: dict[Hashable, int] = {}
         """For an enumeration of the space, by its key: a rank below which every point was tried."""
         self.indexed_count = 0
@@ -43,9 +44,11 @@ class TriedPoints:
     def __len__(self) -> int:
         return len(self._points)
 
-    def update(self, records: Iterable[BatchRecord]) -> None:
+    def update(self, records: Sequence[BatchRecord]) -> None:
         """Index what has changed since the last update; everything, if points are gone."""
-        records = list(records)
+        if records is self._records:
+            return
+        self._records = records
         changed = [record for record in records if not self._has(record)]
         names = len(self._indexed) + sum(record.name not in self._indexed for record in changed)
         if names != len(records) or not all(map(self._extend, changed)):
@@ -60,7 +63,7 @@ class TriedPoints:
     def _extend(self, record: BatchRecord) -> bool:
         """Index a batch that is new or has new trials; return False if its indexed points have changed."""
         self.indexed_count += 1
-        points = [self._digest(trial.spec.parameters) for trial in record.trials]
+        points = [self._digest(record.point(row)) for row in range(len(record.trials))]
         before = self._indexed.get(record.name)
         if before is not None and before.digest != _joined(points[: before.count]):
             return False

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import random
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
@@ -30,7 +31,11 @@ UNEVEN = (
     integer("b", 1, 12, distribution=Distribution.NORMAL),
     integer("c", 1, 6),
 )
-CATEGORIES = (listed("c", "relu", "tanh", "selu", "gelu"), integer("a", 1, 12), listed("d", "p", "q"))
+CATEGORIES = (
+    listed("c", "relu", "tanh", "selu", "gelu"),
+    integer("a", 1, 12),
+    listed("d", "p", "q"),
+)
 MIXED = (double("x", "0", "1"), integer("a", 1, 64), listed("c", "relu", "tanh", "selu"))
 
 
@@ -58,7 +63,9 @@ class Search:
         )
 
 
-def _evolution(name: str, parameters: tuple[Parameter, ...], trials: int, **settings: str) -> Search:
+def _evolution(
+    name: str, parameters: tuple[Parameter, ...], trials: int, **settings: str
+) -> Search:
     hangs = settings.pop("hangs", "") == "True"
     return Search(
         name,
@@ -145,6 +152,5 @@ def proposals(search: Search, read: Callable[[list[Trial]], Sequence[Trial]]) ->
 
 
 if __name__ == "__main__":
-    print(
-        json.dumps({search.name: proposals(search, lambda trials: trials) for search in SEARCHES}, indent=1)
-    )
+    digests = {search.name: proposals(search, lambda trials: trials) for search in SEARCHES}
+    sys.stdout.write(json.dumps(digests, indent=1) + "\n")

@@ -6,6 +6,7 @@ No point is tried twice while there are untried ones.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import cached_property
 
 from sparksweep_core.algorithms.differential_evolution.advisor import (
     AdviceRequest,
@@ -24,6 +25,7 @@ from sparksweep_core.algorithms.encoding.space import Point
 from sparksweep_core.algorithms.encoding.unit_cube import Genotype
 from sparksweep_core.algorithms.keyed_random import key_hash, uniform_stream, uniforms
 from sparksweep_core.algorithms.permutation import Permutation
+from sparksweep_core.algorithms.visited_points import latest_points
 from sparksweep_core.api import Trial, TrialSpec
 
 MAX_CHILDREN = 20
@@ -94,7 +96,11 @@ class OffspringGenerator:
             return True
         if is_inherited or not self._context.cube.continuous:
             return self._context.visited.contains(point, self._trials)
-        return any(trial.spec.parameters == point for trial in self._trials[-_RECENT:])
+        return point in self._recent_points
+
+    @cached_property
+    def _recent_points(self) -> list[Point]:
+        return latest_points(self._trials, _RECENT)
 
     def _continuous_values(self, point: Point) -> tuple[str | None, ...]:
         return tuple(map(point.get, self._context.cube.continuous))
@@ -111,8 +117,8 @@ class OffspringGenerator:
             yield Candidate(space.decode(draws), None)
         if space.size is not None:
             order = Permutation(space.size, seed=key_hash((seed, REMAINDER_KEY)))
-            for rank in range(space.size):
-                yield Candidate(space.point(order[rank]), None)
+            for point in self._context.visited.remainder(space, order, self._trials):
+                yield Candidate(point, None)
 
     def _offspring(self, number: int, member: Member) -> Iterator[Candidate]:
         """Yield the advisor's candidates, then the children that it has not taken."""
