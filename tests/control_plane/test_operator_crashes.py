@@ -8,18 +8,17 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import pytest
 
 from cluster.client import Cluster
 from cluster.helm import Helm
-from support.control_plane.fault_proxy import Fault, FaultProxy, description
+from support.control_plane.fault_proxy import Fault, FaultProxy, When, description
 from support.control_plane.lab import FINISHED, Lab
 from support.control_plane.operator_processes import OperatorProcess, OperatorThread
 
 TRIALS = 3
-When = Literal["before", "after"]
 
 
 @pytest.fixture(scope="module")
@@ -27,11 +26,7 @@ def proxy(control_plane: Cluster, crds: None, tmp_path_factory: pytest.TempPathF
     if control_plane.layout is None:
         pytest.skip("the cluster is not ours: its kubeconfig may hold any credentials")
     with FaultProxy(control_plane.kubeconfig) as proxy, pytest.MonkeyPatch.context() as patch:
-        path = proxy.write_kubeconfig(tmp_path_factory.mktemp("proxy") / "kubeconfig")
-        patch.setenv("KUBECONFIG", str(path))
-        # The client has read the variable when it was imported.
-        for name in ("kubernetes.aio.config", "kubernetes.aio.config.kube_config"):
-            patch.setattr(f"{name}.KUBE_CONFIG_DEFAULT_LOCATION", str(path))
+        proxy.lead_operators(patch, tmp_path_factory.mktemp("proxy") / "kubeconfig")
         yield proxy
 
 
@@ -57,7 +52,7 @@ def end_state(lab: Lab) -> dict[str, Any]:
 
 def finish(lab: Lab) -> dict[str, Any]:
     lab.play_to_the_end(timeout_s=100)
-    lab.wait(lambda: not lab.drivers(), "the driver's pod is deleted", timeout_s=60)
+    lab.wait(lambda: not lab.api.items("pods"), "the driver's pod is gone", timeout_s=60)
     return end_state(lab)
 
 

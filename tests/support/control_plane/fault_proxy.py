@@ -1,7 +1,7 @@
 """A proxy before the API server that cuts a namespace's connections at a chosen write, before or after it is done.
 
-After that nothing of the namespace passes until it is mended: to the API server it is as if the operator had been
-killed at that moment.
+After that nothing of the namespace passes until it is mended: to the API server it is as if its client had been killed at
+that moment. The next client may be served lists from before that write, as by an API server whose cache lags behind.
 """
 
 from __future__ import annotations
@@ -11,17 +11,37 @@ import json
 import re
 import ssl
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
 import aiohttp
+import pytest
 import yaml
 from aiohttp import web
+from yarl import URL
 
 WRITES = ("POST", "PUT", "PATCH", "DELETE")
+LISTED = ("experiments", "trialbatches", "pods")
 _NAMESPACE = re.compile(r"/namespaces/([^/?]+)")
 _SKIPPED = ("Host", "Content-Length", "Transfer-Encoding", "Connection", "Accept-Encoding")
+
+
+When = Literal["before", "after", "stale"]
+STALE_S = 0.7
+"""Seconds for which watches of a client with stale lists are held back."""
+
+
+@dataclass(frozen=True)
+class Interference:
+    """Treatment of one request: a delay, then a refusal or a lost connection; the default lets it pass."""
+
+    delay_s: float = 0.0
+    code: int | None = None
+    """HTTP status to answer instead of forwarding the request."""
+    retry_after_s: int | None = None
+    lost: Literal["request", "answer"] | None = None
 
 
 @dataclass
@@ -30,15 +50,24 @@ class Fault:
 
     at: int | None = None
     """Index of the write that is cut, from 0; None for none."""
-    when: Literal["before", "after"] = "before"
-    """Cut the connection before the request is forwarded, or after, without the answer."""
+    when: When = "before"
+    """Cut the connection before the request is forwarded, or after, without the answer; stale: after, and the next client
+    is served the lists of before."""
     cut: threading.Event = field(default_factory=threading.Event)
     writes: list[str] = field(default_factory=list)
     """Requests in order: "POST pods 201"."""
     gone: list[str] = field(default_factory=list)
     """Resources whose next watch is answered by 410 Gone, as after an outage."""
+    interfere: Callable[[str, str], Interference | None] = lambda method, resource: None
+    """Chooses the treatment of a request by its method, WATCH included, and its resource."""
+    version: str | None = None
+    """resourceVersion before the write that was cut."""
+    stale: set[str] = field(default_factory=set)
+    """Resources whose next list is the one of `version`, and whose next watch is held back."""
 
     def mend(self) -> None:
+        if self.when == "stale" and self.version is not None:
+            self.stale = {f"{verb} {kind}" for verb in ("list", "watch") for kind in LISTED}
         self.at = None
         self.cut.clear()
 
@@ -77,6 +106,14 @@ class FaultProxy:
         }
         path.write_text(yaml.safe_dump(document))
         return path
+
+    def lead_operators(self, patch: pytest.MonkeyPatch, kubeconfig: Path) -> None:
+        """Lead operators of this process to the proxy, by a kubeconfig at that path."""
+        self.write_kubeconfig(kubeconfig)
+        patch.setenv("KUBECONFIG", str(kubeconfig))
+        # The client has read the variable when it was imported.
+        for name in ("kubernetes.aio.config", "kubernetes.aio.config.kube_config"):
+            patch.setattr(f"{name}.KUBE_CONFIG_DEFAULT_LOCATION", str(kubeconfig))
 
     def cut_connections(self, namespace: str) -> None:
         """Close open connections; later requests pass."""
@@ -129,21 +166,62 @@ class FaultProxy:
             self._cut(namespace, fault)
             return _abort(request)
         resource = request.path.rpartition("/")[2]
-        if "watch" in request.query and resource in fault.gone:
+        watches = "watch" in request.query
+        if watches and resource in fault.gone:
             fault.gone.remove(resource)
             return _expired()
         self._open.setdefault(namespace, {})[id(request)] = request
         try:
-            return await self._answer(request, namespace, fault, number)
+            parts = request.path.split("/namespaces/")[-1].split("/")
+            kind = parts[1] if len(parts) > 1 else ""
+            chosen = fault.interfere("WATCH" if watches else request.method, kind)
+            chosen = chosen or Interference()
+            await asyncio.sleep(chosen.delay_s)
+            if chosen.code is not None:
+                return _refused(chosen)
+            if chosen.lost == "request":
+                return _abort(request)
+            if number == fault.at and fault.when == "stale":
+                fault.version = await self._version(namespace)
+            url = await self._url(request, fault, resource)
+            return await self._answer(request, namespace, fault, number, url, chosen)
         finally:
             del self._open[namespace][id(request)]
 
+    async def _version(self, namespace: str) -> str:
+        """Return the current resourceVersion."""
+        path = f"/api/v1/namespaces/{namespace}/pods?limit=1"
+        async with self._session.get(path) as answer:
+            version: str = (await answer.json())["metadata"]["resourceVersion"]
+            return version
+
+    async def _url(self, request: web.Request, fault: Fault, resource: str) -> URL:
+        """Return the URL to forward to: where the client's view is stale, a list of then, or a watch some time later."""
+        url = request.rel_url
+        if request.method != "GET":
+            return url
+        if "watch" in request.query:
+            if f"watch {resource}" in fault.stale:
+                fault.stale.discard(f"watch {resource}")
+                await asyncio.sleep(STALE_S)
+        elif f"list {resource}" in fault.stale and fault.version is not None:
+            fault.stale.discard(f"list {resource}")
+            then = {"resourceVersion": fault.version, "resourceVersionMatch": "Exact"}
+            return url.update_query(then)
+        return url
+
     async def _answer(
-        self, request: web.Request, namespace: str, fault: Fault, number: int
+        self,
+        request: web.Request,
+        namespace: str,
+        fault: Fault,
+        number: int,
+        url: URL,
+        chosen: Interference,
     ) -> web.StreamResponse:
         headers = {key: value for key, value in request.headers.items() if key not in _SKIPPED}
         async with self._session.request(
-            request.method, request.rel_url, data=await request.read() or None, headers=headers
+            request.method, url, data=await request.read() or None, headers=headers
         ) as answer:
             if number >= 0:
                 resource = request.path.split("/namespaces/")[-1].split("/")[1]
@@ -151,6 +229,9 @@ class FaultProxy:
             if number >= 0 and number == fault.at:
                 await answer.read()
                 self._cut(namespace, fault)
+                return _abort(request)
+            if chosen.lost == "answer":
+                await answer.read()
                 return _abort(request)
             response = web.StreamResponse(status=answer.status)
             response.content_type = answer.content_type
@@ -174,6 +255,14 @@ def _abort(request: web.Request) -> web.Response:
     if request.transport is not None:
         request.transport.abort()
     return web.Response(status=503)
+
+
+def _refused(chosen: Interference) -> web.Response:
+    assert chosen.code is not None
+    message = f"the test answers {chosen.code}"
+    status = {"kind": "Status", "apiVersion": "v1", "status": "Failure", "message": message, "code": chosen.code}  # fmt: skip
+    headers = {} if chosen.retry_after_s is None else {"Retry-After": str(chosen.retry_after_s)}
+    return web.json_response(status, status=chosen.code, headers=headers)
 
 
 def _expired() -> web.Response:
