@@ -54,6 +54,11 @@ def run(options: argparse.Namespace, layout: Layout) -> None:
             sys.stdout.write("".join(f"{line}\n" for line in rig.status()))
         case "env":
             sys.stdout.write(f"export KUBECONFIG={layout.kubeconfig()} PATH={layout.bin}:$PATH\n")
+        case "chaos":
+            # It imports the whole project, which the other commands do without.
+            from chaos.command import command
+
+            command(layout, rig, seeds=options.seed, minutes=options.minutes)
         case "lose-node":
             faults.lose_node(options.part)
         case fault:
@@ -75,6 +80,13 @@ def parser() -> argparse.ArgumentParser:
     load.add_argument("files", nargs="+", type=Path, metavar="FILE.tar")
     commands.add_parser("status", help="list its parts")
     commands.add_parser("env", help="print what a shell needs to use it")
+    chaos = commands.add_parser(
+        "chaos", help="run experiments under seeded faults; starts what is missing"
+    )
+    chaos.add_argument("--seed", type=int, nargs="+", default=[1], metavar="N", help="default 1")
+    chaos.add_argument(
+        "--minutes", type=float, default=1.0, metavar="M", help="of faults for each seed; default 1"
+    )
     for name, text in (
         ("freeze", "stop a part in its tracks"),
         ("thaw", "let a frozen part go on"),

@@ -6,6 +6,7 @@ server's state of before. The driver is the real one, with threads in the place 
 
 from __future__ import annotations
 
+import copy
 import json
 import time
 from collections import Counter
@@ -83,7 +84,9 @@ def rig(control_plane: Cluster, helm: Helm, crds: None, tmp_path_factory: pytest
 
 
 def document(algorithm: str) -> dict[str, Any]:
-    made = experiment(trials=TRIALS, algorithm=ALGORITHMS[algorithm], parallelTrialCount=2)
+    made = experiment(
+        trials=TRIALS, algorithm=copy.deepcopy(ALGORITHMS[algorithm]), parallelTrialCount=2
+    )
     spec = made["spec"]
     spec["objective"]["type"] = "minimize"
     if algorithm != "grid":
@@ -219,7 +222,9 @@ def test_killed_at_any_write_operator_and_driver_go_on_to_the_same_end(
         drivers = run.faults["operator"].writes.count("POST pods 201")
         most = 2 if role == "driver" else 1
         if wrong or drivers > most:
-            return f"{label}: {json.dumps(wrong)}, {drivers} drivers, {description(run.faults[role])}"
+            return (
+                f"{label}: {json.dumps(wrong)}, {drivers} drivers, {description(run.faults[role])}"
+            )
         return ""
 
     with ThreadPoolExecutor(WORKERS) as pool:

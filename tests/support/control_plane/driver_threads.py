@@ -124,9 +124,7 @@ class _Slots:
             duration_seconds=time.monotonic() - began,
         )
         client.report(
-            Report(
-                slot=slot, number=assignment.number, attempt=assignment.attempt, outcome=outcome
-            )
+            Report(slot=slot, number=assignment.number, attempt=assignment.attempt, outcome=outcome)
         )
 
     def _heartbeat(self, beat: Heartbeat) -> threading.Event:

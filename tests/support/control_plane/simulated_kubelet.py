@@ -145,5 +145,3 @@ class SimulatedKubelet:
 def _field(item: dict[str, Any]) -> str:
     path: str = item.get("valueFrom", {}).get("fieldRef", {}).get("fieldPath", "")
     return path
-
-

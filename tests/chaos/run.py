@@ -1,0 +1,121 @@
+"""One seed: experiments one after another under faults until the time is up, then calm, the end, and the deletion."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from chaos import invariants
+from chaos.faults import make, next_fault
+from chaos.scene import Scene, until
+from cluster.client import Cluster
+from cluster.helm import Helm
+from support.control_plane.driver_threads import shorten_waits
+from support.control_plane.fault_proxy import FaultProxy
+
+CALM_S = 150
+"""Seconds without faults in which an experiment must end."""
+
+
+@dataclass
+class Record:
+    """Results of a seed."""
+
+    seed: int
+    faults: Counter[str] = field(default_factory=Counter)
+    experiments: int = 0
+    trials: int = 0
+    looks: int = 0
+    versions: int = 0
+
+    def __str__(self) -> str:
+        faults = ", ".join(f"{count} {name}" for name, count in sorted(self.faults.items()))
+        return (
+            f"seed {self.seed}: {self.experiments} experiments with {self.trials} trials ended as they must; "
+            f"{self.looks} looks, {self.versions} versions of batches; {faults}"
+        )
+
+
+@dataclass(frozen=True)
+class Stage:
+    """What all seeds share."""
+
+    cluster: Cluster
+    helm: Helm
+    operators: FaultProxy
+    drivers: FaultProxy
+
+
+@contextmanager
+def stage(cluster: Cluster, helm: Helm, directory: Path) -> Iterator[Stage]:
+    """Set up proxies for operators and drivers of this process."""
+    with ExitStack() as stack:
+        operators, drivers = (stack.enter_context(FaultProxy(cluster.kubeconfig)) for _ in range(2))
+        patch = stack.enter_context(pytest.MonkeyPatch.context())
+        operators.lead_operators(patch, directory / "kubeconfig")
+        shorten_waits(patch)
+        patch.setattr("sparksweep_operator.driver_selection.RESTART_DELAY", timedelta(seconds=0.2))
+        yield Stage(cluster, helm, operators, drivers)
+
+
+def run_seed(
+    stage: Stage, seed: int, minutes: float, say: Callable[[str], None] = lambda _: None
+) -> Record:
+    """Run one seed; return its record.
+
+    Raises:
+        BrokenInvariant: something that must always hold does not.
+        AssertionError: a part failed in a way that none should.
+    """
+    draw, record = random.Random(seed), Record(seed)
+    scene = Scene(
+        stage.cluster, stage.helm, operators=stage.operators, drivers=stage.drivers, seed=seed
+    )
+    watcher = invariants.Watcher(scene)
+    with scene:
+        end = time.monotonic() + 60 * minutes
+        while time.monotonic() < end:
+            scene.create_experiment()
+            while time.monotonic() < end and not until(scene.lab.status).get("completionTime"):
+                fault = next_fault(draw)
+                say(f"seed {seed}: {fault.__name__}")
+                record.faults[fault.__name__] += 1
+                make(fault, scene, draw)
+                _look_for(draw.uniform(0, 1.5), watcher)
+            _finish(scene, watcher, record)
+        record.versions = invariants.check_history(scene)
+    record.looks = watcher.looks
+    return record
+
+
+def _finish(scene: Scene, watcher: invariants.Watcher, record: Record) -> None:
+    """Let the experiment end in calm, check it, and delete it."""
+    deadline = time.monotonic() + CALM_S
+    while not scene.lab.status().get("completionTime"):
+        assert time.monotonic() < deadline, f"no end in {CALM_S} s\n{scene.lab.state()}"
+        assert scene.kubelet.errors == []
+        watcher.look()
+        time.sleep(0.3)
+    expected = scene.lab.api.get("experiments", scene.name)
+    record.experiments += 1
+    record.trials += invariants.check_end(scene, expected)
+    scene.lab.wait(lambda: not scene.lab.drivers(), "the driver's pod goes", timeout_s=60)
+    scene.lab.api.delete("experiments", scene.name)
+    scene.lab.wait(lambda: not scene.lab.left(), "nothing is left", timeout_s=60)
+
+
+def _look_for(seconds: float, watcher: invariants.Watcher) -> None:
+    end = time.monotonic() + seconds
+    while True:
+        watcher.look()
+        if time.monotonic() > end:
+            return
+        time.sleep(0.2)
