@@ -26,7 +26,7 @@ endif
 # Which image `make image` builds.
 IMAGE ?= all
 
-.PHONY: help setup demo wheel test test-full test-extras test-e2e lint types layers crds crds-check chart chart-check
+.PHONY: help setup demo wheel test test-full test-extras test-chaos test-e2e lint types layers crds crds-check chart chart-check
 .PHONY: docs docs-check reference hooks imports unit control-plane bench lock format clean
 .PHONY: cluster-up cluster-down cluster-load image
 
@@ -43,7 +43,7 @@ wheel: setup ## build dist/sparksweep-VERSION-py3-none-any.whl
 	@$(BIN)/python -m hatchling build -t wheel -d dist
 
 test: lint types layers crds-check chart-check docs-check ## all checks and tests that a commit must pass; some on a Kubernetes API server
-	$(PYTEST) $(COVERAGE_ARGS) -m 'not nodes and not extras' $(ARGS)
+	$(PYTEST) $(COVERAGE_ARGS) -m 'not nodes and not extras and not chaos' $(ARGS)
 	@$(COVERAGE_REPORT)
 
 test-full: setup ## the property tests with all their examples
@@ -51,6 +51,9 @@ test-full: setup ## the property tests with all their examples
 
 test-extras: setup ## tests of each extra alone, installed from the wheel
 	$(PYTEST) -m extras $(ARGS)
+
+test-chaos: setup ## crashes at every write, and ten seeds of faults, on a Kubernetes API server
+	$(BIN)/pytest -m chaos --durations 10 $(ARGS)
 
 # Where no nodes can run (3), none needs images, and the tests say why they are skipped; a cluster that is named has its own.
 test-e2e: setup ## the tests on real Kubernetes nodes; builds the images first
@@ -99,11 +102,11 @@ hooks: setup ## install the quick checks as git hooks
 	$(BIN)/pre-commit install --hook-type pre-commit --hook-type pre-push
 
 unit: setup ## tests that need no Kubernetes; narrow it with ARGS="tests/core/algorithms -k grid" MARK="not spark"
-	$(PYTEST) $(COVERAGE_ARGS) -m 'not control_plane and not nodes and not extras$(if $(MARK), and ($(MARK)))' $(ARGS)
+	$(PYTEST) $(COVERAGE_ARGS) -m 'not control_plane and not nodes and not extras and not chaos$(if $(MARK), and ($(MARK)))' $(ARGS)
 	@$(COVERAGE_REPORT)
 
 control-plane: setup ## tests on a Kubernetes API server that runs no pods
-	$(BIN)/pytest -m 'control_plane and not nodes and not extras' $(ARGS)
+	$(BIN)/pytest -m 'control_plane and not nodes and not extras and not chaos' $(ARGS)
 
 cluster-up: setup ## start a Kubernetes for tests on this machine (as root; compiled the first time); NODES=0 for no nodes
 	@$(CLUSTER) up --nodes $(NODES)

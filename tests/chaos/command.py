@@ -49,18 +49,20 @@ def command(layout: Layout, rig: Rig, *, seeds: Sequence[int], minutes: float) -
 
 def run_seeds(shared: Stage, seeds: Sequence[int], minutes: float) -> dict[int, str]:
     """Run seeds side by side, and print a line for each; return what failed by its seed."""
+    one = partial(_run, shared, minutes, is_alone=len(seeds) == 1)
     with ThreadPoolExecutor(min(SIDE_BY_SIDE, len(seeds))) as pool:
-        failures = list(pool.map(partial(_run, shared, minutes), seeds))
+        failures = list(pool.map(one, seeds))
     return {seed: text for seed, text in zip(seeds, failures, strict=True) if text}
 
 
-def _run(shared: Stage, minutes: float, seed: int) -> str:
+def _run(shared: Stage, minutes: float, seed: int, *, is_alone: bool) -> str:
     began = time.monotonic()
+    told: list[str] = []
     try:
-        record = run_seed(shared, seed, minutes)
+        record = run_seed(shared, seed, minutes, is_alone=is_alone, say=told.append)
     except Exception as error:
         # Whatever a seed ends with is reported with its number; the others go on.
-        say(f"seed {seed} failed after {time.monotonic() - began:.0f} s: {error!r}")
+        say(f"seed {seed} failed after {time.monotonic() - began:.0f} s: {error!r}; faults: {told}")
         return f"{type(error).__name__}: {error}"
     say(f"{record}; {time.monotonic() - began:.0f} s")
     return ""

@@ -73,6 +73,22 @@ def bad_weather(scene: Scene, draw: random.Random) -> None:
         fault.interfere = lambda method, resource: None
 
 
+def freeze_server(scene: Scene, draw: random.Random) -> None:
+    """Let the API server or etcd stop in its tracks for a while: requests wait for their answers."""
+    with scene.cluster.faults.frozen(draw.choice(("etcd", "apiserver"))):
+        time.sleep(draw.uniform(0.5, 2))
+
+
+def kill_apiserver(scene: Scene, draw: random.Random) -> None:
+    """Kill the API server and start it again; its watches and their events are gone."""
+    if not scene.is_alone:
+        # Other seeds look at the API server themselves.
+        freeze_server(scene, draw)
+        return
+    with scene.cluster.faults.killed("apiserver"):
+        time.sleep(draw.uniform(0.5, 2))
+
+
 def delete_driver_pod(scene: Scene, draw: random.Random) -> None:
     """Delete the driver's pod by hand."""
     for pod in scene.lab.drivers():
@@ -116,6 +132,8 @@ FAULTS = (
     Kind(lose_slot, 6),
     Kind(cut_watches, 4),
     Kind(bad_weather, 4),
+    Kind(freeze_server, 1),
+    Kind(kill_apiserver, 1),
     Kind(delete_driver_pod, 2),
     Kind(change_parallelism, 2),
     Kind(suspend, 2),

@@ -67,9 +67,16 @@ def stage(cluster: Cluster, helm: Helm, directory: Path) -> Iterator[Stage]:
 
 
 def run_seed(
-    stage: Stage, seed: int, minutes: float, say: Callable[[str], None] = lambda _: None
+    stage: Stage, seed: int, minutes: float, *, is_alone: bool, say: Callable[[str], None]
 ) -> Record:
     """Run one seed; return its record.
+
+    Args:
+        stage: what all seeds share.
+        seed: chooses the experiments and the faults.
+        minutes: time of the faults.
+        is_alone: True if no other seed runs on this API server.
+        say: is told of each fault.
 
     Raises:
         BrokenInvariant: something that must always hold does not.
@@ -77,7 +84,12 @@ def run_seed(
     """
     draw, record = random.Random(seed), Record(seed)
     scene = Scene(
-        stage.cluster, stage.helm, operators=stage.operators, drivers=stage.drivers, seed=seed
+        stage.cluster,
+        stage.helm,
+        operators=stage.operators,
+        drivers=stage.drivers,
+        seed=seed,
+        is_alone=is_alone,
     )
     watcher = invariants.Watcher(scene)
     with scene:

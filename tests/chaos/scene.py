@@ -31,8 +31,16 @@ class Scene:
     name = "digits"
 
     def __init__(
-        self, cluster: Cluster, helm: Helm, *, operators: FaultProxy, drivers: FaultProxy, seed: int
+        self,
+        cluster: Cluster,
+        helm: Helm,
+        *,
+        operators: FaultProxy,
+        drivers: FaultProxy,
+        seed: int,
+        is_alone: bool,
     ) -> None:
+        self.is_alone = is_alone
         self.draw = random.Random(f"experiments {seed}")
         self.cluster = cluster
         self.lab = Lab(cluster, helm, cluster.namespace())
@@ -81,7 +89,7 @@ class Scene:
         if algorithm != "grid":
             spec["maxTrialCount"] = trials
             spec["parameters"][0]["feasibleSpace"] = {"min": "1", "max": "100000"}
-        created = until(lambda: self.lab.api.create("experiments", document))
+        created: dict[str, Any] = until(lambda: self.lab.api.create("experiments", document))
         self.scripts[created["metadata"]["uid"]] = _script(draw.random())
         return created
 

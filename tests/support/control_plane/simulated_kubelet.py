@@ -46,7 +46,7 @@ class SimulatedKubelet:
         self._thread.start()
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, *error: object) -> None:
         self._closing.set()
         self._thread.join(60)
         for _, driver in self._drivers.values():
