@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import copy
 import json
+import os
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -31,7 +32,10 @@ from support.control_plane.simulated_kubelet import SimulatedKubelet
 pytestmark = pytest.mark.chaos
 
 TRIALS = 6
-WORKERS = 6
+WORKERS = 8
+ALL = os.environ.get("SPARKSWEEP_TEST_CRASHES") == "all"
+"""True: all three variants of each kill. Otherwise the grid has all, other algorithms one variant at each write in turn."""
+
 Role = Literal["operator", "driver"]
 
 ALGORITHMS: dict[str, dict[str, Any]] = {
@@ -39,7 +43,7 @@ ALGORITHMS: dict[str, dict[str, Any]] = {
     "random": {"algorithmName": "random"},
     "rand-1-bin": {
         "algorithmName": "differential-evolution",
-        "algorithmSettings": [{"name": "strategy", "value": "rand-1-bin"}],
+        "algorithmSettings": [{"name": "strategy", "value": "rand1bin"}],
     },
     "adaptive": {
         "algorithmName": "differential-evolution",
@@ -50,7 +54,7 @@ ALGORITHMS: dict[str, dict[str, Any]] = {
         "algorithmName": "differential-evolution",
         "algorithmSettings": [
             {"name": "mode", "value": "generational"},
-            {"name": "population_size", "value": "5"},
+            {"name": "population", "value": "5"},
         ],
     },
 }
@@ -120,7 +124,7 @@ class Run:
             ) as kubelet:
                 self.lab.api.create("experiments", document(self.algorithm))
                 deadline = time.monotonic() + 100
-                while fault.at is not None or not self._has_ended():
+                while not (self._has_ended() and self._is_over(fault)):
                     assert operator.error is None
                     assert time.monotonic() < deadline, self.lab.state()
                     if fault.cut.is_set():
@@ -138,6 +142,14 @@ class Run:
             operator.stop()
         assert operator.error is None
         return self._end_state()
+
+    @staticmethod
+    def _is_over(fault: Fault) -> bool:
+        """Return True if the chosen write has been cut, or does not come.
+
+        The operator's last writes come after the end. A driver makes one write more or less as its trials' times fall.
+        """
+        return fault.at is None or not fault.cut.wait(1)
 
     def _has_ended(self) -> bool:
         return bool(self.lab.status().get("completionTime")) and not self.lab.api.items("pods")
@@ -209,7 +221,8 @@ def test_killed_at_any_write_operator_and_driver_go_on_to_the_same_end(
         (role, at, when)
         for role in get_args(Role)
         for at in range(len(undisturbed.faults[role].writes))
-        for when in get_args(When)
+        for variant, when in enumerate(get_args(When))
+        if algorithm == "grid" or ALL or at % 3 == variant
     ]
 
     def kill(role: Role, at: int, when: When) -> str:
