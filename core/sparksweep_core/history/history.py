@@ -107,6 +107,11 @@ class History:
         """The summary of all batches."""
         return self._tree.total
 
+    @property
+    def merge_count(self) -> int:
+        """Number of merges of summaries so far: one for each level of a binary tree for each change."""
+        return self._tree.merge_count
+
     def put(self, batch: TrialBatch) -> BatchRecord:
         """Insert a batch, or replace its earlier version; return its record."""
         record = BatchRecord.of(batch)
