@@ -26,7 +26,7 @@ endif
 # Which image `make image` builds.
 IMAGE ?= all
 
-.PHONY: help setup demo wheel test test-full test-extras test-chaos test-e2e lint types layers crds crds-check chart chart-check
+.PHONY: help setup demo wheel test test-full test-extras test-chaos test-e2e test-vm lint types layers crds crds-check chart chart-check
 .PHONY: docs docs-check reference hooks imports unit control-plane bench lock format clean
 .PHONY: cluster-up cluster-down cluster-load image
 
@@ -43,11 +43,11 @@ wheel: setup ## build dist/sparksweep-VERSION-py3-none-any.whl
 	@$(BIN)/python -m hatchling build -t wheel -d dist
 
 test: lint types layers crds-check chart-check docs-check ## all checks and tests that a commit must pass; some on a Kubernetes API server
-	$(PYTEST) $(COVERAGE_ARGS) -m 'not nodes and not extras and not chaos' $(ARGS)
+	$(PYTEST) $(COVERAGE_ARGS) -m 'not nodes and not extras and not chaos and not vm' $(ARGS)
 	@$(COVERAGE_REPORT)
 
 test-full: setup ## the property tests with all their examples
-	$(PYTEST) -m 'hypothesis and not control_plane and not nodes' --hypothesis-profile full $(ARGS)
+	$(PYTEST) -m 'hypothesis and not control_plane and not nodes and not vm' --hypothesis-profile full $(ARGS)
 
 test-extras: setup ## tests of each extra alone, installed from the wheel
 	$(PYTEST) -m extras $(ARGS)
@@ -59,6 +59,9 @@ test-chaos: setup ## crashes at every write, and ten seeds of faults, on a Kuber
 test-e2e: setup ## the tests on real Kubernetes nodes; builds the images first
 	@[ -n "$$SPARKSWEEP_TEST_KUBECONFIG" ] || if $(CLUSTER) build; then scripts/image; else [ $$? = 3 ]; fi
 	$(PYTEST) -m nodes $(ARGS)
+
+test-vm: setup ## the slot and its trials in containers with cgroup v2, in an emulated machine
+	$(BIN)/pytest -m vm --durations 25 $(ARGS)
 
 lint: setup ## ruff: rules and format
 	$(BIN)/ruff check
@@ -102,7 +105,7 @@ hooks: setup ## install the quick checks as git hooks
 	$(BIN)/pre-commit install --hook-type pre-commit --hook-type pre-push
 
 unit: setup ## tests that need no Kubernetes; narrow it with ARGS="tests/core/algorithms -k grid" MARK="not spark"
-	$(PYTEST) $(COVERAGE_ARGS) -m 'not control_plane and not nodes and not extras and not chaos$(if $(MARK), and ($(MARK)))' $(ARGS)
+	$(PYTEST) $(COVERAGE_ARGS) -m 'not control_plane and not nodes and not extras and not chaos and not vm$(if $(MARK), and ($(MARK)))' $(ARGS)
 	@$(COVERAGE_REPORT)
 
 control-plane: setup ## tests on a Kubernetes API server that runs no pods

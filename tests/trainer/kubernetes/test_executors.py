@@ -62,6 +62,21 @@ ENDS = {
         TrialReason.OOM_KILLED,
         "the kernel killed its executor, which was out of memory",
     ),
+    "ended well after an earlier trial was out of memory": (
+        pod(phase="Succeeded", ended={"reason": "OOMKilled", "exitCode": 0}),
+        TrialReason.EXECUTOR_LOST,
+        "Its executor digits-3-exec-1 ended.",
+    ),
+    "told to end after an earlier trial was out of memory": (
+        pod(phase="Failed", ended={"reason": "OOMKilled", "exitCode": 143}, deleted=NOW),
+        TrialReason.EXECUTOR_LOST,
+        "Its executor digits-3-exec-1 was deleted",
+    ),
+    "failed after an earlier trial was out of memory": (
+        pod(phase="Failed", ended={"reason": "OOMKilled", "exitCode": 1}),
+        TrialReason.EXECUTOR_LOST,
+        "Its executor digits-3-exec-1 ended with exit code 1",
+    ),
     "killed": (
         pod(phase="Failed", ended={"reason": "Error", "exitCode": 137}),
         TrialReason.EXECUTOR_LOST,

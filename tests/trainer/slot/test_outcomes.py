@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from sparksweep_core.api import Objective, ObjectiveType, TrialReason, TrialState, limits
 from sparksweep_core.stored_size import text_bytes
 from sparksweep_trainer.protocol import Outcome
-from sparksweep_trainer.slot.observation import Cause, Limits, Observation, Timing
+from sparksweep_trainer.slot.observation import Cause, KernelFigures, Limits, Observation, Timing
 from sparksweep_trainer.slot.outcomes import command_outcome, function_outcome, parse_result
 from sparksweep_trainer.slot.printed_metrics import Printed
 
@@ -32,6 +32,8 @@ def observed(
     late: Cause | None = None,
     peak_mib: int = 0,
     detail: str = "",
+    other_mib: int = 0,
+    kernel: KernelFigures | None = None,
 ) -> Observation:
     return Observation(
         limits=LIMITS,
@@ -41,6 +43,8 @@ def observed(
         result=result if isinstance(result, bytes) else json.dumps(result).encode(),
         peak_bytes=peak_mib * MIB,
         detail=detail,
+        other_bytes=other_mib * MIB,
+        kernel=kernel or KernelFigures(),
     )
 
 
@@ -272,3 +276,141 @@ def test_any_claim_of_a_trials_process_becomes_an_outcome_that_can_be_sent(
     if outcome.state is TrialState.SUCCEEDED:
         assert "returned" in result
         assert "accuracy" in outcome.metrics
+
+
+KILLED = KernelFigures(oom_kills=1)
+REFUSED = KernelFigures(refused_forks=9, process_limit=60)
+REFUSED_BY_POD = KernelFigures(refused_forks=9)
+BROKEN_POOL = {
+    "exception": {"type": "BrokenProcessPool", "text": "BrokenProcessPool: x", "memory": False}
+}
+NO_FORK = {
+    "exception": {
+        "type": "BlockingIOError",
+        "text": "BlockingIOError: [Errno 11] Resource temporarily unavailable\nTraceback\n  os.fork()",
+        "memory": False,
+    }
+}
+NO_THREAD = {
+    "exception": {
+        "type": "RuntimeError",
+        "text": "RuntimeError: can't start new thread",
+        "memory": False,
+    }
+}
+BUSY_SOCKET = {
+    "exception": {
+        "type": "BlockingIOError",
+        "text": "BlockingIOError: [Errno 11] Resource temporarily unavailable\nTraceback\n  s.recv(1)",
+        "memory": False,
+    }
+}
+
+
+@pytest.mark.parametrize(
+    ("outcome", "text"),
+    [
+        (command(observed(exit_code=137, cause=Cause.KERNEL)), "the kernel killed one of its"),
+        (command(observed(exit_code=1, kernel=KILLED)), "the command ended with exit code 1"),
+        (command(observed(exit_code=0, kernel=KILLED)), ""),
+        (function(observed(BROKEN_POOL, kernel=KILLED)), "BrokenProcessPool: x"),
+        (function(observed(exit_code=4, kernel=KILLED)), "exit code 4"),
+        (
+            function(observed(exit_code=-9, cause=Cause.TIMEOUT, kernel=KILLED)),
+            "ran longer than 4 s",
+        ),
+        (
+            function(
+                observed(exit_code=None, detail="gone", cause=Cause.SERVER_LOST, kernel=KILLED)
+            ),
+            "gone while the trial ran",
+        ),
+    ],
+    ids=["shell", "command", "no metric", "pool", "exit", "hung", "fork server"],
+)
+def test_a_failure_after_the_kernel_killed_a_child_is_one_of_memory(
+    outcome: Outcome, text: str
+) -> None:
+    assert outcome.reason is TrialReason.OOM_KILLED
+    assert "because memory ran out" in outcome.message.splitlines()[0]
+    assert "raise spec.trialTemplate.resources.memory" in outcome.message
+    assert text in outcome.message
+
+
+def test_a_success_after_the_kernel_killed_a_child_mentions_it() -> None:
+    outcome = function(observed(RETURNED, kernel=KILLED))
+    assert (outcome.state, outcome.reason) == (TrialState.SUCCEEDED, TrialReason.COMPLETED)
+    assert outcome.metrics == {"accuracy": 0.5}
+    assert "the kernel killed one of its processes" in outcome.message
+
+
+def test_an_order_to_stop_stays_one_whatever_the_kernel_has_killed() -> None:
+    outcome = function(observed(exit_code=-9, cause=Cause.STOP, kernel=KILLED))
+    assert (outcome.state, outcome.message) == (TrialState.STOPPED, "stopped by order")
+
+
+@pytest.mark.parametrize(
+    ("outcome", "reason", "first"),
+    [
+        (
+            function(observed(NO_FORK, kernel=REFUSED)),
+            TrialReason.EXCEPTION,
+            "BlockingIOError: [Errno 11] Resource temporarily unavailable; the limit of 60 processes and threads",
+        ),
+        (
+            command(observed(exit_code=2, kernel=REFUSED_BY_POD)),
+            TrialReason.EXITED,
+            "exit code 2; the limit of processes and threads of its container or pod was reached",
+        ),
+        (
+            function(observed(exit_code=-9, cause=Cause.TIMEOUT, kernel=REFUSED)),
+            TrialReason.TIMED_OUT,
+            "train for less; the limit of 60 processes",
+        ),
+        (
+            function(observed(exit_code=None, detail="fork: Resource temporarily unavailable")),
+            TrialReason.START_FAILED,
+            "a limit of processes and threads (pids.max",
+        ),
+        (function(observed(NO_FORK)), TrialReason.EXCEPTION, "a limit of processes and threads"),
+        (function(observed(NO_THREAD)), TrialReason.EXCEPTION, "a limit of processes and threads"),
+    ],
+    ids=["counted", "of the pod", "hung", "not started", "not counted", "thread not counted"],
+)
+def test_a_failure_that_met_the_limit_of_processes_names_it(
+    outcome: Outcome, reason: TrialReason, first: str
+) -> None:
+    assert outcome.reason is reason
+    assert first in outcome.message.splitlines()[0]
+    assert "start fewer of them" in outcome.message.splitlines()[0]
+
+
+@pytest.mark.parametrize(
+    ("stderr", "is_named"),
+    [
+        ("sh: 1: Cannot fork", True),
+        ("bash: fork: retry: Resource temporarily unavailable", True),
+        ("can't fork: no", True),
+        ("recv: Resource temporarily unavailable", False),
+        ("forked 3 workers", False),
+    ],
+)
+def test_a_shell_that_cannot_fork_is_recognised_by_its_words(stderr: str, is_named: bool) -> None:
+    outcome = command(observed(exit_code=2), stderr=stderr)
+    assert ("a limit of processes and threads" in outcome.message) is is_named
+
+
+def test_neither_a_busy_socket_nor_a_success_is_said_to_meet_the_limit_of_processes() -> None:
+    assert "limit of processes" not in function(observed(BUSY_SOCKET)).message
+    assert function(observed(RETURNED, kernel=REFUSED)) == succeeded({"accuracy": 0.5})
+
+
+def test_files_in_memory_are_named_beside_what_processes_held() -> None:
+    kernel = KernelFigures(oom_kills=1, earlier_file_bytes=40 * MIB, file_bytes=30 * MIB)
+    observation = observed(
+        exit_code=-9, cause=Cause.KERNEL, peak_mib=240, other_mib=20, kernel=kernel
+    )
+    assert (
+        "used 240Mi (30Mi of it as files in memory, such as in /dev/shm) plus the executor's own 20Mi "
+        "plus 40Mi of files in memory from before it, limit 300Mi"
+    ) in function(observation).message

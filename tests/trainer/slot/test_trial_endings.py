@@ -9,6 +9,7 @@ import pytest
 
 from sparksweep_core.api import TrialReason, TrialState
 from sparksweep_trainer.slot import supervisor
+from sparksweep_trainer.slot.cgroups import Figures
 from support.trainer.trial_rig import Rig
 
 SOURCE = """
@@ -121,7 +122,7 @@ def test_a_trial_that_the_kernel_kills_for_its_memory_says_so(
 ) -> None:
     # The kernel counts its kills: here one between the start of the trial and its end.
     counts = iter((4, 5))
-    monkeypatch.setattr(supervisor, "oom_kills", lambda: next(counts))
+    monkeypatch.setattr(supervisor, "read_figures", lambda: Figures(oom_kills=next(counts)))
     outcome = rig.run(how="kills_itself")
     assert outcome.reason == TrialReason.OOM_KILLED
     assert "the kernel killed it" in outcome.message

@@ -11,6 +11,7 @@ from sparksweep_trainer.driver.slot_loss import Loss
 Pod = dict[str, Any]
 
 _TAINTED = "DeletionByTaintManager"
+_SIGKILLED = 128 + 9
 _REMOVED = 58
 """Exit code of a Spark executor that its driver has removed because it was idle."""
 
@@ -35,7 +36,7 @@ def death_of(pod: Pod, *, memory: str) -> Death | None:
     name = pod["metadata"]["name"]
     status = pod.get("status") or {}
     ended = _ended_container(status)
-    if ended is not None and ended.get("reason") == "OOMKilled":
+    if ended is not None and _is_oom_killed(ended):
         message = (
             f"the kernel killed its executor, which was out of memory: used {memory}, limit {memory}: "
             "raise spec.trialTemplate.resources.memory"
@@ -75,6 +76,14 @@ def _ended_container(status: dict[str, Any]) -> dict[str, Any] | None:
     return None
 
 
+def _is_oom_killed(ended: dict[str, Any]) -> bool:
+    """Return True if an OOM kill ended the container, not only one of its processes some time before its end.
+
+    Container runtimes say OOMKilled of every container in which anything was OOM-killed, an earlier trial for example.
+    """
+    return ended.get("reason") == "OOMKilled" and ended.get("exitCode") == _SIGKILLED
+
+
 def _condition(status: dict[str, Any], kind: str) -> dict[str, Any]:
     for condition in status.get("conditions") or []:
         if condition.get("type") == kind and condition.get("status") == "True":
@@ -102,7 +111,7 @@ def _reason_and_message(status: dict[str, Any]) -> str:
 
 def _exit(code: int, ended: dict[str, Any]) -> str:
     text = f"exit code {code}"
-    if code == 137:
+    if code == _SIGKILLED:
         text += " (SIGKILL, which sparksweep did not send)"
     reason = _reason_and_message({key: ended.get(key) for key in ("reason", "message")})
     return f"{text}: {reason}" if reason not in ("", "Error") else text

@@ -37,6 +37,22 @@ class Limits:
     """True if the memory limit is the container's: other processes share it, and the kernel enforces it."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class KernelFigures:
+    """Figures that the kernel has of the container in which a trial ran; 0 and None where it has none."""
+
+    oom_kills: int = 0
+    """Processes of the container that the OOM killer ended during the attempt. 0 where other trials share the cgroup."""
+    refused_forks: int = 0
+    """Processes and threads that a limit refused to start during the attempt."""
+    process_limit: int | None = None
+    """That limit; None if it is the pod's, which is not visible."""
+    earlier_file_bytes: int = 0
+    """Memory of files, such as those in /dev/shm, that were there when the attempt began."""
+    file_bytes: int = 0
+    """Memory of files that the attempt has left."""
+
+
 @dataclass(kw_only=True)
 class Observation:
     """Everything the slot has observed of one attempt."""
@@ -54,6 +70,8 @@ class Observation:
     """Most memory that the trial's processes held together."""
     other_bytes: int = 0
     """Most memory that the container's other processes held; 0 unless the limit is the container's."""
+    kernel: KernelFigures = KernelFigures()
+    """Figures of the container's cgroup, from the start of the attempt to its end."""
     detail: str = ""
     """Reason why the trial was not started, or how the fork server ended."""
 

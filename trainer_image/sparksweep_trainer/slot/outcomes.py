@@ -32,6 +32,15 @@ from sparksweep_trainer.slot.printed_metrics import Printed
 _End = Literal[TrialState.SUCCEEDED, TrialState.FAILED, TrialState.STOPPED]
 
 _MEMORY_ADVICE = "raise spec.trialTemplate.resources.memory"
+_ONE_PROCESS = "one of its processes"
+_OUT_OF_MEMORY = (TrialReason.OOM_KILLED, TrialReason.OUT_OF_MEMORY)
+_NOTABLE_BYTES = 2**20
+"""Files in memory of less are not worth a word."""
+_FORK_REFUSED = re.compile(
+    r"can't start new thread|fork: .*Resource temporarily unavailable|[Cc]an(?:no|')t fork|"
+    r"Resource temporarily unavailable[\s\S]*(?:os\.fork|fork_exec|popen_fork|posix_spawn)"
+)
+"""What Python and shells print of a process or thread that they could not start."""
 _CRASHES = ("SIGSEGV", "SIGBUS")
 _NOT_FOUND = 127
 """A shell's exit code for a program that it can't find."""
@@ -64,7 +73,7 @@ def function_outcome(
     """
     attempt = _Attempt(observation, timing, stderr)
     result = parse_result(observation.result)
-    return (
+    return attempt.with_the_kernels_cause(
         attempt.ended_by_others()
         or attempt.not_started(result)
         or attempt.ended_inside_function(result)
@@ -92,7 +101,7 @@ def command_outcome(
         stderr: the last lines of standard error.
     """
     attempt = _Attempt(observation, timing, stderr)
-    return (
+    return attempt.with_the_kernels_cause(
         attempt.ended_by_others()
         or attempt.not_started(parse_result(observation.result))
         or attempt.crashed()
@@ -167,10 +176,8 @@ class _Attempt:
             case Cause.MEMORY:
                 return self._failed(TrialReason.OOM_KILLED, f"{self._memory()}: {_MEMORY_ADVICE}")
             case Cause.KERNEL:
-                return self._failed(
-                    TrialReason.OOM_KILLED,
-                    f"the kernel killed it because memory ran out; {self._memory()}: {_MEMORY_ADVICE}",
-                )
+                killed = "it" if observation.exit_code == -9 else _ONE_PROCESS
+                return self._failed(TrialReason.OOM_KILLED, self._killed_by_kernel(killed))
             case Cause.SERVER_LOST:
                 return self._not_started(
                     f"{observation.detail} while the trial ran, and the trial with it"
@@ -259,6 +266,49 @@ class _Attempt:
             metrics=measured.metrics,
         )
 
+    def with_the_kernels_cause(self, outcome: Outcome) -> Outcome:
+        """Name what the kernel did where the attempt shows only its consequence: a broken pool, a fork that failed.
+
+        The kernel may end a child of the trial's process and not that itself. As for a container in Kubernetes, any
+        OOM kill makes a failure an `OOMKilled` one.
+        """
+        if outcome.state is TrialState.STOPPED or outcome.reason in _OUT_OF_MEMORY:
+            return outcome
+        if self.observation.kernel.oom_kills:
+            killed = self._killed_by_kernel(_ONE_PROCESS)
+            message = f"{killed}\n{outcome.message}" if outcome.message else killed
+            changes: dict[str, object] = {"message": _presentable(message)}
+            if outcome.state is TrialState.FAILED:
+                changes["reason"] = TrialReason.OOM_KILLED
+            return outcome.model_copy(update=changes)
+        note = self._refused_forks(outcome.message)
+        if outcome.state is TrialState.FAILED and note:
+            first, newline, rest = outcome.message.partition("\n")
+            message = _presentable(f"{first}; {note}{newline}{rest}")
+            return outcome.model_copy(update={"message": message})
+        return outcome
+
+    def _killed_by_kernel(self, killed: str) -> str:
+        return (
+            f"the kernel killed {killed} because memory ran out; {self._memory()}: {_MEMORY_ADVICE}"
+        )
+
+    def _refused_forks(self, message: str) -> str:
+        """Name the limit of processes, if one refused to start any; empty if not."""
+        kernel = self.observation.kernel
+        if kernel.refused_forks:
+            limit = "" if kernel.process_limit is None else f"{kernel.process_limit} "
+            return (
+                f"the limit of {limit}processes and threads of its container or pod was reached: "
+                "start fewer of them"
+            )
+        if _FORK_REFUSED.search(message):
+            return (
+                "a limit of processes and threads (pids.max of its container or pod, ulimit -u) seems to be "
+                "reached: start fewer of them"
+            )
+        return ""
+
     def _after_the_return(self) -> str:
         """Describe how the process ended after the function had returned; empty if it did so by itself and well."""
         observation = self.observation
@@ -293,11 +343,17 @@ class _Attempt:
 
     def _memory(self) -> str:
         limit = self.observation.limits.memory_bytes
+        kernel = self.observation.kernel
         used = format_bytes(self.observation.peak_bytes)
+        if kernel.file_bytes >= _NOTABLE_BYTES:
+            used += f" ({format_bytes(kernel.file_bytes)} of it as files in memory, such as in /dev/shm)"
+        # A limit of 1Gi that a trial met with 700Mi would look like a mistake.
         if self.observation.other_bytes:
-            # A limit of 1Gi that a trial met with 700Mi would look like a mistake.
-            others = format_bytes(self.observation.other_bytes)
-            used = f"{used} plus the executor's own {others}"
+            used += f" plus the executor's own {format_bytes(self.observation.other_bytes)}"
+        if kernel.earlier_file_bytes >= _NOTABLE_BYTES:
+            used += (
+                f" plus {format_bytes(kernel.earlier_file_bytes)} of files in memory from before it"
+            )
         return f"used {used}, limit {format_bytes(limit)}"
 
     def _with_stderr(self, message: str) -> str:

@@ -17,9 +17,15 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
 
-from sparksweep_trainer.slot.cgroups import oom_kills
+from sparksweep_trainer.slot.cgroups import Figures, read_figures
 from sparksweep_trainer.slot.fork_server_handle import ForkServerHandle, ServerLost
-from sparksweep_trainer.slot.observation import Cause, Limits, Observation, finish_seconds
+from sparksweep_trainer.slot.observation import (
+    Cause,
+    KernelFigures,
+    Limits,
+    Observation,
+    finish_seconds,
+)
 from sparksweep_trainer.slot.process_table import (
     exactly_held_bytes,
     held_bytes,
@@ -50,6 +56,9 @@ _OUTSTAYED = (
     "and with it its threads and child processes]\n"
 )
 _LEFT = "[sparksweep: processes that the trial had left running were ended with it: {}]\n"
+
+_KILLED = (-9, 128 + 9)
+"""Exit codes of a process that was killed, and of a shell whose program was."""
 
 Sink = Callable[[bytes], None]
 
@@ -132,7 +141,7 @@ class _Supervision:
 
     def run(self, request: Mapping[str, Any], stdout: Sink, stderr: Sink) -> Observation:
         """Start the trial and watch it to its end; see `supervise`."""
-        killed_before = oom_kills()
+        before = read_figures()
         self._stderr = stderr
         with ExitStack() as stack:
             selector = stack.enter_context(selectors.DefaultSelector())
@@ -152,12 +161,29 @@ class _Supervision:
             self._look_for_result()
             if self._left:
                 stderr(_LEFT.format(self._left).encode())
-            if self._observation.exit_code == -9 and not self._has_cause:
-                killed = oom_kills()
-                if killed is not None and killed_before is not None and killed > killed_before:
-                    self._note(Cause.KERNEL)
-                    self._assume_limit_was_reached()
+            self._take_kernel_figures(before, read_figures())
         return self._observation
+
+    def _take_kernel_figures(self, before: Figures, after: Figures) -> None:
+        """Record what the kernel has counted during the attempt, and an OOM kill that explains its end."""
+        observation = self._observation
+        killed = _difference(before.oom_kills, after.oom_kills)
+        if observation.limits.of_container:
+            earlier_file_bytes = before.file_bytes or 0
+            observation.kernel = KernelFigures(
+                oom_kills=killed if after.oom_kills_are_own else 0,
+                refused_forks=_difference(before.refused_forks, after.refused_forks),
+                process_limit=after.process_limit,
+                earlier_file_bytes=earlier_file_bytes,
+                file_bytes=max(0, (after.file_bytes or 0) - earlier_file_bytes),
+            )
+        if killed and observation.exit_code in _KILLED and not self._has_cause:
+            self._note(Cause.KERNEL)
+        if observation.kernel.oom_kills or Cause.KERNEL in (
+            observation.cause,
+            observation.late_cause,
+        ):
+            self._assume_limit_was_reached()
 
     def _open_pipe(self, stack: ExitStack, sink: Sink) -> _Pipe:
         read, write = os.pipe2(os.O_CLOEXEC)
@@ -304,7 +330,8 @@ class _Supervision:
         """Set the peak to the container's limit: the kernel kills at the limit, even if the last sample was lower."""
         limits = self._observation.limits
         if limits.of_container:
-            self._observation.peak_bytes = limits.memory_bytes - self._observation.other_bytes
+            others = self._observation.other_bytes + self._observation.kernel.earlier_file_bytes
+            self._observation.peak_bytes = max(0, limits.memory_bytes - others)
 
     # ------------------------------------------------------------------ pipes
 
@@ -341,3 +368,7 @@ class _Supervision:
             pipe.open = bool(data)
             left -= len(data)
             pipe.sink(data)
+
+
+def _difference(before: int | None, after: int | None) -> int:
+    return 0 if before is None or after is None else max(0, after - before)
