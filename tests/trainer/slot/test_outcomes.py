@@ -331,7 +331,7 @@ BUSY_SOCKET = {
 def test_a_failure_after_the_kernel_killed_a_child_is_one_of_memory(
     outcome: Outcome, text: str
 ) -> None:
-    assert outcome.reason is TrialReason.OOM_KILLED
+    assert outcome.reason == TrialReason.OOM_KILLED
     assert "because memory ran out" in outcome.message.splitlines()[0]
     assert "raise spec.trialTemplate.resources.memory" in outcome.message
     assert text in outcome.message
@@ -380,7 +380,7 @@ def test_an_order_to_stop_stays_one_whatever_the_kernel_has_killed() -> None:
 def test_a_failure_that_met_the_limit_of_processes_names_it(
     outcome: Outcome, reason: TrialReason, first: str
 ) -> None:
-    assert outcome.reason is reason
+    assert outcome.reason == reason
     assert first in outcome.message.splitlines()[0]
     assert "start fewer of them" in outcome.message.splitlines()[0]
 
