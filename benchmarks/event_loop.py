@@ -20,7 +20,7 @@ from statistics import median
 from search_solvers import experiment, trials_of
 
 from sparksweep_core.algorithms import create
-from sparksweep_operator.reconciler import PLANNER_THREADS
+from sparksweep_operator.planner_threads import PLANNER_THREADS
 
 SLEEP_S = 0.001
 

@@ -1,21 +1,27 @@
-"""In-memory cache of Experiments, TrialBatches and pods, fed by watches and by the operator's own writes.
+"""In-memory cache of Experiments, their batches and their pods, fed by watches and by the operator's own writes.
 
-Both arrive in any order, so each object is cached with its resourceVersion, and an older version never replaces a newer
+All arrive in any order, so each object is cached with its resourceVersion, and an older version never replaces a newer
 one: a reconcile sees what the last one wrote, even before its watch event arrives. For the same reason a response that
 was read late does not bring a deleted object back.
+
+The batches of an Experiment are cached only while it runs. `needs_batches` tells when they have to be listed: after the
+operator's start, for a new Experiment of that name, and when an ended one goes on. A change of a batch of any other
+Experiment is dropped: it will be listed.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import json
+import zlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
 from typing import Any
 
 from sparksweep_core.api import TrialBatch
-from sparksweep_core.contract.labels import EXPERIMENT_LABEL
-from sparksweep_core.errors import Unreadable
-from sparksweep_core.validation.reading import read_object
+from sparksweep_core.history import BatchRecord, History
+from sparksweep_operator.batch_pages import BatchIdentity, ReadBatch, read_body
+from sparksweep_operator.batch_store import BatchStore
+from sparksweep_operator.experiment_facts import ExperimentFacts
 from sparksweep_operator.metrics import Metrics
 from sparksweep_operator.pod_status import Pod
 
@@ -25,37 +31,55 @@ Key = tuple[str, str]
 
 DELETED_UIDS = 10_000
 """Number of UIDs of deleted objects that are remembered: a response is late by seconds at most."""
+_FIELDS = ("apiVersion", "kind", "metadata", "spec", "status")
+_LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 
 
 @dataclass(frozen=True, slots=True)
-class _Entry:
-    """A cached object: a body, a TrialBatch or a Pod."""
+class _CachedExperiment:
+    """An Experiment: facts that are read often, and the document, compressed."""
 
     version: int
     uid: str
-    item: Any
+    facts: ExperimentFacts
+    document: bytes
 
 
 @dataclass(frozen=True, slots=True)
-class _UnreadableBatch:
-    """A batch of a later version: it exists, and must not be made again."""
-
-    message: str
-    owners: frozenset[object]
-    """UIDs of its owners."""
+class _CachedPod:
+    version: int
+    pod: Pod
 
 
 @dataclass(slots=True)
 class _Family:
     """An Experiment with all objects that belong to it."""
 
-    experiment: _Entry | None = None
-    batches: dict[str, _Entry] = field(default_factory=dict)
-    pods: dict[str, _Entry] = field(default_factory=dict)
+    experiment: _CachedExperiment | None = None
+    batches: BatchStore | None = None
+    pods: dict[str, _CachedPod] = field(default_factory=dict)
 
     @property
     def is_empty(self) -> bool:
-        return self.experiment is None and not self.batches and not self.pods
+        return self.experiment is None and not self.pods
+
+
+class _RecentUids:
+    """The UIDs of the objects that were deleted last, at most `DELETED_UIDS`."""
+
+    def __init__(self) -> None:
+        self._uids: dict[str, None] = {}
+
+    def __contains__(self, uid: object) -> bool:
+        return uid in self._uids
+
+    def __len__(self) -> int:
+        return len(self._uids)
+
+    def add(self, uid: str) -> None:
+        self._uids[uid] = None
+        if len(self._uids) > DELETED_UIDS:
+            del self._uids[next(iter(self._uids))]
 
 
 class ObjectCache:
@@ -65,94 +89,161 @@ class ObjectCache:
         """Start empty; report changes of batches to `metrics`."""
         self._metrics = metrics or Metrics()
         self._families: dict[Key, _Family] = {}
-        self._deleted_uids: dict[str, None] = {}
+        self._deleted_uids = _RecentUids()
 
     @property
     def size(self) -> int:
         """Number of experiments of which any object is cached."""
         return len(self._families)
 
+    @property
+    def batch_count(self) -> int:
+        """Number of cached batches."""
+        stores = (family.batches for family in self._families.values())
+        return sum(len(store) for store in stores if store is not None)
+
     # ------------------------------------------------------------------ reads
 
     def experiment(self, key: Key) -> dict[str, Any] | None:
-        """Return an Experiment's newest body; None if it is not cached."""
-        family = self._families.get(key)
-        if family is None or family.experiment is None:
+        """Return an Experiment's newest document; None if it is not cached. An ended one has no inline source."""
+        cached = self._experiment(key)
+        if cached is None:
             return None
-        body: dict[str, Any] = family.experiment.item
-        return body
+        document: dict[str, Any] = json.loads(zlib.decompress(cached.document))
+        return document
 
-    def batches(self, key: Key, owner: str) -> list[TrialBatch]:
-        """Return the batches that belong to the Experiment with the UID `owner`."""
-        family = self._families.get(key) or _Family()
-        batches: list[TrialBatch] = [
-            entry.item for entry in family.batches.values() if isinstance(entry.item, TrialBatch)
-        ]
-        return [
-            batch
-            for batch in batches
-            if any(item.uid == owner for item in batch.metadata.owner_references or ())
-        ]
+    def facts(self, key: Key) -> ExperimentFacts | None:
+        """Return the facts about an Experiment that are read often; None if it is not cached."""
+        cached = self._experiment(key)
+        return None if cached is None else cached.facts
+
+    def history(self, key: Key) -> History:
+        """Return the history of an Experiment's batches, empty for an ended one."""
+        store = self._store(key)
+        if store is None:
+            return History()
+        experiment = self._experiment(key)
+        created = experiment.facts.created if experiment else None
+
+        def observe(before: BatchRecord | None, after: TrialBatch) -> None:
+            self._metrics.observe_batch(before, after, created)
+
+        return store.history(observe)
 
     def unreadable_batches(self, key: Key) -> Mapping[str, str]:
-        """Return the batches of an Experiment that this version can't read, by name, each with the error in words."""
-        family = self._families.get(key)
-        if family is None or family.experiment is None:
-            return {}
-        return {
-            name: entry.item.message
-            for name, entry in family.batches.items()
-            if isinstance(entry.item, _UnreadableBatch)
-            and family.experiment.uid in entry.item.owners
-        }
+        """Return the batches that this version can't read, by name, each with the error in words."""
+        self.history(key)
+        store = self._store(key)
+        return {} if store is None else store.unreadable
 
     def pods(self, key: Key) -> list[Pod]:
         """Return the pods with the experiment's label."""
         family = self._families.get(key) or _Family()
-        return [entry.item for entry in family.pods.values()]
+        return [cached.pod for cached in family.pods.values()]
 
-    def experiments_with_pods(self) -> Iterator[tuple[dict[str, Any] | None, list[Pod]]]:
-        """Iterate over all experiments: the body, None if only other objects are cached, and the pods."""
+    def experiments_with_pods(self) -> Iterator[tuple[ExperimentFacts | None, list[Pod]]]:
+        """Iterate over all experiments: the facts, None if only other objects are cached, and the pods."""
         for family in self._families.values():
-            body = family.experiment.item if family.experiment is not None else None
-            yield body, [entry.item for entry in family.pods.values()]
+            facts = family.experiment.facts if family.experiment is not None else None
+            yield facts, [cached.pod for cached in family.pods.values()]
 
-    # ------------------------------------------------------------------ writes
+    # ------------------------------------------------------------------ Experiments
 
     def upsert_experiment(self, body: Body) -> Key:
         """Insert or update an Experiment; return its key."""
         metadata = body["metadata"]
         key = (metadata["namespace"], metadata["name"])
-        if metadata["uid"] in self._deleted_uids:
+        uid = metadata["uid"]
+        if uid in self._deleted_uids:
             return key
         family = self._families.setdefault(key, _Family())
-        family.experiment = _newer(family.experiment, body, lambda: _without_managed_fields(body))
+        version = int(metadata["resourceVersion"])
+        if family.experiment is not None and family.experiment.version >= version:
+            return key
+        facts = ExperimentFacts.of(body)
+        family.experiment = _CachedExperiment(version, uid, facts, _packed(body, facts))
+        if facts.is_ended or (family.batches is not None and family.batches.owner != uid):
+            family.batches = None
         return key
 
-    def upsert_batch(self, body: Body) -> Key | None:
-        """Insert or update a batch; return its experiment's key, None if it is not one of ours."""
-        experiment = _experiment_of(body)
-        if experiment is None:
-            return None
-        key = (body["metadata"]["namespace"], experiment)
-        if body["metadata"]["uid"] in self._deleted_uids:
-            return key
-        name = body["metadata"]["name"]
-        family = self._families.get(key) or _Family()
-        before = family.batches.get(name)
-        entry = _newer(before, body, lambda: _read_batch(body))
-        family.batches[name] = entry
-        self._families[key] = family
-        if (
-            before is not None
-            and before is not entry
-            and before.uid == entry.uid
-            and isinstance(before.item, TrialBatch)
-            and isinstance(entry.item, TrialBatch)
-        ):
-            created = _creation_time(family.experiment)
-            self._metrics.observe_batch(before.item, entry.item, created)
+    def remove_experiment(self, body: Body) -> Key:
+        """Remove a deleted Experiment; return its key."""
+        metadata = body["metadata"]
+        key = (metadata["namespace"], metadata["name"])
+        self._deleted_uids.add(metadata["uid"])
+        family = self._families.get(key)
+        if family and family.experiment and family.experiment.uid == metadata["uid"]:
+            family.experiment, family.batches = None, None
+            self._discard_if_empty(key)
         return key
+
+    # ------------------------------------------------------------------ batches
+
+    def needs_batches(self, key: Key) -> str | None:
+        """Return the UID of an Experiment whose batches have to be listed before it is planned; None if none have."""
+        experiment = self._experiment(key)
+        if experiment is None or experiment.facts.is_ended:
+            return None
+        store = self._store(key)
+        return None if store is not None and store.is_complete else experiment.uid
+
+    def begin_batches(self, key: Key, owner: str) -> None:
+        """Note changes of the batches of the Experiment with the UID `owner` from now on: they are about to be listed."""
+        experiment = self._experiment(key)
+        if experiment is not None and experiment.uid == owner and not experiment.facts.is_ended:
+            self._families[key].batches = BatchStore(owner)
+
+    def replace_batches(
+        self, key: Key, owner: str, batches: Iterable[ReadBatch], history: History, *, version: int
+    ) -> None:
+        """Take a list of an Experiment's batches, unless it has ended or been replaced since `begin_batches`.
+
+        Args:
+            key: the experiment.
+            owner: UID of the Experiment.
+            batches: the listed batches; their models are not needed.
+            history: the history of those that can be read.
+            version: resourceVersion of the list.
+        """
+        store = self._store(key)
+        if store is not None and store.owner == owner:
+            store.replace(batches, history, version=version)
+
+    def forget_batches(self, namespace: str | None) -> list[Key]:
+        """Drop the batches of all experiments in a namespace, or in all: changes may have been missed; return their keys."""
+        keys = [
+            key
+            for key, family in self._families.items()
+            if family.batches is not None and namespace in (None, key[0])
+        ]
+        for key in keys:
+            self._families[key].batches = None
+        return keys
+
+    def upsert_batch(self, body: Body) -> Key | None:
+        """Insert or update a batch that the operator has written; return its experiment's key."""
+        read = read_body(body)
+        store = self._store_of(read.identity)
+        if store is None or not store.put(read):
+            return None
+        return read.identity.namespace, read.identity.experiment
+
+    def change_batch(self, identity: BatchIdentity, line: bytes) -> Key | None:
+        """Take a watch's event about a batch; return its experiment's key, None if nothing has to be done."""
+        store = self._store_of(identity)
+        if store is None or not store.put_line(identity, line):
+            return None
+        return identity.namespace, identity.experiment
+
+    def remove_batch(self, identity: BatchIdentity) -> Key | None:
+        """Remove a deleted batch; return its experiment's key, None if nothing has to be done."""
+        store = self._store_of(identity)
+        self._deleted_uids.add(identity.uid)
+        if store is None or not store.remove(identity):
+            return None
+        return identity.namespace, identity.experiment
+
+    # ------------------------------------------------------------------ pods
 
     def upsert_pod(self, body: Body) -> Key:
         """Insert or update a pod; return its experiment's key."""
@@ -161,7 +252,9 @@ class ObjectCache:
         if pod.uid in self._deleted_uids:
             return key
         family = self._families.setdefault(key, _Family())
-        family.pods[pod.name] = _newer(family.pods.get(pod.name), body, lambda: pod)
+        version, cached = int(body["metadata"]["resourceVersion"]), family.pods.get(pod.name)
+        if cached is None or cached.version < version:
+            family.pods[pod.name] = _CachedPod(version, pod)
         return key
 
     def replace_pods(self, key: Key, bodies: Sequence[Body], *, version: int) -> None:
@@ -175,94 +268,61 @@ class ObjectCache:
         names = {body["metadata"]["name"] for body in bodies}
         family = self._families.get(key)
         if family is not None:
-            for name, entry in list(family.pods.items()):
-                if name not in names and entry.version <= version:
-                    self._deleted_uids[entry.uid] = None
+            for name, cached in list(family.pods.items()):
+                if name not in names and cached.version <= version:
+                    self._deleted_uids.add(cached.pod.uid)
                     del family.pods[name]
         for body in bodies:
             self.upsert_pod(body)
 
-    def remove_experiment(self, body: Body) -> Key:
-        """Remove a deleted Experiment; return its key."""
-        metadata = body["metadata"]
-        key = (metadata["namespace"], metadata["name"])
-        self._mark_deleted(body)
-        family = self._families.get(key)
-        if family and family.experiment and family.experiment.uid == metadata["uid"]:
-            family.experiment = None
-            self._discard_if_empty(key)
-        return key
-
-    def remove_batch(self, body: Body) -> Key | None:
-        """Remove a deleted batch; return its experiment's key, None if it is not one of ours."""
-        experiment = _experiment_of(body)
-        if experiment is None:
-            return None
-        return self._remove((body["metadata"]["namespace"], experiment), "batches", body)
-
     def remove_pod(self, body: Body) -> Key:
         """Remove a deleted pod; return its experiment's key."""
-        key = (body["metadata"]["namespace"], Pod.from_api(body).experiment)
-        return self._remove(key, "pods", body)
-
-    def _remove(self, key: Key, kind: str, body: Body) -> Key:
-        self._mark_deleted(body)
+        pod = Pod.from_api(body)
+        key = (body["metadata"]["namespace"], pod.experiment)
+        self._deleted_uids.add(pod.uid)
         family = self._families.get(key)
         if family is not None:
-            entries: dict[str, _Entry] = getattr(family, kind)
-            entry = entries.get(body["metadata"]["name"])
-            if entry is not None and entry.uid == body["metadata"]["uid"]:
-                del entries[body["metadata"]["name"]]
+            cached = family.pods.get(pod.name)
+            if cached is not None and cached.pod.uid == pod.uid:
+                del family.pods[pod.name]
             self._discard_if_empty(key)
         return key
 
-    def _mark_deleted(self, body: Body) -> None:
-        self._deleted_uids[body["metadata"]["uid"]] = None
-        if len(self._deleted_uids) > DELETED_UIDS:
-            del self._deleted_uids[next(iter(self._deleted_uids))]
+    # ------------------------------------------------------------------ parts
+
+    def _experiment(self, key: Key) -> _CachedExperiment | None:
+        family = self._families.get(key)
+        return None if family is None else family.experiment
+
+    def _store(self, key: Key) -> BatchStore | None:
+        family = self._families.get(key)
+        return None if family is None else family.batches
+
+    def _store_of(self, identity: BatchIdentity) -> BatchStore | None:
+        if identity.uid in self._deleted_uids:
+            return None
+        return self._store((identity.namespace, identity.experiment))
 
     def _discard_if_empty(self, key: Key) -> None:
         if self._families[key].is_empty:
             del self._families[key]
 
 
-def _creation_time(experiment: _Entry | None) -> datetime | None:
-    text = experiment and experiment.item["metadata"].get("creationTimestamp")
-    return datetime.fromisoformat(text) if text else None
+def _packed(body: Body, facts: ExperimentFacts) -> bytes:
+    """Return a body's document, compressed, without what is not needed and often the larger part of it.
 
-
-def _experiment_of(body: Body) -> str | None:
-    """Return the name of a batch's Experiment; None if it names none."""
-    spec, metadata = body.get("spec"), body["metadata"]
-    labels = metadata.get("labels") or {}
-    names = (
-        spec.get("experiment") if isinstance(spec, Mapping) else None,
-        labels.get(EXPERIMENT_LABEL),
-    )
-    return next((name for name in names if isinstance(name, str)), None)
-
-
-def _read_batch(body: Body) -> TrialBatch | _UnreadableBatch:
-    metadata = body["metadata"]
-    subject = f"TrialBatch {metadata['namespace']}/{metadata['name']}"
-    try:
-        return read_object(TrialBatch, _without_managed_fields(body), subject)
-    except Unreadable as error:
-        references = metadata.get("ownerReferences") or ()
-        return _UnreadableBatch(str(error), frozenset(item.get("uid") for item in references))
-
-
-def _without_managed_fields(body: Body) -> dict[str, Any]:
-    """Return the body without ``managedFields``, often the larger part of it."""
-    metadata = {key: value for key, value in body["metadata"].items() if key != "managedFields"}
-    return {**body, "metadata": metadata}
-
-
-def _newer(entry: _Entry | None, body: Body, read: Callable[[], Any]) -> _Entry:
-    """Return the cached entry if it is as new as the body, else a new entry with the result of `read`."""
-    metadata = body["metadata"]
-    # Integers that grow with each write of the same resource, as Kubernetes guarantees since 1.35.
-    version = int(metadata["resourceVersion"])
-    if entry is not None and entry.version >= version:
-        return entry
-    return _Entry(version, metadata["uid"], read())
+    ``managedFields`` and the copy that ``kubectl apply`` keeps are never needed, the inline source only until the
+    Experiment has ended, since no driver is made for it after that.
+    """
+    metadata = {name: value for name, value in body["metadata"].items() if name != "managedFields"}
+    annotations = metadata.get("annotations") or {}
+    if _LAST_APPLIED in annotations:
+        kept = {name: value for name, value in annotations.items() if name != _LAST_APPLIED}
+        metadata["annotations"] = kept
+    document = {name: body[name] for name in _FIELDS if name in body} | {"metadata": metadata}
+    template = (document.get("spec") or {}).get("trialTemplate") or {}
+    if facts.is_ended and "inline" in (template.get("source") or {}):
+        source = {name: value for name, value in template["source"].items() if name != "inline"}
+        document["spec"] = {**document["spec"], "trialTemplate": {**template, "source": source}}
+    text = json.dumps(document, separators=(",", ":"), default=dict)
+    return zlib.compress(text.encode(), 1)

@@ -11,7 +11,6 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass, field
-from typing import Any
 
 from prometheus_client import Metric
 from prometheus_client.core import GaugeMetricFamily
@@ -20,6 +19,7 @@ from prometheus_client.registry import Collector
 from sparksweep_core.api.reasons import ConditionType, ExperimentReason, TrialState
 from sparksweep_core.contract.labels import DRIVER, EXECUTOR
 from sparksweep_operator.cache import ObjectCache
+from sparksweep_operator.experiment_facts import ExperimentFacts
 from sparksweep_operator.pod_status import Pod
 
 COLLECT_TIMEOUT_S = 5.0
@@ -81,28 +81,25 @@ class ExperimentCollector(Collector):
 def count_objects(cache: ObjectCache) -> Counts:
     """Count the objects in the cache."""
     counts = Counts()
-    for body, pods in cache.experiments_with_pods():
-        if body is not None:
-            _count_experiment(counts, body)
+    for facts, pods in cache.experiments_with_pods():
+        if facts is not None:
+            _count_experiment(counts, facts)
         for pod in pods:
             _count_pod(counts, pod)
     return counts
 
 
-def _count_experiment(counts: Counts, body: Mapping[str, Any]) -> None:
-    status = body.get("status") or {}
-    state = status.get("state")
+def _count_experiment(counts: Counts, facts: ExperimentFacts) -> None:
+    state = facts.state
     counts.experiments[state if state in STATES else TrialState.PENDING.value] += 1
-    trials = status.get("trials") or {}
-    for word in TrialState:
-        counts.trials[word.value] += trials.get(word.value.lower(), 0)
+    for word, number in zip(TrialState, facts.trials, strict=True):
+        counts.trials[word.value] += number
     if state not in (ConditionType.RUNNING.value, TrialState.PENDING.value):
         return
-    unfinished = trials.get("pending", 0) + trials.get("running", 0)
-    counts.slots_wanted += min(body["spec"].get("parallelTrialCount", 1), unfinished)
-    for condition in status.get("conditions") or ():
-        if condition.get("type") == ConditionType.RUNNING and condition.get("reason") in WAITS:
-            counts.waiting[condition["reason"]] += 1
+    unfinished = facts.count(TrialState.PENDING) + facts.count(TrialState.RUNNING)
+    counts.slots_wanted += min(facts.parallel_trial_count, unfinished)
+    if facts.running_reason in WAITS:
+        counts.waiting[facts.running_reason] += 1
 
 
 def _count_pod(counts: Counts, pod: Pod) -> None:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import logging
 import secrets
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import timedelta
 
+from sparksweep_core.ages import Age
 from sparksweep_core.api import Experiment, ExperimentStatus
 from sparksweep_core.contract.names import driver_name, spark_secret_name
 from sparksweep_core.planner import DriverState, DriverStatus, Plan
 from sparksweep_operator import manifests
+from sparksweep_operator.batch_pages import read_body
 from sparksweep_operator.cache import ObjectCache
 from sparksweep_operator.driver_selection import DriverSelection
 from sparksweep_operator.event_recorder import EventRecorder
@@ -40,17 +42,17 @@ class DriverLifecycle:
         *,
         recorder: EventRecorder,
         metrics: Metrics,
-        clock: Callable[[], datetime],
+        monotonic: Callable[[], float],
     ) -> None:
         self._cache = cache
         self._client = client
         self._settings = settings
         self._recorder = recorder
         self._metrics = metrics
-        self._clock = clock
+        self._monotonic = monotonic
 
     async def status(
-        self, experiment: Experiment, selection: DriverSelection, memo: Memo, now: datetime
+        self, experiment: Experiment, selection: DriverSelection, memo: Memo
     ) -> DriverStatus:
         """Return the driver's status, with the error that keeps it or its executors from being created, if any."""
         status = selection.status
@@ -59,12 +61,18 @@ class DriverLifecycle:
             return DriverStatus(status.state, memo.creation_error or status.message)
         memo.creation_error = ""
         if status.state is DriverState.RUNNING:
-            error = await self._executor_error(experiment, selection, memo, now)
+            error = await self._executor_error(experiment, selection, memo)
             return DriverStatus(status.state, error or status.message)
         return status
 
     async def apply(
-        self, experiment: Experiment, planned: Plan, selection: DriverSelection, memo: Memo
+        self,
+        experiment: Experiment,
+        planned: Plan,
+        selection: DriverSelection,
+        *,
+        memo: Memo,
+        age: Age,
     ) -> None:
         """Create, close or delete the driver's pods according to the plan.
 
@@ -74,9 +82,9 @@ class DriverLifecycle:
         namespace = experiment.metadata.namespace or ""
         unneeded = list(selection.obsolete)
         if not planned.driver_wanted:
-            viewer = self._pod_to_keep(planned, selection)
+            viewer = self._pod_to_keep(planned, selection, age)
             if viewer is not None and viewer is selection.live:
-                await self._close(experiment)
+                await self._close(experiment, memo)
             last = (selection.live, selection.last_ended)
             unneeded += [pod for pod in last if pod is not None and pod is not viewer]
         for pod in unneeded:
@@ -84,11 +92,11 @@ class DriverLifecycle:
         if selection.live is not None or not planned.driver_wanted or selection.start_delay:
             return
         # Every write of its status or batches triggers a reconcile: each would repeat four requests that fail.
-        if not creation_delay(memo, self._clock()):
+        if not creation_delay(memo, self._monotonic()):
             await self._create(experiment, selection, memo)
 
     async def _executor_error(
-        self, experiment: Experiment, selection: DriverSelection, memo: Memo, now: datetime
+        self, experiment: Experiment, selection: DriverSelection, memo: Memo
     ) -> str:
         """Return the API server's error to the creation of an executor, which Spark writes to its log only."""
         status = experiment.status or ExperimentStatus()
@@ -96,9 +104,12 @@ class DriverLifecycle:
         if len(selection.executors) >= wanted:
             memo.short_of_executors_since, memo.executor_error = None, ""
             return ""
-        memo.short_of_executors_since = memo.short_of_executors_since or now
-        is_due = memo.probed_at is None or now - memo.probed_at >= RECHECK_AFTER
-        if now - memo.short_of_executors_since >= PROBE_AFTER and is_due:
+        now = self._monotonic()
+        if memo.short_of_executors_since is None:
+            memo.short_of_executors_since = now
+        since_probe_s = None if memo.probed_at is None else now - memo.probed_at
+        is_due = since_probe_s is None or since_probe_s >= RECHECK_AFTER.total_seconds()
+        if now - memo.short_of_executors_since >= PROBE_AFTER.total_seconds() and is_due:
             memo.probed_at = now
             memo.executor_error = ""
             try:
@@ -108,24 +119,36 @@ class DriverLifecycle:
                 memo.executor_error = f"Executors can't be created: {error}"
         return memo.executor_error
 
-    def _pod_to_keep(self, planned: Plan, selection: DriverSelection) -> Pod | None:
+    def _pod_to_keep(self, planned: Plan, selection: DriverSelection, age: Age) -> Pod | None:
         """Return the driver's pod whose viewer outlives the experiment, unless its driver is overdue to end."""
         pod = selection.live or selection.last_ended
         if not planned.finished or pod is None or not pod.has_viewer:
             return None
         ended = planned.status.completion_time
-        overdue = ended is not None and self._clock() - ended > END_WITHIN
+        overdue = ended is not None and age(ended) > END_WITHIN
         return None if overdue and pod is selection.live else pod
 
-    async def _close(self, experiment: Experiment) -> None:
-        """Set ``closed`` in the newest batch: the driver reads that the experiment has ended, and ends."""
+    async def _close(self, experiment: Experiment, memo: Memo) -> None:
+        """Set ``closed`` in the newest batch: the driver reads that the experiment has ended, and ends.
+
+        The batches of an ended experiment are not cached, so this reads the newest one.
+        """
+        if memo.closed_batch:
+            return
         metadata = experiment.metadata
-        batches = self._cache.batches((metadata.namespace or "", metadata.name), metadata.uid or "")
-        newest = max(batches, key=lambda batch: batch.spec.index, default=None)
-        if newest is not None and not newest.spec.closed:
-            spec = newest.spec.model_copy(update={"closed": True})
-            body = await self._client.apply_batch(newest.model_copy(update={"spec": spec}))
-            self._cache.upsert_batch(body)
+        name = await self._client.newest_batch(metadata.namespace or "", metadata.name)
+        if name is not None:
+            body = await self._client.get_batch(metadata.namespace or "", name)
+            read = read_body(body)
+            if read.batch is None:
+                raise Invalid(f"TrialBatch {name} can't be read: {read.problem}")
+            if metadata.uid not in read.identity.owners:
+                # Batches of an earlier Experiment of that name are still being deleted.
+                return
+            if not read.batch.spec.closed:
+                spec = read.batch.spec.model_copy(update={"closed": True})
+                await self._client.apply_batch(read.batch.model_copy(update={"spec": spec}))
+        memo.closed_batch = True
 
     async def _create(self, experiment: Experiment, selection: DriverSelection, memo: Memo) -> None:
         code = manifests.code_config_map(experiment)
@@ -146,7 +169,7 @@ class DriverLifecycle:
         except (Forbidden, Invalid, Conflict, NotFound) as error:
             # The user can help: a quota is used up, the service account is missing, another object has the name.
             memo.creation_error = f"The driver can't be created: {error}"
-            memo.creation_failed_at = self._clock()
+            memo.creation_failed_at = self._monotonic()
             return
         memo.creation_error, memo.creation_failed_at = "", None
         name = pod["metadata"]["name"]

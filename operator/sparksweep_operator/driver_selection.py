@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 
-from sparksweep_core.api import TrialBatch
+from sparksweep_core.ages import Age
 from sparksweep_core.contract.driver_config import DRIVER_CANNOT_START
 from sparksweep_core.contract.labels import DRIVER, EXECUTOR
 from sparksweep_core.contract.names import driver_number
+from sparksweep_core.history import Summary
 from sparksweep_core.planner import DriverState, DriverStatus
 from sparksweep_operator.pod_status import Pod, executors_message
 
@@ -54,16 +55,16 @@ class DriverSelection:
 
 
 def select_driver(
-    pods: Iterable[Pod], batches: Sequence[TrialBatch], *, owner: str, now: datetime
+    pods: Iterable[Pod], summary: Summary, *, owner: str, age: Age
 ) -> DriverSelection:
     """Choose the driver among the pods of an experiment.
 
     Args:
         pods: the pods with the experiment's name.
-        batches: its batches.
+        summary: the summary of its batches.
         owner: UID of the Experiment. Pods of an earlier Experiment of the same name are ignored: they are being
             deleted. Only their numbers count as taken.
-        now: the time.
+        age: gives the ages of times.
     """
     pods = list(pods)
     drivers = sorted(
@@ -77,14 +78,14 @@ def select_driver(
         for pod in pods
         if pod.role == EXECUTOR and live and pod.owner == live.uid and pod.is_alive
     )
-    delay = _restart_delay(ended[-1], now) if ended and live is None else timedelta(0)
+    delay = _restart_delay(ended[-1], age) if ended and live is None else timedelta(0)
     return DriverSelection(
-        status=_status(live, ended, executors, batches),
+        status=_status(live, ended, executors, summary),
         live=live,
         executors=executors,
         last_ended=None if live or not ended else ended[-1],
         obsolete=(*alive[:-1], *(ended if live else ended[:-1])),
-        next_number=_next_number(pods, batches),
+        next_number=_next_number(pods, summary),
         start_delay=delay,
     )
 
@@ -93,7 +94,7 @@ def _status(
     live: Pod | None,
     ended: Sequence[Pod],
     executors: Sequence[Pod],
-    batches: Sequence[TrialBatch],
+    summary: Summary,
 ) -> DriverStatus:
     if live is None:
         message = ""
@@ -104,7 +105,8 @@ def _status(
                 minutes = CANNOT_START_DELAY // timedelta(minutes=1)
                 message = f"The driver {name} can't start ({termination}); another one is tried after {minutes} minutes."
         return DriverStatus(DriverState.ABSENT, message)
-    if not _has_taken_over(live, batches):
+    # Its name is in the newest batch that existed when it started; it may not have touched a later one.
+    if live.name not in summary.drivers:
         message = f"The driver is waiting: {live.problem}" if live.problem else ""
         return DriverStatus(DriverState.STARTING, message)
     message = executors_message(executors)
@@ -117,26 +119,17 @@ def _number(pod: Pod) -> int:
     return driver_number(pod.name) or 0
 
 
-def _has_taken_over(live: Pod, batches: Sequence[TrialBatch]) -> bool:
-    """Return True if the driver has written its name into a batch.
-
-    It does so in the newest batch that exists when it starts; it may not have touched a later one.
-    """
-    return any(batch.status is not None and batch.status.driver == live.name for batch in batches)
-
-
-def _next_number(pods: Iterable[Pod], batches: Sequence[TrialBatch]) -> int:
+def _next_number(pods: Iterable[Pod], summary: Summary) -> int:
     names = [pod.name for pod in pods if pod.role == DRIVER]
-    names += [batch.status.driver for batch in batches if batch.status and batch.status.driver]
-    numbers = [number for number in map(driver_number, names) if number is not None]
-    return max(numbers) + 1 if numbers else 0
+    numbers = [*map(driver_number, names), summary.last_driver_number]
+    return max((number for number in numbers if number is not None), default=-1) + 1
 
 
-def _restart_delay(ended: Pod, now: datetime) -> timedelta:
+def _restart_delay(ended: Pod, age: Age) -> timedelta:
     if ended.exit_code == DRIVER_CANNOT_START and ended.ended is not None:
-        return max(timedelta(0), ended.ended + CANNOT_START_DELAY - now)
+        return max(timedelta(0), CANNOT_START_DELAY - age(ended.ended))
     # A pod that a node refused, or that was evicted, has no container status with the time of its end.
     moment = ended.ended or ended.created
     if moment is None or ended.created is None or moment - ended.created > SHORT_LIFE:
         return timedelta(0)
-    return max(timedelta(0), moment + RESTART_DELAY - now)
+    return max(timedelta(0), RESTART_DELAY - age(moment))

@@ -1,6 +1,6 @@
 """kopf handlers: update the cache on watch events and enqueue experiments. The only importer of `kopf`.
 
-Each resource has two handlers. The index function puts the object into our cache and returns nothing to index: kopf
+Experiments and pods have two handlers each; TrialBatches have an informer of their own (`batch_informer`). The index function puts the object into our cache and returns nothing to index: kopf
 calls index functions for all existing objects before any other handler, so that the first reconcile sees them all. The
 event handler enqueues the experiment. Neither changes the object: no finalizer, no annotation.
 """
@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import AsyncExitStack
 from typing import Any
 
@@ -17,22 +17,26 @@ import kopf
 
 from sparksweep_core.api.metadata import GROUP, VERSION
 from sparksweep_core.contract.labels import EXPERIMENT_LABEL
+from sparksweep_operator.batch_informer import BatchInformer
 from sparksweep_operator.cache import Key, ObjectCache
 from sparksweep_operator.collector import ExperimentCollector
+from sparksweep_operator.health import Readiness, serve_probes
 from sparksweep_operator.kube import KubeError, KubernetesClient
+from sparksweep_operator.memo import Memo
 from sparksweep_operator.metrics import Metrics, serve
-from sparksweep_operator.reconciler import Reconciler
+from sparksweep_operator.reconciler import Reconciler, Result
 from sparksweep_operator.settings import Settings
 from sparksweep_operator.workers import ExperimentWorkers
 
 log = logging.getLogger(__name__)
 
 EXPERIMENTS = (GROUP, VERSION, "experiments")
-BATCHES = (GROUP, VERSION, "trialbatches")
 PODS = ("", "v1", "pods")
 
 SERVED_RESOURCES = ("experiments", "experiments/status", "trialbatches", "trialbatches/status")
 CRD_POLL_S = 1.0
+START_POLL_S = 5.0
+"""Seconds after which the Experiments are listed again while the operator is not ready: some may have been deleted."""
 
 
 async def run_operator(
@@ -48,31 +52,69 @@ async def run_operator(
     Args:
         settings: settings of drivers.
         namespaces: namespaces to watch; empty for all.
-        liveness: URL to serve the liveness probe at: ``http://0.0.0.0:8080/healthz``.
+        liveness: URL to serve the liveness probe at: ``http://0.0.0.0:8080/healthz``. The readiness probe is beside
+            it, at ``/readyz``.
         metrics_port: port to serve metrics at, on all addresses; None to serve none.
         stop: event that ends the operator. Drivers and executors continue without it.
     """
-    metrics = Metrics()
+    metrics, readiness = Metrics(), Readiness()
     async with KubernetesClient(metrics) as client, AsyncExitStack() as exit_stack:
         cache = ObjectCache(metrics)
         metrics.registry.register(ExperimentCollector(cache, asyncio.get_running_loop()))
         if metrics_port is not None:
             _, stop_serving = serve(metrics.registry, metrics_port)
             exit_stack.callback(stop_serving)
+        if liveness is not None:
+            runner = await serve_probes(liveness, readiness.obstacle)
+            exit_stack.push_async_callback(runner.cleanup)
         await _wait_for_crds(client, stop)
-        reconciler = Reconciler(cache, client, settings, metrics=metrics)
-        workers = ExperimentWorkers(
-            reconciler.reconcile, lambda key: _is_finished(cache, key), metrics
+        readiness.serves_crds()
+        reconciler = Reconciler(
+            cache,
+            client,
+            settings,
+            load_batches=lambda key, owner: informer.load(key, owner),
+            metrics=metrics,
         )
-        await kopf.operator(
-            registry=_registry(cache, workers),
-            settings=_kopf_settings(),
-            standalone=True,
-            clusterwide=not namespaces,
-            namespaces=namespaces,
-            liveness_endpoint=liveness,
-            stop_flag=stop,
-        )
+
+        async def reconcile(key: Key, memo: Memo) -> Result:
+            try:
+                return await reconciler.reconcile(key, memo)
+            finally:
+                readiness.reconciled(key)
+
+        workers = ExperimentWorkers(reconcile, lambda key: _is_finished(cache, key), metrics)
+        informer = BatchInformer(cache, client, namespaces=namespaces, enqueue=workers.enqueue)
+        async with asyncio.TaskGroup() as group:
+            others = [
+                group.create_task(informer.run()),
+                group.create_task(_follow_start(client, namespaces, readiness)),
+            ]
+            await kopf.operator(
+                registry=_registry(cache, workers),
+                settings=_kopf_settings(),
+                standalone=True,
+                clusterwide=not namespaces,
+                namespaces=namespaces,
+                stop_flag=stop,
+            )
+            for task in others:
+                task.cancel()
+
+
+async def _follow_start(
+    client: KubernetesClient, namespaces: Sequence[str], readiness: Readiness
+) -> None:
+    """Tell `readiness` which Experiments exist, until all of those at the start have been reconciled."""
+    while not readiness.is_ready:
+        try:
+            scopes: Sequence[str | None] = namespaces or [None]
+            keys = [key for scope in scopes for key in await client.experiment_keys(scope)]
+        except KubeError as error:
+            log.info("the Experiments can't be listed: %s", error)
+        else:
+            readiness.exist(keys)
+        await asyncio.sleep(START_POLL_S)
 
 
 async def _wait_for_crds(client: KubernetesClient, stop: asyncio.Event | None) -> None:
@@ -92,8 +134,8 @@ async def _wait_for_crds(client: KubernetesClient, stop: asyncio.Event | None) -
 
 
 def _is_finished(cache: ObjectCache, key: Key) -> bool:
-    body = cache.experiment(key)
-    return body is None or bool((body.get("status") or {}).get("completionTime"))
+    facts = cache.facts(key)
+    return facts is None or facts.is_ended
 
 
 def _kopf_settings() -> kopf.OperatorSettings:
@@ -104,14 +146,25 @@ def _kopf_settings() -> kopf.OperatorSettings:
     # Don't post log lines as events.
     settings.posting.enabled = False
     settings.watching.label_selectors["pods"] = EXPERIMENT_LABEL
-    settings.watching.chunk_size = 500
+    settings.watching.chunk_size = 50
     settings.watching.connect_timeout = 10
     settings.watching.server_timeout = 600
     settings.networking.request_timeout = 30
     settings.persistence.finalizer = f"{GROUP}/finalizer"
     settings.persistence.progress_storage = kopf.AnnotationsProgressStorage(prefix=GROUP)
-    settings.persistence.diffbase_storage = kopf.AnnotationsDiffBaseStorage(prefix=GROUP)
+    settings.persistence.diffbase_storage = _NoDiffs(prefix=GROUP)
     return settings
+
+
+class _NoDiffs(kopf.AnnotationsDiffBaseStorage):
+    """Storage of nothing: no handler asks for differences, for which kopf would copy each object at each event."""
+
+    def build(
+        self, *, body: kopf.Body, extra_fields: Iterable[Any] | None = None
+    ) -> kopf.BodyEssence:
+        """Return an empty essence."""
+        del body, extra_fields
+        return kopf.BodyEssence()
 
 
 def _registry(cache: ObjectCache, workers: ExperimentWorkers) -> kopf.OperatorRegistry:
@@ -125,25 +178,17 @@ def _registry(cache: ObjectCache, workers: ExperimentWorkers) -> kopf.OperatorRe
     @kopf.index(*EXPERIMENTS, registry=registry)
     async def index_experiment(body: kopf.Body, **_: Any) -> None:
         cache.upsert_experiment(body)
-
-    @kopf.index(*BATCHES, registry=registry)
-    async def index_batch(body: kopf.Body, **_: Any) -> None:
-        cache.upsert_batch(body)
+        _drop_managed_fields(body)
 
     @kopf.index(*PODS, registry=registry)
     async def index_pod(body: kopf.Body, **_: Any) -> None:
         cache.upsert_pod(body)
+        _drop_managed_fields(body)
 
     @kopf.on.event(*EXPERIMENTS, registry=registry)
     async def experiment_changed(event: kopf.RawEvent, body: kopf.Body, **_: Any) -> None:
         deleted = event["type"] == "DELETED"
         workers.enqueue(cache.remove_experiment(body) if deleted else cache.upsert_experiment(body))
-
-    @kopf.on.event(*BATCHES, registry=registry)
-    async def batch_changed(event: kopf.RawEvent, body: kopf.Body, **_: Any) -> None:
-        key = cache.remove_batch(body) if event["type"] == "DELETED" else cache.upsert_batch(body)
-        if key is not None:
-            workers.enqueue(key)
 
     @kopf.on.event(*PODS, registry=registry)
     async def pod_changed(event: kopf.RawEvent, body: kopf.Body, **_: Any) -> None:
@@ -156,3 +201,8 @@ def _registry(cache: ObjectCache, workers: ExperimentWorkers) -> kopf.OperatorRe
         await workers.close()
 
     return registry
+
+
+def _drop_managed_fields(body: kopf.Body) -> None:
+    """Remove ``managedFields`` from a body, of which they are half: kopf keeps it until all lists have been read."""
+    body["metadata"].pop("managedFields", None)

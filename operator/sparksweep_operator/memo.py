@@ -1,10 +1,13 @@
-"""State that is passed from one reconcile of an experiment to the next."""
+"""State that is passed from one reconcile of an experiment to the next.
+
+Moments are those of the monotonic clock, in seconds: the wall clock may be set.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import datetime
 
+from sparksweep_core.ages import Ages
 from sparksweep_core.api import TrialBatch
 from sparksweep_core.errors import FieldError
 
@@ -13,27 +16,33 @@ from sparksweep_core.errors import FieldError
 class Memo:
     """Facts that later reconciles of an experiment use. None is needed: a restarted operator begins without."""
 
+    ages: Ages = field(default_factory=Ages)
+    """Ages of the times in the Experiment's status and in its drivers' pods."""
+    plan_s: float = 0.0
+    """Seconds that the last plan took."""
+    closed_batch: bool = False
+    """True if the newest batch of the ended experiment is closed."""
     checked_version: tuple[str, int] | None = None
     """UID and generation of the spec that was checked last."""
     spec_errors: tuple[FieldError, ...] = ()
     """Errors found by that check."""
     unknown_fields: tuple[str, ...] = ()
     """Fields of that spec that a later version has defined, until an event has named them."""
-    refreshed_at: datetime | None = None
-    """Time when the cache was last compared with the API server."""
+    refreshed_at: float | None = None
+    """Moment when the cache was last compared with the API server."""
     creation_error: str = ""
     """Reason why the driver's pod could not be created."""
-    creation_failed_at: datetime | None = None
-    """Time of that failure; None if the spec has changed since."""
+    creation_failed_at: float | None = None
+    """Moment of that failure; None if the spec has changed since."""
     spark_secret: tuple[int, str] | None = None
     """Number of the next driver, and the name of the Secret that was created for it."""
-    short_of_executors_since: datetime | None = None
-    """Time since when the driver has had fewer executors than it should."""
-    probed_at: datetime | None = None
-    """Time of the last dry run of an executor's creation."""
+    short_of_executors_since: float | None = None
+    """Moment since which the driver has had fewer executors than it should."""
+    probed_at: float | None = None
+    """Moment of the last dry run of an executor's creation."""
     executor_error: str = ""
     """Error of that dry run."""
-    status_written_at: datetime | None = None
-    """Time when the status was written last."""
+    status_written_at: float | None = None
+    """Moment when the status was written last."""
     unannounced_batches: list[TrialBatch] = field(default_factory=list)
     """Batches created since then, which the next events name."""

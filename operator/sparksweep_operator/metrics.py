@@ -20,6 +20,7 @@ from prometheus_client import (
 
 from sparksweep_core.api import Trial, TrialBatch, TrialState, trials_of
 from sparksweep_core.api.reasons import ExperimentReason, TrialReason
+from sparksweep_core.history import BatchRecord
 
 # The creation time of each counter would double the number of series.
 disable_created_metrics()  # type: ignore[no-untyped-call]
@@ -129,22 +130,23 @@ class Metrics:
         self._age.set_function(age_s)
 
     def observe_batch(
-        self, before: TrialBatch, after: TrialBatch, created: datetime | None
+        self, before: BatchRecord | None, after: TrialBatch, created: datetime | None
     ) -> None:
         """Record the trials that have ended between two versions of a batch, and the start of the experiment's first trial.
 
         Args:
-            before: the old version.
+            before: the record of the old version; None: there was no batch.
             after: the new version.
             created: the Experiment's creation time; None if it is unknown.
         """
-        previous = {trial.number: trial for trial in trials_of([before])}
+        previous = before.trials if before is not None else ()
+        ended = {trial.number for trial in previous if trial.state.is_finished}
         trials = trials_of([after])
         for trial in trials:
-            old = previous.get(trial.number)
-            if trial.state.is_finished and not (old and old.state.is_finished):
+            if trial.state.is_finished and trial.number not in ended:
                 self._count_finished(trial)
-        if created is None or after.spec.index or _first_start(previous.values()):
+        has_started = before is not None and before.summary.first_start is not None
+        if created is None or after.spec.index or has_started:
             return
         first = _first_start(trials)
         if first is not None:

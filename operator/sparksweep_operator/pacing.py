@@ -1,8 +1,11 @@
-"""Delays before an experiment's status is written, its driver is created again, and it is requeued. Pure."""
+"""Delays before an experiment's status is written, its driver is created again, and it is requeued. Pure.
+
+`now` is a moment of the monotonic clock, in seconds, as those in the memo.
+"""
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from sparksweep_core.api import ExperimentStatus
 from sparksweep_core.planner import Plan
@@ -23,28 +26,28 @@ _PROGRESS = ("trials", "progress", "best_trial", "recent_trials")
 
 
 def status_delay(
-    before: ExperimentStatus, after: ExperimentStatus, memo: Memo, now: datetime
+    before: ExperimentStatus, after: ExperimentStatus, memo: Memo, now: float
 ) -> timedelta:
     """Return the time to wait before the status is written; 0 unless only the trials' progress has changed."""
     progress_before = {name: getattr(before, name) for name in _PROGRESS}
     only_progress = after.model_copy(update=progress_before) == before
     if memo.status_written_at is None or after == before or not only_progress:
         return timedelta(0)
-    return max(timedelta(0), memo.status_written_at + PROGRESS_INTERVAL - now)
+    return _time_left(memo.status_written_at, PROGRESS_INTERVAL, now)
 
 
-def creation_delay(memo: Memo, now: datetime) -> timedelta:
+def creation_delay(memo: Memo, now: float) -> timedelta:
     """Return the time to wait before creating the driver is tried again after it failed."""
     if memo.creation_failed_at is None:
         return timedelta(0)
-    return max(timedelta(0), memo.creation_failed_at + RECHECK_AFTER - now)
+    return _time_left(memo.creation_failed_at, RECHECK_AFTER, now)
 
 
 def requeue_delay(
     planned: Plan,
     selection: DriverSelection,
     memo: Memo,
-    now: datetime,
+    now: float,
     *,
     error_changed: bool,
 ) -> timedelta | None:
@@ -54,7 +57,7 @@ def requeue_delay(
         planned: the plan that was carried out.
         selection: the driver's pods before that.
         memo: the experiment's memo after that.
-        now: the time.
+        now: the moment.
         error_changed: True if `memo.creation_error` is newer than the status: the next reconcile writes its condition.
     """
     delays = [planned.requeue_after]
@@ -68,3 +71,7 @@ def requeue_delay(
         if memo.short_of_executors_since is not None:
             delays.append(PROBE_AFTER)
     return min((delay for delay in delays if delay is not None), default=None)
+
+
+def _time_left(since: float, interval: timedelta, now: float) -> timedelta:
+    return max(timedelta(0), interval - timedelta(seconds=now - since))

@@ -6,16 +6,17 @@ what is left.
 
 from __future__ import annotations
 
-import asyncio
 import logging
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+import time
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
 
+from sparksweep_core.ages import Age
 from sparksweep_core.api import Experiment, ExperimentReason, ExperimentStatus, TrialBatch
 from sparksweep_core.errors import FieldError, Unreadable
+from sparksweep_core.history import HistoryView
 from sparksweep_core.planner import Locations, Plan, plan, reject
 from sparksweep_core.validation.document import stored_errors
 from sparksweep_core.validation.reading import own_version, read_object, unknown_fields
@@ -29,6 +30,7 @@ from sparksweep_operator.kube import KubernetesClient, NotFound
 from sparksweep_operator.memo import Memo
 from sparksweep_operator.metrics import Metrics
 from sparksweep_operator.pacing import RECHECK_AFTER, requeue_delay, status_delay
+from sparksweep_operator.planner_threads import PlannerThreads
 from sparksweep_operator.settings import Settings
 from sparksweep_operator.unreadable import status_with_problem
 
@@ -36,9 +38,8 @@ log = logging.getLogger(__name__)
 
 REFRESH_AFTER = timedelta(seconds=50)
 """Age at which the cache is compared with the API server: watches miss deletions while they are disconnected."""
-PLANNER_THREADS = 2
-"""Threads that plan, because a search's models take up to a third of a second and the event loop has others to serve.
-Two, so that one long plan does not hold up all others; more would only wait for the interpreter's lock."""
+LoadBatches = Callable[[Key, str], Awaitable[None]]
+"""Lists the batches of the Experiment with a key and a UID into the cache."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,9 +67,22 @@ class Reconciler:
         client: KubernetesClient,
         settings: Settings,
         *,
+        load_batches: LoadBatches,
         metrics: Metrics | None = None,
         clock: Callable[[], datetime] = _now,
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
+        """Reconcile nothing yet.
+
+        Args:
+            cache: newest versions of all objects.
+            client: client of the API server.
+            settings: settings of drivers.
+            load_batches: lists the batches of an experiment, given its UID, into the cache.
+            metrics: instruments to report to.
+            clock: the wall clock, for times that are stored.
+            monotonic: the monotonic clock, in seconds, for intervals.
+        """
         self._settings = settings
         self._cache = cache
         self._client = client
@@ -81,9 +95,11 @@ class Reconciler:
             settings,
             recorder=self._recorder,
             metrics=self._metrics,
-            clock=clock,
+            monotonic=monotonic,
         )
-        self._planners = ThreadPoolExecutor(PLANNER_THREADS, thread_name_prefix="planner")
+        self._load_batches = load_batches
+        self._monotonic = monotonic
+        self._planners = PlannerThreads()
 
     async def reconcile(self, key: Key, memo: Memo) -> Result:
         """Reconcile an experiment once.
@@ -96,6 +112,10 @@ class Reconciler:
         if body is None or body["metadata"].get("deletionTimestamp"):
             # All that belongs to it is deleted with it, by owner references.
             return IDLE
+        owner = self._cache.needs_batches(key)
+        if owner is not None:
+            await self._load_batches(key, owner)
+            return await self.reconcile(key, memo)
         try:
             experiment = _parse(body, memo, self._settings)
         except Unreadable as error:
@@ -112,28 +132,29 @@ class Reconciler:
             )
         await self._announce_unknown_fields(experiment, memo)
         uid = body["metadata"]["uid"]
-        batches = self._cache.batches(key, uid)
+        history = self._cache.history(key).view()
         now = self._clock()
-        selection = select_driver(self._cache.pods(key), batches, owner=uid, now=now)
+        age = memo.ages.at(now, self._monotonic())
+        selection = select_driver(self._cache.pods(key), history.summary, owner=uid, age=age)
         locations = _locations(experiment, selection.viewer_pod)
         if memo.spec_errors:
             message = _joined(memo.spec_errors)
-            planned = reject(experiment, message, now=now, locations=locations)
+            planned = reject(experiment, message, now=now, locations=locations, age=age)
         else:
-            driver = await self._drivers.status(experiment, selection, memo, now)
+            driver = await self._drivers.status(experiment, selection, memo)
             make_plan = partial(
-                plan, experiment, batches, driver=driver, now=now, locations=locations
+                plan, experiment, history, driver=driver, now=now, locations=locations, age=age
             )
-            planned = await asyncio.get_running_loop().run_in_executor(self._planners, make_plan)
-        return await self._apply(experiment, planned, selection, batches, memo)
+            planned, memo.plan_s = await self._planners.run(make_plan, expected_s=memo.plan_s)
+        return await self._apply(experiment, planned, selection, history, memo=memo, age=age)
 
     async def _refresh_cache(self, key: Key, memo: Memo) -> None:
         """Remove objects from the cache that no longer exist, if the last comparison is too old."""
-        now = self._clock()
+        now = self._monotonic()
         if memo.refreshed_at is None:
             # The first reconcile follows right after the watches' initial lists or an event.
             memo.refreshed_at = now
-        if now - memo.refreshed_at < REFRESH_AFTER:
+        if now - memo.refreshed_at < REFRESH_AFTER.total_seconds():
             return
         pods = await self._client.list_pods(*key)
         version = int(pods["metadata"]["resourceVersion"])
@@ -178,33 +199,35 @@ class Reconciler:
         experiment: Experiment,
         planned: Plan,
         selection: DriverSelection,
-        batches: Sequence[TrialBatch],
+        history: HistoryView,
+        *,
         memo: Memo,
+        age: Age,
     ) -> Result:
-        memo.unannounced_batches += await self._write_batches(planned.batches, batches)
+        memo.unannounced_batches += await self._write_batches(planned.batches, history)
         before = experiment.status or ExperimentStatus()
-        delay = status_delay(before, planned.status, memo, self._clock())
+        delay = status_delay(before, planned.status, memo, self._monotonic())
         writes_status = planned.status != before and not delay
         if writes_status:
             await self._write_status(experiment, planned.status, memo)
         error = memo.creation_error
-        await self._drivers.apply(experiment, planned, selection, memo)
+        await self._drivers.apply(experiment, planned, selection, memo=memo, age=age)
         if planned.expired:
             log.info("deleting %s: its TTL is over", experiment.metadata.name)
             await self._client.delete_experiment(experiment)
         error_changed = memo.creation_error != error
         requeue_after = requeue_delay(
-            planned, selection, memo, self._clock(), error_changed=error_changed
+            planned, selection, memo, self._monotonic(), error_changed=error_changed
         )
         if delay:
             requeue_after = min(requeue_after or delay, delay)
         return Result(writes_status, requeue_after)
 
     async def _write_batches(
-        self, changed: Sequence[TrialBatch], existing: Sequence[TrialBatch]
+        self, changed: Sequence[TrialBatch], history: HistoryView
     ) -> list[TrialBatch]:
         """Create or update batches; return those that were created."""
-        names = {batch.metadata.name for batch in existing}
+        names = {record.name for record in history.records} if changed else set()
         created = []
         for batch in changed:
             if batch.metadata.name in names:
@@ -220,7 +243,7 @@ class Reconciler:
     ) -> None:
         """Write the planned status to the API server, and record events about the change."""
         self._cache.upsert_experiment(await self._client.apply_status(experiment, status))
-        memo.status_written_at = self._clock()
+        memo.status_written_at = self._monotonic()
         batches, memo.unannounced_batches = memo.unannounced_batches, []
         before = experiment.status or ExperimentStatus()
         await self._recorder.record(experiment, events_between(before, status, batches))
@@ -237,6 +260,10 @@ def _parse(body: Body, memo: Memo, settings: Settings) -> Experiment:
     subject = f"Experiment {metadata['namespace']}/{metadata['name']}"
     experiment = read_object(Experiment, document, subject)
     version = (body["metadata"]["uid"], body["metadata"]["generation"])
+    if (body.get("status") or {}).get("completionTime"):
+        # Ended: nothing is made from its spec any more, and its inline source is not cached.
+        memo.spec_errors = ()
+        return experiment
     if memo.checked_version != version:
         memo.checked_version, memo.spec_errors, memo.creation_failed_at = version, (), None
         errors = stored_errors(experiment, document) or manifests.check_cluster(

@@ -9,10 +9,21 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sparksweep_core.api import TrialBatch
 from sparksweep_core.api.metadata import API_VERSION
 from sparksweep_core.contract.labels import EXPERIMENT_LABEL
-from sparksweep_operator.cache import ObjectCache
-from support.operator.operator_objects import NAME, NAMESPACE, UID, experiment_body, pod_body
+from sparksweep_core.history import History
+from sparksweep_operator.cache import DELETED_UIDS, ObjectCache
+from support.operator.operator_objects import (
+    NAME,
+    NAMESPACE,
+    UID,
+    event,
+    experiment_body,
+    load_batches,
+    loaded_cache,
+    pod_body,
+)
 
 KEY = (NAMESPACE, NAME)
 
@@ -43,6 +54,10 @@ def batch_body(index: int = 0, *, version: int = 1, owner: str = UID) -> dict[st
     }
 
 
+def batches_of(cache: ObjectCache) -> list[TrialBatch]:
+    return [record.batch() for record in cache.history(KEY).view().records]
+
+
 def version_of(cache: ObjectCache) -> str | None:
     body = cache.experiment(KEY)
     return None if body is None else body["metadata"]["resourceVersion"]
@@ -64,20 +79,23 @@ def test_a_newer_version_replaces_an_older_one_and_never_the_other_way() -> None
 
 @given(st.permutations(range(1, 9)))
 def test_the_newest_version_stays_in_any_order_of_arrival(versions: list[int]) -> None:
-    cache = ObjectCache()
+    cache = loaded_cache(body_of(0))
     for version in versions:
         cache.upsert_experiment(body_of(version))
-        cache.upsert_batch(batch_body(version=version))
+        if version % 2:
+            cache.upsert_batch(batch_body(version=version))
+        else:
+            cache.change_batch(*event(batch_body(version=version)))
         cache.upsert_pod(pod_body("digits-driver-0", version=version, phase=f"Phase{version}"))
     assert version_of(cache) == "8"
-    assert cache.batches(KEY, UID)[0].metadata.generation == 8
+    assert [batch.metadata.generation for batch in batches_of(cache)] == [8]
     assert [pod.phase for pod in cache.pods(KEY)] == ["Phase8"]
 
 
 def test_an_empty_cache_has_no_objects() -> None:
     cache = ObjectCache()
     assert cache.experiment(KEY) is None
-    assert (cache.batches(KEY, UID), cache.pods(KEY)) == ([], [])
+    assert (batches_of(cache), cache.pods(KEY)) == ([], [])
 
 
 def test_managed_fields_are_not_cached() -> None:
@@ -103,18 +121,16 @@ def test_a_deleted_experiment_is_removed_but_not_the_next_one_of_its_name() -> N
 
 
 def test_a_late_response_does_not_restore_a_deleted_object() -> None:
-    cache = ObjectCache()
-    cache.upsert_experiment(body_of(1))
-    cache.upsert_batch(batch_body())
+    cache = loaded_cache(body_of(1), batch_body())
     cache.upsert_pod(pod_body("digits-driver-0"))
     cache.remove_experiment(body_of(5))
-    cache.remove_batch(batch_body(version=5))
+    cache.remove_batch(event(batch_body(version=5))[0])
     cache.remove_pod(pod_body("digits-driver-0", version=5))
     cache.upsert_experiment(body_of(2))
     cache.upsert_batch(batch_body(version=2))
     cache.upsert_pod(pod_body("digits-driver-0", version=2))
     assert cache.experiment(KEY) is None
-    assert (cache.batches(KEY, UID), cache.pods(KEY)) == ([], [])
+    assert (batches_of(cache), cache.pods(KEY)) == ([], [])
 
 
 def test_a_list_of_pods_removes_missing_ones_but_not_later_ones() -> None:
@@ -133,26 +149,28 @@ def test_a_list_of_pods_removes_missing_ones_but_not_later_ones() -> None:
 
 
 def test_batches_of_an_earlier_experiment_of_that_name_are_not_shown() -> None:
-    cache = ObjectCache()
-    cache.upsert_batch(batch_body(0, owner="uid-of-an-earlier-one"))
-    cache.upsert_batch(batch_body(1))
-    assert [item.spec.index for item in cache.batches(KEY, UID)] == [1]
+    cache = loaded_cache(body_of(1), batch_body(0, owner="uid-of-an-earlier-one"), at=1)
+    cache.upsert_batch(batch_body(0, owner="uid-of-an-earlier-one", version=2))
+    cache.upsert_batch(batch_body(1, version=3))
+    assert [item.spec.index for item in batches_of(cache)] == [1]
 
 
 def test_the_batch_of_an_earlier_experiment_gives_way_to_ours() -> None:
-    cache = ObjectCache()
-    cache.upsert_batch(batch_body(0, owner="uid-of-an-earlier-one", version=1))
+    earlier = batch_body(0, owner="uid-of-an-earlier-one", version=1)
+    cache = loaded_cache(body_of(1), earlier, at=1)
     cache.upsert_batch(batch_body(0, version=5))
-    cache.remove_batch(batch_body(0, owner="uid-of-an-earlier-one", version=4))
-    assert len(cache.batches(KEY, UID)) == 1
+    gone = batch_body(0, owner="uid-of-an-earlier-one", version=4)
+    assert cache.remove_batch(event(gone, "DELETED")[0]) is None
+    assert len(batches_of(cache)) == 1
 
 
 @pytest.mark.parametrize("spec", [None, {}, {"experiment": 3}])
 def test_a_batch_without_an_experiment_is_left_alone(spec: Any) -> None:
-    cache = ObjectCache()
+    cache = loaded_cache(body_of(1))
     body = batch_body() | {"spec": spec}
     assert cache.upsert_batch(body) is None
-    assert cache.remove_batch(body) is None
+    assert cache.change_batch(*event(body)) is None
+    assert cache.remove_batch(event(body)[0]) is None
 
 
 @pytest.mark.parametrize(
@@ -167,25 +185,48 @@ def test_a_batch_without_an_experiment_is_left_alone(spec: Any) -> None:
 def test_a_batch_that_can_not_be_read_is_there_and_named_until_it_can(
     change: dict[str, Any],
 ) -> None:
-    cache = ObjectCache()
-    cache.upsert_experiment(body_of(1))
+    cache = loaded_cache(body_of(1))
     body = batch_body() | change
     body["metadata"]["labels"] = {EXPERIMENT_LABEL: NAME}
-    assert cache.upsert_batch(body) == KEY
-    assert cache.batches(KEY, UID) == []
+    assert cache.change_batch(*event(body)) == KEY
+    assert batches_of(cache) == []
     unreadable = cache.unreadable_batches(KEY)
     assert list(unreadable) == [f"{NAME}-00000"]
     assert unreadable[f"{NAME}-00000"].startswith(f"TrialBatch lab/{NAME}-00000 can't be read")
     cache.upsert_batch(batch_body(version=2))
     assert cache.unreadable_batches(KEY) == {}
-    assert len(cache.batches(KEY, UID)) == 1
+    assert len(batches_of(cache)) == 1
 
 
 def test_an_unreadable_batch_of_an_earlier_experiment_of_that_name_is_not_ours() -> None:
-    cache = ObjectCache()
-    cache.upsert_experiment(body_of(1))
+    cache = loaded_cache(body_of(1))
     cache.upsert_batch(batch_body(owner="uid-of-an-earlier-one") | {"kind": "TrialSheet"})
     assert cache.unreadable_batches(KEY) == {}
+
+
+@pytest.mark.parametrize("listed", [True, False])
+def test_a_batch_that_this_version_can_not_read_is_reported_and_not_absent(listed: bool) -> None:
+    unreadable = batch_body(1, version=7)
+    unreadable["spec"]["trials"] = "none"
+    first = batch_body(0, version=2)
+    cache = loaded_cache(body_of(1), first, *([unreadable] if listed else []), at=2)
+    cache.change_batch(*event(unreadable))
+    assert [batch.spec.index for batch in batches_of(cache)] == [0]
+    problems = cache.unreadable_batches(KEY)
+    assert list(problems) == ["digits-00001"]
+    assert "spec.trials" in problems["digits-00001"]
+    cache.change_batch(*event(batch_body(1, version=8)))
+    assert [batch.spec.index for batch in batches_of(cache)] == [0, 1]
+    assert not cache.unreadable_batches(KEY)
+
+
+def test_fields_of_a_newer_version_do_not_make_a_batch_unreadable() -> None:
+    body = batch_body(0, version=2)
+    body["spec"]["novelty"] = {"of": 1}
+    body["metadata"]["novelty"] = 3
+    cache = loaded_cache(body_of(1), body)
+    assert not cache.unreadable_batches(KEY)
+    assert len(batches_of(cache)) == 1
 
 
 def test_experiments_of_one_name_in_two_namespaces_do_not_mix() -> None:
@@ -206,5 +247,164 @@ def test_nothing_of_deleted_objects_remains() -> None:
         cache.remove_experiment(body)
     cache.upsert_pod(pod_body("digits-driver-0"))
     cache.remove_pod(pod_body("digits-driver-0", version=2))
-    cache.remove_batch(batch_body())
+    cache.remove_batch(event(batch_body())[0])
     assert cache.size == 0
+
+
+# ---------------------------------------------------------------------- running and ended Experiments
+
+
+def ended(version: int, uid: str = UID) -> dict[str, Any]:
+    template = {"source": {"inline": "x = 1\n" * 1000}}
+    body = body_of(version, uid, template=template)
+    return body | {"status": {"state": "Complete", "completionTime": "2026-01-01T00:00:00Z"}}
+
+
+def test_nothing_of_the_batches_of_an_ended_experiment_is_cached_in_any_order() -> None:
+    for is_first in (True, False):
+        cache = ObjectCache()
+        if is_first:
+            cache.upsert_experiment(ended(1))
+        for index in range(5):
+            assert cache.change_batch(*event(batch_body(index, version=2 + index))) is None
+            assert cache.upsert_batch(batch_body(index, version=20 + index)) is None
+        if not is_first:
+            cache.upsert_experiment(ended(1))
+        assert cache.needs_batches(KEY) is None
+        assert cache.batch_count == 0
+        assert not len(cache.history(KEY))
+
+
+def test_an_ended_experiment_keeps_no_inline_source_and_a_running_one_does() -> None:
+    cache = ObjectCache()
+    running = ended(1)
+    del running["status"]
+    cache.upsert_experiment(running)
+    cached = cache.experiment(KEY)
+    assert cached is not None
+    assert cached["spec"] == running["spec"]
+    cache.upsert_experiment(ended(2))
+    cached = cache.experiment(KEY)
+    assert cached is not None
+    assert cached["spec"]["trialTemplate"]["source"] == {}
+    assert cached["spec"]["parameters"] == running["spec"]["parameters"]
+    assert cached["status"] == ended(2)["status"]
+
+
+def test_the_batches_of_an_experiment_that_ends_are_dropped() -> None:
+    cache = loaded_cache(body_of(1), batch_body(0), batch_body(1))
+    assert cache.batch_count == 2
+    cache.upsert_experiment(ended(5))
+    assert cache.batch_count == 0
+
+
+@pytest.mark.parametrize("uid", [UID, "uid-of-the-next"])
+def test_the_batches_of_one_that_goes_on_or_comes_anew_are_listed_again(uid: str) -> None:
+    cache = loaded_cache(body_of(1), batch_body(0))
+    cache.upsert_experiment(ended(5))
+    assert cache.needs_batches(KEY) is None
+    cache.upsert_experiment(body_of(6, uid))
+    assert cache.needs_batches(KEY) == uid
+    load_batches(cache, KEY, batch_body(0, owner=uid), batch_body(1, owner=uid), at=6)
+    assert cache.needs_batches(KEY) is None
+    assert len(batches_of(cache)) == 2
+
+
+def test_a_new_experiment_of_the_name_needs_its_own_batches_even_if_the_deletion_was_missed() -> (
+    None
+):
+    cache = loaded_cache(body_of(1), batch_body(0))
+    cache.upsert_experiment(body_of(6, "uid-of-the-next"))
+    assert cache.needs_batches(KEY) == "uid-of-the-next"
+    assert batches_of(cache) == []
+
+
+def test_batches_that_arrive_before_their_experiment_are_in_the_list_that_follows() -> None:
+    cache = ObjectCache()
+    assert cache.change_batch(*event(batch_body(0, version=3), "ADDED")) is None
+    cache.upsert_experiment(body_of(4))
+    assert cache.needs_batches(KEY) == UID
+
+
+# ---------------------------------------------------------------------- changes during a list
+
+
+def listing_cache() -> ObjectCache:
+    cache = ObjectCache()
+    cache.upsert_experiment(body_of(1))
+    cache.begin_batches(KEY, UID)
+    return cache
+
+
+def indexes(cache: ObjectCache) -> dict[int, int | None]:
+    return {batch.spec.index: batch.metadata.generation for batch in batches_of(cache)}
+
+
+def test_what_changed_after_the_list_stays_and_what_changed_before_does_not() -> None:
+    cache = listing_cache()
+    cache.change_batch(*event(batch_body(0, version=5)))
+    cache.change_batch(*event(batch_body(1, version=12)))
+    cache.change_batch(*event(batch_body(2, version=13), "ADDED"))
+    cache.change_batch(*event(batch_body(3, version=4)))
+    listed = [batch_body(0, version=9), batch_body(1, version=9)]
+    load_batches(cache, KEY, *listed, at=10, began=True)
+    assert indexes(cache) == {0: 9, 1: 12, 2: 13}
+
+
+def test_a_batch_deleted_during_the_list_is_gone_after_it() -> None:
+    cache = listing_cache()
+    cache.remove_batch(event(batch_body(0, version=11), "DELETED")[0])
+    load_batches(cache, KEY, batch_body(0, version=9), batch_body(1, version=9), at=10, began=True)
+    assert indexes(cache) == {1: 9}
+
+
+def test_a_late_event_about_a_batch_that_is_not_listed_does_not_restore_it() -> None:
+    cache = loaded_cache(body_of(1), batch_body(0, version=9), at=10)
+    assert cache.change_batch(*event(batch_body(1, version=8))) is None
+    assert indexes(cache) == {0: 9}
+
+
+def test_an_experiment_that_ends_during_the_list_keeps_nothing_of_it() -> None:
+    cache = listing_cache()
+    cache.upsert_experiment(ended(5))
+    cache.replace_batches(KEY, UID, [], History(), version=6)
+    assert cache.batch_count == 0
+    assert cache.needs_batches(KEY) is None
+
+
+def test_after_missed_events_all_batches_are_listed_again() -> None:
+    cache = loaded_cache(body_of(1), batch_body(0, version=50), batch_body(1, version=60), at=70)
+    assert cache.forget_batches("elsewhere") == []
+    assert cache.forget_batches(NAMESPACE) == [KEY]
+    assert cache.needs_batches(KEY) == UID
+    # The API server was restored from a backup: its versions begin again at a lower number.
+    load_batches(cache, KEY, batch_body(0, version=5), at=7)
+    assert indexes(cache) == {0: 5}
+    cache.change_batch(*event(batch_body(0, version=8)))
+    assert indexes(cache) == {0: 8}
+
+
+def test_a_batch_that_is_written_often_is_parsed_once_a_reconcile() -> None:
+    cache = loaded_cache(body_of(1), batch_body(0))
+    store = cache._families[KEY].batches
+    assert store is not None
+    for version in range(2, 100):
+        assert cache.change_batch(*event(batch_body(0, version=version))) == KEY
+        assert len(store._changed) == 1
+    assert indexes(cache) == {0: 99}
+    assert cache.history(KEY).fold_count == 2, "the listed version, and the last"
+
+
+def test_the_uids_of_deleted_objects_are_bounded_however_they_vanish() -> None:
+    cache = ObjectCache()
+    for number in range(DELETED_UIDS // 2):
+        body = body_of(number + 1, uid=f"uid-{number}")
+        cache.upsert_experiment(body)
+        cache.remove_experiment(body)
+    for number in range(3):
+        pods = [pod_body(f"p{number}-{index}") for index in range(DELETED_UIDS // 2)]
+        for body in pods:
+            body["metadata"]["uid"] = f"uid-of-{body['metadata']['name']}"
+            cache.upsert_pod(body)
+        cache.replace_pods(KEY, [], version=10**9)
+    assert len(cache._deleted_uids) == DELETED_UIDS

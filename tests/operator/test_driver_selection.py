@@ -10,8 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sparksweep_core.ages import age_at
 from sparksweep_core.api import TrialBatch
 from sparksweep_core.contract.names import driver_name, driver_number
+from sparksweep_core.history import History
 from sparksweep_core.planner import DriverState
 from sparksweep_operator.driver_selection import RESTART_DELAY, DriverSelection, select_driver
 from sparksweep_operator.pod_status import Pod
@@ -21,7 +23,8 @@ from support.operator.operator_objects import NOW, UID, batch, beside_a_viewer, 
 def select(
     pods: Sequence[Pod] = (), batches: Sequence[TrialBatch] = (), at: float = 100
 ) -> DriverSelection:
-    return select_driver(pods, batches, owner=UID, now=NOW + timedelta(seconds=at))
+    age = age_at(NOW + timedelta(seconds=at))
+    return select_driver(pods, History(batches).summary, owner=UID, age=age)
 
 
 def driver(number: int, **arguments: Any) -> Pod:

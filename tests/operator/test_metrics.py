@@ -25,6 +25,7 @@ from support.operator.operator_objects import (
     NAMESPACE,
     UID,
     experiment_body,
+    loaded_cache,
     moment,
     pod_body,
 )
@@ -64,12 +65,16 @@ def batch_body(version: int, *trials: dict[str, Any], index: int = 0) -> dict[st
     }  # fmt: skip
 
 
-def cache_with_experiment(metrics: Metrics) -> ObjectCache:
-    cache = ObjectCache(metrics)
+def cache_with_experiment(metrics: Metrics, *batches: dict[str, Any]) -> ObjectCache:
     body = experiment_body()
     body["metadata"]["creationTimestamp"] = moment(0)
-    cache.upsert_experiment(body)
-    return cache
+    return loaded_cache(body, *batches, metrics=metrics)
+
+
+def change(cache: ObjectCache, body: dict[str, Any]) -> None:
+    """Take a batch's new version, and reconcile."""
+    cache.upsert_batch(body)
+    cache.history((NAMESPACE, NAME))
 
 
 # ---------------------------------------------------------------------- trials
@@ -79,11 +84,11 @@ def test_a_trial_that_ends_is_counted_once_with_its_reason_and_its_duration() ->
     metrics = Metrics()
     cache = cache_with_experiment(metrics)
     one = trial(1, "Failed", reason="OOMKilled", seconds=3)
-    cache.upsert_batch(batch_body(1))
-    cache.upsert_batch(batch_body(2, one))
+    change(cache, batch_body(1))
+    change(cache, batch_body(2, one))
     # The same news again, from our own write and from the watch, and later news of another trial.
-    cache.upsert_batch(batch_body(2, one))
-    cache.upsert_batch(batch_body(3, one, trial(2, "Succeeded", reason="Completed", seconds=7)))
+    change(cache, batch_body(2, one))
+    change(cache, batch_body(3, one, trial(2, "Succeeded", reason="Completed", seconds=7)))
     registry = metrics.registry
     ended = "sparksweep_trials_finished_total"
     assert value(registry, ended, state="Failed", reason="OOMKilled") == 1
@@ -94,8 +99,8 @@ def test_a_trial_that_ends_is_counted_once_with_its_reason_and_its_duration() ->
 
 def test_what_had_ended_before_the_operator_came_is_not_counted_again() -> None:
     metrics = Metrics()
-    cache = cache_with_experiment(metrics)
-    cache.upsert_batch(batch_body(9, trial(1, "Succeeded", reason="Completed")))
+    cache = cache_with_experiment(metrics, batch_body(9, trial(1, "Succeeded", reason="Completed")))
+    cache.history((NAMESPACE, NAME))
     state = {"state": "Succeeded", "reason": "Completed"}
     assert value(metrics.registry, "sparksweep_trials_finished_total", **state) == 0
 
@@ -103,9 +108,9 @@ def test_what_had_ended_before_the_operator_came_is_not_counted_again() -> None:
 def test_a_reason_of_a_newer_driver_is_counted_under_one_label() -> None:
     metrics = Metrics()
     cache = cache_with_experiment(metrics)
-    cache.upsert_batch(batch_body(1))
+    change(cache, batch_body(1))
     news = [trial(number, "Failed", reason=f"Novelty{number}") for number in (1, 2)]
-    cache.upsert_batch(batch_body(2, *news))
+    change(cache, batch_body(2, *news))
     name, state = "sparksweep_trials_finished_total", {"state": "Failed", "reason": "Other"}
     assert value(metrics.registry, name, **state) == 2
 
@@ -113,11 +118,11 @@ def test_a_reason_of_a_newer_driver_is_counted_under_one_label() -> None:
 def test_the_time_to_the_first_trial_is_measured_once_an_experiment() -> None:
     metrics = Metrics()
     cache = cache_with_experiment(metrics)
-    cache.upsert_batch(batch_body(1))
-    cache.upsert_batch(batch_body(2, trial(1, "Running")))
-    cache.upsert_batch(batch_body(3, trial(1, "Running"), trial(2, "Running")))
-    cache.upsert_batch(batch_body(4, index=1))
-    cache.upsert_batch(batch_body(5, trial(3, "Running"), index=1))
+    change(cache, batch_body(1))
+    change(cache, batch_body(2, trial(1, "Running")))
+    change(cache, batch_body(3, trial(1, "Running"), trial(2, "Running")))
+    change(cache, batch_body(4, index=1))
+    change(cache, batch_body(5, trial(3, "Running"), index=1))
     assert value(metrics.registry, "sparksweep_time_to_first_trial_seconds_count") == 1
     assert value(metrics.registry, "sparksweep_time_to_first_trial_seconds_sum") == 11
 

@@ -21,6 +21,8 @@ from sparksweep_operator.pacing import (
 )
 
 NOW = datetime(2026, 11, 25, 12, tzinfo=UTC)
+MOMENT = 1000.0
+"""Of the monotonic clock, in seconds."""
 RUNNING = Condition(
     type=ConditionType.RUNNING, status="True", reason="TrialsRunning", last_transition_time=NOW
 )
@@ -31,30 +33,34 @@ ENDED = FURTHER.model_copy(update={"completion_time": NOW})
 
 @pytest.mark.parametrize("seconds", [0.0, 0.5, 1.9])
 def test_progress_waits_until_the_last_write_is_long_enough_ago(seconds: float) -> None:
-    wrote = Memo(status_written_at=NOW - timedelta(seconds=seconds))
-    assert status_delay(BEFORE, FURTHER, wrote, NOW) == PROGRESS_INTERVAL - timedelta(
+    wrote = Memo(status_written_at=MOMENT - seconds)
+    assert status_delay(BEFORE, FURTHER, wrote, MOMENT) == PROGRESS_INTERVAL - timedelta(
         seconds=seconds
     )
 
 
 def test_progress_is_written_at_once_when_nothing_was_for_a_while() -> None:
-    assert not status_delay(BEFORE, FURTHER, Memo(), NOW)
-    assert not status_delay(BEFORE, FURTHER, Memo(status_written_at=NOW - PROGRESS_INTERVAL), NOW)
+    assert not status_delay(BEFORE, FURTHER, Memo(), MOMENT)
+    assert not status_delay(
+        BEFORE, FURTHER, Memo(status_written_at=MOMENT - PROGRESS_INTERVAL.total_seconds()), MOMENT
+    )
 
 
 def test_what_is_more_than_progress_does_not_wait() -> None:
-    assert not status_delay(BEFORE, ENDED, Memo(status_written_at=NOW), NOW)
+    assert not status_delay(BEFORE, ENDED, Memo(status_written_at=MOMENT), MOMENT)
     held = RUNNING.model_copy(update={"status": "False"})
     stopped = FURTHER.model_copy(update={"conditions": [held]})
-    assert not status_delay(BEFORE, stopped, Memo(status_written_at=NOW), NOW)
+    assert not status_delay(BEFORE, stopped, Memo(status_written_at=MOMENT), MOMENT)
 
 
 def test_nothing_new_waits_for_nothing() -> None:
-    assert not status_delay(BEFORE, BEFORE, Memo(status_written_at=NOW), NOW)
+    assert not status_delay(BEFORE, BEFORE, Memo(status_written_at=MOMENT), MOMENT)
 
 
 def test_a_driver_that_was_refused_is_tried_again_after_a_while() -> None:
-    assert not creation_delay(Memo(), NOW)
-    refused = Memo(creation_failed_at=NOW)
-    assert creation_delay(refused, NOW + RECHECK_AFTER / 4) == RECHECK_AFTER * 3 / 4
-    assert not creation_delay(refused, NOW + RECHECK_AFTER)
+    assert not creation_delay(Memo(), MOMENT)
+    refused = Memo(creation_failed_at=MOMENT)
+    assert (
+        creation_delay(refused, MOMENT + RECHECK_AFTER.total_seconds() / 4) == RECHECK_AFTER * 3 / 4
+    )
+    assert not creation_delay(refused, MOMENT + RECHECK_AFTER.total_seconds())

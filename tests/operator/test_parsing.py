@@ -10,7 +10,7 @@ from sparksweep_core.validation.document import stored_errors
 from sparksweep_operator import reconciler
 from sparksweep_operator.memo import Memo
 from sparksweep_operator.settings import Settings
-from support.operator.operator_objects import NOW, experiment_body
+from support.operator.operator_objects import experiment_body
 
 
 def test_a_new_spec_is_checked_and_an_unchanged_one_is_not(
@@ -33,7 +33,7 @@ def test_a_new_spec_is_checked_and_an_unchanged_one_is_not(
 
 
 def test_an_experiment_with_errors_is_parsed_and_has_them_in_the_memo() -> None:
-    memo = Memo(creation_failed_at=NOW)
+    memo = Memo(creation_failed_at=1.0)
     body = experiment_body(maxFailedTrialCount=3, maxTrialCount=2)
     experiment = reconciler._parse(body, memo, Settings())
     assert experiment.spec.max_failed_trial_count == 3

@@ -8,13 +8,20 @@ from datetime import timedelta
 from typing import Any
 
 from sparksweep_core.api import ExperimentReason
-from sparksweep_operator.cache import ObjectCache
+from sparksweep_operator.cache import Key, ObjectCache
 from sparksweep_operator.kube import KubernetesClient
 from sparksweep_operator.memo import Memo
 from sparksweep_operator.reconciler import Reconciler
 from sparksweep_operator.settings import Settings
 from sparksweep_operator.unreadable import status_with_problem
-from support.operator.operator_objects import NAME, NAMESPACE, NOW, UID, experiment_body
+from support.operator.operator_objects import (
+    NAME,
+    NAMESPACE,
+    NOW,
+    UID,
+    experiment_body,
+    loaded_cache,
+)
 
 KEY = (NAMESPACE, NAME)
 REASON = ExperimentReason.UNREADABLE_BATCH
@@ -35,6 +42,13 @@ class RecordingClient(KubernetesClient):
         body = experiment_body()
         body["metadata"] |= {"resourceVersion": str(self.version)}
         return body | {"status": dict(status)}
+
+
+def reconciler_of(cache: ObjectCache, client: KubernetesClient) -> Reconciler:
+    async def load(key: Key, owner: str) -> None:
+        raise AssertionError(f"the batches of {key} are loaded: {owner}")
+
+    return Reconciler(cache, client, Settings(), load_batches=load, clock=lambda: NOW)
 
 
 def unreadable_batch(version: int = 1) -> dict[str, Any]:
@@ -87,10 +101,12 @@ def test_the_same_problem_is_written_once_and_another_keeps_the_time_of_the_chan
 
 
 def test_nothing_is_made_in_place_of_a_batch_that_can_not_be_read() -> None:
-    cache, client, memo = ObjectCache(), RecordingClient(), Memo()
-    reconciler = Reconciler(cache, client, Settings(), clock=lambda: NOW)
-    cache.upsert_experiment(experiment_body())
-    cache.upsert_batch(unreadable_batch())
+    cache, client, memo = (
+        loaded_cache(experiment_body(), unreadable_batch()),
+        RecordingClient(),
+        Memo(),
+    )
+    reconciler = reconciler_of(cache, client)
     first = asyncio.run(reconciler.reconcile(KEY, memo))
     again = asyncio.run(reconciler.reconcile(KEY, memo))
     assert (first.wrote_status, again.wrote_status) == (True, False)
@@ -103,10 +119,13 @@ def test_nothing_is_made_in_place_of_a_batch_that_can_not_be_read() -> None:
 
 
 def test_an_experiment_that_can_not_be_read_says_so_and_is_not_failed() -> None:
-    cache, client, memo = ObjectCache(), RecordingClient(), Memo()
-    reconciler = Reconciler(cache, client, Settings(), clock=lambda: NOW)
     body = experiment_body(algorithm={"algorithmName": "annealing"})
-    cache.upsert_experiment(body | {"status": {"progress": "3/9"}})
+    cache, client, memo = (
+        loaded_cache(body | {"status": {"progress": "3/9"}}),
+        RecordingClient(),
+        Memo(),
+    )
+    reconciler = reconciler_of(cache, client)
     asyncio.run(reconciler.reconcile(KEY, memo))
     [status] = client.written
     assert status["progress"] == "3/9"

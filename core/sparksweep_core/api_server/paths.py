@@ -15,7 +15,7 @@ _PLURALS = {"Experiment": "experiments", "TrialBatch": "trialbatches"}
 
 
 def collection(kind: str, namespace: str | None) -> str:
-    """Return the path of a namespace's objects of a kind."""
+    """Return the path of a namespace's objects of a kind; of those of all namespaces without one."""
     root = _ROOTS.get(kind, f"/apis/{API_VERSION}")
     plural = _PLURALS.get(kind, f"{kind.lower()}s")
-    return f"{root}/namespaces/{namespace}/{plural}"
+    return f"{root}/{plural}" if namespace is None else f"{root}/namespaces/{namespace}/{plural}"

@@ -24,5 +24,7 @@ OPERATOR_HEALTH_PORT = 8080
 """Liveness probe of the operator."""
 OPERATOR_HEALTH_PATH = "/healthz"
 """Path of the operator's liveness probe."""
+OPERATOR_READY_PATH = "/readyz"
+"""Path of the operator's readiness probe."""
 OPERATOR_METRICS_PORT = 8081
 """Metrics of the operator, as the chart starts it."""

@@ -175,7 +175,7 @@ def time_left(snapshot: Snapshot, started: datetime | None) -> timedelta | None:
     """
     if started is None or snapshot.spec.active_deadline_seconds is None:
         return None
-    return started + timedelta(seconds=snapshot.spec.active_deadline_seconds) - snapshot.now
+    return timedelta(seconds=snapshot.spec.active_deadline_seconds) - snapshot.age(started)
 
 
 def _refusal(summary: Summary) -> Ending | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
+from sparksweep_core.ages import Age, age_at
 from sparksweep_core.algorithms import UnsupportedAlgorithm, create
 from sparksweep_core.api import ConditionType, Experiment, ExperimentStatus, TrialBatch
 from sparksweep_core.history import History, HistoryView
@@ -34,6 +35,7 @@ def plan(
     driver: DriverStatus,
     now: datetime,
     locations: Locations | None = None,
+    age: Age | None = None,
 ) -> Plan:
     """Plan the next actions for an experiment.
 
@@ -48,19 +50,21 @@ def plan(
         driver: the driver's current status.
         now: the time, with a time zone.
         locations: the locations to name in the status; None: those of the last status.
+        age: gives the ages of stored times, from which a deadline and a TTL count (`Ages`); None: by the wall clock.
     """
     now = _truncate_to_milliseconds(now)
+    age = age or age_at(now)
     before = _last_status(experiment, locations)
     if before.holds(ConditionType.COMPLETE, ConditionType.FAILED):
-        return _plan_after_end(experiment, before, now)
+        return _plan_after_end(experiment, before, age)
     view = history if isinstance(history, HistoryView) else History(history).view()
     try:
         seed = seed_of(experiment, view.summary)
         algorithm = create(with_seed(experiment.spec, seed))
     except UnsupportedAlgorithm as error:
-        return reject(experiment, str(error), now=now, locations=locations)
+        return reject(experiment, str(error), now=now, locations=locations, age=age)
     snapshot = Snapshot.take(
-        experiment, view, algorithm=algorithm, driver=driver, now=now, seed=seed
+        experiment, view, algorithm=algorithm, driver=driver, now=now, seed=seed, age=age
     )
     started = _start_time(snapshot, before)
     ending = early_ending(snapshot, started)
@@ -102,7 +106,7 @@ def _plan_end(
     batches = (record.batch() for record in snapshot.history.unfinished)
     to_stop = [with_stop(batch, ending) for batch in batches if batch.spec.stop is None]
     status = _status(snapshot, ending, (), before=before, started=started, finished=finished)
-    left = _ttl_left(snapshot.experiment, status, snapshot.now) if finished else None
+    left = _ttl_left(snapshot.experiment, status, snapshot.age) if finished else None
     return Plan(
         batches=tuple(to_stop),
         # A driver that is still starting has nothing to stop. Once it is gone, its trials count as stopped.
@@ -114,8 +118,8 @@ def _plan_end(
     )
 
 
-def _plan_after_end(experiment: Experiment, status: ExperimentStatus, now: datetime) -> Plan:
-    left = _ttl_left(experiment, status, now)
+def _plan_after_end(experiment: Experiment, status: ExperimentStatus, age: Age) -> Plan:
+    left = _ttl_left(experiment, status, age)
     expired = left == timedelta(0)
     return Plan(
         batches=(),
@@ -128,7 +132,12 @@ def _plan_after_end(experiment: Experiment, status: ExperimentStatus, now: datet
 
 
 def reject(
-    experiment: Experiment, message: str, *, now: datetime, locations: Locations | None = None
+    experiment: Experiment,
+    message: str,
+    *,
+    now: datetime,
+    locations: Locations | None = None,
+    age: Age | None = None,
 ) -> Plan:
     """Plan for an experiment whose spec can't be run: start nothing, and give the reason in the status.
 
@@ -137,11 +146,13 @@ def reject(
         message: the reason.
         now: the time, with a time zone.
         locations: the locations to name in the status; None: those of the last status.
+        age: gives the ages of stored times, as for `plan`.
     """
     now = _truncate_to_milliseconds(now)
+    age = age or age_at(now)
     before = _last_status(experiment, locations)
     if before.holds(ConditionType.COMPLETE, ConditionType.FAILED):
-        return _plan_after_end(experiment, before, now)
+        return _plan_after_end(experiment, before, age)
     generation = experiment.metadata.generation
     conditions = to_conditions(
         observe_rejection(message), before=before.conditions, generation=generation, now=now
@@ -158,7 +169,7 @@ def reject(
         batches=(),
         driver_wanted=False,
         status=status,
-        requeue_after=_ttl_left(experiment, status, now),
+        requeue_after=_ttl_left(experiment, status, age),
         finished=True,
         expired=False,
     )
@@ -214,9 +225,9 @@ def _start_time(snapshot: Snapshot, before: ExperimentStatus) -> datetime | None
     return snapshot.summary.first_time or snapshot.now
 
 
-def _ttl_left(experiment: Experiment, status: ExperimentStatus, now: datetime) -> timedelta | None:
+def _ttl_left(experiment: Experiment, status: ExperimentStatus, age: Age) -> timedelta | None:
     """Return the time until the experiment is to be deleted; 0 if that is over, None if it is never deleted."""
     ttl = experiment.spec.ttl_seconds_after_finished
     if ttl is None or status.completion_time is None:
         return None
-    return max(timedelta(0), status.completion_time + timedelta(seconds=ttl) - now)
+    return max(timedelta(0), timedelta(seconds=ttl) - age(status.completion_time))

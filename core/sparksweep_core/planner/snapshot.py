@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
+from sparksweep_core.ages import Age, age_at
 from sparksweep_core.algorithms import Algorithm
 from sparksweep_core.api import (
     AlgorithmName,
@@ -37,6 +38,8 @@ class Snapshot:
     """Maximum number of trials."""
     driver: DriverStatus
     now: datetime
+    age: Age
+    """Gives the ages of stored times."""
     seed: int | None = None
     """Seed of the search; None if the algorithm has none."""
 
@@ -101,6 +104,7 @@ class Snapshot:
         driver: DriverStatus,
         now: datetime,
         seed: int | None = None,
+        age: Age | None = None,
     ) -> Snapshot:
         """Take a snapshot of an experiment and its history."""
         size = algorithm.size()
@@ -119,6 +123,7 @@ class Snapshot:
             limit=min(bound for bound in bounds if bound is not None),
             driver=driver,
             now=now,
+            age=age or age_at(now),
             seed=seed,
         )
 

@@ -2,6 +2,7 @@
 
 from sparksweep_core.api_server.errors import (
     Conflict,
+    Expired,
     Forbidden,
     Invalid,
     KubeError,
@@ -12,6 +13,7 @@ from sparksweep_operator.kube.async_client import KubernetesClient
 
 __all__ = [
     "Conflict",
+    "Expired",
     "Forbidden",
     "Invalid",
     "KubeError",

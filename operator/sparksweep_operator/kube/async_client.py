@@ -7,7 +7,7 @@ Objects that a user may have under the same name are created, never applied, so 
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Mapping
+from collections.abc import AsyncIterator, Collection, Mapping
 from types import TracebackType
 from typing import Any
 
@@ -25,9 +25,19 @@ from sparksweep_operator.kube.port_forward import PROTOCOL, PortForward
 from sparksweep_operator.metrics import Metrics
 
 TIMEOUT_S = 30.0
+PAGE_OBJECTS = 200
+"""Objects in a page of metadata."""
+WATCH_S = 600
+"""Seconds after which the API server ends a watch."""
+SILENCE_S = 90.0
+"""Seconds without a line after which a watch is taken for dead: a bookmark comes every minute."""
+LINE_BYTES = 16 * 2**20
+"""Maximum length of a watch's event: etcd stores objects of at most 1.5 MiB."""
 
 _APPLY = "application/apply-patch+yaml"
 _JSON = "application/json"
+_METADATA = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
+_TIMEOUT = aiohttp.ClientTimeout(total=TIMEOUT_S)
 
 
 class KubernetesClient:
@@ -114,6 +124,86 @@ class KubernetesClient:
         body = _batch_body(batch)
         body["metadata"]["uid"] = batch.metadata.uid
         return await self._apply(body)
+
+    async def list_batches(self, namespace: str | None, query: Mapping[str, str]) -> bytes:
+        """Return a page of the TrialBatches of a namespace, or of all, as JSON.
+
+        Raises:
+            Expired: the token to continue a list is too old.
+        """
+        return await self._send("GET", collection("TrialBatch", namespace), query=query)
+
+    async def get_batch(self, namespace: str, name: str) -> dict[str, Any]:
+        """Read a TrialBatch.
+
+        Raises:
+            NotFound: it does not exist.
+        """
+        return await self._request("GET", f"{collection('TrialBatch', namespace)}/{name}")
+
+    async def newest_batch(self, namespace: str, experiment: str) -> str | None:
+        """Return the name of an Experiment's batch with the highest index; None if it has none."""
+        selector = selector_text(experiment_selector(experiment))
+        names = [name async for _, name in self._names("TrialBatch", namespace, selector)]
+        # They end with the index, of at least five digits.
+        return max(names, key=lambda name: (len(name), name), default=None)
+
+    async def experiment_keys(self, namespace: str | None) -> list[tuple[str, str]]:
+        """Return namespace and name of each Experiment of a namespace, or of all."""
+        return [key async for key in self._names("Experiment", namespace)]
+
+    async def _names(
+        self, kind: str, namespace: str | None, selector: str = ""
+    ) -> AsyncIterator[tuple[str, str]]:
+        """Yield namespace and name of each object of a kind, by pages of metadata."""
+        query = {"limit": str(PAGE_OBJECTS)} | ({"labelSelector": selector} if selector else {})
+        while True:
+            page = await self._request(
+                "GET", collection(kind, namespace), query=query, accept=_METADATA
+            )
+            for item in page["items"]:
+                yield item["metadata"]["namespace"], item["metadata"]["name"]
+            token = page["metadata"].get("continue")
+            if not token:
+                return
+            query["continue"] = token
+
+    async def watch_batches(self, namespace: str | None, version: int) -> AsyncIterator[bytes]:
+        """Yield the events of all TrialBatches of a namespace, or of all, each a line of JSON, until the watch ends.
+
+        Args:
+            namespace: the namespace; None for all.
+            version: resourceVersion after which the events begin.
+
+        Raises:
+            Expired: the API server no longer has the events since.
+            Unavailable: the connection broke.
+        """
+        query = {
+            "watch": "1",
+            "allowWatchBookmarks": "true",
+            "resourceVersion": str(version),
+            "timeoutSeconds": str(WATCH_S),
+        }
+        timeout = aiohttp.ClientTimeout(total=None, sock_connect=TIMEOUT_S, sock_read=SILENCE_S)
+        try:
+            response = await self._call(
+                "GET", collection("TrialBatch", namespace), query=query, timeout=timeout
+            )
+            try:
+                if response.status >= 300:
+                    raise error_of(response.status, await response.read())
+                rest = b""
+                async for chunk in response.response.content.iter_any():
+                    *lines, rest = (rest + chunk).split(b"\n")
+                    for line in lines:
+                        yield line
+                    if len(rest) > LINE_BYTES:
+                        raise Unavailable(f"an event of more than {LINE_BYTES} bytes")
+            finally:
+                response.response.close()
+        except (aiohttp.ClientError, client.ApiException, TimeoutError, OSError) as error:
+            raise Unavailable(f"no answer from the API server: {error!r}") from error
 
     async def get_experiment(self, namespace: str, name: str) -> dict[str, Any]:
         """Read an Experiment.
@@ -273,34 +363,73 @@ class KubernetesClient:
         *,
         query: Mapping[str, str] | None = None,
         content_type: str = _JSON,
+        accept: str = _JSON,
     ) -> dict[str, Any]:
-        if self._client is None:
-            raise RuntimeError("the client is not open")
+        data = await self._send(
+            method, path, body, query=query, content_type=content_type, accept=accept
+        )
+        answer: dict[str, Any] = json.loads(data)
+        return answer
+
+    async def _send(
+        self,
+        method: str,
+        path: str,
+        body: Mapping[str, Any] | None = None,
+        *,
+        query: Mapping[str, str] | None = None,
+        content_type: str = _JSON,
+        accept: str = _JSON,
+    ) -> bytes:
         try:
-            request = await self._client.param_serialize(
+            response = await self._call(
                 method,
                 path,
-                query_params=list((query or {}).items()),
-                header_params={"Accept": _JSON, "Content-Type": content_type},
-                body=dict(body) if body is not None else None,
-                auth_settings=["BearerToken"],
+                body,
+                query=query,
+                content_type=content_type,
+                accept=accept,
+                timeout=_TIMEOUT,
             )
-            response = await self._client.call_api(*request, _request_timeout=TIMEOUT_S)
-            data = await response.read()
+            data: bytes = await response.read()
         except (aiohttp.ClientError, client.ApiException, TimeoutError, OSError) as error:
             self._metrics.count_request(method, _resource(path), None)
             raise Unavailable(f"no answer from the API server: {error!r}") from error
         self._metrics.count_request(method, _resource(path), response.status)
         if response.status >= 300:
             raise error_of(response.status, data, response.getheader("Retry-After"))
-        answer: dict[str, Any] = json.loads(data)
-        return answer
+        return data
+
+    async def _call(
+        self,
+        method: str,
+        path: str,
+        body: Mapping[str, Any] | None = None,
+        *,
+        query: Mapping[str, str] | None = None,
+        content_type: str = _JSON,
+        accept: str = _JSON,
+        timeout: aiohttp.ClientTimeout,
+    ) -> Any:
+        if self._client is None:
+            raise RuntimeError("the client is not open")
+        request = await self._client.param_serialize(
+            method,
+            path,
+            query_params=list((query or {}).items()),
+            header_params={"Accept": accept, "Content-Type": content_type},
+            body=dict(body) if body is not None else None,
+            auth_settings=["BearerToken"],
+        )
+        return await self._client.call_api(*request, _request_timeout=timeout)
 
 
 def _resource(path: str) -> str:
     """Return the resource of a path, such as ``experiments/status``; ``kinds`` for the discovery of our API group."""
-    parts = path.partition("/namespaces/")[2].split("/")[1:]
-    return "/".join(parts[:1] + parts[2:]) or "kinds"
+    if path == f"/apis/{API_VERSION}":
+        return "kinds"
+    parts = path.partition("/namespaces/")[2].split("/")[1:] or path.split("/")[-1:]
+    return "/".join(parts[:1] + parts[2:])
 
 
 def _batch_body(batch: TrialBatch) -> dict[str, Any]:

@@ -26,6 +26,7 @@ from sparksweep._local.reports import ReportFollower
 from sparksweep._local.run_directory import RunDirectory
 from sparksweep._local.state import RunState
 from sparksweep.errors import RunInterrupted
+from sparksweep_core.ages import Ages
 from sparksweep_core.api import (
     Experiment,
     ExperimentReason,
@@ -92,6 +93,7 @@ class LocalRun:
         java: JavaProcess,
         record: RunRecord | None = None,
         clock: Callable[[], datetime] = _now,
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         recorded = directory.read_journal()
         status = recorded.status
@@ -103,6 +105,8 @@ class LocalRun:
         self._observer = observer
         self._java = java
         self._clock = clock
+        self._monotonic = monotonic
+        self._ages = Ages()
         self._state = RunState(recorded)
         self._journal = directory.open_journal()
         self._news: list[TrialStatus] = []
@@ -262,11 +266,13 @@ class LocalRun:
             # The planner treats an interrupt like `suspend`: no new trials, and no status is lost.
             spec = experiment.spec.model_copy(update={"suspend": True})
             experiment = experiment.model_copy(update={"spec": spec})
+        now = self._clock()
         planned = plan(
             experiment,
             self._state.batches,
             driver=DriverStatus(state=driver),
-            now=self._clock(),
+            now=now,
+            age=self._ages.at(now, self._monotonic()),
         )
         return _as_interrupted(planned) if self._interrupted.is_set() else planned
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -16,7 +17,11 @@ from sparksweep_core.api import (
 )
 from sparksweep_core.api.metadata import API_VERSION
 from sparksweep_core.contract.labels import EXPERIMENT_LABEL, ROLE_LABEL
+from sparksweep_core.history import History
 from sparksweep_core.validation.document import parse_experiment
+from sparksweep_operator.batch_pages import BatchIdentity, read_body, read_event
+from sparksweep_operator.cache import Key, ObjectCache
+from sparksweep_operator.metrics import Metrics
 from sparksweep_operator.pod_status import Pod
 
 NAMESPACE = "lab"
@@ -125,3 +130,36 @@ def batch(index: int = 0, *, driver: str | None = None, trials: Sequence[Any] = 
         spec=TrialBatchSpec(experiment=NAME, index=index, trials=list(trials)),
         status=None if driver is None else TrialBatchStatus(driver=driver),
     )
+
+
+def loaded_cache(
+    experiment: dict[str, Any],
+    *batches: dict[str, Any],
+    metrics: Metrics | None = None,
+    at: int = 0,
+) -> ObjectCache:
+    """Return a cache with an Experiment and a list of its batches, whose resourceVersion is `at`."""
+    cache = ObjectCache(metrics)
+    load_batches(cache, cache.upsert_experiment(experiment), *batches, at=at)
+    return cache
+
+
+def load_batches(
+    cache: ObjectCache, key: Key, *batches: dict[str, Any], at: int = 0, began: bool = False
+) -> None:
+    """List an Experiment's batches into a cache, as the informer does."""
+    owner = cache.needs_batches(key)
+    assert owner is not None
+    if not began:
+        cache.begin_batches(key, owner)
+    read = [read_body(body) for body in batches]
+    history = History(item.batch for item in read if item.batch is not None)
+    cache.replace_batches(key, owner, read, history, version=at)
+
+
+def event(body: dict[str, Any], kind: str = "MODIFIED") -> tuple[BatchIdentity, bytes]:
+    """Return an event of the watch about a batch."""
+    line = json.dumps({"type": kind, "object": body}).encode()
+    identity = read_event(line).identity
+    assert identity is not None
+    return identity, line

@@ -1,0 +1,493 @@
+"""Benchmark: time, memory and CPU of the operator, against the number of trials and of Experiments that exist.
+
+    export KUBECONFIG=...              # an API server without other Experiments: `make cluster-up NODES=0`
+    python benchmarks/scale.py trials [--sizes 10,1000,10000,100000] [--ended 100]
+    python benchmarks/scale.py experiments [--sizes 1,100,1000]
+
+``trials`` stores one running Experiment of each size, and `--ended` ended ones of 1,000 trials beside it; ``experiments``
+stores that many running Experiments of ten trials. The objects are written as operator and driver leave them. Then the real
+operator starts, and a simulated driver of each Experiment reports trials, one a write and second.
+
+Printed for each size: seconds from the operator's start until it has written the Experiment's status (of ``experiments``:
+of all of them), its resident memory at the peak and after that, milliseconds a reconcile and CPU milliseconds for each
+status write of a driver. The slopes are what one more trial, or Experiment, costs.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from random import Random
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
+
+from support.control_plane.kube_api import Document, KubeApi, Refused
+
+CRDS = Path(__file__).resolve().parents[1] / "crds"
+API_VERSION = "sparksweep.dev/v1alpha1"
+LABEL = "sparksweep.dev/experiment"
+BATCH = 100
+MOMENT = "2026-01-01T00:00:00.000Z"
+PARAMETERS = ("learning_rate", "dropout", "momentum", "weight_decay", "scale")
+WRITERS = 4
+QUIET_S = 3.0
+MIN_ROUND_S = 1.0
+"""Seconds between two writes of a driver."""
+TICKS = os.sysconf("SC_CLK_TCK")
+
+
+@dataclass(frozen=True)
+class Figures:
+    """Figures of one size."""
+
+    size: int
+    first_turn_s: float
+    peak_mib: float
+    steady_mib: float
+    turn_ms: float
+    cpu_ms: float
+    """CPU milliseconds for each write of a driver."""
+    idle_cpu_ms: float
+    """CPU milliseconds in each second without a change."""
+
+
+# ---------------------------------------------------------------------- stored objects
+
+
+def experiment(name: str, trials: int) -> Document:
+    """Return a random search over five parameters."""
+    space = {"min": "0", "max": "1"}
+    return {
+        "apiVersion": API_VERSION,
+        "kind": "Experiment",
+        "metadata": {"name": name},
+        "spec": {
+            "objective": {"type": "maximize", "objectiveMetricName": "score"},
+            "algorithm": {"algorithmName": "random"},
+            "parallelTrialCount": 8,
+            "maxTrialCount": trials,
+            "parameters": [
+                {"name": one, "parameterType": "double", "feasibleSpace": space}
+                for one in PARAMETERS
+            ],
+            "trialTemplate": {
+                "function": "train:training",
+                "source": {"inline": "def training(**values):\n    return 1.0\n" + "#" * 2000},
+            },
+        },
+    }
+
+
+def batch(owner: Document, index: int) -> Document:
+    """Return the batch of an Experiment with that index, as the operator creates it."""
+    metadata, random = owner["metadata"], Random(f"{owner['metadata']['name']} {index}")
+    reference = {
+        "apiVersion": API_VERSION,
+        "kind": "Experiment",
+        "name": metadata["name"],
+        "uid": metadata["uid"],
+        "controller": True,
+        "blockOwnerDeletion": True,
+    }
+    count = min(BATCH, owner["spec"]["maxTrialCount"] - index * BATCH)
+    return {
+        "apiVersion": API_VERSION,
+        "kind": "TrialBatch",
+        "metadata": {
+            "name": f"{metadata['name']}-{index:05d}",
+            "labels": {LABEL: metadata["name"]},
+            "annotations": {"sparksweep.dev/seed": "1"},
+            "ownerReferences": [reference],
+        },
+        "spec": {
+            "experiment": metadata["name"],
+            "index": index,
+            "parallelTrialCount": 8,
+            "trials": [
+                {
+                    "number": index * BATCH + row + 1,
+                    "parameters": {one: repr(random.random()) for one in PARAMETERS},
+                }
+                for row in range(count)
+            ],
+        },
+    }
+
+
+def outcome(number: int) -> Document:
+    """Return the status of a trial that has succeeded, as the driver writes it."""
+    return {
+        "number": number,
+        "state": "Succeeded",
+        "attempt": 1,
+        "metrics": {"score": Random(number).random()},
+        "reason": "Completed",
+        "node": "node-1",
+        "startTime": MOMENT,
+        "completionTime": MOMENT,
+        "durationSeconds": 1.25,
+    }
+
+
+def batch_status(body: Document, driver: str, outcomes: Sequence[Document]) -> Document:
+    """Return the status of a batch of which some trials have succeeded."""
+    total = len(body["spec"]["trials"])
+    counts = {"created": total, "succeeded": len(outcomes), "pending": total - len(outcomes)}
+    return {
+        "observedGeneration": 1,
+        "driver": driver,
+        "progress": f"{len(outcomes)}/{total}",
+        "counts": counts,
+        "trials": list(outcomes),
+    }
+
+
+class Store:
+    """Objects of the benchmark in one namespace, made once and used again."""
+
+    def __init__(self, kubeconfig: Path, namespace: str) -> None:
+        self.kubeconfig = kubeconfig
+        self.namespace = namespace
+        self._apis = [KubeApi(kubeconfig, namespace) for _ in range(WRITERS)]
+        self._pool = ThreadPoolExecutor(WRITERS)
+        self.api = self._apis[0]
+        kubectl("apply", "--server-side", "-f", str(CRDS))
+        if f"namespace/{namespace}" not in kubectl("get", "namespaces", "-o", "name").split():
+            kubectl("create", "namespace", namespace)
+            self.api.create("serviceaccounts", {"metadata": {"name": "sparksweep-driver"}})
+
+    def add_experiment(self, name: str, trials: int, *, finished: int, ended: bool = False) -> Document:  # fmt: skip
+        """Store an Experiment with its batches, of whose trials the first `finished` have succeeded."""
+        owner = self.api.find("experiments", name)
+        if owner is None:
+            owner = self.api.create("experiments", experiment(name, trials))
+        if owner.get("status") and ended:
+            return owner
+
+        def store(index: int) -> None:
+            api = self._apis[index % WRITERS]
+            if api.find("trialbatches", f"{name}-{index:05d}") is not None:
+                return
+            body = batch(owner, index)
+            try:
+                body = api.create("trialbatches", body)
+            except Refused as error:
+                # A request without an answer was repeated.
+                if error.code != 409:
+                    raise
+            numbers = [trial["number"] for trial in body["spec"]["trials"]]
+            outcomes = [outcome(number) for number in numbers if number <= finished]
+            if outcomes:
+                status = batch_status(body, f"{name}-driver-0", outcomes)
+                api.patch("trialbatches", body["metadata"]["name"], {"status": status}, "status")
+
+        list(self._pool.map(store, range(-(-trials // BATCH))))
+        if ended:
+            status = {
+                "state": "Complete",
+                "startTime": MOMENT,
+                "completionTime": MOMENT,
+                "trials": {"created": trials, "succeeded": trials},
+                "conditions": [
+                    {
+                        "type": "Complete",
+                        "status": "True",
+                        "reason": "MaxTrialsReached",
+                        "message": f"{trials} trials ran.",
+                        "lastTransitionTime": MOMENT,
+                    }
+                ],
+            }
+            self.api.patch("experiments", name, {"status": status}, "status")
+        return owner
+
+    def forget_status(self, name: str) -> None:
+        """Remove an Experiment's status, and its driver's pod."""
+        self.api.patch("experiments", name, {"status": None}, "status")
+        for pod in self.api.items("pods", f"{LABEL}={name}"):
+            self.api.delete("pods", pod["metadata"]["name"], gracePeriodSeconds=0)
+
+    def remove(self, names: Sequence[str]) -> None:
+        """Delete Experiments, and wait until their batches are gone."""
+        for name in names:
+            self.api.delete("experiments", name, propagationPolicy="Background")
+        while any(self.api.items("trialbatches", f"{LABEL}={name}") for name in names[-1:]):
+            time.sleep(0.5)
+
+
+def kubectl(*arguments: str) -> str:
+    """Run kubectl."""
+    done = subprocess.run(["kubectl", *arguments], check=True, capture_output=True, text=True)
+    return done.stdout
+
+
+# ---------------------------------------------------------------------- the operator
+
+
+class Operator:
+    """The operator's process."""
+
+    def __init__(self, process: subprocess.Popen[bytes], metrics_port: int) -> None:
+        self._process = process
+        self._metrics = f"http://127.0.0.1:{metrics_port}/metrics"
+
+    def memory_mib(self, field: str) -> float:
+        """Return VmRSS or VmHWM."""
+        for line in Path(f"/proc/{self._process.pid}/status").read_text().splitlines():
+            if line.startswith(field):
+                return int(line.split()[1]) / 1024
+        raise LookupError(field)
+
+    def cpu_s(self) -> float:
+        """Return the CPU seconds used so far."""
+        fields = Path(f"/proc/{self._process.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / TICKS
+
+    def reconciles(self) -> tuple[float, float]:
+        """Return the number of reconciles so far and their seconds."""
+        with urllib.request.urlopen(self._metrics, timeout=30) as answer:
+            lines = answer.read().decode().splitlines()
+        sums = {"count": 0.0, "sum": 0.0}
+        for line in lines:
+            for kind in sums:
+                if line.startswith(f"sparksweep_reconcile_seconds_{kind}"):
+                    sums[kind] += float(line.rpartition(" ")[2])
+        return sums["count"], sums["sum"]
+
+
+@contextmanager
+def operator(store: Store) -> Iterator[Operator]:
+    """Start the operator for the store's namespace; kill it at the end."""
+    ports = free_port(), free_port()
+    command = [sys.executable, "-m", "sparksweep_operator", "--log-level", "warning"]
+    command += ["-n", store.namespace, "--metrics-port", str(ports[0])]
+    command += ["--liveness", f"http://127.0.0.1:{ports[1]}/healthz"]
+    environment = {
+        **os.environ,
+        "KUBECONFIG": str(store.kubeconfig),
+        "SPARKSWEEP_TRAINER_IMAGE": "docker.io/sparksweep/trainer:dev",
+        # No node has so many: the drivers' pods stay pending.
+        "SPARKSWEEP_DRIVER_CPU": "1000",
+    }
+    process = subprocess.Popen(command, env=environment)
+    try:
+        yield Operator(process, ports[0])
+    finally:
+        process.kill()
+        process.wait()
+
+
+def free_port() -> int:
+    """Return a free port of this machine."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        port: int = listener.getsockname()[1]
+        return port
+
+
+def wait_until(condition: Callable[[], object], timeout_s: float = 300) -> None:
+    """Wait for a condition.
+
+    Raises:
+        TimeoutError: it did not come true.
+    """
+    deadline = time.monotonic() + timeout_s
+    while not condition():
+        if time.monotonic() > deadline:
+            raise TimeoutError
+        time.sleep(0.02)
+
+
+# ---------------------------------------------------------------------- measurements
+
+
+def measure(store: Store, size: int, names: Sequence[str], trials: int, writes: int) -> Figures:
+    """Start the operator and report trials of some Experiments, one after another.
+
+    Args:
+        store: the stored objects.
+        size: the size to print.
+        names: names of the running Experiments.
+        trials: number of trials of each, of which the last batch's have not ended.
+        writes: number of writes of drivers.
+    """
+    for name in names:
+        store.forget_status(name)
+    began = time.monotonic()
+    with operator(store) as process:
+        wait_for_statuses(store, names)
+        first_turn_s = time.monotonic() - began
+        wait_until(lambda: len(store.api.items("pods")) >= len(names))
+        wait_for_quiet(process)
+        idle_cpu_ms = cpu_per_second(process)
+        last = (trials - 1) // BATCH
+        reports = [Reports(store.api, name, last) for name in names[:writes]]
+        for report in reports:
+            report.write()
+        wait_for_quiet(process)
+        cpu, (count, seconds) = process.cpu_s(), process.reconciles()
+        began = time.monotonic()
+        for number in range(writes):
+            reports[number % len(reports)].write()
+            if number % len(reports) == len(reports) - 1:
+                # A driver writes once a second.
+                round_ended = began + MIN_ROUND_S
+                time.sleep(max(0.0, round_ended - time.monotonic()))
+                began = time.monotonic()
+        wait_for_quiet(process)
+        after, (count_after, seconds_after) = process.cpu_s(), process.reconciles()
+        return Figures(
+            size=size,
+            first_turn_s=first_turn_s,
+            peak_mib=process.memory_mib("VmHWM"),
+            steady_mib=process.memory_mib("VmRSS"),
+            turn_ms=1000 * (seconds_after - seconds) / max(1, count_after - count),
+            cpu_ms=1000 * (after - cpu) / writes,
+            idle_cpu_ms=idle_cpu_ms,
+        )
+
+
+class Reports:
+    """A simulated driver: each write reports one more trial of the last batch."""
+
+    def __init__(self, api: KubeApi, name: str, index: int) -> None:
+        self._api = api
+        self._driver = f"{name}-driver-0"
+        self._body = api.get("trialbatches", f"{name}-{index:05d}")
+        self._written = 0
+
+    def write(self) -> None:
+        """Report one more trial; start again when all but one have ended."""
+        numbers = [trial["number"] for trial in self._body["spec"]["trials"]]
+        self._written = self._written % (len(numbers) - 1) + 1
+        outcomes = [outcome(number) for number in numbers[: self._written]]
+        status = batch_status(self._body, self._driver, outcomes)
+        metadata = self._body["metadata"]
+        self._api.patch("trialbatches", metadata["name"], {"status": status}, "status")
+
+
+def wait_for_statuses(store: Store, names: Sequence[str]) -> None:
+    """Wait until all these Experiments have a status."""
+    if len(names) == 1:
+        wait_until(lambda: has_status(store, names[0]))
+        return
+    left = set(names)
+
+    def all_written() -> bool:
+        left.intersection_update(
+            item["metadata"]["name"]
+            for item in store.api.items("experiments")
+            if not item.get("status")
+        )
+        return not left
+
+    wait_until(all_written)
+
+
+def has_status(store: Store, name: str) -> bool:
+    """Return True if an Experiment has a status."""
+    try:
+        return bool(store.api.get("experiments", name).get("status"))
+    except Refused:
+        return False
+
+
+def wait_for_quiet(process: Operator) -> None:
+    """Wait until the operator uses no CPU worth mentioning."""
+    deadline = time.monotonic() + 120
+    while cpu_per_second(process) > 100 and time.monotonic() < deadline:
+        pass
+
+
+def cpu_per_second(process: Operator) -> float:
+    """Return the CPU milliseconds that the operator uses in a second, over some seconds."""
+    before, began = process.cpu_s(), time.monotonic()
+    time.sleep(QUIET_S)
+    return 1000 * (process.cpu_s() - before) / (time.monotonic() - began)
+
+
+def print_figures(word: str, rows: Sequence[Figures]) -> None:
+    """Print a table, and the slope of each column between the first row and the last."""
+    print(f"| {word} | first turn, s | peak, MiB | steady, MiB | a turn, ms | CPU a write, ms | idle CPU, ms/s |")  # fmt: skip
+    print("|---|---|---|---|---|---|---|")
+    for row in rows:
+        print(
+            f"| {row.size:,} | {row.first_turn_s:.1f} | {row.peak_mib:.0f} | {row.steady_mib:.0f} "
+            f"| {row.turn_ms:.1f} | {row.cpu_ms:.1f} | {row.idle_cpu_ms:.0f} |"
+        )
+    first, last = rows[0], rows[-1]
+    if last.size > first.size:
+        span = last.size - first.size
+
+        def slope(read: Callable[[Figures], float], factor: float) -> float:
+            return factor * (read(last) - read(first)) / span
+
+        print(
+            f"one more of {word}: first turn {slope(lambda row: row.first_turn_s, 1e6):.1f} us, "
+            f"peak {slope(lambda row: row.peak_mib, 2**20):.0f} bytes, "
+            f"steady {slope(lambda row: row.steady_mib, 2**20):.0f} bytes, "
+            f"a turn {slope(lambda row: row.turn_ms, 1e6):.1f} ns, "
+            f"CPU a write {slope(lambda row: row.cpu_ms, 1e6):.1f} ns"
+        )
+
+
+def measure_trials(options: argparse.Namespace, sizes: Sequence[int]) -> list[Figures]:
+    """Measure running Experiments of these sizes, one at a time, beside the ended ones."""
+    rows = []
+    for size in sizes:
+        # A namespace each: the operator reads one.
+        store = Store(options.kubeconfig, f"{options.namespace}-{size}")
+        for number in range(options.ended):
+            store.add_experiment(f"ended-{number}", 1000, finished=1000, ended=True)
+        store.add_experiment("running", size + BATCH, finished=size)
+        rows.append(measure(store, size, ["running"], size + BATCH, options.writes))
+        print(rows[-1], flush=True)
+    return rows
+
+
+def measure_experiments(options: argparse.Namespace, sizes: Sequence[int]) -> list[Figures]:
+    """Measure these numbers of running Experiments of ten trials."""
+    rows = []
+    store = Store(options.kubeconfig, f"{options.namespace}-experiments")
+    names: list[str] = []
+    for size in sorted(sizes):
+        for number in range(len(names), size):
+            names.append(f"running-{number}")
+            store.add_experiment(names[-1], 10, finished=0)
+        rows.append(measure(store, size, names, 10, max(options.writes, size)))
+        print(rows[-1], flush=True)
+    return rows
+
+
+def main() -> None:
+    """Store what is missing, measure, and print a table."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("subject", choices=["trials", "experiments"])
+    parser.add_argument("--sizes", help="sizes to measure, comma-separated")
+    parser.add_argument("--ended", type=int, default=0, help="ended Experiments of 1,000 trials beside it (default: 0)")  # fmt: skip
+    parser.add_argument("--writes", type=int, default=20, help="writes of drivers (default: 20)")
+    parser.add_argument("--namespace", default="scale", help="beginning of the namespaces' names (default: scale)")  # fmt: skip
+    options = parser.parse_args()
+    options.kubeconfig = Path(os.environ["KUBECONFIG"])
+    default = "10,1000,10000,100000" if options.subject == "trials" else "1,100,1000"
+    sizes = [int(size) for size in (options.sizes or default).split(",")]
+    if options.subject == "trials":
+        print_figures("trials", measure_trials(options, sizes))
+    else:
+        print_figures("Experiments", measure_experiments(options, sizes))
+
+
+if __name__ == "__main__":
+    main()

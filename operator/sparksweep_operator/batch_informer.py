@@ -1,0 +1,209 @@
+"""The informer of TrialBatches: lists those of the running Experiments, and watches for changes of all.
+
+kopf's watches suit small objects: it keeps every listed body until all have been read, and a record of each afterwards.
+Of TrialBatches there may be thousands, mostly of Experiments that have ended. So the watch begins at the current
+resourceVersion without a list, and the batches of an Experiment are listed when it is reconciled first: in pages,
+for several Experiments of a namespace at once.
+
+A watch that was disconnected continues where it was. If the API server no longer has the events since, or has been
+restored from a backup, all batches are listed again: whatever was deleted meanwhile is noticed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+from pydantic import ValidationError
+
+from sparksweep_core.backoff import Backoff
+from sparksweep_core.contract.labels import EXPERIMENT_LABEL
+from sparksweep_core.history import History
+from sparksweep_operator.batch_pages import BatchPage, ReadBatch, read_event, read_page
+from sparksweep_operator.cache import Key, ObjectCache
+from sparksweep_operator.kube import Expired, KubeError, KubernetesClient
+
+log = logging.getLogger(__name__)
+
+PAGE_BATCHES = 50
+"""Batches in a page: some 2.5 MB of JSON for typical trials, and 20 MB of models while they are read."""
+LISTED_EXPERIMENTS = 50
+"""Experiments whose batches are listed by one request."""
+RETRY = Backoff(0.5, 10.0)
+"""Delays before a watch is tried again."""
+
+
+class BatchInformer:
+    """The informer. Belongs to one event loop."""
+
+    def __init__(
+        self,
+        cache: ObjectCache,
+        client: KubernetesClient,
+        *,
+        namespaces: Sequence[str],
+        enqueue: Callable[[Key], None],
+    ) -> None:
+        """Watch nothing yet.
+
+        Args:
+            cache: the cache to fill.
+            client: client of the API server.
+            namespaces: namespaces to watch; empty for all.
+            enqueue: called for each experiment of which a batch has changed.
+        """
+        self._cache = cache
+        self._client = client
+        self._scopes: tuple[str | None, ...] = tuple(namespaces) or (None,)
+        self._enqueue = enqueue
+        self._watching = {scope: asyncio.Event() for scope in self._scopes}
+        self._waiting: dict[Key, tuple[str, asyncio.Future[None]]] = {}
+        self._lister: asyncio.Task[None] | None = None
+        self._parser = ThreadPoolExecutor(1, thread_name_prefix="batches")
+
+    async def run(self) -> None:
+        """Watch until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            for scope in self._scopes:
+                group.create_task(self._watch(scope))
+
+    async def load(self, key: Key, owner: str) -> None:
+        """List the batches of an Experiment into the cache.
+
+        Args:
+            key: the experiment.
+            owner: UID of the Experiment.
+
+        Raises:
+            KubeError: the API server did not answer.
+        """
+        waiting = self._waiting.get(key)
+        if waiting is None or waiting[0] != owner:
+            waiting = owner, asyncio.get_running_loop().create_future()
+            self._waiting[key] = waiting
+        if self._lister is None or self._lister.done():
+            self._lister = asyncio.create_task(self._list_waiting())
+        await asyncio.shield(waiting[1])
+
+    # ------------------------------------------------------------------ lists
+
+    async def _list_waiting(self) -> None:
+        """List the batches of the experiments that wait for that, in the order in which they asked."""
+        while self._waiting:
+            namespace = next(iter(self._waiting))[0]
+            # Others that ask in this turn of the loop are listed by the same request.
+            await asyncio.sleep(0)
+            keys = [key for key in self._waiting if key[0] == namespace][:LISTED_EXPERIMENTS]
+            group = {key: self._waiting.pop(key) for key in keys}
+            try:
+                await self._watching[namespace if None not in self._watching else None].wait()
+                await self._list({key: owner for key, (owner, _) in group.items()})
+            except Exception as error:
+                _settle((future for _, future in group.values()), error)
+            else:
+                _settle((future for _, future in group.values()), None)
+
+    async def _list(self, owners: dict[Key, str]) -> None:
+        """List the batches of some experiments of one namespace into the cache."""
+        for key, owner in owners.items():
+            self._cache.begin_batches(key, owner)
+        namespace = next(iter(owners))[0]
+        histories = {key: History() for key in owners}
+        batches: dict[Key, list[ReadBatch]] = {key: [] for key in owners}
+
+        def read(data: bytes) -> BatchPage:
+            page = read_page(data)
+            for item in page.batches:
+                key = (namespace, item.identity.experiment)
+                if key in owners and owners[key] in item.identity.owners:
+                    batches[key].append(ReadBatch(item.identity, None, item.problem))
+                    if item.batch is not None:
+                        histories[key].put(item.batch)
+            # The models are not needed any more.
+            return BatchPage(page.version, page.continue_token, ())
+
+        names = ",".join(sorted(name for _, name in owners))
+        token = ""
+        while True:
+            query = {
+                "labelSelector": f"{EXPERIMENT_LABEL} in ({names})",
+                "limit": str(PAGE_BATCHES),
+            }
+            if token:
+                query["continue"] = token
+            data = await self._client.list_batches(namespace, query)
+            # In a thread: a page takes a tenth of a second. In one, so that only one page is in memory as models.
+            page = await asyncio.get_running_loop().run_in_executor(self._parser, read, data)
+            token = page.continue_token
+            if not token:
+                break
+        for key, owner in owners.items():
+            self._cache.replace_batches(
+                key, owner, batches[key], histories[key], version=page.version
+            )
+
+    # ------------------------------------------------------------------ watches
+
+    async def _watch(self, namespace: str | None) -> None:
+        failures, version = 0, 0
+        while True:
+            try:
+                if not version:
+                    version = await self._begin(namespace)
+                async for line in self._client.watch_batches(namespace, version):
+                    version = self._handle(line) or version
+                    failures = 0
+            except Expired:
+                log.info("changes of TrialBatches may have been missed: listing them again")
+                version = 0
+            except (KubeError, ValidationError) as error:
+                failures += 1
+                delay_s = RETRY.delay_s(failures - 1) * random.uniform(0.8, 1.2)
+                log.log(
+                    logging.INFO if failures == 1 else logging.WARNING,
+                    "the watch of TrialBatches ended: %s; again in %.1f s", error, delay_s,
+                )  # fmt: skip
+                await asyncio.sleep(delay_s)
+
+    async def _begin(self, namespace: str | None) -> int:
+        """Return the resourceVersion to watch from; have all batches listed after it."""
+        page = read_page(await self._client.list_batches(namespace, {"limit": "1"}))
+        for key in self._cache.forget_batches(namespace):
+            self._enqueue(key)
+        self._watching[namespace].set()
+        return page.version
+
+    def _handle(self, line: bytes) -> int:
+        """Take an event; return the resourceVersion after it.
+
+        Raises:
+            Expired: the watch can't be continued.
+            KubeError: the API server has ended it.
+        """
+        event = read_event(line)
+        if event.type == "ERROR":
+            error: type[KubeError] = Expired if event.code == 410 else KubeError
+            raise error(f"HTTP {event.code}: {line[:300].decode(errors='replace')}")
+        if event.identity is not None:
+            if event.type == "DELETED":
+                key = self._cache.remove_batch(event.identity)
+            else:
+                key = self._cache.change_batch(event.identity, line)
+            if key is not None:
+                self._enqueue(key)
+        return event.version
+
+
+def _settle(futures: Iterable[asyncio.Future[None]], error: Exception | None) -> None:
+    for future in futures:
+        if future.done():
+            continue
+        if error is None:
+            future.set_result(None)
+        else:
+            future.set_exception(error)
+            # Nobody may be waiting any more.
+            future.exception()
