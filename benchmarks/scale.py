@@ -458,12 +458,11 @@ def measure_trials(options: argparse.Namespace, sizes: Sequence[int]) -> list[Fi
 def measure_experiments(options: argparse.Namespace, sizes: Sequence[int]) -> list[Figures]:
     """Measure these numbers of running Experiments of ten trials."""
     rows = []
-    store = Store(options.kubeconfig, f"{options.namespace}-experiments")
-    names: list[str] = []
-    for size in sorted(sizes):
-        for number in range(len(names), size):
-            names.append(f"running-{number}")
-            store.add_experiment(names[-1], 10, finished=0)
+    for size in sizes:
+        store = Store(options.kubeconfig, f"{options.namespace}-experiments-{size}")
+        names = [f"running-{number}" for number in range(size)]
+        for name in names:
+            store.add_experiment(name, 10, finished=0)
         rows.append(measure(store, size, names, 10, max(options.writes, size)))
         print(rows[-1], flush=True)
     return rows

@@ -10,7 +10,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sparksweep_core.api import TrialBatch
-from sparksweep_core.api.metadata import API_VERSION
 from sparksweep_core.contract.labels import EXPERIMENT_LABEL
 from sparksweep_core.history import History
 from sparksweep_operator.cache import DELETED_UIDS, ObjectCache
@@ -18,6 +17,7 @@ from support.operator.operator_objects import (
     NAME,
     NAMESPACE,
     UID,
+    batch_body,
     event,
     experiment_body,
     load_batches,
@@ -32,26 +32,6 @@ def body_of(version: int, uid: str = UID, **spec: Any) -> dict[str, Any]:
     body = experiment_body(**spec)
     body["metadata"] |= {"resourceVersion": str(version), "uid": uid}
     return body
-
-
-def batch_body(index: int = 0, *, version: int = 1, owner: str = UID) -> dict[str, Any]:
-    name = f"{NAME}-{index:05d}"
-    return {
-        "apiVersion": API_VERSION,
-        "kind": "TrialBatch",
-        "metadata": {
-            "name": name,
-            "namespace": NAMESPACE,
-            "uid": f"uid-of-{name}-of-{owner}",
-            "resourceVersion": str(version),
-            "generation": version,
-            "managedFields": [{"manager": "anybody"}],
-            "ownerReferences": [
-                {"apiVersion": API_VERSION, "kind": "Experiment", "name": NAME, "uid": owner}
-            ],
-        },
-        "spec": {"experiment": NAME, "index": index, "trials": []},
-    }
 
 
 def batches_of(cache: ObjectCache) -> list[TrialBatch]:

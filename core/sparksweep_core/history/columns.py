@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from sys import intern
 from typing import Protocol
 
 _CHOICES = 256
 """Most different texts of a column that stores each once, so that a byte refers to it."""
+_INTEGER_DIGITS = 20
+"""Longest text of an integer of 64 bits, with its sign."""
 _REPEATS = 4
 """Times that a text must occur, on average, for such a column to be the smaller one."""
 
@@ -40,11 +42,21 @@ class _Floats:
 
     __slots__ = ("_numbers",)
 
-    def __init__(self, texts: Sequence[str]) -> None:
-        self._numbers = array("d", map(float, texts))
+    def __init__(self, numbers: array[float]) -> None:
+        self._numbers = numbers
 
     def __getitem__(self, row: int) -> str:
         return repr(self._numbers[row])
+
+    @classmethod
+    def of(cls, texts: Sequence[str]) -> _Floats | None:
+        """Return the column of these texts; None if they are others."""
+        try:
+            numbers = array("d", map(float, texts))
+        except ValueError:
+            return None
+        # All at once, without a call of Python's for each: this is half of the time that a batch takes.
+        return cls(numbers) if list(map(repr, numbers)) == list(texts) else None
 
 
 class _Integers:
@@ -52,11 +64,22 @@ class _Integers:
 
     __slots__ = ("_numbers",)
 
-    def __init__(self, texts: Sequence[str]) -> None:
-        self._numbers = array("q", map(int, texts))
+    def __init__(self, numbers: array[int]) -> None:
+        self._numbers = numbers
 
     def __getitem__(self, row: int) -> str:
         return str(self._numbers[row])
+
+    @classmethod
+    def of(cls, texts: Sequence[str]) -> _Integers | None:
+        """Return the column of these texts; None if they are others."""
+        if max(map(len, texts)) > _INTEGER_DIGITS:
+            return None
+        try:
+            numbers = array("q", map(int, texts))
+        except (ValueError, OverflowError):
+            return None
+        return cls(numbers) if list(map(str, numbers)) == list(texts) else None
 
 
 class _Texts:
@@ -83,25 +106,4 @@ def column_of(texts: Sequence[str]) -> Column:
     distinct = list(dict.fromkeys(texts))
     if len(distinct) <= min(_CHOICES, max(1, len(texts) // _REPEATS)):
         return _Choices(texts, distinct)
-    for column, is_exact in ((_Floats, _is_float), (_Integers, _is_integer)):
-        if all(map(is_exact, texts)):
-            return column(texts)
-    return _Texts(texts)
-
-
-def _is_float(text: str) -> bool:
-    return _prints(text, lambda: repr(float(text)))
-
-
-def _is_integer(text: str) -> bool:
-    # Longer ones do not fit into 64 bits.
-    return (
-        len(text) <= 19 and _prints(text, lambda: str(int(text))) and -(2**63) <= int(text) < 2**63
-    )
-
-
-def _prints(text: str, printed: Callable[[], str]) -> bool:
-    try:
-        return printed() == text
-    except ValueError:
-        return False
+    return _Floats.of(texts) or _Integers.of(texts) or _Texts(texts)

@@ -132,6 +132,27 @@ def batch(index: int = 0, *, driver: str | None = None, trials: Sequence[Any] = 
     )
 
 
+def batch_body(index: int = 0, *, version: int = 1, owner: str = UID) -> dict[str, Any]:
+    """Return an empty batch of the Experiment with the UID `owner`."""
+    name = f"{NAME}-{index:05d}"
+    return {
+        "apiVersion": API_VERSION,
+        "kind": "TrialBatch",
+        "metadata": {
+            "name": name,
+            "namespace": NAMESPACE,
+            "uid": f"uid-of-{name}-of-{owner}",
+            "resourceVersion": str(version),
+            "generation": version,
+            "managedFields": [{"manager": "anybody"}],
+            "ownerReferences": [
+                {"apiVersion": API_VERSION, "kind": "Experiment", "name": NAME, "uid": owner}
+            ],
+        },
+        "spec": {"experiment": NAME, "index": index, "trials": []},
+    }
+
+
 def loaded_cache(
     experiment: dict[str, Any],
     *batches: dict[str, Any],
