@@ -330,6 +330,9 @@ def test_ports_and_roles_of_policies_are_those_of_the_pods(helm: Helm) -> None:
     assert served == {"health": ports.OPERATOR_HEALTH_PORT, "metrics": ports.OPERATOR_METRICS_PORT}
     probe = container(objects)["livenessProbe"]["httpGet"]
     assert probe == {"path": ports.OPERATOR_HEALTH_PATH, "port": "health"}
+    assert container(objects)["startupProbe"]["httpGet"] == probe
+    ready = container(objects)["readinessProbe"]["httpGet"]
+    assert ready == {"path": ports.OPERATOR_READY_PATH, "port": "health"}
     of = parse_experiment(EXPERIMENT)
     for name, pod in (
         ("drivers", driver_pod(of, 0, Settings(), spark_secret="spark")),

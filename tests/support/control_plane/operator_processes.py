@@ -13,6 +13,7 @@ import urllib.request
 from collections.abc import Sequence
 from pathlib import Path
 
+from sparksweep_core.contract.ports import OPERATOR_HEALTH_PATH, OPERATOR_READY_PATH
 from sparksweep_operator.handlers import run_operator
 from sparksweep_operator.settings import Settings
 from support.control_plane.lab import wait_for
@@ -39,7 +40,7 @@ class OperatorProcess:
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
-        """Start the process, and wait until its probe answers."""
+        """Start the process, and wait until it has reconciled what exists."""
         arguments = [word for name in self.namespaces for word in ("-n", name)]
         self.url = f"http://127.0.0.1:{self.port}/healthz"
         options = ["--log-format", "text", "--liveness", self.url]
@@ -55,14 +56,22 @@ class OperatorProcess:
                 stdout=output,
                 stderr=output,
             )
-        wait_for(self.is_healthy, "the operator's probe answers", timeout_s=60, state=self.output)
+        wait_for(self.is_ready, "the operator is ready", timeout_s=60, state=self.output)
 
     def is_healthy(self) -> bool:
+        """Return True if the liveness probe succeeds."""
+        return self._answers(self.url)
+
+    def is_ready(self) -> bool:
+        """Return True if the readiness probe succeeds."""
+        return self._answers(self.url.replace(OPERATOR_HEALTH_PATH, OPERATOR_READY_PATH))
+
+    def _answers(self, url: str) -> bool:
         process = self._process
         assert process is not None
         assert process.poll() is None, self.output()
         try:
-            with urllib.request.urlopen(self.url, timeout=5) as answer:
+            with urllib.request.urlopen(url, timeout=5) as answer:
                 return bool(answer.status == 200)
         except OSError:
             return False
