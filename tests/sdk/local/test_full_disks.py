@@ -284,14 +284,18 @@ def test_files_for_people_end_no_run(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, file: str
 ) -> None:
     runs = Runs(tmp_path / "run")
-    real = Path.replace
 
-    def replace(self: Path, target: Path) -> Path:
-        if Path(target).name == file and len(Slots.runs):
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-        return real(self, target)
+    def failing(real: Callable[..., None]) -> Callable[..., None]:
+        def call(source: str | Path, target: str | Path, **directories: int) -> None:
+            if Path(target).name == file and Slots.runs:
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            real(source, target, **directories)
 
-    monkeypatch.setattr(Path, "replace", replace)
+        return call
+
+    # Either call puts a new file in the place of an old one.
+    for call in ("replace", "rename"):
+        monkeypatch.setattr(os, call, failing(getattr(os, call)))
     ended = runs.start()
     assert ended.status is not None
     assert ended.status.state == "Complete"
