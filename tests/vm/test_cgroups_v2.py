@@ -86,7 +86,7 @@ def test_a_container_has_the_limits_and_rights_that_a_kubelet_gives(machine: Mac
                 assert read("memory.max") == str(192 * 2**20)
                 assert read("memory.oom.group") == "1"
                 assert read("pids.max") == "max", "the pod's limit can be seen"
-                assert read("cpu.max") == "50000 100000"
+                assert read("cpu.max") == "150000 100000"
                 assert int(read("memory.peak")) > 0
                 for name in ("/sys/fs/cgroup/memory.max", "/etc/passwd"):
                     try:
@@ -106,7 +106,7 @@ def test_a_container_has_the_limits_and_rights_that_a_kubelet_gives(machine: Mac
             resources={"memory": "192Mi", "cpu": "500m"},
         ),
         trials=1,
-        limits={"oom_group": True, "pod_pids": 100, "cpu": 0.5},
+        limits={"oom_group": True, "pod_pids": 100, "cpu": 1.5},
     )
     assert ends(result) == [("Succeeded", "Completed")], result
 

@@ -8,13 +8,16 @@ from __future__ import annotations
 import json
 import sys
 import time
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from sparksweep_core.api import Parameter, TrialReason, TrialSpec, TrialTemplate
 from sparksweep_core.api.search_spec import FeasibleSpace, ParameterType
+from sparksweep_core.api.status import TrialStatus
 from sparksweep_core.api.trial_batch import Stop
+from sparksweep_core.api.trials import Trial
 from sparksweep_core.contract.program import Program
 from sparksweep_trainer.driver.trial_server import TrialServer
 from sparksweep_trainer.driver.trial_service import TrialService
@@ -73,14 +76,16 @@ def run(scenario: Scenario) -> Result:
         trials_directory="/tmp/trials",
         limit_is_container=True,
     )
-    service = TrialService(program)
+    statuses = {number: TrialStatus(number=number) for number in range(1, scenario.trials + 1)}
+
+    def record(changed: Sequence[Trial]) -> None:
+        statuses.update((trial.number, trial.status) for trial in changed)
+
+    service = TrialService(program, record=record)
     server = TrialServer(service)
     limits = Limits(**scenario.limits)
     command = ("sh", "-c", f"python3 -m vm.inside.slot {server.port} {server.token}; exit $?")
-    service.submit(
-        TrialSpec(number=number, parameters={"x": str(number)})
-        for number in range(1, scenario.trials + 1)
-    )
+    service.submit(TrialSpec(number=number, parameters={"x": str(number)}) for number in statuses)
     started = time.monotonic()
     container = Container(scenario.name, limits, command)
     watch = _Watch(container)
@@ -89,13 +94,12 @@ def run(scenario: Scenario) -> Result:
     while time.monotonic() - started < scenario.timeout_s and container.poll() is None:
         version = service.wait(version, 0.1)
         watch.look()
-        statuses = service.statuses
-        running = [status for status in statuses if status.start_time]
+        running = [status for status in statuses.values() if status.start_time]
         if scenario.stop_after_s is not None and running and stopped is None:
             time.sleep(scenario.stop_after_s)
             stopped = time.monotonic()
             service.stop(Stop(reason=TrialReason.GOAL_REACHED))
-        if all(status.state.value in FINAL for status in statuses):
+        if all(status.state.value in FINAL for status in statuses.values()):
             ended = time.monotonic()
             break
         if service.code_check.refusal is not None:
@@ -106,7 +110,7 @@ def run(scenario: Scenario) -> Result:
     exit_code = container.wait(60)
     server.close()
     return Result(
-        trials=[status.to_dict() for status in service.statuses],
+        trials=[status.to_dict() for status in statuses.values()],
         exit_code=exit_code,
         figures=watch.figures,
         peak=watch.peak,
