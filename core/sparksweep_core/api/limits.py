@@ -36,7 +36,8 @@ TRIAL_BYTES = 64 * 1024
 """Bytes of one trial's parameters, which the Experiment's status has too if the trial is the best. 64 parameters of 256
 characters of any alphabet fit; only a text of characters that are stored in six bytes may be too large."""
 STATUS_BYTES = 10_000
-"""Bytes of an Experiment's status up to which messages are as long as they may be; beyond it they are shortened."""
+"""Bytes of an Experiment's status beside the best trial's parameters (`TRIAL_BYTES`) and the addresses of its results and
+its TensorBoard. Messages are shortened to keep it, then the best trial's other metrics left out."""
 LINEAGE = 128
 """Characters of a trial's lineage."""
 COMMAND = 256

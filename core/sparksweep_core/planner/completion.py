@@ -25,7 +25,7 @@ from sparksweep_core.history.failures import DIFFERENT
 from sparksweep_core.planner.snapshot import Snapshot, count_text
 
 MESSAGE = 1024
-"""Maximum length of a condition's message: five of them and ten trials must fit into a status of 10 kB."""
+"""Maximum length of a condition's message in characters; `status_bounds` bounds the status in bytes."""
 
 FEWEST_IDENTICAL_FAILURES = 10
 """Identical failures, beyond those of trials that ran at the same time, after which the rest would fail, too."""

@@ -25,6 +25,7 @@ from sparksweep_core.planner.conditions import (
 from sparksweep_core.planner.seeding import seed_of, with_seed
 from sparksweep_core.planner.snapshot import Snapshot
 from sparksweep_core.planner.status import experiment_status, state_word
+from sparksweep_core.planner.status_bounds import fit
 from sparksweep_core.planner.types import DriverState, DriverStatus, Locations, Plan
 
 
@@ -165,6 +166,8 @@ def reject(
             "completion_time": now,
         }
     )
+    objective = experiment.spec.objective
+    status = fit(status, objective=objective.objective_metric_name if objective else None)
     return Plan(
         batches=(),
         driver_wanted=False,

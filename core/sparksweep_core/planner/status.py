@@ -27,10 +27,11 @@ from sparksweep_core.api import (
 )
 from sparksweep_core.history import FailedTrial
 from sparksweep_core.planner.snapshot import Snapshot
+from sparksweep_core.planner.status_bounds import fit
 from sparksweep_core.planner.types import DriverState
 
 MESSAGE = 512
-"""Maximum length of a recent trial's message."""
+"""Maximum length of a recent trial's message in characters; `status_bounds` bounds the status in bytes."""
 
 
 def experiment_status(
@@ -55,13 +56,14 @@ def experiment_status(
     """
     counts = _counts(snapshot, created=created, finished=finished)
     ended = counts.succeeded + counts.failed + counts.stopped
-    return ExperimentStatus(
+    objective = snapshot.spec.objective
+    status = ExperimentStatus(
         observed_generation=snapshot.experiment.metadata.generation,
         state=state_word(conditions),
         progress=str(ended) if counts.expected is None else f"{ended}/{counts.expected}",
         conditions=conditions,
         trials=counts,
-        best_trial=_best(snapshot.best, snapshot.spec.objective),
+        best_trial=_best(snapshot.best, objective),
         recent_trials=_recent(snapshot, finished=finished),
         start_time=started,
         completion_time=max(snapshot.now, started or snapshot.now) if finished else None,
@@ -69,6 +71,7 @@ def experiment_status(
         results=before.results,
         seed=snapshot.seed,
     )
+    return fit(status, objective=objective.objective_metric_name if objective else None)
 
 
 def state_word(conditions: Sequence[Condition]) -> str:
