@@ -128,11 +128,11 @@ class _ListMetadata(_Wire):
 
 class _Heads(_Wire):
     metadata: _ListMetadata
-    items: list[_Head]
+    items: list[_Head] | None = None
 
 
 class _Items(_Wire):
-    items: list[TrialBatch]
+    items: list[TrialBatch] | None = None
 
 
 def read_page(data: bytes) -> BatchPage:
@@ -142,9 +142,9 @@ def read_page(data: bytes) -> BatchPage:
         ValidationError: the answer is no list.
     """
     heads = _Heads.model_validate_json(data)
-    identities = [head.identity() for head in heads.items]
+    identities = [head.identity() for head in heads.items or ()]
     try:
-        items = _Items.model_validate_json(data, extra="ignore").items
+        items = _Items.model_validate_json(data, extra="ignore").items or ()
         batches = tuple(map(ReadBatch, identities, items))
     except ValidationError:
         bodies = json.loads(data)["items"]

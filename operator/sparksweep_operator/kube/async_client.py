@@ -161,7 +161,8 @@ class KubernetesClient:
             page = await self._request(
                 "GET", collection(kind, namespace), query=query, accept=_METADATA
             )
-            for item in page["items"]:
+            # Of no objects, the items of a list of metadata are null.
+            for item in page.get("items") or ():
                 yield item["metadata"]["namespace"], item["metadata"]["name"]
             token = page["metadata"].get("continue")
             if not token:
