@@ -175,7 +175,7 @@ def test_the_driver_is_our_module_with_its_arguments(container: Container) -> No
     output, _ = started.communicate(timeout=30)
     first, *arguments = output.splitlines()
     assert first.split() == [str(container.bin / "python"), str(started.pid)]
-    assert arguments == ["-m", "sparksweep_trainer.kubernetes", "--flag", "two words"]
+    assert arguments == ["-IBu", "-m", "sparksweep_trainer.kubernetes", "--flag", "two words"]
 
 
 def test_any_other_command_runs_as_it_is(container: Container) -> None:
