@@ -13,6 +13,9 @@ import pytest
 
 from vm.machine import Machine
 
+# An emulated machine on a busy one is slow, and nothing here depends on it.
+pytestmark = pytest.mark.timeout(600)
+
 MIB = 2**20
 LIMIT = 192 * MIB
 GREEDY = """
