@@ -22,6 +22,7 @@ ALLOWED = {
     # Warnings, which the command line prints through its handler.
     "_local/reports.py": {"logging"},
     "_runs/forwarding.py": {"logging"},
+    "_runs/gateway.py": {"logging"},
     # The journal of a run.
     "_local/journal.py": {"os.write"},
     # A trial's file of reports.

@@ -40,8 +40,8 @@ PATHS = {
     "sparksweep.data": "dataset path",
     "sparksweep.errors": (
         "ClusterError ClusterUnavailable ExperimentExists ExperimentFailed ExperimentNotFound ExperimentRefused FieldError "
-        "Forbidden InvalidCall InvalidExperiment MissingDependency MissingFile RunDirectoryError SparkNotStarted SparksweepError "
-        "TrialNotFound UnknownArgument UnreadableFile"
+        "Forbidden InvalidCall InvalidExperiment MissingDependency MissingFile RunDirectoryError RunInterrupted SparkNotStarted "
+        "SparksweepError TrialNotFound UnknownArgument Unreadable UnreadableFile"
     ),
     "sparksweep.experiment": (
         "Direction LaunchResult differential_evolution evolutionary_search grid_search launch random_search"
