@@ -12,7 +12,7 @@ from sparksweep_core.api import Experiment, ExperimentStatus
 from sparksweep_core.contract.names import driver_name, spark_secret_name
 from sparksweep_core.planner import DriverState, DriverStatus, Plan
 from sparksweep_operator import manifests
-from sparksweep_operator.batch_pages import read_body
+from sparksweep_operator.batch_pages import read_page
 from sparksweep_operator.cache import ObjectCache
 from sparksweep_operator.driver_selection import DriverSelection
 from sparksweep_operator.event_recorder import EventRecorder
@@ -137,11 +137,12 @@ class DriverLifecycle:
             return
         metadata = experiment.metadata
         name = await self._client.newest_batch(metadata.namespace or "", metadata.name)
-        if name is not None:
-            body = await self._client.get_batch(metadata.namespace or "", name)
-            read = read_body(body)
+        # By a list: the operator has no right to get TrialBatches.
+        query = {"fieldSelector": f"metadata.name={name}"}
+        page = await self._client.list_batches(metadata.namespace, query) if name else None
+        for read in read_page(page).batches if page else ():
             if read.batch is None:
-                raise Invalid(f"TrialBatch {name} can't be read: {read.problem}")
+                raise Invalid(read.problem)
             if metadata.uid not in read.identity.owners:
                 # Batches of an earlier Experiment of that name are still being deleted.
                 return

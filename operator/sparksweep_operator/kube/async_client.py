@@ -133,14 +133,6 @@ class KubernetesClient:
         """
         return await self._send("GET", collection("TrialBatch", namespace), query=query)
 
-    async def get_batch(self, namespace: str, name: str) -> dict[str, Any]:
-        """Read a TrialBatch.
-
-        Raises:
-            NotFound: it does not exist.
-        """
-        return await self._request("GET", f"{collection('TrialBatch', namespace)}/{name}")
-
     async def newest_batch(self, namespace: str, experiment: str) -> str | None:
         """Return the name of an Experiment's batch with the highest index; None if it has none."""
         selector = selector_text(experiment_selector(experiment))
