@@ -17,7 +17,7 @@ from sparksweep_core.ages import Age
 from sparksweep_core.api import Experiment, ExperimentReason, ExperimentStatus, TrialBatch
 from sparksweep_core.errors import FieldError, Unreadable
 from sparksweep_core.history import HistoryView
-from sparksweep_core.planner import Locations, Plan, plan, reject
+from sparksweep_core.planner import Locations, Plan, fail_oversized, hold_refused, plan, reject
 from sparksweep_core.validation.document import stored_errors
 from sparksweep_core.validation.reading import own_version, read_object, unknown_fields
 from sparksweep_operator import manifests
@@ -26,7 +26,7 @@ from sparksweep_operator.driver_lifecycle import DriverLifecycle
 from sparksweep_operator.driver_selection import DriverSelection, select_driver
 from sparksweep_operator.event_recorder import EventRecorder
 from sparksweep_operator.events import Event, events_between
-from sparksweep_operator.kube import KubernetesClient, NotFound
+from sparksweep_operator.kube import Forbidden, Invalid, KubernetesClient, NotFound, TooLarge
 from sparksweep_operator.memo import Memo
 from sparksweep_operator.metrics import Metrics
 from sparksweep_operator.pacing import RECHECK_AFTER, requeue_delay, status_delay
@@ -204,23 +204,35 @@ class Reconciler:
         memo: Memo,
         age: Age,
     ) -> Result:
-        memo.unannounced_batches += await self._write_batches(planned.batches, history)
+        refused = False
+        try:
+            memo.unannounced_batches += await self._write_batches(planned.batches, history)
+        except TooLarge as error:
+            message = f"A TrialBatch is larger than the API server stores: {error}"
+            planned = fail_oversized(experiment, planned, message, now=self._clock(), age=age)
+        except (Invalid, Forbidden) as error:
+            # Whatever else the plan wants is done all the same, and the refusal is said.
+            refused = True
+            message = f"A TrialBatch is refused: {error}"
+            planned = hold_refused(experiment, planned, message, now=self._clock())
         before = experiment.status or ExperimentStatus()
         delay = status_delay(before, planned.status, memo, self._monotonic())
         writes_status = planned.status != before and not delay
         if writes_status:
             await self._write_status(experiment, planned.status, memo)
-        error = memo.creation_error
+        creation_error = memo.creation_error
         await self._drivers.apply(experiment, planned, selection, memo=memo, age=age)
         if planned.expired:
             log.info("deleting %s: its TTL is over", experiment.metadata.name)
             await self._client.delete_experiment(experiment)
-        error_changed = memo.creation_error != error
+        error_changed = memo.creation_error != creation_error
         requeue_after = requeue_delay(
             planned, selection, memo, self._monotonic(), error_changed=error_changed
         )
         if delay:
             requeue_after = min(requeue_after or delay, delay)
+        if refused:
+            requeue_after = min(requeue_after or RECHECK_AFTER, RECHECK_AFTER)
         return Result(writes_status, requeue_after)
 
     async def _write_batches(

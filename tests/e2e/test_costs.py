@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from sparksweep_core.api import Experiment
+from sparksweep_core.contract.names import driver_name
 from sparksweep_operator.manifests import driver_pod, spark_secret
 from sparksweep_operator.settings import Settings
 from support.e2e.e2e_cluster import Namespace
@@ -100,7 +101,8 @@ def bare_spark_start(namespace: Namespace, document: dict[str, Any]) -> float:
     """Return the seconds of a bare Spark start, with the ConfigMap of a finished experiment's driver."""
     settings = Settings(trainer_image="docker.io/sparksweep/trainer:dev")
     of = Experiment.model_validate(document, strict=False)
-    name = "bare-spark"
+    # A driver's name, since its account may create executors of that driver alone.
+    name = driver_name(of.metadata.name, 99)
     namespace.apply(spark_secret(of, name, bytes(32)))
     pod = driver_pod(of, 99, settings, spark_secret=name)
     # Without the operator's labels: it would delete a driver that no Experiment needs.

@@ -6,10 +6,11 @@
 - ``status`` and ``conditions``: the Experiment's status.
 """
 
-from sparksweep_core.planner.planning import plan, reject
+from sparksweep_core.planner.planning import fail_oversized, hold_refused, plan, reject
 from sparksweep_core.planner.reopening import Reopened, obstacle, reopen
 from sparksweep_core.planner.types import DriverState, DriverStatus, Locations, Plan
 
 __all__ = [
-    "DriverState", "DriverStatus", "Locations", "Plan", "Reopened", "obstacle", "plan", "reject", "reopen",
+    "DriverState", "DriverStatus", "Locations", "Plan", "Reopened", "fail_oversized", "hold_refused", "obstacle", "plan",
+    "reject", "reopen",
 ]  # fmt: skip

@@ -53,6 +53,34 @@ def observe_rejection(message: str) -> list[Observation]:
     ]
 
 
+def observe_oversize(message: str, before: Sequence[Condition]) -> list[Observation]:
+    """Return the conditions of an experiment that ends because one of its batches is too large to be stored."""
+    return [
+        *_unchanged(before, ConditionType.ACCEPTED),
+        Observation(
+            ConditionType.RUNNING, False, ExperimentReason.FINISHED, "No further trial is started."
+        ),
+        Observation(ConditionType.FAILED, True, ExperimentReason.OBJECT_TOO_LARGE, message),
+    ]
+
+
+def observe_refusal(message: str, before: Sequence[Condition]) -> list[Observation]:
+    """Return the last conditions of an experiment, and in Running the refusal of a batch."""
+    return [
+        *_unchanged(before, ConditionType.ACCEPTED),
+        Observation(ConditionType.RUNNING, False, ExperimentReason.BATCH_REFUSED, message),
+        *_unchanged(before, ConditionType.SUSPENDED),
+    ]
+
+
+def _unchanged(before: Sequence[Condition], kind: ConditionType) -> list[Observation]:
+    return [
+        Observation(kind, item.is_true, ExperimentReason(item.reason), item.message)
+        for item in before
+        if item.type == kind
+    ]
+
+
 def to_conditions(
     observed: Iterable[Observation],
     *,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
@@ -18,7 +19,10 @@ from sparksweep_core.planner.completion import (
     with_stop,
 )
 from sparksweep_core.planner.conditions import (
+    Observation,
     observe,
+    observe_oversize,
+    observe_refusal,
     observe_rejection,
     to_conditions,
 )
@@ -154,10 +158,75 @@ def reject(
     before = _last_status(experiment, locations)
     if before.holds(ConditionType.COMPLETE, ConditionType.FAILED):
         return _plan_after_end(experiment, before, age)
-    generation = experiment.metadata.generation
+    return _failed(experiment, before, observe_rejection(message), now=now, age=age)
+
+
+def fail_oversized(
+    experiment: Experiment, planned: Plan, message: str, *, now: datetime, age: Age | None = None
+) -> Plan:
+    """Return the plan of an experiment with a batch that the API server can never store: it ends as Failed.
+
+    Args:
+        experiment: the document, with its last status if it has one.
+        planned: the plan that could not be carried out.
+        message: the batch, and the API server's words.
+        now: the time, with a time zone.
+        age: gives the ages of stored times, as for `plan`.
+    """
+    now = _truncate_to_milliseconds(now)
+    before = _without_batches(experiment, planned)
+    observed = observe_oversize(message, planned.status.conditions)
+    counts = before.trials
+    stopped = counts.stopped + counts.pending + counts.running
+    update = {"pending": 0, "running": 0, "stopped": stopped}
+    before = before.model_copy(update={"trials": counts.model_copy(update=update)})
+    return _failed(experiment, before, observed, now=now, age=age or age_at(now))
+
+
+def hold_refused(experiment: Experiment, planned: Plan, message: str, *, now: datetime) -> Plan:
+    """Return a plan without its batches, which the API server refuses for now, and the reason in its status.
+
+    Args:
+        experiment: the document, with its last status if it has one.
+        planned: the plan that could not be carried out.
+        message: the batch, and the API server's words.
+        now: the time, with a time zone.
+    """
+    before = _without_batches(experiment, planned)
     conditions = to_conditions(
-        observe_rejection(message), before=before.conditions, generation=generation, now=now
+        observe_refusal(message, planned.status.conditions),
+        before=before.conditions,
+        generation=experiment.metadata.generation,
+        now=_truncate_to_milliseconds(now),
     )
+    status = before.model_copy(update={"state": state_word(conditions), "conditions": conditions})
+    return dataclasses.replace(planned, batches=(), status=_fitting(experiment, status))
+
+
+def _without_batches(experiment: Experiment, planned: Plan) -> ExperimentStatus:
+    """Return the last status, which counts no trial of the batches that could not be written, with the plan's seed."""
+    status = experiment.status or ExperimentStatus()
+    places = {"results": planned.status.results, "tensorboard": planned.status.tensorboard}
+    return status.model_copy(
+        update={
+            "observed_generation": experiment.metadata.generation,
+            "seed": planned.status.seed,
+            **places,
+        }
+    )
+
+
+def _failed(
+    experiment: Experiment,
+    before: ExperimentStatus,
+    observed: list[Observation],
+    *,
+    now: datetime,
+    age: Age,
+) -> Plan:
+    """Return the plan of an experiment that ends now, with the given conditions."""
+    generation = experiment.metadata.generation
+    conditions = to_conditions(observed, before=before.conditions, generation=generation, now=now)
     status = before.model_copy(
         update={
             "observed_generation": generation,
@@ -166,8 +235,7 @@ def reject(
             "completion_time": now,
         }
     )
-    objective = experiment.spec.objective
-    status = fit(status, objective=objective.objective_metric_name if objective else None)
+    status = _fitting(experiment, status)
     return Plan(
         batches=(),
         driver_wanted=False,
@@ -176,6 +244,11 @@ def reject(
         finished=True,
         expired=False,
     )
+
+
+def _fitting(experiment: Experiment, status: ExperimentStatus) -> ExperimentStatus:
+    objective = experiment.spec.objective
+    return fit(status, objective=objective.objective_metric_name if objective else None)
 
 
 def _status(

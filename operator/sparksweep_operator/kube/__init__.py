@@ -7,6 +7,7 @@ from sparksweep_core.api_server.errors import (
     Invalid,
     KubeError,
     NotFound,
+    TooLarge,
     Unavailable,
 )
 from sparksweep_operator.kube.async_client import KubernetesClient
@@ -19,5 +20,6 @@ __all__ = [
     "KubeError",
     "KubernetesClient",
     "NotFound",
+    "TooLarge",
     "Unavailable",
 ]
