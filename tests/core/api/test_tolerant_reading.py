@@ -45,6 +45,7 @@ STRICT = {
     "sparksweep_core.history.trial_columns": "rows of batches that were read before",
     "sparksweep_core.validation.document": "documents of users",
     "sparksweep_core.validation.reading": "names of the unknown fields",
+    "sparksweep_operator.batch_pages": "frames of lists and events, whose types ignore unknown fields, as their batches do",
 }
 """Modules that may call pydantic's own validation."""
 
