@@ -176,7 +176,10 @@ pods = st.builds(
 batches = st.builds(batch, st.integers(0, 99), driver=st.none() | names)
 
 
-@given(st.lists(pods, max_size=8, unique_by=lambda item: item.name), st.lists(batches, max_size=4))
+@given(
+    st.lists(pods, max_size=8, unique_by=lambda item: item.name),
+    st.lists(batches, max_size=4, unique_by=lambda item: item.metadata.name),
+)
 def test_the_next_number_is_above_every_name_in_sight(
     pods: list[Pod], batches: list[TrialBatch]
 ) -> None:
