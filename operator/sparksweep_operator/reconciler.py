@@ -267,33 +267,26 @@ def _parse(body: Body, memo: Memo, settings: Settings) -> Experiment:
     Raises:
         Unreadable: a later version wrote a value that this one does not understand.
     """
-    document = _document(body)
     metadata = body["metadata"]
     subject = f"Experiment {metadata['namespace']}/{metadata['name']}"
-    experiment = read_object(Experiment, document, subject)
-    version = (body["metadata"]["uid"], body["metadata"]["generation"])
-    if (body.get("status") or {}).get("completionTime"):
+    experiment = read_object(Experiment, body, subject)
+    version = (metadata["uid"], metadata["generation"])
+    if _has_ended(body):
         # Ended: nothing is made from its spec any more, and its inline source is not cached.
         memo.spec_errors = ()
         return experiment
     if memo.checked_version != version:
         memo.checked_version, memo.spec_errors, memo.creation_failed_at = version, (), None
-        errors = stored_errors(experiment, document) or manifests.check_cluster(
+        errors = stored_errors(experiment, body) or manifests.check_cluster(
             experiment, settings
         )
         memo.spec_errors = tuple(errors)
-        memo.unknown_fields = tuple(unknown_fields(Experiment, {"spec": document.get("spec")}))
+        memo.unknown_fields = tuple(unknown_fields(Experiment, {"spec": body.get("spec")}))
     return experiment
 
 
 def _has_ended(body: Body) -> bool:
     return bool((body.get("status") or {}).get("completionTime"))
-
-
-def _document(body: Body) -> dict[str, object]:
-    """Return the fields of a body that belong to the document."""
-    fields = ("apiVersion", "kind", "metadata", "spec", "status")
-    return {name: body[name] for name in fields if name in body}
 
 
 def _locations(experiment: Experiment, viewer_pod: str | None) -> Locations:
