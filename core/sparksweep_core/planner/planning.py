@@ -28,8 +28,7 @@ from sparksweep_core.planner.conditions import (
 )
 from sparksweep_core.planner.seeding import seed_of, with_seed
 from sparksweep_core.planner.snapshot import Snapshot
-from sparksweep_core.planner.status import experiment_status, state_word
-from sparksweep_core.planner.status_bounds import fit
+from sparksweep_core.planner.status import bounded_status, experiment_status, state_word
 from sparksweep_core.planner.types import DriverState, DriverStatus, Locations, Plan
 
 
@@ -200,18 +199,17 @@ def hold_refused(experiment: Experiment, planned: Plan, message: str, *, now: da
         now=_truncate_to_milliseconds(now),
     )
     status = before.model_copy(update={"state": state_word(conditions), "conditions": conditions})
-    return dataclasses.replace(planned, batches=(), status=_fitting(experiment, status))
+    status = bounded_status(status, experiment.spec.objective)
+    return dataclasses.replace(planned, batches=(), status=status)
 
 
 def _without_batches(experiment: Experiment, planned: Plan) -> ExperimentStatus:
     """Return the last status, which counts no trial of the batches that could not be written, with the plan's seed."""
-    status = experiment.status or ExperimentStatus()
-    places = {"results": planned.status.results, "tensorboard": planned.status.tensorboard}
-    return status.model_copy(
+    locations = Locations(results=planned.status.results, tensorboard=planned.status.tensorboard)
+    return _last_status(experiment, locations).model_copy(
         update={
             "observed_generation": experiment.metadata.generation,
             "seed": planned.status.seed,
-            **places,
         }
     )
 
@@ -235,7 +233,7 @@ def _failed(
             "completion_time": now,
         }
     )
-    status = _fitting(experiment, status)
+    status = bounded_status(status, experiment.spec.objective)
     return Plan(
         batches=(),
         driver_wanted=False,
@@ -244,11 +242,6 @@ def _failed(
         finished=True,
         expired=False,
     )
-
-
-def _fitting(experiment: Experiment, status: ExperimentStatus) -> ExperimentStatus:
-    objective = experiment.spec.objective
-    return fit(status, objective=objective.objective_metric_name if objective else None)
 
 
 def _status(

@@ -71,6 +71,11 @@ def experiment_status(
         results=before.results,
         seed=snapshot.seed,
     )
+    return bounded_status(status, objective)
+
+
+def bounded_status(status: ExperimentStatus, objective: Objective | None) -> ExperimentStatus:
+    """Return the status within its bound of bytes; the objective's metric stays in it whatever is left out."""
     return fit(status, objective=objective.objective_metric_name if objective else None)
 
 
