@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 
-from chaos.run import Stage, run_seed, stage
+from chaos.run import run_seed
 from cluster import state
 from cluster.binaries import prepare_helm
 from cluster.client import Cluster
@@ -18,6 +18,7 @@ from cluster.helm import Helm
 from cluster.layout import Layout
 from cluster.rig import Rig
 from cluster.shell import ClusterError, say
+from support.control_plane.stage import Stage, stage
 
 CRDS = Path(__file__).parents[2] / "crds"
 SIDE_BY_SIDE = 6

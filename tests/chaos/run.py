@@ -5,21 +5,13 @@ from __future__ import annotations
 import random
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import timedelta
-from pathlib import Path
-
-import pytest
 
 from chaos import invariants
 from chaos.faults import make, next_fault
 from chaos.scene import Scene, until
-from cluster.client import Cluster
-from cluster.helm import Helm
-from support.control_plane.driver_threads import shorten_waits
-from support.control_plane.fault_proxy import FaultProxy
+from support.control_plane.stage import Stage
 
 CALM_S = 150
 """Seconds without faults in which an experiment must end."""
@@ -42,28 +34,6 @@ class Record:
             f"seed {self.seed}: {self.experiments} experiments with {self.trials} trials ended as they must; "
             f"{self.looks} looks, {self.versions} versions of batches; {faults}"
         )
-
-
-@dataclass(frozen=True)
-class Stage:
-    """What all seeds share."""
-
-    cluster: Cluster
-    helm: Helm
-    operators: FaultProxy
-    drivers: FaultProxy
-
-
-@contextmanager
-def stage(cluster: Cluster, helm: Helm, directory: Path) -> Iterator[Stage]:
-    """Set up proxies for operators and drivers of this process."""
-    with ExitStack() as stack:
-        operators, drivers = (stack.enter_context(FaultProxy(cluster.kubeconfig)) for _ in range(2))
-        patch = stack.enter_context(pytest.MonkeyPatch.context())
-        operators.lead_operators(patch, directory / "kubeconfig")
-        shorten_waits(patch)
-        patch.setattr("sparksweep_operator.driver_selection.RESTART_DELAY", timedelta(seconds=0.2))
-        yield Stage(cluster, helm, operators, drivers)
 
 
 def run_seed(

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from chaos.command import run_seeds
-from chaos.run import stage
 from cluster.client import Cluster
 from cluster.helm import Helm
+from support.control_plane.stage import stage
 
 pytestmark = pytest.mark.chaos
 

@@ -13,21 +13,19 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
-from dataclasses import dataclass
-from datetime import timedelta
 from typing import Any, Literal, get_args
 
 import pytest
 
 from cluster.client import Cluster
 from cluster.helm import Helm
-from support.control_plane.driver_threads import Script, score, shorten_waits
-from support.control_plane.fault_proxy import Fault, FaultProxy, When, description
+from support.control_plane.driver_threads import Script, score
+from support.control_plane.fault_proxy import Fault, When, description
 from support.control_plane.histories import check_trials
 from support.control_plane.lab import Lab, experiment
 from support.control_plane.operator_processes import OperatorThread
 from support.control_plane.simulated_kubelet import SimulatedKubelet
+from support.control_plane.stage import Stage, stage
 
 pytestmark = pytest.mark.chaos
 
@@ -62,29 +60,14 @@ REPEATABLE = ("grid", "random", "generational")
 """Algorithms whose trials do not depend on the order in which earlier ones end."""
 
 
-@dataclass(frozen=True)
-class Rig:
-    """What all runs share."""
-
-    cluster: Cluster
-    helm: Helm
-    operators: FaultProxy
-    drivers: FaultProxy
-
-
 @pytest.fixture(scope="module")
-def rig(control_plane: Cluster, helm: Helm, crds: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rig]:  # fmt: skip
+def rig(
+    control_plane: Cluster, helm: Helm, crds: None, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Stage]:
     if control_plane.layout is None:
         pytest.skip("the cluster is not ours: its kubeconfig may hold any credentials")
-    with ExitStack() as stack:
-        operators, drivers = (
-            stack.enter_context(FaultProxy(control_plane.kubeconfig)) for _ in range(2)
-        )
-        patch = stack.enter_context(pytest.MonkeyPatch.context())
-        operators.lead_operators(patch, tmp_path_factory.mktemp("proxy") / "kubeconfig")
-        shorten_waits(patch)
-        patch.setattr("sparksweep_operator.driver_selection.RESTART_DELAY", timedelta(seconds=0.2))
-        yield Rig(control_plane, helm, operators, drivers)
+    with stage(control_plane, helm, tmp_path_factory.mktemp("proxy")) as shared:
+        yield shared
 
 
 def document(algorithm: str) -> dict[str, Any]:
@@ -104,7 +87,7 @@ def document(algorithm: str) -> dict[str, Any]:
 class Run:
     """One experiment, whose operator or driver is killed at one write."""
 
-    def __init__(self, rig: Rig, algorithm: str) -> None:
+    def __init__(self, rig: Stage, algorithm: str) -> None:
         self.lab = Lab(rig.cluster, rig.helm, rig.cluster.namespace())
         self.rig = rig
         self.algorithm = algorithm
@@ -197,7 +180,7 @@ class Run:
         self.rig.cluster.delete_namespace(self.lab.name)
 
 
-def run_once(rig: Rig, algorithm: str, role: Role, at: int | None, when: When) -> tuple[dict[str, Any], Run]:  # fmt: skip
+def run_once(rig: Stage, algorithm: str, role: Role, at: int | None, when: When) -> tuple[dict[str, Any], Run]:  # fmt: skip
     run = Run(rig, algorithm)
     try:
         outcome = run.play(role, Fault(at, when))
@@ -211,7 +194,7 @@ def run_once(rig: Rig, algorithm: str, role: Role, at: int | None, when: When) -
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
 def test_killed_at_any_write_operator_and_driver_go_on_to_the_same_end(
-    rig: Rig, algorithm: str, capsys: pytest.CaptureFixture[str]
+    rig: Stage, algorithm: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     expected, undisturbed = run_once(rig, algorithm, "operator", None, "before")
     assert expected["counts"]["succeeded"] == TRIALS
