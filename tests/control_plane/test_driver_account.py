@@ -27,7 +27,7 @@ from sparksweep_operator.manifests.spark_conf import spark_conf
 from sparksweep_operator.settings import Settings
 from sparksweep_trainer.kubernetes.executor_template import write_template
 from support.control_plane.kube_api import Document, KubeApi, Refused
-from support.operator.operator_objects import experiment_body
+from support.operator.operator_objects import FULL_TEMPLATE, experiment_body
 from support.trainer.driver_process import java_home
 
 ACCOUNT = "guarded-driver"
@@ -35,33 +35,14 @@ ACCOUNT = "guarded-driver"
 SETTINGS = Settings(trainer_image="registry.example/trainer:1", driver_service_account=ACCOUNT)
 VALUES: dict[str, Any] = {"driver.serviceAccount.name": ACCOUNT}
 FULL: dict[str, Any] = {
-    "image": "registry.example/user:7",
-    "imagePullPolicy": "Always",
-    "imagePullSecrets": [{"name": "pull"}],
-    "source": {"inline": "def training(x):\n    return x\n"},
-    "resources": {"cpu": "500m", "memory": "1Gi", "gpu": {"count": 2}},
-    "nodeSelector": {"accelerator": "nvidia-a100"},
-    "tolerations": [{"key": "gpu", "operator": "Exists", "effect": "NoSchedule"}],
-    "affinity": {
-        "nodeAffinity": {
-            "requiredDuringSchedulingIgnoredDuringExecution": {
-                "nodeSelectorTerms": [
-                    {"matchExpressions": [{"key": "zone", "operator": "In", "values": ["a"]}]}
-                ]
-            }
-        }
-    },
+    **{name: value for name, value in FULL_TEMPLATE.items() if name != "priorityClassName"},
     "env": [
-        {"name": "MODE", "value": "fast"},
-        {"name": "KEY", "valueFrom": {"secretKeyRef": {"name": "keys", "key": "api"}}},
+        *FULL_TEMPLATE["env"],
         {"name": "SIZE", "valueFrom": {"configMapKeyRef": {"name": "sizes", "key": "batch"}}},
     ],
     "volumes": [
-        {"name": "data", "mountPath": "/data", "persistentVolumeClaim": {"claimName": "train"}},
+        *FULL_TEMPLATE["volumes"],
         {"name": "part", "mountPath": "/part", "subPath": "a/b", "emptyDir": {"sizeLimit": "1Gi"}},
-        {"name": "settings", "mountPath": "/settings", "configMap": {"name": "settings"}},
-        {"name": "keys", "mountPath": "/keys", "readOnly": True, "secret": {"secretName": "keys"}},
-        {"name": "shm", "mountPath": "/dev/shm", "emptyDir": {"medium": "Memory"}},
     ],
 }
 """A template with every field that concerns pods, but a priority class, which must exist."""

@@ -24,7 +24,14 @@ from sparksweep_operator import manifests
 from sparksweep_operator.manifests.spark_conf import spark_conf
 from sparksweep_operator.settings import Settings
 from sparksweep_trainer.kubernetes.executor_template import write_template
-from support.operator.operator_objects import NAME, NAMESPACE, UID, experiment, experiment_body
+from support.operator.operator_objects import (
+    FULL_TEMPLATE,
+    NAME,
+    NAMESPACE,
+    UID,
+    experiment,
+    experiment_body,
+)
 from support.operator.pod_security import violations
 
 SETTINGS = Settings(trainer_image="registry.example/trainer:1")
@@ -33,35 +40,7 @@ INLINE = f"def training(x):\n    {SECRET} = 1\n    return x\n"
 NOT_READY = "node.kubernetes.io/not-ready"
 UNREACHABLE = "node.kubernetes.io/unreachable"
 
-FULL: dict[str, Any] = {
-    "image": "registry.example/user:7",
-    "imagePullPolicy": "Always",
-    "imagePullSecrets": [{"name": "pull"}],
-    "source": {"inline": INLINE},
-    "resources": {"cpu": "500m", "memory": "1Gi", "gpu": {"count": 2}},
-    "nodeSelector": {"accelerator": "nvidia-a100"},
-    "tolerations": [{"key": "gpu", "operator": "Exists", "effect": "NoSchedule"}],
-    "affinity": {
-        "nodeAffinity": {
-            "requiredDuringSchedulingIgnoredDuringExecution": {
-                "nodeSelectorTerms": [
-                    {"matchExpressions": [{"key": "zone", "operator": "In", "values": ["a"]}]}
-                ]
-            }
-        }
-    },
-    "priorityClassName": "low",
-    "env": [
-        {"name": "MODE", "value": "fast"},
-        {"name": "KEY", "valueFrom": {"secretKeyRef": {"name": "keys", "key": "api"}}},
-    ],
-    "volumes": [
-        {"name": "data", "mountPath": "/data", "persistentVolumeClaim": {"claimName": "train"}},
-        {"name": "settings", "mountPath": "/settings", "configMap": {"name": "settings"}},
-        {"name": "keys", "mountPath": "/keys", "readOnly": True, "secret": {"secretName": "keys"}},
-        {"name": "shm", "mountPath": "/dev/shm", "emptyDir": {"medium": "Memory"}},
-    ],
-}
+FULL = {**FULL_TEMPLATE, "source": {"inline": INLINE}}
 """A template with every field that concerns pods."""
 
 

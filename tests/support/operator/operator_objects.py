@@ -29,6 +29,37 @@ NAME = "digits"
 UID = "uid-of-digits"
 NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
 
+FULL_TEMPLATE: dict[str, Any] = {
+    "image": "registry.example/user:7",
+    "imagePullPolicy": "Always",
+    "imagePullSecrets": [{"name": "pull"}],
+    "source": {"inline": "def training(x):\n    return x\n"},
+    "resources": {"cpu": "500m", "memory": "1Gi", "gpu": {"count": 2}},
+    "nodeSelector": {"accelerator": "nvidia-a100"},
+    "tolerations": [{"key": "gpu", "operator": "Exists", "effect": "NoSchedule"}],
+    "affinity": {
+        "nodeAffinity": {
+            "requiredDuringSchedulingIgnoredDuringExecution": {
+                "nodeSelectorTerms": [
+                    {"matchExpressions": [{"key": "zone", "operator": "In", "values": ["a"]}]}
+                ]
+            }
+        }
+    },
+    "priorityClassName": "low",
+    "env": [
+        {"name": "MODE", "value": "fast"},
+        {"name": "KEY", "valueFrom": {"secretKeyRef": {"name": "keys", "key": "api"}}},
+    ],
+    "volumes": [
+        {"name": "data", "mountPath": "/data", "persistentVolumeClaim": {"claimName": "train"}},
+        {"name": "settings", "mountPath": "/settings", "configMap": {"name": "settings"}},
+        {"name": "keys", "mountPath": "/keys", "readOnly": True, "secret": {"secretName": "keys"}},
+        {"name": "shm", "mountPath": "/dev/shm", "emptyDir": {"medium": "Memory"}},
+    ],
+}
+"""A trial template with every field that concerns pods."""
+
 
 def moment(seconds: float) -> str:
     """Return the time some seconds after `NOW`, as the API server writes it."""
