@@ -277,9 +277,7 @@ def _parse(body: Body, memo: Memo, settings: Settings) -> Experiment:
         return experiment
     if memo.checked_version != version:
         memo.checked_version, memo.spec_errors, memo.creation_failed_at = version, (), None
-        errors = stored_errors(experiment, body) or manifests.check_cluster(
-            experiment, settings
-        )
+        errors = stored_errors(experiment, body) or manifests.check_cluster(experiment, settings)
         memo.spec_errors = tuple(errors)
         memo.unknown_fields = tuple(unknown_fields(Experiment, {"spec": body.get("spec")}))
     return experiment

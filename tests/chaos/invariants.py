@@ -1,4 +1,4 @@
-"""What must always hold, checked on every version that the objects had, and at the end."""
+"""The invariants, checked on every version that the objects had, and at the end."""
 
 from __future__ import annotations
 

@@ -22,7 +22,7 @@ SPEC = {
     "maxFailedTrialCount": TRIALS,
 }
 READABLE = {"/etc/sparksweep/spark/spark-secret", "/proc/1/environ"}
-"""What docs/security.md says that a trial may read of its application: Spark's secret and its executor's environment."""
+"""Things that a trial may read of its application, by docs/security.md: Spark's secret and its executor's environment."""
 MAY_READ = READABLE | {"/proc/1/mem"}
 """Its executor's memory, too, where the kernel lets a user's processes read each other's."""
 WRITABLE = {"/tmp", "/var/lib/sparksweep", "/var/lib/sparksweep/trials"}

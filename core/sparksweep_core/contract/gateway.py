@@ -14,7 +14,7 @@ GATEWAY_POD = f"{GATEWAY_NAME}-0"
 """The gateway's pod, the same in every namespace: users' roles name it."""
 TENSORBOARD_SERVICE = "tensorboard"
 VIEWER_SERVICE = "viewer"
-"""What can be reached of an Experiment."""
+"""Services of an Experiment that can be reached."""
 MAX_HEAD_BYTES = 2000
 """Bytes of a request's or a response's head, at most."""
 HEAD_END = b"\r\n\r\n"

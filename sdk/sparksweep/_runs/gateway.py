@@ -40,7 +40,7 @@ class Route:
         self._namespace = namespace
         self._experiment = experiment
         self._no_gateway: ClusterError | None = None
-        """Why the gateway can't be used; a later connection does not try again."""
+        """Reason why the gateway can't be used; a later connection does not try again."""
 
     def connect(self, port: int, driver_pod: Callable[[], str]) -> socket.socket:
         """Open a connection to a port of the driver's pod.

@@ -29,7 +29,7 @@ FIGURES = ("memory.events", "pids.events", "cpu.stat")
 
 @dataclass(frozen=True, kw_only=True)
 class Scenario:
-    """What runs, and in what container."""
+    """Trials to run, and the container that they run in."""
 
     name: str
     template: dict[str, Any]
@@ -43,7 +43,7 @@ class Scenario:
 
 @dataclass(kw_only=True)
 class Result:
-    """What came of it."""
+    """Results of a scenario."""
 
     trials: list[dict[str, Any]]
     """Statuses of the trials."""

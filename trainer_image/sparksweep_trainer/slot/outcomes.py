@@ -40,7 +40,7 @@ _FORK_REFUSED = re.compile(
     r"can't start new thread|fork: .*Resource temporarily unavailable|[Cc]an(?:no|')t fork|"
     r"Resource temporarily unavailable[\s\S]*(?:os\.fork|fork_exec|popen_fork|posix_spawn)"
 )
-"""What Python and shells print of a process or thread that they could not start."""
+"""Words of Python and of shells about a process or thread that they could not start."""
 _CRASHES = ("SIGSEGV", "SIGBUS")
 _NOT_FOUND = 127
 """A shell's exit code for a program that it can't find."""
