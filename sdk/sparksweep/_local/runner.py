@@ -269,7 +269,7 @@ class LocalRun:
         now = self._clock()
         planned = plan(
             experiment,
-            self._state.batches,
+            self._state.history,
             driver=DriverStatus(state=driver),
             now=now,
             age=self._ages.at(now, self._monotonic()),
