@@ -50,7 +50,7 @@ def _check_uri(uri: str, *, has_secret: bool) -> Iterator[FieldError]:
         if name not in allowed:
             known = f"use {', '.join(allowed)}" if allowed else f"{parts.scheme}:// has none"
             yield FieldError(_URI, f'"{name}" is no parameter that is allowed here: {known}')
-    if ENDPOINT in names and not has_secret and parts.username is None:
+    if ENDPOINT in names and not has_secret and not parts.username:
         yield FieldError(
             _URI,
             f"{ENDPOINT} requires secretName: the driver does not sign requests to a server of the "

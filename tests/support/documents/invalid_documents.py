@@ -571,6 +571,8 @@ STORAGE_AND_TENSORBOARD: Rows = [
     ("storage-endpoint-without-secret", {f"{STORAGE}.uri": "s3://b/a?endpoint_override=evil:9000"}, f"{STORAGE}.uri", "requires secretName", "check"),
     ("storage-google-endpoint", {f"{STORAGE}.uri": "gs://b/a?scheme=http&endpoint_override=evil:9000"}, f"{STORAGE}.uri", "requires secretName", "check"),
     ("storage-endpoint-in-code", {f"{STORAGE}.uri": "s3://b/a?endpoint%5Foverride=evil:9000"}, f"{STORAGE}.uri", "requires secretName", "check"),
+    ("storage-endpoint-nobody", {f"{STORAGE}.uri": "gs://@b/a?endpoint_override=evil:9000"}, f"{STORAGE}.uri", "requires secretName", "check"),
+    ("storage-endpoint-nobody-with-password", {f"{STORAGE}.uri": "s3://:p@b/a?endpoint_override=evil:9000"}, f"{STORAGE}.uri", "requires secretName", "check"),
     ("storage-ca-file", {f"{STORAGE}.uri": "s3://b/a?tls_ca_file_path=/etc/x"}, f"{STORAGE}.uri", '"tls_ca_file_path" is no parameter', "check"),
     ("storage-no-tls-check", {f"{STORAGE}.uri": "s3://b/a?tls_verify_certificates=false"}, f"{STORAGE}.uri", "use endpoint_override, region, scheme", "check"),
     ("storage-ticket", {f"{STORAGE}.uri": "hdfs://h/a?kerb_ticket=/tmp/x"}, f"{STORAGE}.uri", '"kerb_ticket" is no parameter', "check"),

@@ -7,13 +7,18 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
+from sparksweep_core.contract.driver_config import DRIVER_CANNOT_START
+from sparksweep_core.contract.environment import TERMINATION_LOG_ENV
+from sparksweep_trainer.kubernetes import __main__ as process
 from sparksweep_trainer.kubernetes.store_credentials import (
     GOOGLE_KEY_ENV,
     MAX_BYTES,
     VARIABLES,
+    foreign_server,
     take_credentials,
 )
 
@@ -129,6 +134,64 @@ def test_values_that_no_variable_can_hold_are_refused(
 
 def test_without_a_secret_nothing_changes(tmp_path: Path) -> None:
     assert take(tmp_path / "absent", tmp_path) == ({}, [])
+
+
+S3 = "s3://bucket/runs"
+GS = "gs://bucket/runs"
+SERVER = "endpoint_override=store.example:9000"
+KEYS = {"AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "b"}
+
+
+@pytest.mark.parametrize(
+    ("uri", "keys", "error"),
+    [
+        (S3, {}, None),
+        (GS, {}, None),
+        ("hdfs://host/runs", {}, None),
+        ("file:///runs", {"AWS_ENDPOINT_URL": "http://evil"}, None),
+        (GS, {"AWS_ENDPOINT_URL": "http://evil"}, None),
+        (f"{S3}?{SERVER}", KEYS, None),
+        (f"{S3}?{SERVER}", {**KEYS, "AWS_SESSION_TOKEN": "c"}, None),
+        (S3, {**KEYS, "AWS_ENDPOINT_URL": "http://minio:9000"}, None),
+        ("s3://key:secret@bucket/runs?" + SERVER, {}, None),
+        (f"gs://anonymous@bucket/runs?{SERVER}", {}, None),
+        (f"{GS}?{SERVER}", {GOOGLE_KEY_ENV: "key.json"}, None),
+        # A Secret that holds something else, or a part of a credential, or an empty one.
+        (f"{GS}?{SERVER}", {}, "the Secret must have GOOGLE_APPLICATION_CREDENTIALS"),
+        (f"{GS}?{SERVER}&scheme=http", {"spark-secret": "x"}, "endpoint_override names the store's server"),
+        (f"{GS}?endpoint%5Foverride=evil", KEYS, "the Secret must have GOOGLE_APPLICATION_CREDENTIALS"),
+        (f"gs://@bucket/runs?{SERVER}", {}, "the Secret must have GOOGLE_APPLICATION_CREDENTIALS"),
+        (f"{S3}?{SERVER}", {}, "the Secret must have AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"),
+        (f"{S3}?{SERVER}", {"AWS_ACCESS_KEY_ID": "a"}, "the Secret must have AWS_ACCESS_KEY_ID"),
+        (f"{S3}?{SERVER}", {**KEYS, "AWS_SECRET_ACCESS_KEY": "\n"}, "the Secret must have AWS_ACCESS_KEY_ID"),
+        (f"{S3}?{SERVER}", {GOOGLE_KEY_ENV: "key.json"}, "the Secret must have AWS_ACCESS_KEY_ID"),
+        (S3, {"AWS_ENDPOINT_URL": "http://evil"}, "AWS_ENDPOINT_URL names the store's server"),
+        (S3, {"AWS_ENDPOINT_URL_S3": "http://evil"}, "AWS_ENDPOINT_URL_S3 names the store's server"),
+        (S3, {"AWS_ENDPOINT_URL": "http://evil", "AWS_SESSION_TOKEN": "c"}, "AWS_ENDPOINT_URL names"),
+    ],
+)  # fmt: skip
+def test_the_drivers_identity_is_shown_to_no_server_of_the_users_choice(
+    uri: str, keys: dict[str, str], error: str | None, secret: Path, tmp_path: Path
+) -> None:
+    mounted(secret, {**keys, "key.json": json.dumps(ACCOUNT)})
+    environment, _ = take(secret, tmp_path)
+    refusal = foreign_server(uri, environment)
+    assert (refusal is None) == (error is None), refusal
+    if refusal is not None and error is not None:
+        assert refusal.startswith("spec.storage.secretName: ")
+        assert error in refusal
+
+
+def test_a_driver_that_would_show_its_identity_does_not_start_and_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    words = tmp_path / "last-words"
+    monkeypatch.setenv(TERMINATION_LOG_ENV, str(words))
+    settings = SimpleNamespace(storage_uri=f"{GS}?{SERVER}")
+    monkeypatch.setattr(process, "load", lambda: settings)
+    monkeypatch.setattr(process, "Application", lambda _: pytest.fail("it started"))
+    assert process.main() == DRIVER_CANNOT_START
+    assert "GOOGLE_APPLICATION_CREDENTIALS" in words.read_text()
 
 
 def test_the_entry_point_takes_modules_from_the_image_alone(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from sparksweep_core.contract.environment import TERMINATION_LOG_ENV
 from sparksweep_core.errors import Unreadable
 from sparksweep_trainer.kubernetes.application import Application, End
 from sparksweep_trainer.kubernetes.settings import SettingsError, load
-from sparksweep_trainer.kubernetes.store_credentials import take_credentials
+from sparksweep_trainer.kubernetes.store_credentials import foreign_server, take_credentials
 
 log = logging.getLogger("sparksweep_trainer.kubernetes")
 
@@ -33,8 +33,13 @@ def main() -> int:
     except SettingsError as error:
         return _cannot_start(f"the driver can't start: {error}")
     scratch = Path(tempfile.mkdtemp(prefix="sparksweep-store-"))
-    for message in take_credentials(Path(STORAGE_DIRECTORY), os.environ, scratch=scratch):
+    given: dict[str, str] = {}
+    for message in take_credentials(Path(STORAGE_DIRECTORY), given, scratch=scratch):
         log.warning("spec.storage.secretName: %s", message)
+    refusal = settings.storage_uri and foreign_server(settings.storage_uri, given)
+    if refusal:
+        return _cannot_start(f"the driver can't start: {refusal}")
+    os.environ.update(given)
     try:
         application = Application(settings)
     except OSError as error:

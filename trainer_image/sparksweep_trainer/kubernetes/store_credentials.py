@@ -10,8 +10,11 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import MutableMapping
+from collections.abc import Mapping, MutableMapping
 from pathlib import Path
+from urllib.parse import parse_qsl, urlsplit
+
+from sparksweep_core.validation.checks_storage import ENDPOINT
 
 VARIABLES = (
     # AWS SDK for C++ and Arrow's S3FileSystem. Not AWS_CONFIG_FILE and AWS_SHARED_CREDENTIALS_FILE, in which a
@@ -36,6 +39,13 @@ GOOGLE_TYPES = ("service_account", "authorized_user")
 """Types of Google's JSON file that hold a credential themselves. Others name files and servers to send them to."""
 MAX_BYTES = 64 * 1024
 """Largest value that is read."""
+SERVER_VARIABLES = ("AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3")
+"""Those of `VARIABLES` that name the server of an ``s3://`` URI."""
+OWN_CREDENTIALS = {
+    "s3": ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"),
+    "gs": (GOOGLE_KEY_ENV,),
+}
+"""Variables of each scheme with which the cloud's library looks for no other identity. An empty one counts as absent there."""
 
 _VARIABLE = re.compile(r"^[A-Za-z_][A-Za-z0-9_]*$")
 
@@ -74,6 +84,32 @@ def take_credentials(
         except (OSError, ValueError) as error:
             refused.append(f"{name}: {error}")
     return refused
+
+
+def foreign_server(uri: str, given: Mapping[str, str]) -> str | None:
+    """Return the error of a store's server that the user chooses, and to which the driver would show its own identity.
+
+    Google's library sends an access token with each request. It is the driver's, or its node's, unless the Secret has a
+    credential: naming a Secret is not enough.
+
+    Args:
+        uri: ``spec.storage.uri``.
+        given: the variables that the Secret has set.
+    """
+    parts = urlsplit(uri)
+    needed = OWN_CREDENTIALS.get(parts.scheme, ())
+    # A user's name in the URI is a key of its own for s3, and for gs it can only be "anonymous".
+    if not needed or parts.username or all(given.get(name) for name in needed):
+        return None
+    servers = [name for name, _ in parse_qsl(parts.query, keep_blank_values=True) if name == ENDPOINT]  # fmt: skip
+    if parts.scheme == "s3":
+        servers += [name for name in SERVER_VARIABLES if name in given]
+    if not servers:
+        return None
+    return (
+        f"spec.storage.secretName: {servers[0]} names the store's server, to which the driver does not show its own "
+        f"identity: the Secret must have {' and '.join(needed)}"
+    )
 
 
 def _value(file: Path) -> str:
