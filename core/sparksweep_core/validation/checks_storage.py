@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import posixpath
 from collections.abc import Iterator, Sequence
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from sparksweep_core.api.quantities import memory_bytes
 from sparksweep_core.api.storage import Storage
+from sparksweep_core.contract.directories import DATA_DIRECTORY
 from sparksweep_core.errors import FieldError
 
 ENDPOINT = "endpoint_override"
@@ -44,6 +46,12 @@ def _check_uri(uri: str, *, has_secret: bool) -> Iterator[FieldError]:
         return
     if ".." in unquote(parts.path).split("/"):
         yield FieldError(_URI, f'"{parts.path}" must not have ".." in its path')
+    if (
+        parts.scheme == "file"
+        and posixpath.normpath(f"/{unquote(parts.path).strip('/')}") == DATA_DIRECTORY
+    ):
+        message = f'"{uri}" is where the run directory itself is: name a directory below it, or another one'
+        yield FieldError(_URI, message)
     allowed = URI_PARAMETERS[parts.scheme]
     names = [name for name, _ in parse_qsl(parts.query, keep_blank_values=True)]
     for name in names:

@@ -578,6 +578,8 @@ STORAGE_AND_TENSORBOARD: Rows = [
     ("storage-ticket", {f"{STORAGE}.uri": "hdfs://h/a?kerb_ticket=/tmp/x"}, f"{STORAGE}.uri", '"kerb_ticket" is no parameter', "check"),
     ("storage-file-parameter", {f"{STORAGE}.uri": "file:///a?x="}, f"{STORAGE}.uri", "file:// has none", "check"),
     ("storage-uri-goes-up", {f"{STORAGE}.uri": "file:///var/lib/../../etc"}, f"{STORAGE}.uri", 'must not have ".."', "check"),
+    ("storage-onto-itself", {f"{STORAGE}.uri": "file:///var/lib/sparksweep"}, f"{STORAGE}.uri", "where the run directory itself is", "check"),
+    ("storage-onto-itself-in-code", {f"{STORAGE}.uri": "file:////var//lib/./spark%73weep/"}, f"{STORAGE}.uri", "where the run directory itself is", "check"),
     ("storage-uri-goes-up-in-code", {f"{STORAGE}.uri": "s3://b/a/%2e%2e/c"}, f"{STORAGE}.uri", 'must not have ".."', "check"),
     ("storage-size", {f"{STORAGE}.sizeLimit": "ten"}, f"{STORAGE}.sizeLimit", "not an amount of memory", "schema"),
     ("storage-size-0", {f"{STORAGE}.sizeLimit": "0Gi"}, f"{STORAGE}.sizeLimit", "is not above 0", "check"),

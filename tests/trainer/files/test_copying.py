@@ -1,5 +1,6 @@
 """The run directory's copy elsewhere: what has changed, when it has, and whole in the end."""
 
+import os
 import threading
 from pathlib import Path
 
@@ -75,6 +76,55 @@ def test_a_store_that_refuses_is_complained_of_once(
     assert not copier.trial(1)
     assert len(caplog.records) == 1
     assert "can't be copied to file://" in caplog.text
+
+
+@pytest.mark.parametrize("trial", ["0001", "0002"])
+def test_files_that_the_store_refuses_keep_no_other_waiting(
+    trial: str, copier: Copier, run: Path, store: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Names that no store takes, more than the failures in a row after which it counts as away."""
+    directory = os.fsencode(run / "trials" / trial)
+    for number in range(2 * copying.AWAY):
+        (Path(os.fsdecode(directory + b"/a-%d-\xff" % number))).write_text("x")
+    assert not copier.trial(int(trial))
+    assert [copier.everything() for _ in range(3)] == [False] * 3
+    assert len(files(store)) == 5
+    assert len(caplog.records) == 1
+    assert "a-0-" in caplog.text
+
+
+def test_a_file_that_vanishes_before_it_is_sent_costs_that_file_alone(
+    copier: Copier, run: Path, store: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    send = Copier._send
+
+    def vanish(self: Copier, path: str) -> None:
+        (run / "trials/0001/stdout.log").unlink(missing_ok=True)
+        send(self, path)
+
+    monkeypatch.setattr(Copier, "_send", vanish)
+    assert not copier.everything()
+    assert set(files(store)) == {
+        "results.parquet",
+        "trials/0001/tensorboard/events",
+        "trials/0002/stdout.log",
+        "trials/0002/tensorboard/events",
+    }
+    assert copier.everything()
+
+
+@pytest.mark.parametrize("below", ["..", ".", "trials", "trials/0001/new"])
+def test_a_run_directory_is_never_copied_onto_itself(
+    below: str, run: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "link").symlink_to(run)
+    before = files(run)
+    for root in (run, tmp_path / "link"):
+        copier = Copier(run, f"file://{root}/{below}" if below != ".." else f"file://{run.parent}/")
+        assert not copier.everything()
+        assert not copier.trial(1)
+    assert files(run) == before
+    assert "in the run directory itself" in caplog.text
 
 
 def test_a_scheme_that_is_not_known_is_a_refusal_and_no_crash(run: Path) -> None:

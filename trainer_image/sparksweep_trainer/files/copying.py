@@ -11,6 +11,7 @@ import os
 import re
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,8 @@ log = logging.getLogger(__name__)
 MOST_FILES = 1_000_000
 BLOCK_BYTES = 2**20
 DEPTH = 20
+AWAY = 3
+"""Failures in a row after which the store counts as away, and a copy is given up until the next one."""
 PAUSE_S = 10.0
 """Seconds until a copy that failed is retried."""
 
@@ -40,6 +43,7 @@ class Copier:
         self._store: Any = None
         self._base = ""
         self._copied: dict[str, _Version] = {}
+        self._refused: set[str] = set()
         self._stopped = threading.Event()
         self._warned = ""
 
@@ -61,68 +65,104 @@ class Copier:
 
     def _copy(self, parts: list[str], *, only: str | None = None) -> bool:
         prefix = "".join(f"{part}/" for part in parts)
-        whole = True
         try:
             with openat.directory(self._directory, parts) as root:
                 depth = 1 if only is not None else DEPTH
-                for entry in openat.listing(root, most=MOST_FILES, depth=depth):
-                    version = (entry.size, entry.modified_ns)
-                    path = f"{prefix}{entry.path}"
-                    if only not in (None, entry.path) or self._copied.get(path) == version:
-                        continue
-                    if any(part.startswith(".") for part in entry.path.split("/")):
-                        # Hidden files are incomplete.
-                        continue
-                    if self._stopped.is_set():
-                        return False
-                    self._send(path)
-                    self._copied[path] = version
+                listed = openat.listing(root, most=MOST_FILES, depth=depth)
         except FileNotFoundError:
             # The trial has sent nothing.
             return True
-        except Exception as error:
-            # Each store raises errors of its own types; any of them may be transient.
+        except OSError as error:
             self._warn(error)
-            whole = False
-        else:
+            return False
+        changed = []
+        for entry in listed:
+            path, version = f"{prefix}{entry.path}", (entry.size, entry.modified_ns)
+            # Hidden files are incomplete.
+            is_hidden = any(part.startswith(".") for part in entry.path.split("/"))
+            if only in (None, entry.path) and self._copied.get(path) != version and not is_hidden:
+                changed.append((path, version))
+        # A file that the store never takes, for its name for instance, must keep no other waiting.
+        changed.sort(key=lambda item: item[0] in self._refused)
+        return self._send_all(changed)
+
+    def _send_all(self, changed: list[tuple[str, _Version]]) -> bool:
+        """Send files; False unless all were sent. Give up after `AWAY` failures in a row."""
+        whole, in_a_row = True, 0
+        for path, version in changed:
+            if self._stopped.is_set():
+                return False
+            try:
+                self._send(path)
+            except Exception as error:
+                # Each store raises errors of its own types; any of them may be transient.
+                self._warn(error, path)
+                self._refused.add(path)
+                whole, in_a_row = False, in_a_row + 1
+                if in_a_row == AWAY:
+                    return False
+            else:
+                in_a_row = 0
+                self._refused.discard(path)
+                self._copied[path] = version
+        if whole:
             self._warned = ""
         return whole
 
     def _send(self, path: str) -> None:
         store, base = self._opened()
         target = f"{base}/{path}"
-        if not isinstance(store, fs.S3FileSystem | fs.GcsFileSystem):
-            store.create_dir(target.rpartition("/")[0], recursive=True)
-        with store.open_output_stream(target) as sink:
-            for block in _blocks(self._directory, path):
-                sink.write(block)
+        # First the file: opening the target may empty an earlier copy.
+        with _opened_file(self._directory, path) as file:
+            if not isinstance(store, fs.S3FileSystem | fs.GcsFileSystem):
+                store.create_dir(target.rpartition("/")[0], recursive=True)
+            with store.open_output_stream(target) as sink:
+                for block in _blocks(file):
+                    sink.write(block)
 
     def _opened(self) -> tuple[Any, str]:
         if self._store is None:
-            self._store, base = fs.FileSystem.from_uri(self._uri)
-            self._base = f"{base.rstrip('/')}/{self._directory.name}"
+            store, base = fs.FileSystem.from_uri(self._uri)
+            base = f"{base.rstrip('/')}/{self._directory.name}"
+            if isinstance(store, fs.LocalFileSystem):
+                own = self._directory.resolve()
+                if own in (Path(base).resolve(), *Path(base).resolve().parents):
+                    # Opening a copy for writing would empty the file that is to be copied.
+                    raise ValueError("the copy would be in the run directory itself")
+            self._store, self._base = store, base
         return self._store, self._base
 
-    def _warn(self, error: Exception) -> None:
+    def _warn(self, error: Exception, path: str = "") -> None:
         kind = type(error).__name__
         if kind != self._warned:
             # Once for each type of error: the messages of many files differ by their names alone.
             self._warned = kind
             # A URI may hold credentials, although they belong in the Secret.
             shown = re.sub("//[^/@]*@", "//", self._uri.partition("?")[0])
-            log.warning("the run directory can't be copied to %s: %s: %s", shown, kind, error)
+            # The name may be no text that a stream can encode.
+            text = f"{path!r}: {kind}: {error}" if path else f"{kind}: {error}"
+            log.warning(
+                "the run directory can't be copied to %s: %s",
+                shown,
+                text.encode(errors="backslashreplace").decode(),
+            )
 
 
-def _blocks(root: Path, path: str) -> Iterator[bytes]:
+@contextmanager
+def _opened_file(root: Path, path: str) -> Iterator[int]:
     *parts, name = path.split("/")
     with (
         openat.directory(root, parts) as parent,
         openat.regular_file(parent, name, os.O_RDONLY) as file,
     ):
-        offset = 0
-        while block := openat.read_at(file, offset, BLOCK_BYTES):
-            yield block
-            offset += len(block)
+        yield file
+
+
+def _blocks(file: int) -> Iterator[bytes]:
+    offset = 0
+    while block := openat.read_at(file, offset, BLOCK_BYTES):
+        yield block
+        offset += len(block)
 
 
 class CopyThread:
