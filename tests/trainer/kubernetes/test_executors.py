@@ -12,7 +12,12 @@ import pytest
 from sparksweep_core.api import TrialReason
 from sparksweep_trainer.driver.slot_loss import Loss, SlotFailed
 from sparksweep_trainer.kubernetes.api_client import ApiClient
-from sparksweep_trainer.kubernetes.executor_watch import KEEP_S, MAX_FAILED_STARTS, ExecutorWatch
+from sparksweep_trainer.kubernetes.executor_watch import (
+    KEEP_S,
+    MAX_FAILED_STARTS,
+    OVERDUE_S,
+    ExecutorWatch,
+)
 from sparksweep_trainer.kubernetes.executors import death_of
 from support.trainer.fake_api_server import FakeApiServer
 from support.trainer.trial_batches import NAMESPACE, PODS
@@ -28,6 +33,7 @@ def pod(
     phase: str = "Running",
     ended: Json | None = None,
     deleted: datetime | None = None,
+    grace_s: int | None = None,
     **status: Any,
 ) -> Json:
     state = {"running": {}} if ended is None else {"terminated": ended}
@@ -42,6 +48,8 @@ def pod(
     }
     if deleted is not None:
         found["metadata"]["deletionTimestamp"] = deleted.isoformat().replace("+00:00", "Z")
+        if grace_s is not None:
+            found["metadata"]["deletionGracePeriodSeconds"] = grace_s
     return found
 
 
@@ -159,6 +167,7 @@ class Rig:
         self.given_up: list[str] = []
         self.met: set[str] = set()
         self.now = 0.0
+        self.wall = NOW
         self.watch = ExecutorWatch(
             prefix="digits-3-exec-",
             driver_number=3,
@@ -167,6 +176,7 @@ class Rig:
             give_up=self.given_up.append,
             has_registered=lambda name: name in self.met,
             explain_s=explain_s,
+            clock=lambda: self.wall,
             monotonic=lambda: self.now,
         )
 
@@ -245,10 +255,10 @@ def server() -> Iterator[FakeApiServer]:
     server.close()
 
 
-def sweep(rig: Rig, server: FakeApiServer, now: datetime = NOW) -> set[str]:
+def sweep(rig: Rig, server: FakeApiServer) -> set[str]:
     """Return the names of the pods that are left."""
     with ApiClient(server.endpoint) as api:
-        rig.watch.sweep(api, NAMESPACE, now=now)
+        rig.watch.sweep(api, NAMESPACE)
     return set(server.objects[PODS])
 
 
@@ -284,15 +294,36 @@ def test_executors_of_earlier_drivers_are_removed_at_once_and_of_later_ones_neve
     assert rig.lost == []
 
 
-def test_a_pod_on_an_unreachable_node_is_removed_when_it_is_long_overdue(
-    rig: Rig, server: FakeApiServer
+HOUR = timedelta(hours=1)
+
+
+@pytest.mark.parametrize("grace_s", [0, 1, 30, 3600])
+@pytest.mark.parametrize("skew", [timedelta(0), HOUR, -HOUR], ids=["same", "ahead", "behind"])
+@pytest.mark.parametrize("jump", [timedelta(0), HOUR, -HOUR], ids=["steady", "forward", "back"])
+def test_a_pod_on_an_unreachable_node_is_removed_when_it_is_long_overdue_by_no_wall_clock(
+    rig: Rig, server: FakeApiServer, grace_s: int, skew: timedelta, jump: timedelta
 ) -> None:
-    leaving = pod(deleted=NOW)
+    leaving = pod(deleted=NOW + timedelta(seconds=grace_s), grace_s=grace_s)
     server.put(PODS, leaving)
+    rig.wall = NOW + skew
     rig.watch.on_change(leaving)
-    rig.now += 100
-    assert sweep(rig, server, NOW + timedelta(seconds=29)) == {MINE}
-    assert sweep(rig, server, NOW + timedelta(seconds=31)) == set()
+    left_s = min(max(0.0, grace_s - skew.total_seconds()), grace_s)
+    rig.wall += jump
+    # Its kubelet has not been heard of, but others change the pod.
+    rig.watch.on_change(leaving)
+    rig.now += left_s + OVERDUE_S - 1
+    assert sweep(rig, server) == {MINE}
+    rig.watch.on_list([leaving])
+    rig.now += 1
+    assert sweep(rig, server) == set()
+
+
+def test_an_earlier_deadline_of_a_terminating_pod_counts(rig: Rig, server: FakeApiServer) -> None:
+    server.put(PODS, pod(deleted=NOW + HOUR, grace_s=3600))
+    rig.watch.on_change(pod(deleted=NOW + HOUR, grace_s=3600))
+    rig.watch.on_change(pod(deleted=NOW, grace_s=1))
+    rig.now += OVERDUE_S
+    assert sweep(rig, server) == set()
 
 
 def test_a_pod_that_went_by_itself_is_no_trouble(rig: Rig, server: FakeApiServer) -> None:

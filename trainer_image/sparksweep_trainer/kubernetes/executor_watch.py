@@ -27,11 +27,17 @@ KEEP_S = 5.0
 accident."""
 OVERDUE_S = 30.0
 """Seconds after its deadline when a terminating pod is deleted without its kubelet: its node is unreachable."""
+GRACE_S = 30.0
+"""Grace period of a terminating pod that names none: Kubernetes' default."""
 SWEEP_S = 2.0
 MAX_FAILED_STARTS = 5
 """Executors in a row that may crash before a slot has registered from them."""
 MAX_DEATHS = 10_000
 """Largest number of deaths that are remembered."""
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
 
 
 def selector(experiment: str) -> dict[str, str]:
@@ -52,6 +58,7 @@ class ExecutorWatch:
         give_up: Callable[[str], None],
         has_registered: Callable[[str], bool],
         explain_s: float = EXPLAIN_S,
+        clock: Callable[[], datetime] = _now,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         """
@@ -63,7 +70,8 @@ class ExecutorWatch:
             give_up: called with a message when no executor can start.
             has_registered: returns True if a slot has ever registered from the executor of a name.
             explain_s: seconds to wait for the report of a pod's end.
-            monotonic: clock.
+            clock: the wall clock, by which the deadline of a terminating pod is read, once.
+            monotonic: the clock by which all waiting is measured.
         """
         self._prefix = prefix
         self._driver_number = driver_number
@@ -72,12 +80,15 @@ class ExecutorWatch:
         self._give_up = give_up
         self._has_met = has_registered
         self._explain_s = explain_s
+        self._clock = clock
         self._monotonic = monotonic
         self._lock = threading.Lock()
         self._death_noted = threading.Condition(self._lock)
         self._pods: dict[str, Pod] = {}
         self._deaths: dict[str, Death] = {}
         self._remove_at: dict[str, float] = {}
+        self._overdue_at: dict[str, tuple[str, float]] = {}
+        """By name of a terminating pod its deadline as stored, and the moment when it is overdue."""
         self._failed_starts = 0
 
     def explain(self, node: str, failed: SlotFailed) -> Loss:
@@ -108,6 +119,7 @@ class ExecutorWatch:
         name = item["metadata"]["name"]
         with self._lock:
             self._pods[name] = item
+            self._note_deadline(name, item["metadata"])
         if not name.startswith(self._prefix):
             self._note_other_driver(name)
             return
@@ -125,8 +137,25 @@ class ExecutorWatch:
         with self._lock:
             self._pods.pop(name, None)
             self._remove_at.pop(name, None)
+            self._overdue_at.pop(name, None)
         if name.startswith(self._prefix):
             self._note_death(name, death)
+
+    def _note_deadline(self, name: str, metadata: Json) -> None:
+        """Read the deadline of a terminating pod; called under the lock.
+
+        The API server's clock wrote it, and this machine's may be another or be set: so it is compared with the wall
+        clock once, when the pod is first seen terminating, and is not taken for over, nor for later than its grace
+        period from now.
+        """
+        deadline = metadata.get("deletionTimestamp")
+        noted = self._overdue_at.get(name)
+        if deadline is None or (noted is not None and noted[0] == deadline):
+            return
+        grace_s = float(metadata.get("deletionGracePeriodSeconds", GRACE_S))
+        left_s = (datetime.fromisoformat(deadline) - self._clock()).total_seconds()
+        left_s = min(max(0.0, left_s), grace_s)
+        self._overdue_at[name] = deadline, self._monotonic() + left_s + OVERDUE_S
 
     def _note_other_driver(self, name: str) -> None:
         number = executor_driver_number(name)
@@ -157,13 +186,13 @@ class ExecutorWatch:
 
     # ------------------------------------------------------------------ removing
 
-    def sweep(self, api: ApiClient, namespace: str, *, now: datetime | None = None) -> None:
+    def sweep(self, api: ApiClient, namespace: str) -> None:
         """Delete the pods that are due.
 
         Raises:
             Unavailable: try again later.
         """
-        for name, grace_s in self._due(now or datetime.now(UTC)):
+        for name, grace_s in self._due():
             query = {} if grace_s is None else {"gracePeriodSeconds": str(grace_s)}
             try:
                 api.request("DELETE", pods_path(namespace, name), query=query)
@@ -185,16 +214,15 @@ class ExecutorWatch:
                 except Unavailable as error:
                     log.info("dead executors are not removed yet: %s", error)
 
-    def _due(self, now: datetime) -> list[tuple[str, int | None]]:
+    def _due(self) -> list[tuple[str, int | None]]:
         """Return the pods to delete, each with its grace period in seconds, or None for its own."""
         moment = self._monotonic()
         due: list[tuple[str, int | None]] = []
         with self._lock:
-            for name, pod in self._pods.items():
-                deadline = pod["metadata"].get("deletionTimestamp")
-                if deadline is None:
-                    if self._remove_at.get(name, moment + 1) <= moment:
-                        due.append((name, None))
-                elif (now - datetime.fromisoformat(deadline)).total_seconds() > OVERDUE_S:
-                    due.append((name, 0))
+            for name in self._pods:
+                if name in self._overdue_at:
+                    if self._overdue_at[name][1] <= moment:
+                        due.append((name, 0))
+                elif self._remove_at.get(name, moment + 1) <= moment:
+                    due.append((name, None))
         return due
