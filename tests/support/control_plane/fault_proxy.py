@@ -147,6 +147,8 @@ class FaultProxy:
             for namespace in list(self._open):
                 self._cut_open(namespace)
             await runner.cleanup()
+        # The session does not wait for the ends of its TLS connections.
+        await asyncio.sleep(0.25)
 
     def _cut_open(self, namespace: str) -> None:
         for request in self._open.get(namespace, {}).values():
