@@ -229,6 +229,42 @@ def test_cached_pages_of_files_make_room_for_a_trial(machine: Machine) -> None:
         assert 100 * MIB < trial["peakMemoryBytes"] < 140 * MIB
 
 
+def test_memory_in_swap_counts_for_the_peak_and_for_the_limit(machine: Machine) -> None:
+    for command in (("mkswap", "/dev/vdc"), ("swapon", "/dev/vdc")):
+        assert machine.run(*command).code == 0
+    try:
+        result = run(
+            machine,
+            "swap",
+            template(
+                """
+                import os, time
+
+                def training(x):
+                    held = bytearray(os.urandom(1) * {1: 130, 2: 240}[x] * 2**20)
+                    with open("/proc/self/status") as file:
+                        swapped = next(line for line in file if line.startswith("VmSwap:"))
+                    # Time to be looked at.
+                    time.sleep(10)
+                    return int(swapped.split()[1])
+                """
+            ),
+            # Less memory than the trial's limit, so that what it holds below that is in swap for the most part.
+            limits={"memory": 64 * MIB, "swap": 240 * MIB, "oom_group": True},
+        )
+    finally:
+        assert machine.run("swapoff", "/dev/vdc").code == 0
+    first, second = result["trials"]
+    assert ends(result) == [("Succeeded", "Completed"), ("Failed", "OOMKilled")], result
+    assert float(first["metrics"][0]["latest"]) > 60 * 1024, "it was not in swap"
+    assert 130 * MIB < first["peakMemoryBytes"] < LIMIT
+    assert LIMIT < second["peakMemoryBytes"] < 280 * MIB
+    assert "Mi, limit 192Mi: raise spec.trialTemplate.resources.memory" in second["message"]
+    assert result["peak"] == 64 * MIB
+    # The slot has ended it, as where there is no cgroup: the kernel had room for it.
+    assert result["figures"]["memory.events"]["oom_kill"] == 0
+
+
 FORKS = """
     import os
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from sparksweep_trainer.slot import process_table
 from sparksweep_trainer.slot.observation import signal_name
 from sparksweep_trainer.slot.process_table import exactly_held_bytes, held_bytes, kill_marked
 from sparksweep_trainer.trial.processes import descendants, send_signal
@@ -98,6 +99,49 @@ def test_a_child_that_has_its_parents_memory_until_it_executes_a_program_does_no
     assert soon(lambda: exactly_held_bytes(family) < 2 * 64 * MIB)
     pipe.write_bytes(b"")
     assert scene.hear() == {"executed": True}
+
+
+@pytest.mark.parametrize(
+    ("status", "rollup", "held", "exactly"),
+    [
+        # As much in swap as in memory.
+        (
+            "VmSize: 900 kB\nRssAnon: 100 kB\nRssShmem: 20 kB\nRssFile: 70 kB\nVmSwap: 100 kB\n",
+            "7f00-7fff ---p 00000000 00:00 0 [rollup]\nPss_Anon: 90 kB\nPss_Shmem: 20 kB\nSwapPss: 80 kB\n",
+            220,
+            190,
+        ),
+        # All of it.
+        (
+            "VmSize: 900 kB\nRssAnon: 0 kB\nRssShmem: 0 kB\nRssFile: 0 kB\nVmSwap: 300 kB\n",
+            "Pss_Anon: 0 kB\nPss_Shmem: 0 kB\nSwapPss: 300 kB\n",
+            300,
+            300,
+        ),
+        # A kernel that does not count what is in swap.
+        (
+            "VmSize: 900 kB\nRssAnon: 100 kB\nRssShmem: 20 kB\nRssFile: 70 kB\n",
+            "Pss_Anon: 90 kB\nPss_Shmem: 20 kB\n",
+            120,
+            110,
+        ),
+        # A map that can't be read.
+        (
+            "VmSize: 900 kB\nRssAnon: 100 kB\nRssShmem: 20 kB\nRssFile: 70 kB\nVmSwap: 100 kB\n",
+            "",
+            220,
+            220,
+        ),
+    ],
+    ids=["half", "all", "uncounted", "unreadable"],
+)
+def test_memory_in_swap_counts(
+    monkeypatch: pytest.MonkeyPatch, status: str, rollup: str, held: int, exactly: int
+) -> None:
+    files = {"/proc/7/status": status, "/proc/7/smaps_rollup": rollup}
+    monkeypatch.setattr(process_table, "read_proc", lambda path: files.get(path, "").encode())
+    assert held_bytes({7: 1}) == held * 1024
+    assert exactly_held_bytes({7: 1}) == exactly * 1024
 
 
 def test_processes_that_are_gone_hold_nothing() -> None:

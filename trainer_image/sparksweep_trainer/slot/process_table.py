@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import time
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 
 from sparksweep_trainer.trial.processes import parents, process_ids, read_proc, send_signal
 
@@ -25,17 +25,22 @@ def is_stopped(pid: int) -> bool:
 def held_bytes(processes: dict[int, int]) -> int:
     """Return an upper bound of the memory that processes hold: anonymous and shared pages, without pages of files.
 
-    Cheap. Pages that processes share since a fork count once for each of them.
+    Cheap. Pages that processes share since a fork count once for each of them. Anonymous pages that the kernel has moved
+    to swap count, too: a trial is no smaller for that.
 
     Args:
         processes: each process with its parent.
     """
     figures = {
-        pid: _kib(read_proc(f"/proc/{pid}/status"), b"VmSize", b"RssAnon", b"RssShmem", b"RssFile")
+        pid: _kib(
+            read_proc(f"/proc/{pid}/status"),
+            *(b"VmSize", b"RssFile", b"RssAnon", b"RssShmem"),
+            swapped=b"VmSwap",
+        )
         for pid in processes
     }
     return _KIB * sum(
-        figure[1] + figure[2]
+        sum(figure[2:])
         for pid, figure in figures.items()
         if figure is not None
         and not (figure == figures.get(processes[pid]) and _waits_for_vfork(processes[pid]))
@@ -43,7 +48,7 @@ def held_bytes(processes: dict[int, int]) -> int:
 
 
 def exactly_held_bytes(processes: dict[int, int]) -> int:
-    """Return the memory that processes hold, with shared pages divided among all that share them.
+    """Return the memory that processes hold, with shared pages divided among all that share them, those in swap included.
 
     Slow: the kernel walks page tables. A process whose map can't be read counts as in `held_bytes`.
 
@@ -53,14 +58,16 @@ def exactly_held_bytes(processes: dict[int, int]) -> int:
     total = 0
     unreadable: dict[int, int] = {}
     sizes = {
-        pid: _kib(read_proc(f"/proc/{pid}/status"), b"VmSize", b"RssAnon") for pid in processes
+        pid: _kib(read_proc(f"/proc/{pid}/status"), b"VmSize", b"RssAnon", swapped=b"VmSwap")
+        for pid in processes
     }
     for pid, parent in processes.items():
         if sizes[pid] is None:
             continue
         if sizes[pid] == sizes.get(parent) and _waits_for_vfork(parent):
             continue
-        held = _kib(read_proc(f"/proc/{pid}/smaps_rollup"), b"Pss_Anon", b"Pss_Shmem")
+        rollup = read_proc(f"/proc/{pid}/smaps_rollup")
+        held = _kib(rollup, b"Pss_Anon", b"Pss_Shmem", swapped=b"SwapPss")
         if held is None:
             unreadable[pid] = parent
         else:
@@ -86,13 +93,23 @@ def kill_marked(marker: str, *, patience_s: float) -> None:
         time.sleep(0.005)
 
 
-def _kib(text: bytes, *names: bytes) -> tuple[int, ...] | None:
-    """Return the KiB after each of the names in a file of `Name:  value kB` lines; None if one is missing."""
-    values = dict(line.split(b":", 1) for line in text.splitlines() if b":" in line)
+def _kib(text: bytes, *names: bytes, swapped: bytes) -> tuple[int, ...] | None:
+    """Return the KiB after each of the names in a file of `Name:  value kB` lines; None if one is missing.
+
+    Those after `swapped` come last, 0 where the kernel does not count pages in swap.
+    """
+    values = {swapped: b"0", **dict(_fields(text))}
     try:
-        return tuple(int(values[name].split()[0]) for name in names)
+        return tuple(int(values[name].split()[0]) for name in (*names, swapped))
     except KeyError:
         return None
+
+
+def _fields(text: bytes) -> Iterator[tuple[bytes, bytes]]:
+    for line in text.splitlines():
+        name, colon, value = line.partition(b":")
+        if colon:
+            yield name, value
 
 
 def _waits_for_vfork(parent: int) -> bool:

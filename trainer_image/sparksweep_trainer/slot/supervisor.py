@@ -327,11 +327,15 @@ class _Supervision:
             self._kill()
 
     def _assume_limit_was_reached(self) -> None:
-        """Set the peak to the container's limit: the kernel kills at the limit, even if the last sample was lower."""
-        limits = self._observation.limits
-        if limits.of_container:
-            others = self._observation.other_bytes + self._observation.kernel.earlier_file_bytes
-            self._observation.peak_bytes = max(0, limits.memory_bytes - others)
+        """Set the peak to the container's limit: the kernel kills at the limit, even if the last sample was lower.
+
+        A higher one stays: with swap a container holds more than its limit.
+        """
+        observation = self._observation
+        limit = observation.limits.memory_bytes
+        if observation.limits.of_container and observation.peak_bytes <= limit:
+            others = observation.other_bytes + observation.kernel.earlier_file_bytes
+            observation.peak_bytes = max(0, limit - others)
 
     # ------------------------------------------------------------------ pipes
 
