@@ -26,7 +26,7 @@ endif
 # Which image `make image` builds.
 IMAGE ?= all
 
-.PHONY: help setup demo wheel test test-full test-extras test-chaos test-e2e test-vm lint types layers crds crds-check chart chart-check
+.PHONY: help setup demo wheel test test-full test-extras test-chaos test-e2e test-vm test-vm-node lint types layers crds crds-check chart chart-check
 .PHONY: docs docs-check reference hooks imports unit control-plane bench lock format clean
 .PHONY: cluster-up cluster-down cluster-load image
 
@@ -61,7 +61,11 @@ test-e2e: setup ## the tests on real Kubernetes nodes; builds the images first
 	$(PYTEST) -m nodes $(ARGS)
 
 test-vm: setup ## the slot and its trials in containers with cgroup v2, in an emulated machine
-	$(BIN)/pytest -m vm --durations 25 $(ARGS)
+	$(BIN)/pytest -m 'vm and not vm_node' --durations 25 $(ARGS)
+
+test-vm-node: setup ## an experiment on a whole node with cgroup v2, in an emulated machine; half an hour, in no other target
+	scripts/image
+	$(BIN)/pytest -m vm_node $(ARGS)
 
 lint: setup ## ruff: rules and format
 	$(BIN)/ruff check

@@ -35,9 +35,7 @@ def create_node(node: Node) -> None:
         return
     ip("netns", "add", node.namespace)
     ip("link", "add", node.link, "type", "veth", "peer", "name", "eth0", "netns", node.namespace)
-    ip("address", "add", f"{node.gateway}/30", "dev", node.link)
-    # From nodes alone: the machine's other networks are not affected.
-    (CONFIGURATION / node.link / "forwarding").write_text("1")
+    _address_link(node)
     inside = ("-n", node.namespace)
     ip(*inside, "address", "add", f"{node.address}/30", "dev", "eth0")
     ip(*inside, "link", "set", "lo", "up")
@@ -48,6 +46,13 @@ def create_node(node: Node) -> None:
     # A packet to a service is rewritten on its way to lo; what kube-proxy does not know ends there.
     ip(*inside, "route", "add", node.layout.services, "dev", "lo", "src", node.address)
     run(*enter(node), "sysctl", "-qw", "net.ipv4.ip_forward=1")
+
+
+def create_tap(node: Node) -> None:
+    """Create the link of a node that is a virtual machine, which does on its side as `create_node` does inside."""
+    ip("tuntap", "add", "dev", node.link, "mode", "tap")
+    _address_link(node)
+    connect(node)
 
 
 def connect(node: Node) -> None:
@@ -103,6 +108,12 @@ def is_possible() -> bool:
     except ClusterError:
         return False
     return True
+
+
+def _address_link(node: Node) -> None:
+    ip("address", "add", f"{node.gateway}/30", "dev", node.link)
+    # From nodes alone: the machine's other networks are not affected.
+    (CONFIGURATION / node.link / "forwarding").write_text("1")
 
 
 def _names(folder: Path) -> list[str]:

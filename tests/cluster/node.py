@@ -58,11 +58,10 @@ def start(node: Node, processes: Processes) -> None:
     Raises:
         ClusterError: containerd does not come up.
     """
-    for folder in (node.data, node.run / "cni"):
-        folder.mkdir(parents=True, exist_ok=True)
+    node.data.mkdir(parents=True, exist_ok=True)
     network.create_node(node)
     cgroups.create(node)
-    _write_configuration(node)
+    write_configuration(node)
     inside = network.enter(node)
     processes.start(node.part("containerd"), [*inside, *containerd(node)])
     wait_for_containerd(node, processes)
@@ -207,7 +206,9 @@ def pod_network(node: Node) -> dict[str, object]:
     }
 
 
-def _write_configuration(node: Node) -> None:
+def write_configuration(node: Node) -> None:
+    """Write the files that the node's programs read: certificates, kubeconfigs, settings."""
+    (node.run / "cni").mkdir(parents=True, exist_ok=True)
     layout = node.layout
     names = (f"DNS:{node.name}", f"IP:{node.address}")
     kubelet_identity = Identity(node.name, f"system:node:{node.name}", "system:nodes", names)

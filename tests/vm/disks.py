@@ -39,13 +39,13 @@ _LEFT_OUT = shutil.ignore_patterns(
 
 def system_disk(layout: Layout, packages: Path) -> Path:
     """Return the image of the root file system: Python, its packages, runc and busybox."""
-    image = layout.cache / f"vm-system-{_fingerprint(packages)}.ext4"
+    image = layout.cache / f"vm-system-{fingerprint(packages)}.ext4"
     with (layout.cache / ".vm-lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not image.exists():
             with tempfile.TemporaryDirectory(dir=layout.cache) as scratch:
                 root = Path(scratch) / "root"
-                _stage_system(root, packages)
+                stage_system(root, packages)
                 make_disk(root, image)
     return image
 
@@ -83,14 +83,16 @@ def make_disk(root: Path, image: Path) -> None:
     new.rename(image)
 
 
-def _fingerprint(packages: Path) -> str:
+def fingerprint(packages: Path) -> str:
+    """Return twelve hexadecimal digits for everything that the root file system is made from."""
     versions = [f"{name} {metadata.version(name)}" for name in sorted(_requirements(REQUIREMENTS))]
     text = "\n".join([packages.name, sys.version, sys.base_prefix, *versions])
     own = Path(__file__).read_bytes() + (INSIDE / "init").read_bytes()
     return hashlib.sha256(text.encode() + own).hexdigest()[:12]
 
 
-def _stage_system(root: Path, packages: Path) -> None:
+def stage_system(root: Path, packages: Path) -> None:
+    """Fill a folder with the content of the root file system."""
     for folder in _FOLDERS:
         (root / folder).mkdir(parents=True, exist_ok=True)
     for name in ("lib", "lib64"):
@@ -114,7 +116,7 @@ def _stage_system(root: Path, packages: Path) -> None:
         copy.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(program, copy)
         copy.chmod(0o755)
-    _copy_libraries([*programs, *python.rglob("*.so")], root, packages)
+    copy_libraries([*programs, *python.rglob("*.so")], root, packages)
     _compile(python)
     # A user of a container other than root reads all of it.
     for path in (root, *root.rglob("*")):
@@ -154,7 +156,7 @@ def _copy_distribution(name: str, site: Path) -> None:
             shutil.copyfile(file.locate(), target)
 
 
-def _copy_libraries(binaries: Iterable[Path], root: Path, packages: Path) -> None:
+def copy_libraries(binaries: Iterable[Path], root: Path, packages: Path) -> None:
     """Copy the shared libraries, the loader included, that programs and libraries need."""
     own = packages / "usr/lib/x86_64-linux-gnu"
     for binary in binaries:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import stat
+from collections.abc import Sequence
 from pathlib import Path
 
 MODULES = ("virtio_pci", "virtio_blk", "virtio_console", "overlay", "virtio_net", "veth")
-"""Modules that are loaded, each after those that it depends on."""
+"""Modules of every machine; each is loaded after those that it depends on."""
 
 _INIT = """#!/bin/busybox sh
 /bin/busybox mount -t devtmpfs dev /dev
@@ -19,11 +20,11 @@ exec /bin/busybox switch_root /new /sbin/vm-init
 """
 
 
-def build(packages: Path) -> bytes:
-    """Return the archive, from the packages' busybox and the kernel's modules."""
+def build(packages: Path, wanted: Sequence[str] = MODULES) -> bytes:
+    """Return the archive, from the packages' busybox and the wanted modules of the kernel."""
     (modules,) = (packages / "lib/modules").iterdir()
     paths = {path.stem.replace("-", "_"): path for path in modules.rglob("*.ko")}
-    order = in_order(MODULES, {name: depends(path.read_bytes()) for name, path in paths.items()})
+    order = in_order(wanted, {name: depends(path.read_bytes()) for name, path in paths.items()})
     folder = (stat.S_IFDIR | 0o755, b"")
     files: dict[str, tuple[int, bytes]] = dict.fromkeys(("bin", "dev", "proc", "new"), folder)
     files["bin/busybox"] = (stat.S_IFREG | 0o755, (packages / "bin/busybox").read_bytes())
@@ -42,7 +43,7 @@ def depends(module: bytes) -> list[str]:
     return [name.replace("-", "_") for name in names.split(",") if name]
 
 
-def in_order(wanted: tuple[str, ...], needs: dict[str, list[str]]) -> list[str]:
+def in_order(wanted: Sequence[str], needs: dict[str, list[str]]) -> list[str]:
     """Return the wanted modules and those they need, each after what it needs; unknown ones are built in."""
     order: list[str] = []
 

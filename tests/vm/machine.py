@@ -34,24 +34,36 @@ class Done:
     stderr: str
 
 
-class Machine:
-    """A running virtual machine. A context manager; not thread-safe.
+@dataclass(frozen=True, kw_only=True)
+class Hardware:
+    """Parts of the virtual machine.
 
-    Args:
-        memory_mib: memory in MiB.
-        processors: number of virtual processors.
-
-    Its disks are the system, the code under test, 256 MiB for use as swap (`/dev/vdc`), and 1 GiB for files
-    (`/run/scratch`).
+    Its disks are the system, the code under test, 256 MiB for use as swap (`/dev/vdc`), 1 GiB for files
+    (`/run/scratch`), and from `/dev/vde` on those of `disks`.
     """
 
-    def __init__(self, layout: Layout, *, memory_mib: int = 1536, processors: int = 2) -> None:
+    memory_mib: int = 1536
+    processors: int = 2
+    system: Path | None = None
+    """Image of the system; None for one with Python and runc. Nothing is written to it."""
+    disks: Sequence[Path] = ()
+    """Images of further disks. Nothing is written to them: changes end with the machine."""
+    link: str | None = None
+    """Network device of this machine, of the kind tap, that is the other end of the virtual machine's `eth0`."""
+    modules: Sequence[str] = ()
+    """Modules of the kernel in addition to those of every machine."""
+
+
+class Machine:
+    """A running virtual machine. A context manager; not thread-safe."""
+
+    def __init__(self, layout: Layout, hardware: Hardware = Hardware()) -> None:
         self._folder = Path(tempfile.mkdtemp(prefix="sparksweep-vm-"))
         self._process: subprocess.Popen[bytes] | None = None
         self._connection = socket.socket(socket.AF_UNIX)
         self._received = b""
         try:
-            self._start(layout, memory_mib, processors)
+            self._start(layout, hardware)
         except BaseException:
             self.close()
             raise
@@ -105,9 +117,9 @@ class Machine:
             self._process.wait()
         shutil.rmtree(self._folder, ignore_errors=True)
 
-    def _start(self, layout: Layout, memory_mib: int, processors: int) -> None:
+    def _start(self, layout: Layout, hardware: Hardware) -> None:
         unpacked = packages.fetch(layout)
-        system = disks.system_disk(layout, unpacked)
+        system = hardware.system or disks.system_disk(layout, unpacked)
         code, swap, scratch = (
             self._folder / name for name in ("code.ext4", "swap", "scratch.ext4")
         )
@@ -115,18 +127,23 @@ class Machine:
         disks.empty_disk(swap, mebibytes=256)
         disks.empty_disk(scratch, mebibytes=1024, file_system=True)
         first = self._folder / "initramfs"
-        first.write_bytes(initramfs.build(unpacked))
-        arguments = self._arguments(unpacked, first, [system, code, swap, scratch])
+        first.write_bytes(initramfs.build(unpacked, [*initramfs.MODULES, *hardware.modules]))
+        kept, changed = (system, code), (swap, scratch)
+        arguments = [
+            *self._arguments(unpacked, first),
+            *_drives([*kept, *changed, *hardware.disks], writable=changed),
+            *_network(hardware.link),
+            *("-m", str(hardware.memory_mib), "-smp", str(hardware.processors)),
+        ]
         libraries = unpacked / "usr/lib/x86_64-linux-gnu"
         environment = {
             **os.environ,
             "PATH": system_path(),
             "LD_LIBRARY_PATH": f"{libraries}:{unpacked / 'lib/x86_64-linux-gnu'}",
         }
-        size = ("-m", str(memory_mib), "-smp", str(processors))
         with (self._folder / "emulator.log").open("wb") as log:
             self._process = subprocess.Popen(
-                [*arguments, *size],
+                arguments,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -134,12 +151,8 @@ class Machine:
             )
         self._connect()
 
-    def _arguments(self, unpacked: Path, first: Path, images: Sequence[Path]) -> list[str]:
+    def _arguments(self, unpacked: Path, first: Path) -> list[str]:
         (kernel,) = (unpacked / "boot").glob("vmlinuz-*")
-        drives = [
-            f"file={image},if=virtio,format=raw,snapshot={'on' if number < 2 else 'off'}"
-            for number, image in enumerate(images)
-        ]
         # A start that is cut off by a signal must not leave the emulator behind.
         return [
             "setpriv", "--pdeathsig", "KILL",
@@ -153,7 +166,6 @@ class Machine:
             "-device", "virtio-serial-pci",
             "-chardev", f"socket,id=agent,path={self._folder / 'agent'},server=on,wait=off",
             "-device", f"virtserialport,chardev=agent,name={PORT}",
-            *(word for drive in drives for word in ("-drive", drive)),
         ]  # fmt: skip
 
     def _connect(self) -> None:
@@ -194,3 +206,25 @@ class Machine:
             raise ClusterError(
                 f"the emulator ended ({self._process.returncode}): {said}{self.console}"
             )
+
+
+def _drives(images: Sequence[Path], *, writable: Sequence[Path]) -> list[str]:
+    """Return the arguments for disks; what is written to one that is not writable ends with the machine."""
+    return [
+        word
+        for image in images
+        for word in (
+            "-drive",
+            f"file={image},if=virtio,format=raw,snapshot={'off' if image in writable else 'on'}",
+        )
+    ]
+
+
+def _network(link: str | None) -> list[str]:
+    if link is None:
+        return []
+    return [
+        *("-netdev", f"tap,id=net,ifname={link},script=no,downscript=no"),
+        # No start over the network: its program is in a package of its own.
+        *("-device", "virtio-net-pci,netdev=net,romfile="),
+    ]

@@ -32,8 +32,16 @@ def free_port() -> int:
 class OperatorProcess:
     """``python -m sparksweep_operator``."""
 
-    def __init__(self, kubeconfig: Path, log: Path, namespaces: Sequence[str] = ()) -> None:
+    def __init__(
+        self,
+        kubeconfig: Path,
+        log: Path,
+        namespaces: Sequence[str] = (),
+        *,
+        driver_cpu: str = SETTINGS.driver_cpu,
+    ) -> None:
         self.kubeconfig = kubeconfig
+        self.driver_cpu = driver_cpu
         self.log = log
         self.namespaces = namespaces
         self.port = free_port()
@@ -51,7 +59,7 @@ class OperatorProcess:
                     **os.environ,
                     "KUBECONFIG": str(self.kubeconfig),
                     "SPARKSWEEP_TRAINER_IMAGE": SETTINGS.trainer_image,
-                    "SPARKSWEEP_DRIVER_CPU": SETTINGS.driver_cpu,
+                    "SPARKSWEEP_DRIVER_CPU": self.driver_cpu,
                 },
                 stdout=output,
                 stderr=output,
