@@ -38,7 +38,7 @@ def command(layout: Layout, rig: Rig, *, seeds: Sequence[int], minutes: float) -
     prepare_helm(layout)
     cluster = Cluster.own(layout)
     cluster.apply(CRDS)
-    cluster.kubectl("wait", "--for=condition=Established", "--timeout=30s", "-f", str(CRDS))
+    cluster.wait_for_kinds(CRDS)
     with tempfile.TemporaryDirectory() as directory:
         helm = Helm(layout.helm, cluster.kubeconfig, Path(directory))
         with stage(cluster, helm, Path(directory)) as shared:

@@ -16,7 +16,7 @@ def prometheus_kinds(control_plane: Cluster) -> None:
     """Install the Prometheus operator's CRDs that the chart uses."""
     for path in prometheus_crds(Layout.from_environment()):
         control_plane.kubectl("apply", "--server-side", "--filename", str(path))
-        control_plane.kubectl("wait", "--for=condition=Established", "--timeout=30s", "--filename", str(path))  # fmt: skip
+        control_plane.wait_for_kinds(path)
 
 
 @pytest.fixture(scope="module")

@@ -9,6 +9,7 @@ import re
 import secrets
 import shutil
 import subprocess
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cached_property
@@ -94,6 +95,24 @@ class Cluster:
             manifest = {"apiVersion": "v1", "kind": "List", "items": manifest}
         text = manifest if isinstance(manifest, str) else json.dumps(manifest)
         return self.kubectl("apply", *where, "--filename", "-", input=text)
+
+    def wait_for_kinds(self, manifests: Path) -> None:
+        """Wait until the CRDs of a file or a directory are established.
+
+        Raises:
+            KubectlError: they are not within half a minute.
+        """
+        deadline = time.monotonic() + 30
+        while True:
+            try:
+                self.kubectl("wait", "--for=condition=Established", "--timeout=30s", "--filename", str(manifests))  # fmt: skip
+            except KubectlError as error:
+                # kubectl takes a CRD that has no conditions yet for a fault.
+                if "accessor error" not in str(error) or time.monotonic() > deadline:
+                    raise
+                time.sleep(0.1)
+            else:
+                return
 
     def get(self, kind: str, name: str, namespace: str | None = None) -> Document:
         """Return an object.

@@ -184,7 +184,7 @@ def two_nodes(control_plane: Cluster, pytestconfig: pytest.Config) -> Cluster:
 def crds(control_plane: Cluster) -> None:
     """Install the CRDs of crds/, and wait until they are served."""
     control_plane.apply(CRDS)
-    control_plane.kubectl("wait", "--for=condition=Established", "--timeout=30s", "-f", str(CRDS))
+    control_plane.wait_for_kinds(CRDS)
     # An established kind is served at once, and described somewhat later.
     for kind in ("experiment", "trialbatch"):
         wait_until(partial(_is_described, control_plane, kind), f"{kind} is described", 60)
