@@ -9,7 +9,11 @@ from datetime import timedelta
 
 from sparksweep_core.ages import Age
 from sparksweep_core.api import Experiment, ExperimentStatus
-from sparksweep_core.contract.names import driver_name, spark_secret_name
+from sparksweep_core.contract.names import (
+    SPARK_SECRET_SUFFIX_BYTES,
+    driver_name,
+    spark_secret_name,
+)
 from sparksweep_core.planner import DriverState, DriverStatus, Plan
 from sparksweep_operator import manifests
 from sparksweep_operator.batch_pages import read_page
@@ -191,7 +195,7 @@ class DriverLifecycle:
         if memo.spark_secret is not None and memo.spark_secret[0] == number:
             return memo.spark_secret[1]
         driver = driver_name(experiment.metadata.name, number)
-        name = spark_secret_name(driver, secrets.token_hex(4))
+        name = spark_secret_name(driver, secrets.token_hex(SPARK_SECRET_SUFFIX_BYTES))
         value = secrets.token_bytes(manifests.SECRET_BYTES)
         await self._client.create(manifests.spark_secret(experiment, name, value))
         memo.spark_secret = (number, name)

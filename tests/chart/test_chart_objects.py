@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
+import secrets
+import shutil
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -16,11 +19,13 @@ from sparksweep_core.contract import ports
 from sparksweep_core.contract.environment import PREFIX
 from sparksweep_core.contract.gateway import GATEWAY_NAME, GATEWAY_POD
 from sparksweep_core.contract.labels import PART_OF_LABEL, ROLE_LABEL
+from sparksweep_core.contract.names import SPARK_SECRET_NAME
 from sparksweep_core.validation.document import parse_experiment
 from sparksweep_operator.manifests import driver_pod, executor_pod
 from sparksweep_operator.manifests.driver_pod import LOST_AFTER_S
 from sparksweep_operator.settings import Settings
 from support.chart_values import DIGEST, IMAGE, REFUSED, switches
+from support.operator.operator_objects import experiment_body
 from support.operator.pod_security import violations
 
 pytestmark = pytest.mark.usefixtures("control_plane")
@@ -406,3 +411,52 @@ def test_the_admission_policies_refuse_and_can_be_left_out(
     assert [item["spec"]["policyName"] for item in bindings] == names
     assert all(item["spec"]["validationActions"] == ["Deny"] for item in bindings)
     assert all(item["spec"]["failurePolicy"] == "Fail" for item in policies)
+
+
+def test_the_policies_and_the_programs_agree_on_sparks_secrets_and_the_operators_labels(
+    helm: Helm,
+) -> None:
+    policy = json.dumps(helm.template(only="admission-policy.yaml"))
+    assert SPARK_SECRET_NAME.pattern in policy
+    body = experiment_body()
+    body["metadata"]["uid"] = "1"
+    labels = executor_pod(parse_experiment(body))["metadata"]["labels"]
+    assert all(json.dumps(f'"{label}"')[1:-1] in policy for label in labels)
+
+
+# ---------------------------------------------------------------------- upgrades
+
+
+def test_the_documented_upgrade_keeps_the_users_values_and_takes_new_ones(
+    helm: Helm, namespaces: tuple[str, str], tmp_path: Path
+) -> None:
+    """From a chart that knows fewer values, as each release's does."""
+    page = (CHART.parents[1] / "docs" / "operations.md").read_text()
+    (command,) = re.findall(r"^helm (upgrade .*)$", page, re.MULTILINE)
+    flags = command.partition("--namespace sparksweep-system")[2].split()
+    before = tmp_path / "sparksweep"
+    shutil.copytree(CHART, before)
+    for name in ("viewer.yaml", "NOTES.txt"):
+        (before / "templates" / name).unlink()
+    values = yaml.safe_load((before / "values.yaml").read_text())
+    del values["viewer"], values["admissionPolicy"]["labels"]
+    (before / "values.yaml").write_text(yaml.safe_dump(values))
+    release = f"upgrade-{secrets.token_hex(3)}"
+    own = {
+        "crds.enabled": False,
+        "rbac.userRoles.create": False,
+        "admissionPolicy.enabled": False,
+        "logLevel": "debug",
+    }
+    where = ("--namespace", namespaces[0])
+    helm.run("install", release, str(before), *where, *value_flags(own))
+    try:
+        helm.run("upgrade", release, str(CHART), *where, *flags)
+        kept = yaml.safe_load(helm.run("get", "values", release, *where, "--output", "yaml"))
+        assert kept["logLevel"] == "debug"
+        whole = yaml.safe_load(
+            helm.run("get", "values", release, *where, "--all", "--output", "yaml")
+        )
+        assert whole["viewer"]["enabled"]
+    finally:
+        helm.run("uninstall", release, *where)

@@ -33,7 +33,16 @@ from support.trainer.driver_process import java_home
 ACCOUNT = "guarded-driver"
 """Not the default name: the policies are the whole cluster's, and other tests use tokens that no pod has."""
 SETTINGS = Settings(trainer_image="registry.example/trainer:1", driver_service_account=ACCOUNT)
-VALUES: dict[str, Any] = {"driver.serviceAccount.name": ACCOUNT}
+VALUES: dict[str, Any] = {
+    "driver.serviceAccount.name": ACCOUNT,
+    "admissionPolicy.labels": ["team"],
+    "admissionPolicy.annotations": [
+        "kubernetes.io/limit-ranger",
+        "openshift.io/scc",
+        "security.openshift.io/",
+        "team.example/",
+    ],
+}
 FULL: dict[str, Any] = {
     **{name: value for name, value in FULL_TEMPLATE.items() if name != "priorityClassName"},
     "env": [
@@ -198,6 +207,13 @@ REFUSED: list[tuple[str, Any]] = [
     ("metadata.annotations", {"container.apparmor.security.beta.kubernetes.io/executor": "unconfined"}),
     ("metadata.annotations", {"k8s.v1.cni.cncf.io/networks": "host"}),
     ("metadata.annotations", {"vault.hashicorp.com/agent-inject": "true"}),
+    ("metadata.annotations", {"iam.amazonaws.com/role": "admin"}),
+    ("metadata.annotations", {"cni.projectcalico.org/ipAddrs": '["10.0.0.1"]'}),
+    ("metadata.annotations", {"cdi.k8s.io/all": "vendor.example/device=all"}),
+    ("metadata.annotations", {"sidecar.istio.io/inject": "true"}), ("metadata.annotations", {"openshift.io/scc.x": "a"}),
+    ("metadata.annotations", {"kubernetes.io/limit-ranger": "a", "anything": "else"}),
+    ("metadata.labels.app", "payments"), ("metadata.labels.app\0kubernetes\0io/instance", "payments"),
+    ("metadata.labels.azure\0workload\0identity/use", "true"), (f"{LABEL}other", "x"),
     # rights and identity
     ("spec.serviceAccountName", ACCOUNT), ("spec.serviceAccountName", "other"),
     ("spec.automountServiceAccountToken", True), ("spec.automountServiceAccountToken", None),
@@ -248,6 +264,10 @@ REFUSED: list[tuple[str, Any]] = [
     (f"{C}.volumeMounts.0.mountPropagation", "HostToContainer"),
     (f"{C}.volumeMounts.0.mountPropagation", "Bidirectional"),
     (f"{C}.volumeMounts.0.mountPath", "/var/run/secrets/kubernetes.io/serviceaccount"),
+    # secrets of another driver
+    volume("secret", {"secretName": "other-driver-0-0123abcd"}), volume("secret", {"secretName": "digits-driver-1-0123abcd"}),
+    volume("secret", {"secretName": "x-digits-driver-0-0123abcd"}),
+    (f"{C}.env+", {"name": "A", "valueFrom": {"secretKeyRef": {"name": "other-driver-0-0123abcd", "key": "spark-secret"}}}),
     # volumes
     volume("hostPath", {"path": "/"}), volume("nfs", {"server": "10.0.0.1", "path": "/"}),
     volume("csi", {"driver": "secrets-store.csi.k8s.io"}),
@@ -274,7 +294,9 @@ def test_any_other_pod_is_refused(path: str, value: Any, account: Account) -> No
 
 ALLOWED: list[tuple[str, Any]] = [
     ("metadata.annotations", {"kubernetes.io/limit-ranger": "LimitRanger plugin set: cpu"}),
-    ("metadata.labels.team", "ml"), ("spec.preemptionPolicy", "PreemptLowerPriority"),
+    ("metadata.annotations", {"security.openshift.io/validated-scc-subject-type": "user", "openshift.io/scc": "restricted-v2"}),
+    ("metadata.annotations", {"team.example/cost": "7"}), ("metadata.labels.team", "ml"),
+    volume("secret", {"secretName": "digits-driver-0-0123abcd"}), volume("secret", {"secretName": "db-driver-2"}), ("spec.preemptionPolicy", "PreemptLowerPriority"),
     ("spec.terminationGracePeriodSeconds", 30), (f"{POD_SC}.seLinuxOptions", {"level": "s0:c1,c2"}),
     (f"{POD_SC}.runAsUser", 1000660000), ("spec.topologySpreadConstraints", []),
     volume("projected", token(audience="sts.amazonaws.com")),
@@ -318,6 +340,7 @@ def test_a_driver_changes_and_deletes_its_own_executors_and_no_other_pod(account
         {"metadata": {"ownerReferences": []}},
         {"metadata": {"finalizers": ["example.org/stay"]}},
         {"metadata": {"annotations": {"a": "b"}}},
+        {"metadata": {"labels": {"app": "payments"}}},
         {"spec": {"containers": [{"name": "executor", "image": "registry.example/evil:1"}]}},
         {"spec": {"activeDeadlineSeconds": 1}},
     ]

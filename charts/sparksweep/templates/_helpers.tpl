@@ -164,6 +164,22 @@ during which drivers on the same node would not be replaced.
   message: "the token must be that of a driver's pod: its account may be used by nothing else"
 {{- end }}
 
+{{/* CEL: a key is one of a list, or begins with one that ends in "/". Takes CEL's variable and the list. */}}
+{{- define "sparksweep.admissionPolicy.named" -}}
+{{- printf "%s.exists(k, %s == k || (k.endsWith('/') && %s.startsWith(k)))" (index . 1 | default list | toJson) (index . 0) (index . 0) -}}
+{{- end }}
+
+{{/* CEL: the label `name` is the operator's or Spark's; their values are checked apart. */}}
+{{- define "sparksweep.admissionPolicy.ourLabel" -}}
+name.startsWith('spark-') || name in
+{{- printf " " }}{{ list "app.kubernetes.io/name" "app.kubernetes.io/part-of" "app.kubernetes.io/managed-by" "app.kubernetes.io/component" "sparksweep.dev/experiment" "sparksweep.dev/role" | toJson }}
+{{- end }}
+
+{{/* Names of the Secrets with Spark's secret, as sparksweep_core.contract.names has them. */}}
+{{- define "sparksweep.admissionPolicy.sparkSecret" -}}
+-driver-[0-9]+-[0-9a-f]{8}$
+{{- end }}
+
 {{/* A policy's binding. Takes the policy's name and the chart's root. */}}
 {{- define "sparksweep.admissionPolicy.binding" -}}
 {{- $name := index . 0 -}}

@@ -45,14 +45,25 @@ def driver_number(name: str) -> int | None:
     return int(match[1]) if match else None
 
 
+SPARK_SECRET_SUFFIX_BYTES = 4
+SPARK_SECRET_NAME = re.compile(r"-driver-[0-9]+-[0-9a-f]{8}$")
+"""End of the names of `spark_secret_name`. The chart's admission policy has the same pattern."""
+
+
 def spark_secret_name(driver: str, suffix: str) -> str:
     """Return the name of the Secret with a driver's Spark secret.
 
     Args:
         driver: name of the driver's pod.
-        suffix: unpredictable characters, so that nobody can make a Secret of this name first and choose the value.
+        suffix: unpredictable hexadecimal digits, two a byte of `SPARK_SECRET_SUFFIX_BYTES`, so that nobody can make a Secret
+            of this name first and choose the value.
     """
     return f"{driver}-{suffix}"
+
+
+def is_spark_secret_name(name: str) -> bool:
+    """Return True if a Secret's name is one of `spark_secret_name`."""
+    return SPARK_SECRET_NAME.search(name) is not None
 
 
 def executor_prefix(experiment: str, number: int) -> str:

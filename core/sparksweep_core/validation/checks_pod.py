@@ -22,6 +22,7 @@ from sparksweep_core.api.quantities import memory_bytes
 from sparksweep_core.api.template import Toleration, TrialTemplate
 from sparksweep_core.api.volumes import RESERVED_PATHS, RESERVED_VOLUMES, Volume
 from sparksweep_core.contract.environment import PREFIX
+from sparksweep_core.contract.names import is_spark_secret_name
 from sparksweep_core.errors import FieldError
 from sparksweep_core.validation.checks_search import duplicates
 
@@ -30,6 +31,11 @@ PATH = "spec.trialTemplate"
 _REQUIRED = "requiredDuringSchedulingIgnoredDuringExecution"
 _PREFERRED = "preferredDuringSchedulingIgnoredDuringExecution"
 _INTEGER = re.compile(INTEGER_PATTERN)
+_IMAGE = re.compile(r"[A-Za-z0-9[][-A-Za-z0-9._:/@[\]]*")
+_TOKEN_PATHS = ("/var/run/secrets/kubernetes.io", "/run/secrets/kubernetes.io")
+"""Paths of the API server's token in a pod, where the drivers' account may mount nothing."""
+_KUBERNETES_OWN = "system-"
+"""Prefix of the priority classes of Kubernetes' own pods, before which all others give way."""
 
 
 def check_pod(template: TrialTemplate) -> list[FieldError]:
@@ -46,6 +52,14 @@ def check_pod(template: TrialTemplate) -> list[FieldError]:
         errors.append(FieldError(f"{PATH}.tolerations[{index}]", message))
     if template.affinity is not None:
         errors += _affinity(template.affinity, f"{PATH}.affinity")
+    if template.image is not None and not _IMAGE.fullmatch(template.image):
+        # Spark would replace ${env:NAME} by a variable of the driver.
+        message = f'"{template.image}" is no image, such as registry.example/team/train:1'
+        errors.append(FieldError(f"{PATH}.image", message))
+    priority = template.priority_class_name
+    if priority is not None and priority.startswith(_KUBERNETES_OWN):
+        message = f'"{priority}" is for pods of Kubernetes itself: choose another PriorityClass'
+        errors.append(FieldError(f"{PATH}.priorityClassName", message))
     for field, names in (
         ("imagePullSecrets", [secret.name for secret in template.image_pull_secrets]),
         ("env", [variable.name for variable in template.env]),
@@ -58,6 +72,10 @@ def check_pod(template: TrialTemplate) -> list[FieldError]:
         errors += _variable(variable, f"{PATH}.env[{index}]")
     for index, volume in enumerate(template.volumes):
         errors += _volume(volume, f"{PATH}.volumes[{index}]")
+    for path, secret in _secrets(template):
+        if is_spark_secret_name(secret):
+            message = f'"{secret}" is the name of a Secret that protects an Experiment\'s Spark: name one of your own'
+            errors.append(FieldError(path, message))
     for index, first in duplicates(volume.mount_path for volume in template.volumes):
         volume = template.volumes[first]
         errors.append(
@@ -67,6 +85,17 @@ def check_pod(template: TrialTemplate) -> list[FieldError]:
             )
         )
     return errors
+
+
+def _secrets(template: TrialTemplate) -> Iterator[tuple[str, str]]:
+    """Return the path and the name of each Secret that the pod reads."""
+    for index, variable in enumerate(template.env):
+        if variable.value_from is not None and variable.value_from.secret_key_ref is not None:
+            path = f"{PATH}.env[{index}].valueFrom.secretKeyRef.name"
+            yield path, variable.value_from.secret_key_ref.name
+    for index, volume in enumerate(template.volumes):
+        if volume.secret is not None:
+            yield f"{PATH}.volumes[{index}].secret.secretName", volume.secret.secret_name
 
 
 def _label_key(key: str, path: str) -> Iterator[FieldError]:
@@ -208,6 +237,9 @@ def _volume(volume: Volume, path: str) -> Iterator[FieldError]:
 
 
 def _mount_path(mount_path: str, path: str) -> Iterator[FieldError]:
+    if mount_path.startswith(_TOKEN_PATHS):
+        message = f'"{mount_path}" is where Kubernetes puts tokens; choose another path, such as /mnt/data'
+        yield FieldError(path, message)
     for own in RESERVED_PATHS:
         if f"{mount_path}/".startswith(f"{own}/"):
             yield FieldError(

@@ -42,3 +42,18 @@ def test_the_names_are_those_that_people_type() -> None:
     assert names.driver_config_name("digits", "0a1b") == "digits-config-0a1b"
     assert names.code_name("digits", "0a1b") == "digits-code-0a1b"
     assert names.tensorboard_name("digits") == "digits-tensorboard"
+
+
+@given(experiments, numbers, st.binary(min_size=4, max_size=4))
+def test_the_name_of_a_spark_secret_is_known_for_one(
+    experiment: str, number: int, suffix: bytes
+) -> None:
+    driver = names.driver_name(experiment, number)
+    assert len(suffix) == names.SPARK_SECRET_SUFFIX_BYTES
+    assert names.is_spark_secret_name(names.spark_secret_name(driver, suffix.hex()))
+    assert not names.is_spark_secret_name(driver)
+
+
+@pytest.mark.parametrize("name", ["tracker", "db-driver-2", "jdbc-driver-12-password", "digits-0a1b2c3d"])  # fmt: skip
+def test_a_users_secret_is_none_of_sparks(name: str) -> None:
+    assert not names.is_spark_secret_name(name)
