@@ -441,16 +441,21 @@ PODS: Rows = [
     # volumes
     ("volume-without-source", volume(emptyDir=REMOVED), f"{VOLUMES}[0]",
      "give persistentVolumeClaim, configMap, secret or emptyDir", "cel"),
-    *[(f"volume-at-tokens-{number}", volume(mountPath=path), f"{VOLUMES}[0].mountPath", "where Kubernetes puts tokens", "check")
-      for number, path in enumerate(("/var/run/secrets/kubernetes.io", "/run/secrets/kubernetes.io/serviceaccount"))],
+    ("volume-at-tokens", volume(mountPath="/var/run/secrets/kubernetes.io"), f"{VOLUMES}[0].mountPath", "where Kubernetes puts tokens", "check"),
+    ("volume-at-token", volume(mountPath="/run/secrets/kubernetes.io/serviceaccount"), f"{VOLUMES}[0].mountPath",
+     "where Kubernetes puts tokens", "check"),
     ("volume-spark-secret", volume(emptyDir=REMOVED, secret={"secretName": "other-driver-12-0a1b2c3d"}),
      f"{VOLUMES}[0].secret.secretName", "protects an Experiment's Spark", "check"),
     ("env-spark-secret", value_from(secretKeyRef={"name": "other-driver-0-0a1b2c3d", "key": "spark-secret"}),
      f"{ENV}[0].valueFrom.secretKeyRef.name", "protects an Experiment's Spark", "check"),
-    *[(f"image-{number}", {f"{TEMPLATE}.image": image}, f"{TEMPLATE}.image", "is no image", "check")
-      for number, image in enumerate(("a b", "x/${env:AWS_SECRET_ACCESS_KEY}", "x/$(POD_IP)", "train:1\n", "/a", "a\0b", "é"))],
-    *[(f"priority-{name}", {f"{TEMPLATE}.priorityClassName": name}, f"{TEMPLATE}.priorityClassName", "Kubernetes itself", "check")
-      for name in ("system-node-critical", "system-cluster-critical")],
+    ("image-with-space", {f"{TEMPLATE}.image": "a b"}, f"{TEMPLATE}.image", "is no image", "check"),
+    ("image-with-line-end", {f"{TEMPLATE}.image": "train:1\n"}, f"{TEMPLATE}.image", "is no image", "check"),
+    ("image-with-variable-of-spark", {f"{TEMPLATE}.image": "x/${env:AWS_SECRET_ACCESS_KEY}"}, f"{TEMPLATE}.image", "is no image", "check"),
+    ("image-with-variable", {f"{TEMPLATE}.image": "x/$(POD_IP)"}, f"{TEMPLATE}.image", "is no image", "check"),
+    ("image-without-name", {f"{TEMPLATE}.image": "/a"}, f"{TEMPLATE}.image", "is no image", "check"),
+    ("image-not-ascii", {f"{TEMPLATE}.image": "é"}, f"{TEMPLATE}.image", "is no image", "check"),
+    ("priority-of-nodes", {f"{TEMPLATE}.priorityClassName": "system-node-critical"}, f"{TEMPLATE}.priorityClassName", "Kubernetes itself", "check"),
+    ("priority-of-the-cluster", {f"{TEMPLATE}.priorityClassName": "system-cluster-critical"}, f"{TEMPLATE}.priorityClassName", "Kubernetes itself", "check"),
     ("volume-with-two-sources", volume(secret={"secretName": "a"}), f"{VOLUMES}[0].emptyDir", "can't be combined with secret", "cel"),
     ("volume-host-path", volume(emptyDir=REMOVED, hostPath={"path": "/data"}), f"{VOLUMES}[0].hostPath",
      "is not supported: a trial has no access to its node's directories", "schema"),
