@@ -24,7 +24,7 @@ from sparksweep_operator.events import driver_started
 from sparksweep_operator.kube import Conflict, Forbidden, Invalid, KubernetesClient, NotFound
 from sparksweep_operator.memo import Memo
 from sparksweep_operator.metrics import Metrics
-from sparksweep_operator.pacing import PROBE_AFTER, RECHECK_AFTER, creation_delay
+from sparksweep_operator.pacing import NONE_AFTER, PROBE_AFTER, RECHECK_AFTER, creation_delay
 from sparksweep_operator.pod_status import Pod
 from sparksweep_operator.settings import Settings
 
@@ -61,7 +61,7 @@ class DriverLifecycle:
         """Return the driver's status, with the error that keeps it or its executors from being created, if any."""
         status = selection.status
         if status.state is DriverState.ABSENT:
-            memo.short_of_executors_since = None
+            memo.short_of_executors_since = memo.no_executor_since = None
             return DriverStatus(status.state, memo.creation_error or status.message)
         memo.creation_error = ""
         if status.state is DriverState.RUNNING:
@@ -107,8 +107,13 @@ class DriverLifecycle:
         wanted = min(experiment.spec.slots, status.trials.pending + status.trials.running)
         if len(selection.executors) >= wanted:
             memo.short_of_executors_since, memo.executor_error = None, ""
+            memo.no_executor_since = None
             return ""
         now = self._monotonic()
+        if selection.executors:
+            memo.no_executor_since = None
+        elif memo.no_executor_since is None:
+            memo.no_executor_since = now
         if memo.short_of_executors_since is None:
             memo.short_of_executors_since = now
         since_probe_s = None if memo.probed_at is None else now - memo.probed_at
@@ -121,7 +126,16 @@ class DriverLifecycle:
                 await self._client.create(probe, dry_run=True)
             except (Forbidden, Invalid) as error:
                 memo.executor_error = f"Executors can't be created: {error}"
-        return memo.executor_error
+        since, live = memo.no_executor_since, selection.live
+        if memo.executor_error or since is None or live is None:
+            return memo.executor_error
+        if now - since < NONE_AFTER.total_seconds():
+            return ""
+        # The driver creates them, and policies and roles bind its account, not the operator's that has just asked.
+        return (
+            "No executor exists, although the API server would let the operator create one: a policy, a webhook or a missing "
+            f"role may refuse the driver's account. The log of {live.name} has the API server's words."
+        )
 
     def _pod_to_keep(self, planned: Plan, selection: DriverSelection, age: Age) -> Pod | None:
         """Return the driver's pod whose viewer outlives the experiment, unless its driver is overdue to end."""

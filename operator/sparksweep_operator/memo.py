@@ -38,6 +38,8 @@ class Memo:
     """Number of the next driver, and the name of the Secret that was created for it."""
     short_of_executors_since: float | None = None
     """Moment since which the driver has had fewer executors than it should."""
+    no_executor_since: float | None = None
+    """Moment since which it has had none."""
     probed_at: float | None = None
     """Moment of the last dry run of an executor's creation."""
     executor_error: str = ""

@@ -20,6 +20,8 @@ RECHECK_AFTER = timedelta(seconds=10)
 """Time after which to check again what is expected to change by itself."""
 PROBE_AFTER = timedelta(seconds=15)
 """Time for which a driver may have too few executors before the API server is asked for the reason."""
+NONE_AFTER = timedelta(seconds=60)
+"""Time for which a driver may have no executor at all before its log is named. Spark takes 9 seconds to start."""
 
 _PROGRESS = ("trials", "progress", "best_trial", "recent_trials")
 """Fields of the status that change with the progress of trials."""
