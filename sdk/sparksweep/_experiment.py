@@ -26,6 +26,7 @@ from sparksweep._builder import Built, Request, build
 from sparksweep._calls import checked_call
 from sparksweep._documents import read_source
 from sparksweep._html import experiment_html
+from sparksweep._listing import missing_text
 from sparksweep._local.changes import Changes
 from sparksweep._plain_values import as_python, invalid, is_int, is_number, shown
 from sparksweep._progress import Progress, say
@@ -469,9 +470,12 @@ class Experiment:
 
     def _result(self, experiment: api.Experiment, run: Run) -> Result:
         reader = run.reader
+        trials = reader.trials()
+        if trials.unreadable:
+            warn(missing_text(trials.unreadable))
         return Result(
             experiment,
-            reader.trials(),
+            trials,
             logdir=run.logdir,
             values=self._built.values,
             reader=reader,

@@ -12,7 +12,9 @@ from sparksweep._builder import Built
 from sparksweep._calls import checked_call, unknown_argument
 from sparksweep._kube import connect
 from sparksweep._kube.reading import read
+from sparksweep._listing import Listing, missing_text
 from sparksweep._plain_values import invalid, json_value, shown
+from sparksweep._warnings import warn
 from sparksweep.errors import FieldError, Forbidden, InvalidCall, UnknownArgument
 from sparksweep_core.api import Experiment, Trial, limits, trials_of
 from sparksweep_core.validation.immutability import IMMUTABLE, MUTABLE
@@ -131,23 +133,34 @@ class Client:
         return self._kubernetes.experiment(self.namespace, name)
 
     @checked_call
-    def experiments(self) -> list[Experiment]:
-        """Return all Experiments of the namespace, sorted by name."""
-        experiments = self._kubernetes.experiments(self.namespace)
-        return sorted(experiments, key=lambda item: item.metadata.name)
+    def experiments(self) -> Listing[Experiment]:
+        """Return all Experiments of the namespace, sorted by name.
+
+        Returns:
+            A list. Its attribute `unreadable` has the error of each Experiment that is missing in it, because a later
+            version wrote what this one does not understand; a warning names them.
+        """
+        listed = self._kubernetes.experiments(self.namespace)
+        if listed.unreadable:
+            warn(missing_text(listed.unreadable))
+        return Listing(sorted(listed, key=lambda item: item.metadata.name), listed.unreadable)
 
     @checked_call
-    def trials(self, name: str) -> list[Trial]:
+    def trials(self, name: str) -> Listing[Trial]:
         """Return every trial of an Experiment, sorted by number.
 
         Args:
             name: The Experiment's name.
 
         Returns:
-            The trials; an empty list if there are none, or no Experiment of that name.
+            The trials; an empty list if there are none, or no Experiment of that name. The list's attribute
+            `unreadable` has the error of each TrialBatch whose trials are missing, about which a warning is issued.
         """
         _check_name("name", name)
-        return trials_of(self._kubernetes.batches(self.namespace, name))
+        batches = self._kubernetes.batches(self.namespace, name)
+        if batches.unreadable:
+            warn(missing_text(batches.unreadable))
+        return Listing(trials_of(batches), batches.unreadable)
 
     @checked_call
     def change(

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, TypeVar
 
+from sparksweep._listing import Listing
+from sparksweep.errors import Unreadable
 from sparksweep_core.api.base import Model
 from sparksweep_core.validation.reading import read_object
 
@@ -21,3 +24,15 @@ def read(model: type[_M], body: dict[str, Any]) -> _M:
     if "namespace" in metadata:
         subject += f" in namespace {metadata['namespace']}"
     return read_object(model, body, subject)
+
+
+def read_all(model: type[_M], bodies: Iterable[dict[str, Any]]) -> Listing[_M]:
+    """Read the objects of a list of the API server; those that can't be read are errors of the result."""
+    listing: list[_M] = []
+    unreadable: list[Unreadable] = []
+    for body in bodies:
+        try:
+            listing.append(read(model, body))
+        except Unreadable as error:
+            unreadable.append(error)
+    return Listing(listing, unreadable)

@@ -16,7 +16,8 @@ from kubernetes import client, config
 from kubernetes.stream import portforward
 
 from sparksweep._kube.errors import sdk_error
-from sparksweep._kube.reading import read
+from sparksweep._kube.reading import read, read_all
+from sparksweep._listing import Listing
 from sparksweep.errors import ClusterUnavailable
 from sparksweep_core.api import Experiment, TrialBatch
 from sparksweep_core.api_server.errors import KubeError, error_of
@@ -44,7 +45,8 @@ class SyncClient:
     """Client of the API server.
 
     Authenticates with the kubeconfig's current context or, inside a cluster, with the pod's service account. Every request raises the SDK's
-    errors: see `sparksweep._kube.errors`; one that returns a model raises `Unreadable`, too.
+    errors: see `sparksweep._kube.errors`; one that returns a model raises `Unreadable`, too, and one that returns several
+    names in its `Listing` those that can't be read.
     """
 
     def __init__(self) -> None:
@@ -80,17 +82,14 @@ class SyncClient:
         """
         return read(Experiment, self._request("GET", _Target("Experiment", namespace, name)))
 
-    def experiments(self, namespace: str) -> list[Experiment]:
+    def experiments(self, namespace: str) -> Listing[Experiment]:
         """Return all Experiments of a namespace."""
-        return [read(Experiment, body) for body in self.list_objects("Experiment", namespace)]
+        return read_all(Experiment, self.list_objects("Experiment", namespace))
 
-    def batches(self, namespace: str, experiment: str) -> list[TrialBatch]:
+    def batches(self, namespace: str, experiment: str) -> Listing[TrialBatch]:
         """Return the TrialBatches of an Experiment."""
         labels = selector_text(experiment_selector(experiment))
-        return [
-            read(TrialBatch, body)
-            for body in self.list_objects("TrialBatch", namespace, labels=labels)
-        ]
+        return read_all(TrialBatch, self.list_objects("TrialBatch", namespace, labels=labels))
 
     def batch(self, namespace: str, name: str) -> TrialBatch:
         """Return one TrialBatch."""

@@ -115,7 +115,8 @@ def read_journal(path: Path) -> Recorded:
             _take(recorded, json.loads(line), f"{path}, line {number}")
         except Unreadable as error:
             raise RunDirectoryError(str(error)) from error
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
+            # JSON that is nested a thousand times is read by recursion.
             raise RunDirectoryError(f"{path}, line {number} is damaged: {error}") from error
     return recorded
 

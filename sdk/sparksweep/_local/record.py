@@ -68,7 +68,7 @@ class RunRecord(Model):
         content = path.read_bytes()
         try:
             json.loads(content)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise RunDirectoryError(f"{path} is damaged: {error}") from error
         try:
             return read_json(cls, content, str(path))

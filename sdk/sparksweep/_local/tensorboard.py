@@ -154,10 +154,12 @@ def link_trials(links: Path, runs: Iterable[RunDirectory]) -> None:
     for run in runs:
         parent = links / run.path.name
         parent.mkdir(exist_ok=True)
-        for trial in run.trials.iterdir():
-            if trial.is_dir():
-                with suppress(FileExistsError):
-                    (parent / trial.name).symlink_to(trial, target_is_directory=True)
+        # A run whose trials somebody has deleted, or may not be read, leaves the others as they are.
+        with suppress(OSError):
+            for trial in run.trials.iterdir():
+                if trial.is_dir():
+                    with suppress(FileExistsError):
+                        (parent / trial.name).symlink_to(trial, target_is_directory=True)
 
 
 def write_sessions_of_ended(run: RunDirectory) -> None:
@@ -172,7 +174,8 @@ def write_sessions_of_ended(run: RunDirectory) -> None:
                 spec = run.read_experiment().spec
                 recorder = RunRecorder(run.trials, spec)
                 write_missing_sessions(run, recorder, lacking)
-    except (OSError, RunDirectoryError):
+    except (OSError, SparksweepError):
+        # The other runs are shown all the same, and of this one what is there.
         return
 
 

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
+from sparksweep._listing import Listing
 from sparksweep._runs.gateway import Route
 from sparksweep._runs.reader import trial_file
 from sparksweep.errors import ClusterError, Forbidden
@@ -40,9 +41,10 @@ class ClusterRunReader:
         """See `RunReader`."""
         return self._kubernetes.experiment(self._namespace, self._name)
 
-    def trials(self) -> list[Trial]:
+    def trials(self) -> Listing[Trial]:
         """See `RunReader`."""
-        return trials_of(self._batches())
+        batches = self._batches()
+        return Listing(trials_of(batches), batches.unreadable)
 
     def trial(self, number: int) -> Trial | None:
         """See `RunReader`. A second call for a trial reads its TrialBatch alone."""
@@ -50,11 +52,14 @@ class ClusterRunReader:
         if name is None:
             batches = self._batches()
         else:
-            batches = [self._kubernetes.batch(self._namespace, name)]
+            batches = Listing([self._kubernetes.batch(self._namespace, name)])
         for batch in batches:
             if any(trial.number == number for trial in batch.spec.trials):
                 self._batch_names[number] = batch.metadata.name
                 return next(trial for trial in trials_of([batch]) if trial.number == number)
+        if batches.unreadable:
+            # It may be in one of those.
+            raise batches.unreadable[0]
         return None
 
     def is_live(self) -> bool:
@@ -136,9 +141,9 @@ class ClusterRunReader:
             self._connection.close()
         self._connection = self._pod = None
 
-    def _batches(self) -> list[TrialBatch]:
+    def _batches(self) -> Listing[TrialBatch]:
         batches = self._kubernetes.batches(self._namespace, self._name)
-        if not batches:
+        if not batches and not batches.unreadable:
             # Raises if the Experiment itself does not exist.
             self.experiment()
         return batches

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from sparksweep._listing import Listing
 from sparksweep._local.run_directory import RunDirectory
 from sparksweep_core.api import Experiment, Trial, TrialState
 from sparksweep_core.contract.run_layout import METRICS_FILE
@@ -30,12 +31,12 @@ class LocalRunReader:
         """See `RunReader`."""
         return self._directory.read_experiment()
 
-    def trials(self) -> list[Trial]:
+    def trials(self) -> Listing[Trial]:
         """See `RunReader`. A running trial has its newest report, which only its own file holds."""
-        return [
+        return Listing(
             self._with_report(trial) if trial.state is TrialState.RUNNING else trial
             for trial in self._directory.read_trials()
-        ]
+        )
 
     def trial(self, number: int) -> Trial | None:
         """See `RunReader`. An attempt counts once it has renamed the logs of the one before."""

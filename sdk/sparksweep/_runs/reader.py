@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Protocol
 
+from sparksweep._listing import Listing
 from sparksweep.errors import TrialNotFound
 from sparksweep_core.api import Experiment, Trial
 from sparksweep_core.contract.run_layout import trial_path
@@ -23,8 +24,8 @@ class RunReader(Protocol):
     def experiment(self) -> Experiment:
         """Return the Experiment with its status."""
 
-    def trials(self) -> list[Trial]:
-        """Return every trial, sorted by number."""
+    def trials(self) -> Listing[Trial]:
+        """Return every trial, sorted by number; its `unreadable` names the TrialBatches whose trials are missing."""
 
     def trial(self, number: int) -> Trial | None:
         """Return a trial as it is now; None if there is none of that number."""

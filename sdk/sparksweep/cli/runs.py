@@ -6,6 +6,7 @@ import json
 
 import click
 
+from sparksweep._listing import missing_text
 from sparksweep._text import number_text, typed_text
 from sparksweep.cli.formats import (
     COLUMNS,
@@ -60,7 +61,10 @@ def trials(
     check_format(output, columns, out)
     choice = Choice(sort, rows, column_names(columns), is_wide=output == "wide")
     run = open_run(target, namespace)
-    print_trials(out, run.experiment(), run.trials(), output, choice, is_live=run.is_live())
+    listed = run.trials()
+    print_trials(out, run.experiment(), listed, output, choice, is_live=run.is_live())
+    if listed.unreadable:
+        stderr().line(missing_text(listed.unreadable))
 
 
 @click.command(short_help="Print the best trial of a run.")
@@ -79,7 +83,11 @@ def best(target: str, output: str, namespace: str | None) -> int:
     run = open_run(target, namespace)
     experiment = run.experiment()
     objective = experiment.spec.objective
-    best = best_of(run.trials(), objective)
+    listed = run.trials()
+    if listed.unreadable:
+        # The best trial may be among those.
+        raise listed.unreadable[0]
+    best = best_of(listed, objective)
     if best is None or objective is None:
         why = "the experiment names no objective" if objective is None else "no trial has succeeded"
         stderr().line(f"{run.title} has no best trial: {why}.")

@@ -6,7 +6,7 @@ import json
 import random
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ import yaml
 from sparksweep import Experiment
 from sparksweep._kube import connect
 from sparksweep._runs.cluster_run import ClusterRunReader
+from sparksweep.cli import main
 from sparksweep.cli.targets import open_run
 from sparksweep.client import Client
 from sparksweep.errors import (
@@ -28,6 +29,7 @@ from sparksweep.errors import (
     Forbidden,
     InvalidExperiment,
     MissingDependency,
+    Unreadable,
 )
 
 ROOT = "/apis/sparksweep.dev/v1alpha1/namespaces/lab"
@@ -128,6 +130,81 @@ def test_an_experiment_and_its_trials_are_read(server: ApiServer) -> None:
         assert trial.number == 2
     # The second time its batch alone is read.
     assert server.requests[-1] == ("GET", f"{ROOT}/trialbatches/digits-1")
+
+
+LATER: dict[str, Callable[[dict[str, Any]], object]] = {
+    "a later condition": lambda item: item.update(status={"conditions": "many"}),
+    "a later algorithm": lambda item: item["spec"]["algorithm"].update(algorithmName="psychic"),
+    "a later count": lambda item: item.update(status={"trials": {"created": "dozens"}}),
+}
+
+
+@pytest.mark.parametrize("change", LATER.values(), ids=LATER)
+@pytest.mark.parametrize("position", [0, 1, 2])
+def test_a_list_has_what_can_be_read_and_names_the_rest(
+    server: ApiServer, change: Callable[[dict[str, Any]], object], position: int
+) -> None:
+    items = [document() for _ in range(3)]
+    for index, item in enumerate(items):
+        item["metadata"] |= {"name": f"digits-{index}", "namespace": "lab"}
+    change(items[position])
+    server.answers["GET", f"{ROOT}/experiments"] = 200, {"items": items[::-1]}
+    name = f"digits-{position}"
+    with Client() as client:
+        with pytest.warns(UserWarning, match=f"The list lacks Experiment {name} in") as caught:
+            listed = client.experiments()
+        assert caught[0].filename == __file__
+    assert [item.metadata.name for item in listed] == [
+        f"digits-{index}" for index in range(3) if index != position
+    ]
+    (error,) = listed.unreadable
+    assert error.subject == f"Experiment {name} in namespace lab"
+    assert error.errors
+    server.answers["GET", f"{ROOT}/experiments/{name}"] = 200, items[position]
+    with Client() as client, pytest.raises(Unreadable, match=name):
+        client.get(name)
+
+
+def test_a_list_of_what_can_not_be_read_is_empty_and_says_so(server: ApiServer) -> None:
+    broken = document() | {"spec": 1}
+    server.answers["GET", f"{ROOT}/experiments"] = 200, {"items": [broken, broken]}
+    with Client() as client, pytest.warns(UserWarning, match="digits, Experiment digits"):
+        listed = client.experiments()
+    assert listed == []
+    assert len(listed.unreadable) == 2
+
+
+def exit_code(*arguments: str) -> object:
+    with pytest.raises(SystemExit) as ended:
+        main(arguments)
+    return ended.value.code
+
+
+def test_trials_that_can_not_be_read_are_named_and_never_taken_for_absent(
+    server: ApiServer, capsys: pytest.CaptureFixture[str]
+) -> None:
+    later = batch(1, 2, 3)
+    later["status"] = {"trials": [{"number": 2, "state": "Dreaming"}]}
+    server.answers["GET", f"{ROOT}/experiments/digits"] = 200, document()
+    server.answers["GET", f"{ROOT}/trialbatches"] = 200, {"items": [batch(0, 1), later]}
+    with Client() as client:
+        with pytest.warns(UserWarning, match="The list lacks TrialBatch digits-1 in .*Dreaming"):
+            trials = client.trials("digits")
+        assert [trial.number for trial in trials] == [1]
+        assert [error.subject for error in trials.unreadable] == [
+            "TrialBatch digits-1 in namespace lab"
+        ]
+    reader = ClusterRunReader(connect(), "digits")
+    assert [trial.number for trial in reader.trials()] == [1]
+    assert reader.trial(1) is not None
+    with pytest.raises(Unreadable, match="digits-1"):
+        reader.trial(2)
+    assert exit_code("trials", "digits") == 0
+    shown = capsys.readouterr()
+    assert "1" in shown.out
+    assert "The list lacks TrialBatch digits-1 in namespace lab" in shown.err
+    assert exit_code("best", "digits") == 2
+    assert "digits-1" in capsys.readouterr().err
 
 
 def test_a_reader_names_an_experiment_that_does_not_exist(server: ApiServer) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
+from sparksweep._listing import Listing
 from sparksweep._runs import follow
 from sparksweep._runs.follow import AttemptStarted, follow_log, read_log
 from sparksweep._runs.log_lines import Line
@@ -35,7 +36,7 @@ class Run:
     def experiment(self) -> Experiment:
         raise NotImplementedError
 
-    def trials(self) -> list[Trial]:
+    def trials(self) -> Listing[Trial]:
         raise NotImplementedError
 
     def trial(self, number: int) -> Trial | None:
