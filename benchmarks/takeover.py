@@ -152,13 +152,19 @@ def take_over(port: int) -> None:
     endpoint = Endpoint(f"http://127.0.0.1:{port}")
     fence = Fence("digits-driver-2", replaced=lambda _: None)
     writer = StatusWriter(ApiClient(endpoint), namespace="lab", fence=fence)
-    with tempfile.TemporaryDirectory() as directory, ApiClient(endpoint) as api:
+    with tempfile.TemporaryDirectory() as directory:
         files = RunFiles(Path(directory), program, tensorboard=False)
         service = TrialService(program, added=files.add)
-        batches = Batches(service, writer, fence, gone=lambda _: None, closed=lambda: None)
+        batches = Batches(
+            service,
+            writer,
+            fence,
+            connect=lambda: ApiClient(endpoint),
+            gone=lambda _: None,
+            closed=lambda: None,
+        )
         began = time.monotonic()
-        path = batches_path("lab")
-        batches.take_over(api, path, experiment="digits", stop=threading.Event())
+        batches.take_over(batches_path("lab"), experiment="digits", stop=threading.Event())
         took_s = time.monotonic() - began
         peak, after = peak_resident(), resident()
         began = time.monotonic()

@@ -26,7 +26,14 @@ from sparksweep_operator.driver_lifecycle import DriverLifecycle
 from sparksweep_operator.driver_selection import DriverSelection, select_driver
 from sparksweep_operator.event_recorder import EventRecorder
 from sparksweep_operator.events import Event, events_between
-from sparksweep_operator.kube import Forbidden, Invalid, KubernetesClient, NotFound, TooLarge
+from sparksweep_operator.kube import (
+    Conflict,
+    Forbidden,
+    Invalid,
+    KubernetesClient,
+    NotFound,
+    TooLarge,
+)
 from sparksweep_operator.memo import Memo
 from sparksweep_operator.metrics import Metrics
 from sparksweep_operator.pacing import RECHECK_AFTER, requeue_delay, status_delay
@@ -130,9 +137,10 @@ class Reconciler:
             return await self._report_unreadable(
                 body, ExperimentReason.UNREADABLE_BATCH, message + more
             )
-        await self._announce_unknown_fields(experiment, memo)
         uid = body["metadata"]["uid"]
+        # Before the first await since the check above: while one waits, the cache may forget the batches.
         history = self._cache.history(key).view()
+        await self._announce_unknown_fields(experiment, memo)
         now = self._clock()
         age = memo.ages.at(now, self._monotonic())
         selection = select_driver(self._cache.pods(key), history.summary, owner=uid, age=age)
@@ -178,9 +186,9 @@ class Reconciler:
         status = status_with_problem(body, reason, message, now=self._clock())
         if status is not None:
             log.error("%s", message)
-            self._cache.upsert_experiment(
-                await self._client.apply_status_values(body["metadata"], status)
-            )
+            metadata = body["metadata"]
+            key = metadata["namespace"], metadata["name"]
+            await self._cache_written(key, self._client.apply_status_values(metadata, status))
         return Result(wrote_status=status is not None, requeue_after=RECHECK_AFTER)
 
     async def _announce_unknown_fields(self, experiment: Experiment, memo: Memo) -> None:
@@ -254,11 +262,27 @@ class Reconciler:
         self, experiment: Experiment, status: ExperimentStatus, memo: Memo
     ) -> None:
         """Write the planned status to the API server, and record events about the change."""
-        self._cache.upsert_experiment(await self._client.apply_status(experiment, status))
+        metadata = experiment.metadata
+        key = metadata.namespace or "", metadata.name
+        await self._cache_written(key, self._client.apply_status(experiment, status))
         memo.status_written_at = self._monotonic()
         batches, memo.unannounced_batches = memo.unannounced_batches, []
         before = experiment.status or ExperimentStatus()
         await self._recorder.record(experiment, events_between(before, status, batches))
+
+    async def _cache_written(self, key: Key, write: Awaitable[Body]) -> None:
+        """Make a write of an Experiment and cache its answer; after a conflict cache the Experiment as it is now.
+
+        Raises:
+            Conflict: the plan was made from an Experiment that has changed since.
+        """
+        try:
+            body = await write
+        except Conflict:
+            # The watch may lag behind: the next reconcile must not plan from the same version again.
+            self._cache.upsert_experiment(await self._client.get_experiment(*key))
+            raise
+        self._cache.upsert_experiment(body)
 
 
 def _parse(body: Body, memo: Memo, settings: Settings) -> Experiment:

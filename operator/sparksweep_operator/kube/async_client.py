@@ -37,6 +37,7 @@ LINE_BYTES = 16 * 2**20
 _APPLY = "application/apply-patch+yaml"
 _JSON = "application/json"
 _METADATA = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
+_IDENTITY = ("name", "namespace", "uid", "resourceVersion")
 _TIMEOUT = aiohttp.ClientTimeout(total=TIMEOUT_S)
 
 
@@ -86,10 +87,12 @@ class KubernetesClient:
     async def apply_status(
         self, experiment: Experiment, status: ExperimentStatus
     ) -> dict[str, Any]:
-        """Write an Experiment's status; return the updated object.
+        """Write an Experiment's status, unless the Experiment has changed since it was read; return the updated object.
+
+        A write that arrives late, such as one that was under way when its operator was killed, changes nothing.
 
         Raises:
-            Conflict: the name now belongs to another Experiment.
+            Conflict: it has changed, or the name now belongs to another Experiment.
             NotFound: the Experiment no longer exists.
         """
         return await self.apply_status_values(experiment.metadata.model_dump(), status.to_dict())
@@ -101,7 +104,7 @@ class KubernetesClient:
         body = {
             "apiVersion": API_VERSION,
             "kind": "Experiment",
-            "metadata": {name: metadata[name] for name in ("name", "namespace", "uid")},
+            "metadata": {name: metadata[name] for name in _IDENTITY},
             "status": dict(status),
         }
         return await self._apply(body, "status")

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
-from sparksweep_core.api import TrialReason, TrialState, TrialStatus
+from sparksweep_core.api import TrialBatch, TrialReason, TrialState, TrialStatus
 from sparksweep_core.api_server.errors import Conflict, KubeError, NotFound
 from sparksweep_trainer.kubernetes.fencing import Fence
 from sparksweep_trainer.kubernetes.status_writer import StatusWriter, parse_batch
@@ -87,9 +87,12 @@ class Rig:
 
     def add(self, item: Json) -> None:
         """Add a batch and claim it."""
-        claimed = self.writer.claim(parse_batch(self.store.put(item)))
+        claimed = self.claim(self.store.put(item))
         assert claimed is not None
         self.store.writes.clear()
+
+    def claim(self, item: Json) -> TrialBatch | None:
+        return self.writer.claim(parse_batch(item), self.store)  # type: ignore[arg-type]
 
     def status(self, index: int = 0) -> Json:
         found: Json = self.store.items[name(index)]["status"]

@@ -297,7 +297,7 @@ def test_an_earlier_driver_can_write_nothing_over_a_claim() -> None:
         fence=Fence("digits-driver-10", replaced=later.replaced_by.append),
         monotonic=later.clock,
     )
-    assert later.writer.claim(parse_batch(earlier.store.get(name(0)))) is not None
+    assert later.claim(earlier.store.get(name(0))) is not None
     earlier.writer.record([trial(1)])
     earlier.writer.write_due()
     assert earlier.replaced_by == ["digits-driver-10"]
@@ -313,7 +313,7 @@ def test_what_an_earlier_driver_wrote_before_the_claim_is_in_it(rig: Rig) -> Non
         rig.store.put(found)
 
     rig.store.before_write = [finish]
-    claimed = rig.writer.claim(parse_batch(item))
+    claimed = rig.claim(item)
     assert claimed is not None
     assert claimed.status is not None
     assert [(found.number, found.state) for found in claimed.status.trials] == [
@@ -325,6 +325,6 @@ def test_what_an_earlier_driver_wrote_before_the_claim_is_in_it(rig: Rig) -> Non
 
 def test_a_claim_ends_when_a_later_driver_has_taken_over(rig: Rig) -> None:
     item = rig.store.put(batch(0, range(1, 3), status={"driver": "digits-driver-4"}))
-    assert rig.writer.claim(parse_batch(item)) is None
+    assert rig.claim(item) is None
     assert rig.replaced_by == ["digits-driver-4"]
     assert rig.store.writes == []

@@ -65,7 +65,6 @@ class Rig:
             trial_template=TrialTemplate(function="train:training"),
             trials_directory="trials",
         )
-        self.api = ApiClient(self.server.endpoint)
         self.writer = StatusWriter(
             ApiClient(self.server.endpoint), namespace=NAMESPACE, fence=fence
         )
@@ -75,11 +74,15 @@ class Rig:
             added=lambda trials: self.added.extend(trial.number for trial in trials),
         )
         self.batches = Batches(
-            self.service, self.writer, fence, gone=self.ends.append, closed=lambda: None
+            self.service,
+            self.writer,
+            fence,
+            connect=lambda: ApiClient(self.server.endpoint),
+            gone=self.ends.append,
+            closed=lambda: None,
         )
 
     def close(self) -> None:
-        self.api.close()
         self.writer._api.close()
         self.server.close()
 
@@ -88,9 +91,12 @@ class Rig:
             self.server.put(BATCHES, item)
 
     def take_over(self) -> str | None:
-        return self.batches.take_over(
-            self.api, BATCHES, experiment=EXPERIMENT, stop=threading.Event()
-        )
+        return self.batches.take_over(BATCHES, experiment=EXPERIMENT, stop=threading.Event())
+
+    def change(self, item: dict[str, Any]) -> None:
+        """Take an event, and claim the batch if it is new."""
+        self.batches.on_change(item)
+        self.batches.claims.claim_due()
 
     def write(self) -> None:
         self.writer._pacing.hurry()
@@ -193,13 +199,14 @@ def test_a_write_under_way_when_a_newer_batch_comes_is_repeated_whole(rig: Rig) 
         if request.command != "PATCH":
             return False
         # Meanwhile the planner adds a batch.
-        rig.batches.on_change(rig.server.put(BATCHES, batch(1, numbers(1))))
+        rig.server.faults.clear()
+        rig.change(rig.server.put(BATCHES, batch(1, numbers(1))))
         request.answer(503, {"message": "later"})
         return True
 
     rig.server.faults.append(refuse)
     rig.write()
-    rig.server.faults.clear()
+    assert rig.added == [*numbers(0), *numbers(1)]
     rig.patches()
     rig.write()
     (status,) = rig.patches()[name(0)]
@@ -241,12 +248,14 @@ def test_the_watch_goes_on_from_the_version_of_the_list(rig: Rig) -> None:
     rig.patches()
     informer = Informer(rig.server.endpoint, BATCHES, rig.batches, selector={}, version=version)
     informer.start()
+    rig.batches.claims.start()
     rig.put(batch(PAGE_SIZE, numbers(PAGE_SIZE)))
     eventually(lambda: rig.service.tally.counts.created == (PAGE_SIZE + 1) * SIZE)
     with rig.server.lock:
         reads = [request for request in rig.server.requests if request[0] == "GET"]
     assert len(reads) == 1, "the watch; no second list"
     informer.close()
+    rig.batches.claims.close()
 
 
 def test_an_event_of_an_own_write_is_not_parsed_again(
@@ -269,6 +278,135 @@ def test_an_event_of_an_own_write_is_not_parsed_again(
     rig.write()
     rig.batches.on_change(rig.server.get(BATCHES, name(0)))
     assert 50 in rig.added
+
+
+# ---------------------------------------------------------------------- batches that appear later
+
+
+@pytest.mark.parametrize("events", [1, 2])
+def test_what_an_earlier_driver_wrote_into_a_batch_that_is_new_here_stays(
+    rig: Rig, events: int
+) -> None:
+    """That driver did not know yet that it was replaced, and this one's watch lags behind."""
+    rig.put(stored(0))
+    rig.take_over()
+    rig.patches()
+    ends = ["Succeeded", "Failed", "Running"]
+    seen = [
+        rig.server.put(BATCHES, batch(1, numbers(1))),
+        rig.server.put(BATCHES, stored(1, states=["Succeeded", "Running", "Pending"])),
+    ]
+    newest = rig.server.put(BATCHES, stored(1, states=ends))
+    for event in seen[:events]:
+        rig.change(event)
+    rig.write()
+    status = rig.server.get(BATCHES, name(1))["status"]
+    assert status["driver"] == MINE
+    assert [trial["state"] for trial in status["trials"]] == ["Succeeded", "Failed", "Pending"]
+    for earlier, now in zip(newest["status"]["trials"][:2], status["trials"], strict=False):
+        assert now == now | earlier
+    waiting = [status.number for status in rig.service.statuses]
+    assert waiting == [numbers(1)[2]], "the trial that ran; the others do not run again"
+
+
+def test_a_new_batch_runs_no_trial_before_it_is_claimed(rig: Rig) -> None:
+    rig.put(stored(0))
+    rig.take_over()
+    rig.patches()
+    rig.batches.on_change(rig.server.put(BATCHES, batch(1, numbers(1))))
+    assert rig.service.statuses == []
+    rig.batches.claims.claim_due()
+    (claim,) = rig.patches()[name(1)]
+    assert claim["driver"] == MINE
+    assert [status.number for status in rig.service.statuses] == [*numbers(1)]
+    rig.write()
+    assert rig.patches() == {}, "the claim is the only write until a trial starts"
+
+
+def test_a_new_batch_whose_claim_is_refused_keeps_no_other_waiting(rig: Rig) -> None:
+    rig.put(stored(0))
+    rig.take_over()
+
+    def refuse(request: Handler) -> bool:
+        refused = request.command == "PATCH" and name(1) in request.path
+        if refused:
+            request.answer(500, {"message": "failed calling webhook"})
+        return refused
+
+    rig.server.faults.append(refuse)
+    for index in (1, 2, 3):
+        rig.change(rig.server.put(BATCHES, batch(index, numbers(index))))
+    assert [status.number for status in rig.service.statuses] == [*numbers(2), *numbers(3)]
+    rig.server.faults.clear()
+    eventually(lambda: rig.batches.claims.claim_due() is None)
+    assert len(rig.service.statuses) == 3 * SIZE
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_a_change_of_a_batch_during_its_claim_is_taken_in(rig: Rig, when: str) -> None:
+    rig.put(stored(0))
+    rig.take_over()
+
+    def grow(request: Handler) -> bool:
+        if request.command != "PATCH":
+            return False
+        rig.server.faults.clear()
+        if when == "after":
+            request.answer_as_usual()
+        grown = rig.server.get(BATCHES, name(1))
+        grown["spec"]["trials"].append({"number": 100, "parameters": {}})
+        grown["spec"]["parallelTrialCount"] = 7
+        grown["metadata"]["generation"] = 2
+        rig.batches.on_change(rig.server.put(BATCHES, grown))
+        return when == "after"
+
+    rig.server.faults.append(grow)
+    rig.change(rig.server.put(BATCHES, batch(1, numbers(1), parallel=2)))
+    wanted = [*numbers(1), 100]
+    eventually(lambda: [status.number for status in rig.service.statuses] == wanted)
+    eventually(lambda: rig.service.slots_wanted == len(wanted))
+    assert rig.batches.claims.claim_due() is None
+
+
+def test_a_later_driver_s_new_batch_ends_this_one(rig: Rig) -> None:
+    rig.put(stored(0))
+    rig.take_over()
+    event = rig.server.put(BATCHES, batch(1, numbers(1)))
+    rig.server.put(BATCHES, stored(1, states=["Running"] * SIZE, driver=LATER))
+    rig.change(event)
+    assert rig.ends == [LATER]
+    assert rig.service.statuses == []
+    assert rig.batches.claims.claim_due() is None
+
+
+@pytest.mark.parametrize("deletion", ["event", "list", "change"])
+def test_batches_of_another_experiment_of_the_same_name_are_left_alone(
+    rig: Rig, deletion: str
+) -> None:
+    rig.put(stored(0))
+    rig.take_over()
+    rig.patches()
+    gone = rig.server.get(BATCHES, name(0))
+    rig.server.remove(BATCHES, name(0))
+    made = [batch(index, numbers(index)) for index in (0, 1)]
+    for item in made:
+        item["metadata"]["uid"] = f"other-{item['metadata']['name']}"
+    others = [rig.server.put(BATCHES, item) for item in made]
+    match deletion:
+        case "event":
+            rig.batches.on_delete(gone)
+            for item in others:
+                rig.change(item)
+        case "list":
+            rig.batches.on_list(iter(others))
+        case _:
+            for item in others:
+                rig.change(item)
+    rig.batches.claims.claim_due()
+    rig.write()
+    assert rig.ends == [name(0)]
+    assert rig.patches() == {}
+    assert rig.service.statuses == []
 
 
 OF_A_LATER_VERSION = {"trials": [{"number": 1, "state": "EarlyStopped", "attempt": 1}]}

@@ -95,8 +95,10 @@ class Application:
             self._service,
             self._writer,
             self._fence,
+            connect=lambda: ApiClient(settings.endpoint),
             gone=self._gone,
             closed=lambda: self.end(End.OVER),
+            on_error=self._failed,
         )
         self._executors = self._executor_watch()
         self._driver: Driver | None = None
@@ -112,18 +114,17 @@ class Application:
         Raises:
             Unreadable: this version does not understand a batch that it was to take over.
         """
-        with ApiClient(self._settings.endpoint) as api:
-            version = self._batches.take_over(
-                api,
-                batches_path(self._settings.namespace),
-                experiment=self._settings.experiment,
-                stop=self._stop,
-            )
+        version = self._batches.take_over(
+            batches_path(self._settings.namespace),
+            experiment=self._settings.experiment,
+            stop=self._stop,
+        )
         if self._stop.is_set():
             return self._end or End.TERMINATED
         watches = self._watches(version)
         for watch in watches:
             watch.start()
+        self._batches.claims.start()
         self._writer.start()
         if self._files is not None:
             self._files.start()
@@ -136,6 +137,7 @@ class Application:
         log.info("the driver ends: %s", end.value)
         for watch in watches:
             watch.close()
+        self._batches.claims.close()
         self._leave()
         return end
 

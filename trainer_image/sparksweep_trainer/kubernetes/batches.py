@@ -1,4 +1,8 @@
-"""The TrialBatches of an experiment: claims them from an earlier driver, then follows them for the trial service."""
+"""The TrialBatches of an experiment: claims them from an earlier driver, then follows them for the trial service.
+
+A batch that appears later is claimed, too, before any of its trials runs (`claim_queue`): the event that announces it may
+be older than what an earlier driver, which still ran when the batches were taken over, has written into it since.
+"""
 
 from __future__ import annotations
 
@@ -17,6 +21,7 @@ from sparksweep_core.contract.labels import experiment_selector, selector_text
 from sparksweep_trainer.driver.trial_service import TrialService
 from sparksweep_trainer.kubernetes.api_client import ApiClient, Json, JsonPage
 from sparksweep_trainer.kubernetes.batch_statuses import is_finished
+from sparksweep_trainer.kubernetes.claim_queue import ClaimQueue
 from sparksweep_trainer.kubernetes.fencing import Fence
 from sparksweep_trainer.kubernetes.informer import retry_backoff
 from sparksweep_trainer.kubernetes.status_writer import StatusWriter, parse_batch
@@ -25,7 +30,7 @@ log = logging.getLogger(__name__)
 
 
 class Batches:
-    """Follows the batches: new trials, the order to stop, the limit of slots. For one thread."""
+    """Follows the batches: new trials, the order to stop, the limit of slots. An `EventHandler` for one thread."""
 
     def __init__(
         self,
@@ -33,27 +38,34 @@ class Batches:
         writer: StatusWriter,
         fence: Fence,
         *,
+        connect: Callable[[], ApiClient],
         gone: Callable[[str], None],
         closed: Callable[[], None],
+        on_error: Callable[[BaseException], None] = lambda _: None,
     ) -> None:
         """
         Args:
             service: receives the trials.
             writer: writes the trials' statuses.
             fence: tells whether this driver is still the current one.
+            connect: returns a new client of the API server.
             gone: called with the name of a deleted batch: then the experiment is deleted, too.
             closed: called when the experiment has ended.
+            on_error: called with an error that ends the claims of new batches.
         """
         self._service = service
         self._writer = writer
         self._fence = fence
+        self._connect = connect
         self._gone = gone
         self._closed = closed
         self._newest = -1
+        self._lock = threading.Lock()
+        self._claimed: dict[str, str | None] = {}
+        self._deleted = False
+        self.claims = ClaimQueue(self._claim_new, self._hand_over_claimed, on_error=on_error)
 
-    def take_over(
-        self, api: ApiClient, path: str, *, experiment: str, stop: threading.Event
-    ) -> str | None:
+    def take_over(self, path: str, *, experiment: str, stop: threading.Event) -> str | None:
         """Claim the batches of an earlier driver before anything is started; return the version to watch from.
 
         From then on that driver can't write any batch that may still change. The newest batch is claimed last: this
@@ -70,9 +82,11 @@ class Batches:
         query = {"labelSelector": selector_text(experiment_selector(experiment))}
         while not stop.is_set():
             try:
-                version, unclaimed = self._read(api.pages(path, query=query, read=BatchPage.read))
-                if unclaimed is not None and self._claim(unclaimed):
-                    return version
+                with self._connect() as api:
+                    pages = api.pages(path, query=query, read=BatchPage.read)
+                    version, unclaimed = self._read(pages)
+                    if unclaimed is not None and self._claim(unclaimed, api):
+                        return version
             except KubeError as error:
                 asked_s = error.retry_after_s if isinstance(error, Unavailable) else 0.0
                 wait_s = backoff.next_s(asked_s)
@@ -110,10 +124,10 @@ class Batches:
         rest = [*unfinished, *([] if newest is None else [newest])]
         return version, sorted(rest, key=lambda batch: batch.spec.index)
 
-    def _claim(self, batches: list[TrialBatch]) -> bool:
+    def _claim(self, batches: list[TrialBatch], api: ApiClient) -> bool:
         claimed = []
         for batch in batches:
-            mine = self._writer.claim(batch)
+            mine = self._writer.claim(batch, api)
             if mine is None:
                 return False
             claimed.append(mine)
@@ -131,25 +145,54 @@ class Batches:
             uids[item["metadata"]["name"]] = item["metadata"].get("uid")
             self.on_change(item)
         for name in self._writer.missing_from(uids):
-            self._gone(name)
+            self._note_deletion(name)
             return
 
     def on_change(self, item: Json) -> None:
         """See `EventHandler`."""
-        if self._writer.is_current(item):
+        # Of a deleted experiment nothing changes: these are batches of another one of the same name.
+        if self._deleted or self._writer.is_current(item):
             return
         for batch in readable([item]):
             self._take_in(batch)
 
     def on_delete(self, item: Json) -> None:
         """See `EventHandler`."""
-        self._gone(item["metadata"]["name"])
+        self._note_deletion(item["metadata"]["name"])
+
+    def _note_deletion(self, name: str) -> None:
+        if not self._deleted:
+            self._deleted = True
+            self._gone(name)
 
     def _take_in(self, batch: TrialBatch) -> None:
-        if self._fence.holds(_writer_of(batch)):
+        if not self._fence.holds(_writer_of(batch)):
+            return
+        name, uid = batch.metadata.name, batch.metadata.uid
+        with self._lock:
+            if name not in self._claimed:
+                self.claims.put(batch)
+            elif self._claimed[name] == uid:
+                self._hand_over(batch)
+            else:
+                self._note_deletion(name)
+
+    # ------------------------------------------------------------------ batches that are new
+
+    def _claim_new(self, batch: TrialBatch) -> TrialBatch | None:
+        with self._connect() as api:
+            return self._writer.claim(batch, api)
+
+    def _hand_over_claimed(self, batch: TrialBatch) -> None:
+        with self._lock:
             self._hand_over(batch)
+            # An event that came during the claim; from now on events are handed over as they come.
+            latest = self.claims.pop(batch.metadata.name)
+            if latest is not None and _version(latest) > _version(batch):
+                self._hand_over(latest)
 
     def _hand_over(self, batch: TrialBatch) -> None:
+        self._claimed[batch.metadata.name] = batch.metadata.uid
         # The writer must know a batch before its trials can change.
         self._writer.put(batch)
         if batch.spec.index >= self._newest:
@@ -165,6 +208,11 @@ class Batches:
 
 def _writer_of(batch: TrialBatch) -> str | None:
     return None if batch.status is None else batch.status.driver
+
+
+def _version(batch: TrialBatch) -> int:
+    # Kubernetes guarantees an integer that grows with each write, since 1.35.
+    return int(batch.metadata.resource_version or 0)
 
 
 @dataclass(frozen=True)

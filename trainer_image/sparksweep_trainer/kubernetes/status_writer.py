@@ -124,7 +124,7 @@ class StatusWriter:
 
     # ------------------------------------------------------------------ taking over
 
-    def claim(self, batch: TrialBatch) -> TrialBatch | None:
+    def claim(self, batch: TrialBatch, api: ApiClient) -> TrialBatch | None:
         """Write this driver's name into a batch before any of its trials runs; return the batch after that.
 
         Not one trial is written, however many the batch has. The batch that is returned contains
@@ -143,13 +143,13 @@ class StatusWriter:
             if writer == self._fence.driver:
                 break
             try:
-                claimed = self._api.patch_status(
+                claimed = api.patch_status(
                     path,
                     claim_status(batch, self._fence.driver),
                     resource_version=batch.metadata.resource_version,
                 )
             except Conflict:
-                claimed = self._api.request("GET", path)
+                claimed = api.request("GET", path)
             except NotFound:
                 return None
             batch = parse_batch(claimed)
