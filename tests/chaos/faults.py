@@ -46,7 +46,7 @@ def cut_watches(scene: Scene, draw: random.Random) -> None:
 
 
 def bad_weather(scene: Scene, draw: random.Random) -> None:
-    """Delay, refuse or lose some of the requests for a while."""
+    """Delay, refuse or lose some of the requests for a while; let some arrive after their client has given up."""
     seed, share = draw.random(), draw.choice((0.2, 0.5, 0.9))
     chance = random.Random(seed)
 
@@ -63,6 +63,7 @@ def bad_weather(scene: Scene, draw: random.Random) -> None:
                 Interference(code=429, retry_after_s=1),
                 Interference(lost="request"),
                 Interference(lost="answer"),
+                Interference(late_s=chance.uniform(0.2, 3)),
             )
         )
 

@@ -1,7 +1,8 @@
 """A proxy before the API server that cuts a namespace's connections at a chosen write, before or after it is done.
 
 After that nothing of the namespace passes until it is mended: to the API server it is as if its client had been killed at
-that moment. The next client may be served lists from before that write, as by an API server whose cache lags behind.
+that moment. The next client may be served lists from before that write for a moment, as by an API server whose cache lags
+behind.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import re
 import ssl
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -30,7 +32,7 @@ _SKIPPED = ("Host", "Content-Length", "Transfer-Encoding", "Connection", "Accept
 
 When = Literal["before", "after", "stale"]
 STALE_S = 0.7
-"""Seconds for which watches of a client with stale lists are held back."""
+"""Seconds for which a client with a stale view is served lists of before, and its watches are held back."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +44,8 @@ class Interference:
     """HTTP status to answer instead of forwarding the request."""
     retry_after_s: int | None = None
     lost: Literal["request", "answer"] | None = None
+    late_s: float | None = None
+    """Seconds after which the request is forwarded, though its client's connection is lost at once."""
 
 
 @dataclass
@@ -61,15 +65,27 @@ class Fault:
     interfere: Callable[[str, str], Interference | None] = lambda method, resource: None
     """Chooses the treatment of a request by its method, WATCH included, and its resource."""
     version: str | None = None
-    """resourceVersion before the write that was cut."""
-    stale: set[str] = field(default_factory=set)
-    """Resources whose next list is the one of `version`, and whose next watch is held back."""
+    """resourceVersion before the write that was cut; None if none was."""
+    past: str | None = None
+    """resourceVersion of the stale view."""
+    stale_lists: dict[str, float] = field(default_factory=dict)
+    """Moment until which lists of a resource are those of `past`; 0.0: until some time after the first."""
+    stale_watches: set[str] = field(default_factory=set)
+    """Resources whose next watch is held back."""
 
     def mend(self) -> None:
-        if self.when == "stale" and self.version is not None:
-            self.stale = {f"{verb} {kind}" for verb in ("list", "watch") for kind in LISTED}
+        """Let requests pass again; after a cut of the variant "stale" the next client's view is that of before."""
+        self.past, self.version = self.version, None
+        listed = LISTED if self.past is not None else ()
+        self.stale_lists, self.stale_watches = dict.fromkeys(listed, 0.0), set(listed)
         self.at = None
         self.cut.clear()
+
+    def is_stale(self, resource: str, now: float) -> bool:
+        """Return True if a list of a resource that is asked for now is one of before."""
+        if resource in self.stale_lists and not self.stale_lists[resource]:
+            self.stale_lists[resource] = now + STALE_S
+        return now < self.stale_lists.get(resource, 0.0)
 
 
 class FaultProxy:
@@ -81,6 +97,7 @@ class FaultProxy:
         self._kubeconfig = kubeconfig
         self._loop = asyncio.new_event_loop()
         self._open: dict[str, dict[int, web.Request]] = {}
+        self._late: set[asyncio.Task[None]] = set()
         self._ready = threading.Event()
         self._end = asyncio.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
@@ -146,6 +163,8 @@ class FaultProxy:
             await self._end.wait()
             for namespace in list(self._open):
                 self._cut_open(namespace)
+            for task in self._late:
+                task.cancel()
             await runner.cleanup()
         # The session does not wait for the ends of its TLS connections.
         await asyncio.sleep(0.25)
@@ -183,6 +202,9 @@ class FaultProxy:
                 return _refused(chosen)
             if chosen.lost == "request":
                 return _abort(request)
+            if chosen.late_s is not None:
+                await self._forward_later(request, chosen.late_s)
+                return _abort(request)
             if number == fault.at and fault.when == "stale":
                 fault.version = await self._version(namespace)
             url = await self._url(request, fault, resource)
@@ -203,14 +225,34 @@ class FaultProxy:
         if request.method != "GET":
             return url
         if "watch" in request.query:
-            if f"watch {resource}" in fault.stale:
-                fault.stale.discard(f"watch {resource}")
+            if resource in fault.stale_watches:
+                fault.stale_watches.discard(resource)
                 await asyncio.sleep(STALE_S)
-        elif f"list {resource}" in fault.stale and fault.version is not None:
-            fault.stale.discard(f"list {resource}")
-            then = {"resourceVersion": fault.version, "resourceVersionMatch": "Exact"}
+        elif (
+            "continue" not in request.query
+            and fault.past is not None
+            and fault.is_stale(resource, asyncio.get_running_loop().time())
+        ):
+            then = {"resourceVersion": fault.past, "resourceVersionMatch": "Exact"}
             return url.update_query(then)
         return url
+
+    async def _forward_later(self, request: web.Request, seconds: float) -> None:
+        """Forward a request after its client has gone, as one that was under way for long."""
+        data = await request.read() or None
+        headers = _forwarded(request)
+
+        async def forward() -> None:
+            await asyncio.sleep(seconds)
+            with suppress(aiohttp.ClientError):
+                async with self._session.request(
+                    request.method, request.rel_url, data=data, headers=headers
+                ) as answer:
+                    await answer.read()
+
+        task = asyncio.create_task(forward())
+        self._late.add(task)
+        task.add_done_callback(self._late.discard)
 
     async def _answer(
         self,
@@ -221,9 +263,8 @@ class FaultProxy:
         url: URL,
         chosen: Interference,
     ) -> web.StreamResponse:
-        headers = {key: value for key, value in request.headers.items() if key not in _SKIPPED}
         async with self._session.request(
-            request.method, url, data=await request.read() or None, headers=headers
+            request.method, url, data=await request.read() or None, headers=_forwarded(request)
         ) as answer:
             if number >= 0:
                 resource = request.path.split("/namespaces/")[-1].split("/")[1]
@@ -251,6 +292,11 @@ class FaultProxy:
     def _cut(self, namespace: str, fault: Fault) -> None:
         fault.cut.set()
         self._cut_open(namespace)
+
+
+def _forwarded(request: web.Request) -> dict[str, str]:
+    """Return the headers of a request that are forwarded."""
+    return {key: value for key, value in request.headers.items() if key not in _SKIPPED}
 
 
 def _abort(request: web.Request) -> web.Response:
