@@ -6,11 +6,13 @@
 
 ``trials`` stores one running Experiment of each size, and `--ended` ended ones of 1,000 trials beside it; ``experiments``
 stores that many running Experiments of ten trials. The objects are written as operator and driver leave them. Then the real
-operator starts, and a simulated driver of each Experiment reports trials, one a write and second.
+operator starts, and a simulated driver of each Experiment reports the ends of trials, one a write: each second, of
+``experiments`` every ten seconds.
 
 Printed for each size: seconds from the operator's start until it has written the Experiment's status (of ``experiments``:
-of all of them), its resident memory at the peak and after that, milliseconds a reconcile and CPU milliseconds for each
-status write of a driver. The slopes are what one more trial, or Experiment, costs.
+of all of them), and the CPU seconds of the operator and of the API server for that; the operator's resident memory at the
+peak and after that, milliseconds a reconcile, CPU milliseconds for each status write of a driver, and reconciles, requests
+and share of a core for all of them. The slopes are what one more trial, or Experiment, costs.
 """
 
 from __future__ import annotations
@@ -28,6 +30,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
+from typing import TypeVar
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 
@@ -41,8 +44,11 @@ MOMENT = "2026-01-01T00:00:00.000Z"
 PARAMETERS = ("learning_rate", "dropout", "momentum", "weight_decay", "scale")
 WRITERS = 4
 QUIET_S = 3.0
-MIN_ROUND_S = 1.0
-"""Seconds between two writes of a driver."""
+TRIALS_ROUND_S = 1.0
+EXPERIMENTS_ROUND_S = 10.0
+ROUNDS = 3
+"""Seconds between two writes of a driver for each subject, and writes of each driver of `experiments`."""
+T = TypeVar("T")
 TICKS = os.sysconf("SC_CLK_TCK")
 
 
@@ -52,11 +58,23 @@ class Figures:
 
     size: int
     first_turn_s: float
+    first_turn_cpu_s: float
+    """CPU seconds of the operator until then, its start included..."""
+    server_cpu_s: float
+    """...and of the API server."""
     peak_mib: float
     steady_mib: float
     turn_ms: float
     cpu_ms: float
     """CPU milliseconds for each write of a driver."""
+    turns: float
+    """Reconciles for each write of a driver."""
+    requests: float
+    """Requests to the API server for each write of a driver."""
+    writes_per_s: float
+    """Writes of all drivers a second, as far as the machine made them."""
+    cores: float
+    """Share of a core that the operator used meanwhile."""
     idle_cpu_ms: float
     """CPU milliseconds in each second without a change."""
 
@@ -166,6 +184,11 @@ class Store:
             kubectl("create", "namespace", namespace)
             self.api.create("serviceaccounts", {"metadata": {"name": "sparksweep-driver"}})
 
+    def each(self, act: Callable[[KubeApi, T], None], items: Sequence[T]) -> None:
+        """Call a function for each item, in order, with one of `WRITERS` clients."""
+        rows = [(self._apis[place % WRITERS], item) for place, item in enumerate(items)]
+        list(self._pool.map(lambda row: act(*row), rows))
+
     def add_experiment(self, name: str, trials: int, *, finished: int, ended: bool = False) -> Document:  # fmt: skip
         """Store an Experiment with its batches, of whose trials the first `finished` have succeeded."""
         owner = self.api.find("experiments", name)
@@ -174,8 +197,7 @@ class Store:
         if owner.get("status") and ended:
             return owner
 
-        def store(index: int) -> None:
-            api = self._apis[index % WRITERS]
+        def store(api: KubeApi, index: int) -> None:
             if api.find("trialbatches", f"{name}-{index:05d}") is not None:
                 return
             body = batch(owner, index)
@@ -191,7 +213,7 @@ class Store:
                 status = batch_status(body, f"{name}-driver-0", outcomes)
                 api.patch("trialbatches", body["metadata"]["name"], {"status": status}, "status")
 
-        list(self._pool.map(store, range(-(-trials // BATCH))))
+        self.each(store, range(-(-trials // BATCH)))
         if ended:
             status = {
                 "state": "Complete",
@@ -255,14 +277,26 @@ class Operator:
 
     def reconciles(self) -> tuple[float, float]:
         """Return the number of reconciles so far and their seconds."""
+        return self._sum("sparksweep_reconcile_seconds_count"), self._sum("sparksweep_reconcile_seconds_sum")  # fmt: skip
+
+    def requests(self) -> float:
+        """Return the number of requests to the API server so far."""
+        return self._sum("sparksweep_api_requests_total")
+
+    def _sum(self, metric: str) -> float:
         with urllib.request.urlopen(self._metrics, timeout=30) as answer:
-            lines = answer.read().decode().splitlines()
-        sums = {"count": 0.0, "sum": 0.0}
-        for line in lines:
-            for kind in sums:
-                if line.startswith(f"sparksweep_reconcile_seconds_{kind}"):
-                    sums[kind] += float(line.rpartition(" ")[2])
-        return sums["count"], sums["sum"]
+            return sum_of(answer.read().decode(), metric)
+
+
+def sum_of(metrics: str, name: str) -> float:
+    """Return the sum of a metric over its labels."""
+    lines = (line for line in metrics.splitlines() if line.startswith((f"{name} ", f"{name}{{")))
+    return sum(float(line.rpartition(" ")[2]) for line in lines)
+
+
+def server_cpu_s() -> float:
+    """Return the CPU seconds that the API server has used."""
+    return sum_of(kubectl("get", "--raw", "/metrics"), "process_cpu_seconds_total")
 
 
 @contextmanager
@@ -311,8 +345,10 @@ def wait_until(condition: Callable[[], object], timeout_s: float = 300) -> None:
 # ---------------------------------------------------------------------- measurements
 
 
-def measure(store: Store, size: int, names: Sequence[str], trials: int, writes: int) -> Figures:
-    """Start the operator and report trials of some Experiments, one after another.
+def measure(
+    store: Store, size: int, names: Sequence[str], trials: int, *, writes: int, round_s: float
+) -> Figures:
+    """Start the operator and report trials of some Experiments.
 
     Args:
         store: the stored objects.
@@ -320,39 +356,47 @@ def measure(store: Store, size: int, names: Sequence[str], trials: int, writes: 
         names: names of the running Experiments.
         trials: number of trials of each, of which the last batch's have not ended.
         writes: number of writes of drivers.
+        round_s: seconds in which each driver writes once.
     """
     for name in names:
         store.forget_status(name)
-    began = time.monotonic()
+    began, server = time.monotonic(), server_cpu_s()
     with operator(store) as process:
         wait_for_statuses(store, names)
-        first_turn_s = time.monotonic() - began
+        first_turn_s, first_turn_cpu_s = time.monotonic() - began, process.cpu_s()
+        server = server_cpu_s() - server
         wait_until(lambda: len(store.api.items("pods")) >= len(names))
         wait_for_quiet(process)
         idle_cpu_ms = cpu_per_second(process)
-        last = (trials - 1) // BATCH
-        reports = [Reports(store.api, name, last) for name in names[:writes]]
-        for report in reports:
-            report.write()
+        reports = [Reports(name, (trials - 1) // BATCH) for name in names[:writes]]
+        store.each(lambda api, report: report.write(api), reports)
         wait_for_quiet(process)
-        cpu, (count, seconds) = process.cpu_s(), process.reconciles()
+        cpu, (count, seconds), requests = process.cpu_s(), process.reconciles(), process.requests()
         began = time.monotonic()
-        for number in range(writes):
-            reports[number % len(reports)].write()
-            if number % len(reports) == len(reports) - 1:
-                # A driver writes once a second.
-                round_ended = began + MIN_ROUND_S
-                time.sleep(max(0.0, round_ended - time.monotonic()))
-                began = time.monotonic()
+
+        def write(api: KubeApi, number: int) -> None:
+            due = began + number * round_s / len(reports)
+            time.sleep(max(0.0, due - time.monotonic()))
+            reports[number % len(reports)].write(api)
+
+        store.each(write, range(writes))
+        wrote_s = time.monotonic() - began
+        during = process.cpu_s() - cpu
         wait_for_quiet(process)
         after, (count_after, seconds_after) = process.cpu_s(), process.reconciles()
         return Figures(
             size=size,
             first_turn_s=first_turn_s,
+            first_turn_cpu_s=first_turn_cpu_s,
+            server_cpu_s=server,
             peak_mib=process.memory_mib("VmHWM"),
             steady_mib=process.memory_mib("VmRSS"),
             turn_ms=1000 * (seconds_after - seconds) / max(1, count_after - count),
             cpu_ms=1000 * (after - cpu) / writes,
+            turns=(count_after - count) / writes,
+            requests=(process.requests() - requests) / writes,
+            writes_per_s=writes / wrote_s,
+            cores=during / wrote_s,
             idle_cpu_ms=idle_cpu_ms,
         )
 
@@ -360,20 +404,20 @@ def measure(store: Store, size: int, names: Sequence[str], trials: int, writes: 
 class Reports:
     """A simulated driver: each write reports one more trial of the last batch."""
 
-    def __init__(self, api: KubeApi, name: str, index: int) -> None:
-        self._api = api
+    def __init__(self, name: str, index: int) -> None:
         self._driver = f"{name}-driver-0"
-        self._body = api.get("trialbatches", f"{name}-{index:05d}")
+        self._batch = f"{name}-{index:05d}"
+        self._body: Document = {}
         self._written = 0
 
-    def write(self) -> None:
+    def write(self, api: KubeApi) -> None:
         """Report one more trial; start again when all but one have ended."""
+        self._body = self._body or api.get("trialbatches", self._batch)
         numbers = [trial["number"] for trial in self._body["spec"]["trials"]]
         self._written = self._written % (len(numbers) - 1) + 1
         outcomes = [outcome(number) for number in numbers[: self._written]]
         status = batch_status(self._body, self._driver, outcomes)
-        metadata = self._body["metadata"]
-        self._api.patch("trialbatches", metadata["name"], {"status": status}, "status")
+        api.patch("trialbatches", self._batch, {"status": status}, "status")
 
 
 def wait_for_statuses(store: Store, names: Sequence[str]) -> None:
@@ -416,29 +460,41 @@ def cpu_per_second(process: Operator) -> float:
     return 1000 * (process.cpu_s() - before) / (time.monotonic() - began)
 
 
+COLUMNS: tuple[tuple[str, str, int, Callable[[Figures], float]], ...] = (
+    ("first turn, s", "s", 1, lambda row: row.first_turn_s),
+    ("its CPU, s", "s", 2, lambda row: row.first_turn_cpu_s),
+    ("the API server's, s", "s", 2, lambda row: row.server_cpu_s),
+    ("peak, MiB", "MiB", 0, lambda row: row.peak_mib),
+    ("steady, MiB", "MiB", 0, lambda row: row.steady_mib),
+    ("a turn, ms", "ms", 1, lambda row: row.turn_ms),
+    ("CPU a write, ms", "ms", 1, lambda row: row.cpu_ms),
+    ("turns a write", "", 2, lambda row: row.turns),
+    ("requests a write", "", 2, lambda row: row.requests),
+    ("writes/s", "", 1, lambda row: row.writes_per_s),
+    ("cores", "", 2, lambda row: row.cores),
+    ("idle CPU, ms/s", "ms", 0, lambda row: row.idle_cpu_ms),
+)
+"""Columns of the table: heading, unit of a slope, decimals, and the figure."""
+SCALES = {"s": (1e6, "us"), "MiB": (2**20, "bytes"), "ms": (1e6, "ns")}
+"""Factors and units of slopes, for each unit."""
+
+
 def print_figures(word: str, rows: Sequence[Figures]) -> None:
-    """Print a table, and the slope of each column between the first row and the last."""
-    print(f"| {word} | first turn, s | peak, MiB | steady, MiB | a turn, ms | CPU a write, ms | idle CPU, ms/s |")  # fmt: skip
-    print("|---|---|---|---|---|---|---|")
+    """Print a table, and the slope of columns between the first row and the last."""
+    print(f"| {word} | {' | '.join(heading for heading, *_ in COLUMNS)} |")
+    print("|---" * (len(COLUMNS) + 1) + "|")
     for row in rows:
-        print(
-            f"| {row.size:,} | {row.first_turn_s:.1f} | {row.peak_mib:.0f} | {row.steady_mib:.0f} "
-            f"| {row.turn_ms:.1f} | {row.cpu_ms:.1f} | {row.idle_cpu_ms:.0f} |"
-        )
+        cells = (f"{read(row):.{decimals}f}" for _, _, decimals, read in COLUMNS)
+        print(f"| {row.size:,} | {' | '.join(cells)} |")
     first, last = rows[0], rows[-1]
     if last.size > first.size:
         span = last.size - first.size
-
-        def slope(read: Callable[[Figures], float], factor: float) -> float:
-            return factor * (read(last) - read(first)) / span
-
-        print(
-            f"one more of {word}: first turn {slope(lambda row: row.first_turn_s, 1e6):.1f} us, "
-            f"peak {slope(lambda row: row.peak_mib, 2**20):.0f} bytes, "
-            f"steady {slope(lambda row: row.steady_mib, 2**20):.0f} bytes, "
-            f"a turn {slope(lambda row: row.turn_ms, 1e6):.1f} ns, "
-            f"CPU a write {slope(lambda row: row.cpu_ms, 1e6):.1f} ns"
+        slopes = (
+            f"{heading.partition(',')[0]} {SCALES[unit][0] * (read(last) - read(first)) / span:.1f} {SCALES[unit][1]}"
+            for heading, unit, _, read in COLUMNS
+            if unit
         )
+        print(f"one more of {word}: {', '.join(slopes)}")
 
 
 def measure_trials(options: argparse.Namespace, sizes: Sequence[int]) -> list[Figures]:
@@ -450,7 +506,7 @@ def measure_trials(options: argparse.Namespace, sizes: Sequence[int]) -> list[Fi
         for number in range(options.ended):
             store.add_experiment(f"ended-{number}", 1000, finished=1000, ended=True)
         store.add_experiment("running", size + BATCH, finished=size)
-        rows.append(measure(store, size, ["running"], size + BATCH, options.writes))
+        rows.append(measure(store, size, ["running"], size + BATCH, writes=options.writes, round_s=TRIALS_ROUND_S))  # fmt: skip
         print(rows[-1], flush=True)
     return rows
 
@@ -463,7 +519,7 @@ def measure_experiments(options: argparse.Namespace, sizes: Sequence[int]) -> li
         names = [f"running-{number}" for number in range(size)]
         for name in names:
             store.add_experiment(name, 10, finished=0)
-        rows.append(measure(store, size, names, 10, max(options.writes, size)))
+        rows.append(measure(store, size, names, 10, writes=max(options.writes, ROUNDS * size), round_s=EXPERIMENTS_ROUND_S))  # fmt: skip
         print(rows[-1], flush=True)
     return rows
 

@@ -22,7 +22,13 @@ from pydantic import ValidationError
 from sparksweep_core.backoff import Backoff
 from sparksweep_core.contract.labels import EXPERIMENT_LABEL
 from sparksweep_core.history import History
-from sparksweep_operator.batch_pages import BatchPage, ReadBatch, read_event, read_page
+from sparksweep_operator.batch_pages import (
+    PageHead,
+    ReadBatch,
+    batches_of_page,
+    read_event,
+    read_head,
+)
 from sparksweep_operator.cache import Key, ObjectCache
 from sparksweep_operator.kube import Expired, KubeError, KubernetesClient
 
@@ -114,35 +120,31 @@ class BatchInformer:
         histories = {key: History() for key in owners}
         batches: dict[Key, list[ReadBatch]] = {key: [] for key in owners}
 
-        def read(data: bytes) -> BatchPage:
-            page = read_page(data)
-            for item in page.batches:
+        def read(head: PageHead, data: bytes) -> None:
+            for item in batches_of_page(head, data):
                 key = (namespace, item.identity.experiment)
                 if key in owners and owners[key] in item.identity.owners:
+                    # The models are not needed any more.
                     batches[key].append(ReadBatch(item.identity, None, item.problem))
                     if item.batch is not None:
                         histories[key].put(item.batch)
-            # The models are not needed any more.
-            return BatchPage(page.version, page.continue_token, ())
 
         names = ",".join(sorted(name for _, name in owners))
-        token = ""
+        query = {"labelSelector": f"{EXPERIMENT_LABEL} in ({names})", "limit": str(PAGE_BATCHES)}
+        data = await self._client.list_batches(namespace, query)
         while True:
-            query = {
-                "labelSelector": f"{EXPERIMENT_LABEL} in ({names})",
-                "limit": str(PAGE_BATCHES),
-            }
-            if token:
-                query["continue"] = token
-            data = await self._client.list_batches(namespace, query)
+            head = read_head(data)
             # In a thread: a page takes a tenth of a second. In one, so that only one page is in memory as models.
-            page = await asyncio.get_running_loop().run_in_executor(self._parser, read, data)
-            token = page.continue_token
-            if not token:
+            reading = asyncio.get_running_loop().run_in_executor(self._parser, read, head, data)
+            if not head.continue_token:
+                await reading
                 break
+            query["continue"] = head.continue_token
+            # The API server prepares the next page meanwhile.
+            data, _ = await asyncio.gather(self._client.list_batches(namespace, query), reading)
         for key, owner in owners.items():
             self._cache.replace_batches(
-                key, owner, batches[key], histories[key], version=page.version
+                key, owner, batches[key], histories[key], version=head.version
             )
 
     # ------------------------------------------------------------------ watches
@@ -170,7 +172,7 @@ class BatchInformer:
 
     async def _begin(self, namespace: str | None) -> int:
         """Return the resourceVersion to watch from; have all batches listed after it."""
-        page = read_page(await self._client.list_batches(namespace, {"limit": "1"}))
+        page = read_head(await self._client.list_batches(namespace, {"limit": "1"}))
         for key in self._cache.forget_batches(namespace):
             self._enqueue(key)
         self._watching[namespace].set()

@@ -46,14 +46,15 @@ class ReadBatch:
 
 
 @dataclass(frozen=True, slots=True)
-class BatchPage:
-    """A page of a list."""
+class PageHead:
+    """All of a list's page but the batches themselves: a twentieth of the work of reading them."""
 
     version: int
     """resourceVersion of the list, the same for all its pages."""
     continue_token: str
     """Token of the next page; empty on the last one."""
-    batches: tuple[ReadBatch, ...]
+    identities: tuple[BatchIdentity, ...]
+    """The page's batches, in its order."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,21 +136,34 @@ class _Items(_Wire):
     items: list[TrialBatch] | None = None
 
 
-def read_page(data: bytes) -> BatchPage:
-    """Read the answer to a list request.
+def read_head(data: bytes) -> PageHead:
+    """Read the head of the answer to a list request; `batches_of_page` reads its batches.
 
     Raises:
         ValidationError: the answer is no list.
     """
     heads = _Heads.model_validate_json(data)
-    identities = [head.identity() for head in heads.items or ()]
+    identities = tuple(head.identity() for head in heads.items or ())
+    return PageHead(heads.metadata.version, heads.metadata.continue_token, identities)
+
+
+def read_page(data: bytes) -> list[ReadBatch]:
+    """Read the batches of the answer to a list request.
+
+    Raises:
+        ValidationError: the answer is no list.
+    """
+    return batches_of_page(read_head(data), data)
+
+
+def batches_of_page(head: PageHead, data: bytes) -> list[ReadBatch]:
+    """Read the batches of a page, whose head was read from the same `data`."""
     try:
         items = _Items.model_validate_json(data, extra="ignore").items or ()
-        batches = tuple(map(ReadBatch, identities, items))
+        return list(map(ReadBatch, head.identities, items))
     except ValidationError:
         bodies = json.loads(data)["items"]
-        batches = tuple(_read(*pair) for pair in zip(identities, bodies, strict=True))
-    return BatchPage(heads.metadata.version, heads.metadata.continue_token, batches)
+        return [_read(*pair) for pair in zip(head.identities, bodies, strict=True)]
 
 
 def read_event(line: bytes) -> BatchEvent:

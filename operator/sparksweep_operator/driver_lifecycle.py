@@ -158,7 +158,7 @@ class DriverLifecycle:
         # By a list: the operator has no right to get TrialBatches.
         query = {"fieldSelector": f"metadata.name={name}"}
         page = await self._client.list_batches(metadata.namespace, query) if name else None
-        for read in read_page(page).batches if page else ():
+        for read in read_page(page) if page else ():
             if read.batch is None:
                 raise Invalid(read.problem)
             if metadata.uid not in read.identity.owners:

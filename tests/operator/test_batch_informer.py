@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from typing import Any, cast
 
@@ -12,6 +13,7 @@ import pytest
 from sparksweep_core.backoff import Backoff
 from sparksweep_operator import batch_informer
 from sparksweep_operator.batch_informer import LISTED_EXPERIMENTS, BatchInformer
+from sparksweep_operator.batch_pages import PageHead, ReadBatch, batches_of_page
 from sparksweep_operator.cache import Key, ObjectCache
 from sparksweep_operator.kube import Expired, KubernetesClient, Unavailable
 from support.operator.operator_objects import NAMESPACE, batch_body, experiment_body
@@ -214,3 +216,28 @@ def test_a_line_that_is_no_event_breaks_the_watch_and_not_the_operator(line: Any
         assert rig.cache.needs_batches(key) is None
 
     play(Server(*batches_named("a", 1)), script)
+
+
+def test_the_next_page_is_requested_while_one_is_being_read(monkeypatch: pytest.MonkeyPatch) -> None:  # fmt: skip
+    server = Server(*batches_named("a", 5))
+    requested = []
+    read = batches_of_page
+
+    def slow_reading(head: PageHead, data: bytes) -> list[ReadBatch]:
+        deadline = time.monotonic() + 5
+        token = head.continue_token
+        while token and time.monotonic() < deadline:
+            if any(query.get("continue") == token for query in server.lists):
+                requested.append(token)
+                break
+            time.sleep(0.001)
+        return read(head, data)
+
+    monkeypatch.setattr(batch_informer, "batches_of_page", slow_reading)
+
+    async def script(rig: Rig) -> None:
+        key, owner = rig.add("a")
+        await rig.informer.load(key, owner)
+        assert (rig.count(key), requested) == (5, ["2", "4"])
+
+    play(server, script)

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from sparksweep_operator.batch_pages import read_page
+from sparksweep_operator.batch_pages import batches_of_page, read_head
 from sparksweep_operator.kube import KubernetesClient
 
 EMPTY = [b'{"metadata": {"resourceVersion": "7"}, "items": null}', b'{"metadata": {"resourceVersion": "7"}, "items": []}', b'{"metadata": {"resourceVersion": "7"}}']  # fmt: skip
@@ -15,8 +15,9 @@ EMPTY = [b'{"metadata": {"resourceVersion": "7"}, "items": null}', b'{"metadata"
 
 @pytest.mark.parametrize("data", EMPTY)
 def test_an_empty_page_has_no_batches(data: bytes) -> None:
-    page = read_page(data)
-    assert (page.version, page.continue_token, page.batches) == (7, "", ())
+    head = read_head(data)
+    assert (head.version, head.continue_token, head.identities) == (7, "", ())
+    assert batches_of_page(head, data) == []
 
 
 @pytest.mark.parametrize("page", [{"metadata": {}, "items": None}, {"metadata": {}, "items": []}, {"metadata": {}}])  # fmt: skip
