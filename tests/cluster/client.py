@@ -220,13 +220,15 @@ class Cluster:
         return path.stat().st_size if path.exists() else 0
 
     def audit(self, since: int = 0) -> Iterator[Document]:
-        """Iterate over the requests answered since a position in the audit log, as audit events of level Metadata."""
+        """Iterate over the requests answered since a position in the audit log, as audit events of level Metadata.
+
+        Without those whose token was refused: their events have no user name.
+        """
         path = self._ours("its audit log cannot be read").audit_log
         with path.open("rb") as log:
             log.seek(since)
-            for line in log:
-                if line.endswith(b"\n"):
-                    yield json.loads(line)
+            events = (json.loads(line) for line in log if line.endswith(b"\n"))
+            yield from (event for event in events if "username" in event["user"])
 
     def load(self, *archives: Path) -> None:
         """Load the images of OCI or Docker archives on every node.

@@ -143,8 +143,8 @@ class Namespace:
 
     # ------------------------------------------------------------------ objects
 
-    def kubectl(self, *arguments: str, input: str | None = None) -> str:
-        return self.cluster.kubectl("-n", self.name, *arguments, input=input)
+    def kubectl(self, *arguments: str, input: str | None = None, timeout_s: float = 60) -> str:
+        return self.cluster.kubectl("-n", self.name, *arguments, input=input, timeout_s=timeout_s)
 
     def apply(self, document: Any) -> None:
         text = document if isinstance(document, str) else yaml.safe_dump(document)
@@ -297,7 +297,13 @@ class Namespace:
         """Add the gateway to the viewers, as the chart does."""
         values = {**IMAGES, "driver.namespaces": [self.name]}
         self.cluster.cluster.apply(self.cluster.helm.template(only="viewer.yaml", values=values))
-        self.kubectl("rollout", "status", f"statefulset/{GATEWAY_NAME}", "--timeout=120s")
+        self.kubectl(
+            "rollout",
+            "status",
+            f"statefulset/{GATEWAY_NAME}",
+            "--timeout=120s",
+            timeout_s=130,
+        )
 
     def kubeconfig_of_an_editor(self) -> Path:
         """Return the kubeconfig of a user who has ``sparksweep-edit`` in this namespace, and nothing else."""
