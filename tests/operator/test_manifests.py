@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from sparksweep_core.api import Experiment, batch_name, limits
 from sparksweep_core.api.quantities import memory_bytes
-from sparksweep_core.contract.environment import CODE_SEAL_ENV, CONFIG_SEAL_ENV
+from sparksweep_core.contract.environment import CLEARED_ENV, CODE_SEAL_ENV, CONFIG_SEAL_ENV
 from sparksweep_core.contract.labels import EXPERIMENT_LABEL, ROLE_LABEL
 from sparksweep_core.contract.names import driver_number, executor_prefix
 from sparksweep_core.contract.program import Program
@@ -374,6 +374,11 @@ def test_both_can_write_where_they_must_and_nowhere_else() -> None:
             if not mount.get("readOnly") and "emptyDir" in volumes[mount["name"]]
         }
         assert writable == {"/tmp", "/var/lib/sparksweep"}
+    # Every container has /dev/shm, too. Slots remove what trials leave there.
+    (cleared,) = [
+        item["value"] for item in main_container(executor())["env"] if item["name"] == CLEARED_ENV
+    ]
+    assert set(cleared.split(":")) == {*writable, "/dev/shm"}
 
 
 # ---------------------------------------------------------------------- trial code

@@ -49,6 +49,8 @@ class Assignment(Model):
     """Number of the attempt, from 1. A report of any attempt but the last one assigned is dropped."""
     parameters: Parameters
     """Value of each parameter, as text."""
+    is_last: bool = False
+    """True: if this attempt fails, the trial has failed. False: it may run again, or the driver is of an older version."""
 
 
 class Outcome(Model):

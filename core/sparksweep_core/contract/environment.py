@@ -65,6 +65,8 @@ TENSORBOARD_ENV = "SPARKSWEEP_TENSORBOARD"
 
 CODE_SEAL_ENV = "SPARKSWEEP_CODE_SEAL"
 """``Seal`` of ``sealed_files`` for the inline source. Absent: there is none, or a ConfigMap of the user's."""
+CLEARED_ENV = "SPARKSWEEP_CLEARED_DIRECTORIES"
+"""Directories of an executor, separated by colons, from which slots remove what each trial leaves. Absent: none."""
 
 # ---------------------------------------------------------------------- set where there is no cluster around a driver
 

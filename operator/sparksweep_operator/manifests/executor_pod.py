@@ -11,7 +11,7 @@ from sparksweep_core.contract.directories import (
     DATA_DIRECTORY,
     SPARK_SECRET_DIRECTORY,
 )
-from sparksweep_core.contract.environment import CODE_SEAL_ENV
+from sparksweep_core.contract.environment import CLEARED_ENV, CODE_SEAL_ENV
 from sparksweep_core.contract.labels import EXECUTOR
 from sparksweep_core.contract.names import EXECUTOR_CONTAINER, SPARK_SECRET_VOLUME
 from sparksweep_operator.manifests.code import code_seal, code_volume
@@ -25,6 +25,8 @@ from sparksweep_operator.settings import Settings
 
 SECRET_OF_THE_DRIVER = "set-by-the-driver"
 """Stands for the name of the Secret with Spark's secret."""
+CLEARED = ("/tmp", "/dev/shm", DATA_DIRECTORY)
+"""All directories that a trial can write to and that are no volumes of the user's."""
 LOST_AFTER_S = 60
 """Seconds that an executor's node may be unreachable; equal to Spark's time-out for heartbeats."""
 
@@ -78,7 +80,10 @@ def _container(experiment: Experiment) -> dict[str, Any]:
     container: dict[str, Any] = {
         "name": EXECUTOR_CONTAINER,
         "securityContext": CONTAINER_SECURITY,
-        "env": [item.to_dict() for item in template.env],
+        "env": [
+            *(item.to_dict() for item in template.env),
+            {"name": CLEARED_ENV, "value": ":".join(CLEARED)},
+        ],
         "volumeMounts": [
             {"name": "sparksweep-scratch", "mountPath": "/tmp"},
             {"name": "sparksweep-data", "mountPath": DATA_DIRECTORY},

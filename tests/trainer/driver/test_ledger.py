@@ -123,11 +123,13 @@ def test_a_failed_attempt_is_retried_as_often_as_asked_for() -> None:
     ledger = Ledger(max_retries=2)
     ledger.add(specs(1))
     for attempt in (1, 2):
-        assert assign(ledger).attempt == attempt
+        assigned = assign(ledger)
+        assert (assigned.attempt, assigned.is_last) == (attempt, False)
         ledger.finish(0, 1, attempt, outcome(TrialState.FAILED))
         assert status(ledger, 1).state is TrialState.PENDING
         assert status(ledger, 1).retries == attempt
-    assert assign(ledger).attempt == 3
+    assigned = assign(ledger)
+    assert (assigned.attempt, assigned.is_last) == (3, True)
     ledger.finish(0, 1, 3, outcome(TrialState.FAILED))
     assert status(ledger, 1).state is TrialState.FAILED
     assert status(ledger, 1).retries == 2

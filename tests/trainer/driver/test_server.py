@@ -40,7 +40,7 @@ def test_a_slot_gets_the_program_a_check_and_then_work(rig: Rig) -> None:
     assert client.next(0).order == "check"
     client.passed(0)
     assignment = run_next(client)
-    assert assignment == Assignment(number=1, attempt=1, parameters={"x": "2"})
+    assert assignment == Assignment(number=1, attempt=1, parameters={"x": "2"}, is_last=True)
     assert client.report(report(assignment))
     assert rig.statuses[0].metrics == {"accuracy": 0.5}
     assert rig.statuses[0].node == "here"

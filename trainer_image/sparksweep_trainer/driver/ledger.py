@@ -84,7 +84,10 @@ class Ledger:
         )
         self._set(status)
         return Assignment(
-            number=number, attempt=status.attempt, parameters=self._specs[number].parameters
+            number=number,
+            attempt=status.attempt,
+            parameters=self._specs[number].parameters,
+            is_last=self._retries.is_last(status),
         )
 
     def take_back(self, slot: int) -> None:

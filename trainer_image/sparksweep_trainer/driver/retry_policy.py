@@ -27,9 +27,13 @@ class RetryPolicy:
     max_retries: int
     """Failed attempts of a trial that are followed by another one."""
 
+    def is_last(self, running: TrialStatus) -> bool:
+        """Return True if a trial whose running attempt fails has failed."""
+        return running.retries >= self.max_retries
+
     def after_failure(self, failed: TrialStatus) -> TrialStatus:
         """Return the status after a failed attempt: Pending with one more retry, or Failed as it is."""
-        if failed.retries >= self.max_retries:
+        if self.is_last(failed):
             return failed
         return failed.model_copy(
             update={"state": TrialState.PENDING, "retries": failed.retries + 1}

@@ -12,6 +12,7 @@ from sparksweep_core.api import quantities
 from sparksweep_core.api.environment import USERS_ENV
 from sparksweep_core.api.template import TrialTemplate
 from sparksweep_core.contract.environment import (
+    DATA_CACHE_ENV,
     EXPERIMENT_ENV,
     HIDDEN_ENV_PREFIX,
     LOGDIR_ENV,
@@ -35,6 +36,9 @@ THREAD_VARIABLES = (
     "TF_NUM_INTRAOP_THREADS",
     "TF_NUM_INTEROP_THREADS",
 )
+
+MAX_TEMPORARY_PATH = 75
+"""Bytes of a path in which multiprocessing can make a socket: Linux allows 107, and it adds two names of 32 in all."""
 
 _SPARKS_OWN = (
     "_SPARK_AUTH_",
@@ -92,6 +96,28 @@ def server_environment(
             environment[variable.name] = value
     environment[RUNNER_ENV] = marker
     return environment
+
+
+def temporary_environment(
+    server: Mapping[str, str], template: TrialTemplate, *, directory: Path, shared: Path
+) -> dict[str, str]:
+    """Return the variables by which a trial's temporary files lie in a directory of its own.
+
+    A template that sets TMPDIR keeps it. So does a trial whose own directory would be too long a path for the sockets
+    that multiprocessing makes there.
+
+    Args:
+        server: the fork server's environment.
+        template: the user's template.
+        directory: the trial's own directory.
+        shared: directory of temporary files that outlive the trial: copies of remote data are for all trials.
+    """
+    default = str(shared / f"sparksweep-data-{os.getuid()}")
+    variables = {DATA_CACHE_ENV: server.get(DATA_CACHE_ENV) or default}
+    is_given = any(variable.name == "TMPDIR" for variable in template.env)
+    if not is_given and len(os.fsencode(directory)) <= MAX_TEMPORARY_PATH:
+        variables["TMPDIR"] = str(directory)
+    return variables
 
 
 def trial_name(experiment: str, number: int) -> str:

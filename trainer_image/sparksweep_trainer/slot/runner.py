@@ -7,18 +7,19 @@ from __future__ import annotations
 
 import logging
 import os
-import shutil
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
+from typing import Any
 
 from sparksweep_core.api import limits, quantities
 from sparksweep_core.api.reasons import TrialState
+from sparksweep_core.contract.environment import DATA_CACHE_ENV
 from sparksweep_core.contract.program import Program
 from sparksweep_core.contract.run_layout import STREAMS, TIMES_FILE, log_file, trial_directory_name
 from sparksweep_core.contract.sealed_files import ChangedFile
@@ -28,13 +29,14 @@ from sparksweep_trainer.slot import outcomes
 from sparksweep_trainer.slot.commands import ProgramNotFound
 from sparksweep_trainer.slot.default_preloads import default_preloads
 from sparksweep_trainer.slot.echo import Echo
-from sparksweep_trainer.slot.environment import server_environment
+from sparksweep_trainer.slot.environment import server_environment, temporary_environment
 from sparksweep_trainer.slot.fork_server_handle import (
     DefaultPreloadFailed,
     ForkServerHandle,
     ForkServerSettings,
     ServerLost,
 )
+from sparksweep_trainer.slot.leftovers import Leftovers, cleared_directories
 from sparksweep_trainer.slot.observation import Limits, Timing
 from sparksweep_trainer.slot.stop_signal import StopSignal
 from sparksweep_trainer.slot.supervisor import Sink, await_ready, supervise
@@ -43,6 +45,7 @@ from sparksweep_trainer.slot.trial_logs import Tail, TrialLog, keep_earlier_logs
 from sparksweep_trainer.slot.trial_programs import CommandTrials, FunctionTrials
 from sparksweep_trainer.slot.trial_times import OutputTimes
 from sparksweep_trainer.trial.processes import become_subreaper
+from sparksweep_trainer.trial.removal import remove_tree
 
 __all__ = ["StopSignal", "TrialRunner"]
 
@@ -99,6 +102,11 @@ class TrialRunner:
             of_container=program.limit_is_container,
         )
         self._mounted_code = MountedCode(os.environ)
+        environment = server_environment(self._template, base=os.environ, marker="")
+        data_cache = self._temporary_environment(environment, self._scratch)[DATA_CACHE_ENV]
+        self._leftovers = Leftovers(
+            cleared_directories(os.environ), kept=[self._scratch, Path(data_cache)]
+        )
         self._imports: list[str] | None = None
         self._server: ForkServerHandle | None = None
 
@@ -120,7 +128,7 @@ class TrialRunner:
         if self._server is not None:
             self._server.close()
             self._server = None
-        shutil.rmtree(self._scratch, ignore_errors=True)
+        remove_tree(self._scratch)
 
     def check(self, stop: StopSignal | None = None) -> str | None:
         """Check that trials can run: preloads import, the function takes the parameters, the program exists.
@@ -140,9 +148,11 @@ class TrialRunner:
                 if isinstance(self._trials, CommandTrials):
                     self._trials.check(server.environment)
                     return None
+                self._leftovers.begin()
                 message = self._check_function(server, self._trials, stop or never)
         except (ServerLost, ProgramNotFound, ChangedFile, OSError) as error:
             message = str(error)
+        self.clear()
         return None if message is None else shortened(message, limits.MESSAGE)
 
     def _check_function(
@@ -152,16 +162,18 @@ class TrialRunner:
         directory.mkdir(exist_ok=True)
         output = Tail()
         stopwatch = _Stopwatch()
-        observation = supervise(
-            server,
-            trials.check_request(directory),
-            limits=replace(
-                self._limits, timeout_s=self._limits.timeout_s or CHECK_TIMEOUT_S, grace_s=0
-            ),
-            stop=stop,
-            stdout=output.write,
-            stderr=output.write,
-        )
+        request = trials.check_request(directory)
+        with self._temporary_directory(server, request):
+            observation = supervise(
+                server,
+                request,
+                limits=replace(
+                    self._limits, timeout_s=self._limits.timeout_s or CHECK_TIMEOUT_S, grace_s=0
+                ),
+                stop=stop,
+                stdout=output.write,
+                stderr=output.write,
+            )
         result = outcomes.parse_result(observation.result)
         if "checked" in result:
             return None
@@ -181,6 +193,19 @@ class TrialRunner:
         """Return the directory of a trial's files."""
         return self._trials_directory / trial_directory_name(number)
 
+    def clear(self, *, kept: Sequence[Path] = ()) -> None:
+        """Remove what the last trial has left in the executor's directories, but for `kept`.
+
+        For use once its files were sent. In a local run nothing is removed: those directories are the user's.
+        """
+        try:
+            removed = self._leftovers.clear(kept)
+        except OSError as error:
+            self._log.warning("slot %d: what a trial has left stays: %s", self._slot, error)
+            return
+        if removed:
+            self._log.info("slot %d: removed what a trial has left: %s", self._slot, removed)
+
     def run(self, assignment: Assignment, stop: StopSignal) -> Outcome:
         """Run one attempt, until nothing that it started is left.
 
@@ -193,6 +218,8 @@ class TrialRunner:
             self._mounted_code.check()
             if self._await_ready(stop):
                 stopwatch = _Stopwatch()
+                # Not earlier: a fork server that starts may make files for all its trials.
+                self._leftovers.begin()
                 outcome = self._attempt(self._current_server(), assignment, stop, stopwatch)
             else:
                 outcome = outcomes.stopped(stopwatch.read())
@@ -222,7 +249,12 @@ class TrialRunner:
             stdout, stderr = (
                 TrialLog(directory / log_file(stream), times=times) for stream in STREAMS
             )
-            with closing(stdout), closing(stderr), self._echoed(assignment.number) as echo:
+            with (
+                closing(stdout),
+                closing(stderr),
+                self._echoed(assignment.number) as echo,
+                self._temporary_directory(server, prepared.request),
+            ):
                 observation = supervise(
                     server,
                     prepared.request,
@@ -242,6 +274,24 @@ class TrialRunner:
                     "trial %d: its log is not whole: %s", assignment.number, log.error
                 )
         return outcome
+
+    @contextmanager
+    def _temporary_directory(
+        self, server: ForkServerHandle, request: dict[str, Any]
+    ) -> Iterator[None]:
+        """Have a request run with a directory for temporary files that is removed after it."""
+        directory = Path(tempfile.mkdtemp(prefix="t", dir=self._scratch))
+        request["environment"] |= self._temporary_environment(server.environment, directory)
+        try:
+            yield
+        finally:
+            if not remove_tree(directory):
+                self._log.warning("slot %d: %s can't be removed", self._slot, directory)
+
+    def _temporary_environment(self, server: Mapping[str, str], directory: Path) -> dict[str, str]:
+        return temporary_environment(
+            server, self._template, directory=directory, shared=self._scratch.parent
+        )
 
     @contextmanager
     def _echoed(self, number: int) -> Iterator[list[Sink]]:

@@ -8,18 +8,19 @@ from __future__ import annotations
 
 import logging
 import os
-import shutil
 import socket
 import threading
 from collections.abc import Iterable
 from contextlib import nullcontext
 from dataclasses import dataclass
+from pathlib import Path
 
 from sparksweep_core.api.reasons import TrialState
 from sparksweep_trainer.protocol import Assignment, Heartbeat, Outcome, Refusal, Report, SlotHello
 from sparksweep_trainer.slot.runner import StopSignal, TrialRunner
 from sparksweep_trainer.slot.trial_client import Address, DriverGone, TrialClient
 from sparksweep_trainer.slot.uploader import FileUploader
+from sparksweep_trainer.trial.removal import remove_tree
 
 log = logging.getLogger(__name__)
 
@@ -62,6 +63,7 @@ def _serve(
     heartbeats: _Heartbeats,
     file_client: TrialClient | None,
 ) -> None:
+    kept: Path | None = None
     while True:
         order = client.next(slot)
         if order.order == "leave":
@@ -74,7 +76,13 @@ def _serve(
                 client.refuse(Refusal(slot=slot, message=message))
         elif order.order == "run" and order.assignment is not None:
             assignment = order.assignment
+            directory = runner.directory(assignment.number)
+            if file_client is not None and kept is not None and kept != directory:
+                # Another slot has that trial's next attempt.
+                remove_tree(kept)
             outcome = _run(assignment, slot, runner, heartbeats, file_client)
+            may_go_on = outcome.state is TrialState.FAILED and runner.may_retry
+            kept = directory if may_go_on and not assignment.is_last else None
             client.report(
                 Report(
                     slot=slot,
@@ -83,6 +91,11 @@ def _serve(
                     outcome=outcome,
                 )
             )
+            if file_client is not None:
+                # The driver has the files; those of hundreds of trials must not fill the executor's disk.
+                if kept is None:
+                    remove_tree(directory)
+                runner.clear(kept=[] if kept is None else [kept])
 
 
 def _run(
@@ -102,9 +115,6 @@ def _run(
     with uploader:
         outcome = runner.run(assignment, heartbeats.begin(assignment))
         heartbeats.end()
-    if file_client is not None and (outcome.state is not TrialState.FAILED or not runner.may_retry):
-        # The driver has the files; those of hundreds of trials must not fill the executor's disk.
-        shutil.rmtree(directory, ignore_errors=True)
     return outcome
 
 

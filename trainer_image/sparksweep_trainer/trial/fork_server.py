@@ -26,13 +26,13 @@ import gc
 import json
 import os
 import selectors
-import shutil
 import signal
 import socket
 import sys
 import traceback
 from collections.abc import Iterator, Mapping, Sequence
 from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 from sparksweep_trainer.trial.exceptions import describe_exception
@@ -45,6 +45,7 @@ from sparksweep_trainer.trial.processes import (
     living_names,
     reap_children,
 )
+from sparksweep_trainer.trial.removal import remove_tree
 from sparksweep_trainer.trial.trial_process import Channels, run
 
 MAX_MESSAGE_BYTES = 32 * 1024
@@ -242,6 +243,6 @@ def main(arguments: Sequence[str]) -> None:
     finally:
         kill_descendants()
         if slot_is_gone:
-            shutil.rmtree(settings["scratch"], ignore_errors=True)
+            remove_tree(Path(settings["scratch"]))
         # No teardown: it would take as long as the imports did, and has no use.
         os._exit(0)

@@ -64,6 +64,15 @@ def read_proc(path: str) -> bytes:
         os.close(descriptor)
 
 
+def read_whole_proc(path: str) -> bytes:
+    """Read a file of /proc that the kernel hands out a page at a time; empty as for `read_proc`."""
+    try:
+        with open(path, "rb", buffering=0) as file:
+            return file.readall()
+    except OSError:
+        return b""
+
+
 def process_ids() -> list[int]:
     """Return the pid of every process in this container, or on this machine."""
     return [int(name) for name in os.listdir("/proc") if name.isdigit()]

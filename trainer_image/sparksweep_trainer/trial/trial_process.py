@@ -195,6 +195,10 @@ def _prepare_python() -> None:
         numpy.random.seed()
     if torch is not None:
         torch.seed()
+    # A preloaded module may have asked for it before this trial had a directory of its own.
+    temporary = sys.modules.get("tempfile")
+    if temporary is not None:
+        vars(temporary)["tempdir"] = None
     faulthandler.enable(file=2)
 
 
