@@ -25,6 +25,8 @@ class Program(Model):
     """Directory of the trials' directories, which the slot's machine can write to."""
     search_path: list[str] = []
     """Directories that Python searches first for a function's module."""
+    code_seals: dict[str, dict[str, str]] = {}
+    """Directories of code that no trial may change: SHA-256 of each file by its path below. Others may not be there."""
     sends_files: bool = False
     """True: slots send the trials' files to the driver, and copy the trials' output into their own log."""
     objective: Objective | None = None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from sparksweep.errors import FieldError, InvalidExperiment
@@ -51,6 +51,7 @@ def local_program(
     home: Path,
     modules: Sequence[Path] = (),
     paths: Sequence[str] = (),
+    code_seals: Mapping[str, dict[str, str]] | None = None,
 ) -> Program:
     """Return the program of a local run.
 
@@ -60,6 +61,7 @@ def local_program(
         home: the directory of the Experiment's file; Python searches it for modules, and commands start in it.
         modules: directories that Python searches before `home`.
         paths: directories and zip archives that Python searches after `home`.
+        code_seals: hashes of the files in `modules`; see `Program`.
     """
     spec = experiment.spec
     return Program(
@@ -70,6 +72,7 @@ def local_program(
         trials_directory=str(trials),
         search_path=[*map(str, modules), str(home), *paths],
         working_directory=str(home),
+        code_seals=dict(code_seals or {}),
     )
 
 

@@ -28,6 +28,9 @@ class RunRecord(Model):
     python_path: list[str] = []
     """Further places that Python searches for modules: those of the program that started the run, or of PYTHONPATH."""
 
+    code: dict[str, str] | None = None
+    """SHA-256 of each file of the run directory's code, by its name; None: an earlier version made the run."""
+
     @classmethod
     def of_start(
         cls,

@@ -28,6 +28,7 @@ from sparksweep_core.contract.run_layout import (
     earlier_name,
     trial_directory_name,
 )
+from sparksweep_core.contract.sealed_files import sha256
 from sparksweep_core.kubernetes_yaml import dump_yaml
 from sparksweep_core.validation.document import read_recorded
 
@@ -219,16 +220,34 @@ class RunDirectory:
             RunDirectoryError: The directory can't be written.
         """
         try:
-            for name, content in (code or {}).items():
-                self.code.mkdir(exist_ok=True)
-                (self.code / name).write_bytes(content)
-            self.write_record(record)
+            if code:
+                self._write_code(code)
+            hashes = {name: sha256(content) for name, content in (code or {}).items()}
+            self.write_record(record.model_copy(update={"code": hashes}))
             self.write_experiment(experiment)
             self.journal.touch()
         except OSError as error:
             raise RunDirectoryError(
                 f"{self.path} can't be written: {error.strerror or error}"
             ) from error
+
+    def _write_code(self, code: Mapping[str, bytes]) -> None:
+        """Write files of code, which no trial is to change: a resumed run and all its trials run them."""
+        self.code.mkdir(exist_ok=True)
+        for name, content in code.items():
+            (self.code / name).write_bytes(content)
+            # Not the directory: its owner could not remove the run any more.
+            (self.code / name).chmod(0o444)
+
+    def code_seals(self, record: RunRecord) -> dict[str, dict[str, str]]:
+        """Return the seals of the run's own code for its `Program`; of an earlier version's run, as the code is now."""
+        if not self.code.is_dir():
+            return {}
+        hashes = record.code
+        if hashes is None:
+            files = (path for path in self.code.iterdir() if path.is_file())
+            hashes = {path.name: sha256(path.read_bytes()) for path in files}
+        return {str(self.code.absolute()): hashes}
 
     def write_record(self, record: RunRecord) -> None:
         """Replace ``run.json`` atomically."""

@@ -123,6 +123,7 @@ class LocalRun:
             home=home,
             modules=[directory.code] if directory.code.exists() else [],
             paths=record.python_path,
+            code_seals=directory.code_seals(record),
         )
         self._service = TrialService(
             program,

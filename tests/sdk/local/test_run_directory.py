@@ -7,8 +7,12 @@ from pathlib import Path
 import pytest
 
 from sparksweep._local.doors import Door
+from sparksweep._local.program import local_program
+from sparksweep._local.record import RunRecord
 from sparksweep._local.run_directory import RunDirectory
 from sparksweep.errors import RunDirectoryError
+from sparksweep_core.contract.sealed_files import ChangedFile, sha256
+from sparksweep_trainer.slot.trial_code import SealedCode
 from support.sdk.run_directories import discrete, experiment_of, record_run
 
 
@@ -86,3 +90,36 @@ def test_a_directory_that_can_not_be_made_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(RunDirectoryError, match=r"file/run can't be made"):
         RunDirectory.create(tmp_path / "file" / "run")
+
+
+def test_a_runs_own_code_is_sealed_at_its_start_for_every_later_trial(tmp_path: Path) -> None:
+    directory = RunDirectory.create(tmp_path / "run")
+    experiment = experiment_of([discrete("x", ["1"])])
+    directory.begin(experiment, RunRecord.of_start(tmp_path), {"train.py": b"x = 1\n"})
+    sealed = {str(directory.code): {"train.py": sha256(b"x = 1\n")}}
+    assert directory.code_seals(directory.read_record()) == sealed
+    assert (directory.code / "train.py").stat().st_mode & 0o222 == 0
+    (directory.code / "train.py").chmod(0o600)
+    (directory.code / "train.py").write_bytes(b"x = 2\n")
+    (directory.code / "json.py").touch()
+    seals = directory.code_seals(directory.read_record())
+    assert seals == sealed, "a resumed run compares with the start, too"
+    program = local_program(
+        experiment, trials=directory.trials, home=tmp_path, code_seals=seals, modules=[directory.code]
+    )  # fmt: skip
+    with pytest.raises(ChangedFile, match=r"code/json\.py is not what it was when the run began"):
+        SealedCode(program.code_seals).check()
+    (directory.code / "json.py").unlink()
+    with pytest.raises(ChangedFile, match=r"code/train\.py is not what it was when the run began"):
+        SealedCode(program.code_seals).check()
+
+
+def test_code_of_an_earlier_versions_run_is_sealed_as_it_is_found(tmp_path: Path) -> None:
+    directory = RunDirectory.create(tmp_path / "run")
+    assert directory.code_seals(RunRecord()) == {}
+    directory.code.mkdir()
+    (directory.code / "train.py").write_bytes(b"x = 1\n")
+    (directory.code / "__pycache__").mkdir()
+    assert directory.code_seals(RunRecord()) == {
+        str(directory.code): {"train.py": sha256(b"x = 1\n")}
+    }

@@ -40,7 +40,7 @@ from sparksweep_trainer.slot.leftovers import Leftovers, cleared_directories
 from sparksweep_trainer.slot.observation import Limits, Timing
 from sparksweep_trainer.slot.stop_signal import StopSignal
 from sparksweep_trainer.slot.supervisor import Sink, await_ready, supervise
-from sparksweep_trainer.slot.trial_code import MountedCode
+from sparksweep_trainer.slot.trial_code import MountedCode, SealedCode
 from sparksweep_trainer.slot.trial_logs import Tail, TrialLog, keep_earlier_logs
 from sparksweep_trainer.slot.trial_programs import CommandTrials, FunctionTrials
 from sparksweep_trainer.slot.trial_times import OutputTimes
@@ -102,6 +102,7 @@ class TrialRunner:
             of_container=program.limit_is_container,
         )
         self._mounted_code = MountedCode(os.environ)
+        self._sealed_code = SealedCode(program.code_seals)
         environment = server_environment(self._template, base=os.environ, marker="")
         data_cache = self._temporary_environment(environment, self._scratch)[DATA_CACHE_ENV]
         self._leftovers = Leftovers(
@@ -140,7 +141,7 @@ class TrialRunner:
             What is wrong; None if nothing is.
         """
         try:
-            self._mounted_code.check()
+            self._check_code()
             with closing(StopSignal()) as never:
                 if not self._await_ready(stop or never):
                     return CHECK_STOPPED
@@ -193,6 +194,19 @@ class TrialRunner:
         """Return the directory of a trial's files."""
         return self._trials_directory / trial_directory_name(number)
 
+    def _check_code(self) -> None:
+        """Make sure that trials run the experiment's code, whatever earlier ones have written.
+
+        Raises:
+            ChangedFile: code that this slot can't restore was changed.
+        """
+        self._mounted_code.check()
+        self._sealed_code.check()
+        for path in self._trials.code.restore():
+            self._log.warning(
+                "slot %d: %s was changed, and is the experiment's again", self._slot, path
+            )
+
     def clear(self, *, kept: Sequence[Path] = ()) -> None:
         """Remove what the last trial has left in the executor's directories, but for `kept`.
 
@@ -215,7 +229,7 @@ class TrialRunner:
         """
         stopwatch = _Stopwatch()
         try:
-            self._mounted_code.check()
+            self._check_code()
             if self._await_ready(stop):
                 stopwatch = _Stopwatch()
                 # Not earlier: a fork server that starts may make files for all its trials.

@@ -18,7 +18,7 @@ from sparksweep_trainer.slot.observation import Observation, Timing
 from sparksweep_trainer.slot.outcomes import command_outcome, function_outcome
 from sparksweep_trainer.slot.printed_metrics import PrintedMetrics, strategies
 from sparksweep_trainer.slot.printed_steps import PrintedSteps
-from sparksweep_trainer.slot.trial_code import write_source
+from sparksweep_trainer.slot.trial_code import InlineCode
 from sparksweep_trainer.trial.arguments import Value, decode
 
 
@@ -37,8 +37,10 @@ class Prepared:
 
 
 class _Trials:
-    def __init__(self, program: Program) -> None:
+    def __init__(self, program: Program, code: Path) -> None:
         self._program = program
+        self.code = InlineCode(program.trial_template, code)
+        """The inline source."""
         self._types = {item.name: item.parameter_type.value for item in program.parameters}
 
     def _values(self, parameters: Mapping[str, str]) -> dict[str, Value]:
@@ -59,10 +61,9 @@ class FunctionTrials(_Trials):
 
     def __init__(self, program: Program, code: Path) -> None:
         """Write the inline source, if there is one, into the empty directory `code`."""
-        super().__init__(program)
+        super().__init__(program, code)
         self._module, _, self._function = (program.trial_template.function or "").partition(":")
-        written = write_source(program.trial_template, code)
-        self.paths = ([str(code)] if written else []) + program.search_path
+        self.paths = ([str(code)] if self.code.file else []) + program.search_path
         """Directories in which modules are searched first."""
 
     def prepare(self, assignment: Assignment, directory: Path) -> Prepared:
@@ -112,8 +113,8 @@ class CommandTrials(_Trials):
 
     def __init__(self, program: Program, code: Path) -> None:
         """Write the inline source, if there is one, into the empty directory `code`."""
-        super().__init__(program)
-        self._source = write_source(program.trial_template, code)
+        super().__init__(program, code)
+        self._source = self.code.file
         if self._source is None and program.source_file is not None:
             self._source = Path(program.source_file)
         self._directory = os.path.abspath(program.working_directory or os.curdir)

@@ -205,6 +205,9 @@ def _prepare_python() -> None:
 def _load(request: Mapping[str, Any]) -> Callable[..., object]:
     module_name, name, paths = request["module"], request["function"], request["paths"]
     sys.path[:] = [*paths, *(path for path in sys.path if path not in paths)]
+    for path in paths:
+        # The fork server may have looked for a module while an earlier trial had removed the directory.
+        sys.path_importer_cache.pop(path, None)
     _forget_namesake(module_name, paths)
     # Not importlib.import_module: its own frames would stay in the traceback.
     __import__(module_name)
