@@ -39,13 +39,19 @@ MAX_RESPONSE_BYTES = 2 * 1024 * 1024
 SlotId = Annotated[int, Field(ge=0, lt=2**31)]
 """Number of a slot. A slot that replaces another has a new number."""
 
+Attempt = Annotated[int, Field(ge=1, lt=2**31)]
+"""Number of an attempt, from 1."""
+# The API server stores no integer beyond 64 bits, and would refuse the status of the whole batch.
+Bytes = Annotated[int, Field(ge=0, lt=2**62)]
+"""An amount of memory or of a file."""
+
 
 class Assignment(Model):
     """One attempt at a trial."""
 
     number: TrialNumber
     """Number of the trial."""
-    attempt: Annotated[int, Field(ge=1)]
+    attempt: Attempt
     """Number of the attempt, from 1. A report of any attempt but the last one assigned is dropped."""
     parameters: Parameters
     """Value of each parameter, as text."""
@@ -70,7 +76,7 @@ class Outcome(Model):
     """Time at which its last process was gone."""
     duration_seconds: Annotated[float, Field(ge=0)]
     """Duration in seconds, by the monotonic clock."""
-    peak_memory_bytes: Annotated[int | None, Field(ge=0)] = None
+    peak_memory_bytes: Bytes | None = None
     """Largest memory in bytes that its processes used together, as sampled."""
 
 
@@ -81,7 +87,7 @@ class SlotHello(Model):
     """Number of the slot."""
     node: Annotated[str, Field(max_length=253)]
     """Executor that it runs on."""
-    pid: Annotated[int, Field(ge=1)]
+    pid: Annotated[int, Field(ge=1, lt=2**31)]
     """ID of its process, for the log."""
 
 
@@ -115,7 +121,7 @@ class Report(Model):
     """Number of the slot that ran it."""
     number: TrialNumber
     """Number of the trial."""
-    attempt: Annotated[int, Field(ge=1)]
+    attempt: Attempt
     """Number of the attempt."""
     outcome: Outcome
     """The outcome."""
@@ -140,7 +146,7 @@ class Heartbeat(Model):
     """Number of the slot."""
     number: TrialNumber
     """Number of the trial that it runs."""
-    attempt: Annotated[int, Field(ge=1)]
+    attempt: Attempt
     """Number of the attempt."""
 
 
@@ -158,15 +164,15 @@ class Chunk(Model):
     """Number of the slot that runs the trial."""
     number: TrialNumber
     """Number of the trial."""
-    attempt: Annotated[int, Field(ge=1)]
+    attempt: Attempt
     """Number of the attempt. Parts of an earlier attempt are dropped."""
     path: Annotated[str, Field(min_length=1, max_length=1024)]
     """Path of the file, relative to the trial's directory."""
-    offset: Annotated[int, Field(ge=0, lt=2**62)]
+    offset: Bytes
     """Offset of the bytes in the file."""
     restart: bool = False
     """True if the file was started over: the driver discards the parts it has."""
-    total: Annotated[int | None, Field(ge=0, lt=2**62)] = None
+    total: Bytes | None = None
     """Size of a file that replaces its old version once it is complete. Absent: the file grows."""
 
 
@@ -175,7 +181,7 @@ class ChunkTaken(Model):
 
     taken: bool
     """False if the attempt is not the current one: send nothing more of it."""
-    size: Annotated[int, Field(ge=0)] = 0
+    size: Bytes = 0
     """Bytes of the file that the driver has: the offset of the next part."""
     full: bool = False
     """True if there is no room for this file: send no more of it."""

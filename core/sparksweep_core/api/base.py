@@ -15,7 +15,7 @@ import json
 from datetime import UTC, datetime
 from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field, PlainSerializer
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainSerializer
 from pydantic.alias_generators import to_camel
 
 
@@ -69,8 +69,24 @@ def _rfc3339(moment: datetime) -> str:
     return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-Timestamp = Annotated[datetime, PlainSerializer(_rfc3339, when_used="json")]
-"""A moment in UTC, written as RFC 3339 with milliseconds. Naive values never appear on the wire."""
+def _in_utc(moment: datetime) -> datetime:
+    """Return the moment in UTC: one without a time zone can't be compared, and one out of range can't be written.
+
+    Raises:
+        ValueError: it has no time zone, or lies beyond the years 1 to 9999 in UTC.
+    """
+    if moment.tzinfo is None:
+        raise ValueError("has no time zone: end it with Z")
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError:
+        raise ValueError("is not within the years 1 to 9999 in UTC") from None
+
+
+Timestamp = Annotated[
+    datetime, AfterValidator(_in_utc), PlainSerializer(_rfc3339, when_used="json")
+]
+"""A moment in UTC, written as RFC 3339 with milliseconds."""
 
 
 def schema_extra(**extensions: Any) -> dict[str, Any]:

@@ -7,9 +7,11 @@ import importlib
 import json
 import pkgutil
 from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
 from random import Random
-from typing import Any
+from types import UnionType
+from typing import Annotated, Any, Union, get_args, get_origin
 
 import pytest
 from pydantic import ValidationError
@@ -29,7 +31,15 @@ from sparksweep_core.validation.reading import (
     read_object,
     unknown_fields,
 )
-from sparksweep_trainer.protocol import Outcome
+from sparksweep_trainer.protocol import (
+    Chunk,
+    Heartbeat,
+    Outcome,
+    Refusal,
+    Report,
+    SlotHello,
+    SlotRef,
+)
 from support.documents.experiments_for_checks import FUNCTION
 from support.wire_values import changed_objects, objects_in, wire_value
 
@@ -120,6 +130,50 @@ def test_the_strict_reading_refuses_one_unknown_field_at_any_depth(
     with pytest.raises(ValidationError) as raised:
         model.model_validate_json(json.dumps(newer))
     assert "extra_forbidden" in {error["type"] for error in raised.value.errors()}
+
+
+def _kinds(annotation: Any) -> set[Any]:
+    """Return a field's type, or those of its union."""
+    if get_origin(annotation) in (Annotated, Union, UnionType):
+        return set().union(*map(_kinds, get_args(annotation)))
+    return {annotation}
+
+
+def _with_each(model: type[Model], document: Any, kind: type, value: Any) -> Iterator[Any]:
+    """Yield copies of a document in each of which one field of the model itself, of the kind, has another value."""
+    for field in model.model_fields.values():
+        if kind in _kinds(field.annotation):
+            yield {**document, field.alias or "": value}
+
+
+@pytest.mark.parametrize(
+    "moment",
+    ["2026-01-01T00:00:00", "0001-01-01T00:00:00+00:01", "9999-12-31T23:59:59-00:01", 0, "", "now"],
+)
+def test_a_time_that_can_be_neither_compared_nor_written_is_an_error_on_every_wire(
+    moment: object,
+) -> None:
+    tried = 0
+    for model in MODELS:
+        for document in _with_each(model, wire_value(model, Random(0)), datetime, moment):
+            tried += 1
+            with pytest.raises(ValidationError):
+                model.from_api(document)
+    assert tried > 10
+
+
+@pytest.mark.parametrize("number", [2**63, 10**30, 10**4000, -(2**63), True, 1.0, "1"])
+def test_an_integer_that_the_api_server_does_not_store_is_refused_from_slots(
+    number: object,
+) -> None:
+    """It would refuse the status of the whole batch, again and again."""
+    tried = 0
+    for model in (Report, Outcome, Chunk, Heartbeat, SlotHello, SlotRef, Refusal):
+        for document in _with_each(model, wire_value(model, Random(0)), int, number):
+            tried += 1
+            with pytest.raises(ValidationError):
+                model.from_api(document)
+    assert tried > 10
 
 
 def test_every_wire_type_is_tried() -> None:
