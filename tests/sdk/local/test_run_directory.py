@@ -112,6 +112,7 @@ def test_a_runs_own_code_is_sealed_at_its_start_for_every_later_trial(tmp_path: 
     (directory.code / "json.py").unlink()
     with pytest.raises(ChangedFile, match=r"code/train\.py is not what it was when the run began"):
         SealedCode(program.code_seals).check()
+    directory.unlock()
 
 
 def test_code_of_an_earlier_versions_run_is_sealed_as_it_is_found(tmp_path: Path) -> None:
@@ -123,3 +124,4 @@ def test_code_of_an_earlier_versions_run_is_sealed_as_it_is_found(tmp_path: Path
     assert directory.code_seals(RunRecord()) == {
         str(directory.code): {"train.py": sha256(b"x = 1\n")}
     }
+    directory.unlock()
