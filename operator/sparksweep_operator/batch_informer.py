@@ -5,8 +5,12 @@ Of TrialBatches there may be thousands, mostly of Experiments that have ended. S
 resourceVersion without a list, and the batches of an Experiment are listed when it is reconciled first: in pages,
 for several Experiments of a namespace at once.
 
-A watch that was disconnected continues where it was. If the API server no longer has the events since, or has been
-restored from a backup, all batches are listed again: whatever was deleted meanwhile is noticed.
+A watch that was disconnected continues where it was. If the API server no longer has the events since, all batches are
+listed again: whatever was deleted meanwhile is noticed.
+
+If etcd has been restored from a snapshot, a watch from a version of before would be silent until the versions have caught
+up. So after each disconnection a list's version is compared with the last one seen. A lower one ends the informer with
+`Restored`: every cache is wrong then, of all kinds. Nothing is reconciled in between.
 """
 
 from __future__ import annotations
@@ -30,7 +34,7 @@ from sparksweep_operator.batch_pages import (
     read_head,
 )
 from sparksweep_operator.cache import Key, ObjectCache
-from sparksweep_operator.kube import Expired, KubeError, KubernetesClient
+from sparksweep_operator.kube import Expired, KubeError, KubernetesClient, Restored
 
 log = logging.getLogger(__name__)
 
@@ -71,10 +75,18 @@ class BatchInformer:
         self._parser = ThreadPoolExecutor(1, thread_name_prefix="batches")
 
     async def run(self) -> None:
-        """Watch until cancelled."""
+        """Watch until cancelled.
+
+        Raises:
+            ExceptionGroup: of `Restored`: all objects have to be read anew, by a new informer.
+        """
         async with asyncio.TaskGroup() as group:
             for scope in self._scopes:
                 group.create_task(self._watch(scope))
+
+    async def connected(self, namespace: str) -> None:
+        """Wait until the API server is known to have the state that the cache is of, or a later one."""
+        await self._watching[namespace if None not in self._watching else None].wait()
 
     async def load(self, key: Key, owner: str) -> None:
         """List the batches of an Experiment into the cache.
@@ -105,7 +117,7 @@ class BatchInformer:
             keys = [key for key in self._waiting if key[0] == namespace][:LISTED_EXPERIMENTS]
             group = {key: self._waiting.pop(key) for key in keys}
             try:
-                await self._watching[namespace if None not in self._watching else None].wait()
+                await self.connected(namespace)
                 await self._list({key: owner for key, (owner, _) in group.items()})
             except Exception as error:
                 _settle((future for _, future in group.values()), error)
@@ -150,19 +162,33 @@ class BatchInformer:
     # ------------------------------------------------------------------ watches
 
     async def _watch(self, namespace: str | None) -> None:
-        failures, version = 0, 0
+        failures, version, seen = 0, 0, 0
+        connected = self._watching[namespace]
         while True:
             try:
-                if not version:
-                    version = await self._begin(namespace)
+                if not connected.is_set():
+                    listed = await self._newest_version(namespace)
+                    Restored.check(listed, seen=max(seen, version))
+                    if not version:
+                        # Changes may have been missed: what is cached is listed again, after this version.
+                        version = listed
+                        for key in self._cache.forget_batches(namespace):
+                            self._enqueue(key)
+                    connected.set()
                 async for line in self._client.watch_batches(namespace, version):
                     version = self._handle(line) or version
                     failures = 0
+                connected.clear()
+            except Restored:
+                connected.clear()
+                raise
             except Expired:
                 log.info("changes of TrialBatches may have been missed: listing them again")
-                version = 0
+                connected.clear()
+                version, seen = 0, version
             except (KubeError, ValidationError) as error:
                 failures += 1
+                connected.clear()
                 delay_s = RETRY.delay_s(failures - 1) * random.uniform(0.8, 1.2)
                 log.log(
                     logging.INFO if failures == 1 else logging.WARNING,
@@ -170,13 +196,9 @@ class BatchInformer:
                 )  # fmt: skip
                 await asyncio.sleep(delay_s)
 
-    async def _begin(self, namespace: str | None) -> int:
-        """Return the resourceVersion to watch from; have all batches listed after it."""
-        page = read_head(await self._client.list_batches(namespace, {"limit": "1"}))
-        for key in self._cache.forget_batches(namespace):
-            self._enqueue(key)
-        self._watching[namespace].set()
-        return page.version
+    async def _newest_version(self, namespace: str | None) -> int:
+        """Return the resourceVersion of the API server's state."""
+        return read_head(await self._client.list_batches(namespace, {"limit": "1"})).version
 
     def _handle(self, line: bytes) -> int:
         """Take an event; return the resourceVersion after it.

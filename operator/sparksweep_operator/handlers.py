@@ -21,7 +21,7 @@ from sparksweep_operator.batch_informer import BatchInformer
 from sparksweep_operator.cache import Key, ObjectCache
 from sparksweep_operator.collector import ExperimentCollector
 from sparksweep_operator.health import Readiness, serve_probes
-from sparksweep_operator.kube import KubeError, KubernetesClient
+from sparksweep_operator.kube import KubeError, KubernetesClient, Restored
 from sparksweep_operator.memo import Memo
 from sparksweep_operator.metrics import Metrics, serve
 from sparksweep_operator.reconciler import Reconciler, Result
@@ -59,8 +59,6 @@ async def run_operator(
     """
     metrics, readiness = Metrics(), Readiness()
     async with KubernetesClient(metrics) as client, AsyncExitStack() as exit_stack:
-        cache = ObjectCache(metrics)
-        metrics.registry.register(ExperimentCollector(cache, asyncio.get_running_loop()))
         if metrics_port is not None:
             _, stop_serving = serve(metrics.registry, metrics_port)
             exit_stack.callback(stop_serving)
@@ -69,6 +67,37 @@ async def run_operator(
             exit_stack.push_async_callback(runner.cleanup)
         await _wait_for_crds(client, stop)
         readiness.serves_crds()
+        is_restored = True
+        while is_restored:
+            is_restored = await _follow(
+                client,
+                settings,
+                namespaces=namespaces,
+                metrics=metrics,
+                readiness=readiness,
+                stop=stop,
+            )
+
+
+async def _follow(
+    client: KubernetesClient,
+    settings: Settings,
+    *,
+    namespaces: Sequence[str],
+    metrics: Metrics,
+    readiness: Readiness,
+    stop: asyncio.Event | None,
+) -> bool:
+    """Read all objects, and follow and reconcile them until the operator is to stop.
+
+    Returns:
+        True if the API server was restored to an earlier state instead: then nothing that was read counts any more.
+    """
+    cache = ObjectCache(metrics)
+    collector = ExperimentCollector(cache, asyncio.get_running_loop())
+    metrics.registry.register(collector)
+    restored = False
+    try:
         reconciler = Reconciler(
             cache,
             client,
@@ -79,6 +108,7 @@ async def run_operator(
 
         async def reconcile(key: Key, memo: Memo) -> Result:
             try:
+                await informer.connected(key[0])
                 return await reconciler.reconcile(key, memo)
             finally:
                 readiness.reconciled(key)
@@ -100,6 +130,16 @@ async def run_operator(
             )
             for task in others:
                 task.cancel()
+    except* Restored as group_of_one:
+        restored = True
+        log.warning("reading everything again: %s", _innermost(group_of_one))
+    finally:
+        metrics.registry.unregister(collector)
+    return restored
+
+
+def _innermost(error: BaseException) -> BaseException:
+    return _innermost(error.exceptions[0]) if isinstance(error, BaseExceptionGroup) else error
 
 
 async def _follow_start(

@@ -15,7 +15,7 @@ from sparksweep_operator import batch_informer
 from sparksweep_operator.batch_informer import LISTED_EXPERIMENTS, BatchInformer
 from sparksweep_operator.batch_pages import PageHead, ReadBatch, batches_of_page
 from sparksweep_operator.cache import Key, ObjectCache
-from sparksweep_operator.kube import Expired, KubernetesClient, Unavailable
+from sparksweep_operator.kube import Expired, KubernetesClient, Restored, Unavailable
 from support.operator.operator_objects import NAMESPACE, batch_body, experiment_body
 
 Watched = list[dict[str, Any]]
@@ -31,9 +31,12 @@ class Server:
         self.watches: list[tuple[str | None, int]] = []
         self.events: asyncio.Queue[dict[str, Any] | Exception] = asyncio.Queue()
         self.failures: list[Exception] = []
+        self.is_away = False
 
     async def list_batches(self, namespace: str | None, query: Mapping[str, str]) -> bytes:
         self.lists.append(dict(query))
+        if self.is_away:
+            raise Unavailable("away")
         if "labelSelector" not in query:
             return json.dumps({"metadata": self._metadata(), "items": []}).encode()
         await asyncio.sleep(0)
@@ -55,6 +58,10 @@ class Server:
             item = await self.events.get()
             if isinstance(item, Exception):
                 raise item
+            if item.get("type") == "END":
+                return
+            told = (item.get("object") or {}).get("metadata", {}).get("resourceVersion", "")
+            self.version = max(self.version, int(told) if told.isdecimal() else 0)
             yield json.dumps(item).encode()
 
 
@@ -78,6 +85,8 @@ def changed(body: dict[str, Any], version: int, kind: str = "MODIFIED") -> dict[
 
 
 class Rig:
+    running: asyncio.Task[None]
+
     def __init__(self, server: Server) -> None:
         self.server = server
         self.cache = ObjectCache()
@@ -100,7 +109,7 @@ class Rig:
 def play(server: Server, script: Callable[[Rig], Coroutine[Any, Any, None]]) -> None:
     async def run() -> None:
         rig = Rig(server)
-        task = asyncio.create_task(rig.informer.run())
+        task = rig.running = asyncio.create_task(rig.informer.run())
         try:
             async with asyncio.timeout(10):
                 await script(rig)
@@ -241,3 +250,55 @@ def test_the_next_page_is_requested_while_one_is_being_read(monkeypatch: pytest.
         assert (rig.count(key), requested) == (5, ["2", "4"])
 
     play(server, script)
+
+
+FUTURE = Unavailable("Too large resource version: 120, current: 50")
+END = {"type": "END", "object": {}}
+
+
+@pytest.mark.parametrize(
+    "end",
+    [END, Unavailable("broken"), FUTURE, Expired("too old"), GONE],
+    ids=["timeout", "broken", "future version", "expired", "event of expiry"],
+)
+@pytest.mark.parametrize("version", [1, 119])
+def test_a_restored_api_server_ends_the_informer_and_nothing_is_reconciled_before(
+    end: Any, version: int
+) -> None:
+    async def script(rig: Rig) -> None:
+        key, owner = rig.add("a")
+        await rig.informer.load(key, owner)
+        server = rig.server
+        server.events.put_nowait({"type": "BOOKMARK", "object": {"metadata": {"resourceVersion": "120"}}})  # fmt: skip
+        await until(lambda: server.version == 120)
+        await rig.informer.connected(NAMESPACE)
+        server.is_away = True
+        server.events.put_nowait(end)
+        count = len(server.lists)
+        await until(lambda: len(server.lists) > count + 2)
+        waiting = asyncio.create_task(rig.informer.connected(NAMESPACE))
+        await asyncio.sleep(0.01)
+        assert not waiting.done()
+        server.version, server.is_away = version, False
+        with pytest.raises(ExceptionGroup) as caught:
+            await rig.running
+        assert caught.group_contains(Restored, match=f"is {version}, and was 120")
+        assert not waiting.done()
+        waiting.cancel()
+        assert len(server.watches) == 1
+
+    play(Server(*batches_named("a", 1)), script)
+
+
+def test_an_api_server_of_the_same_version_or_a_later_one_is_followed_on() -> None:
+    async def script(rig: Rig) -> None:
+        server = rig.server
+        for count, version in enumerate((100, 100, 150), start=1):
+            await until(lambda count=count: len(server.watches) == count)  # type: ignore[misc]
+            server.version = version
+            server.events.put_nowait(Unavailable("broken"))
+        await until(lambda: len(server.watches) == 4)
+        await rig.informer.connected(NAMESPACE)
+        assert {seen for _, seen in server.watches} == {100}, "no event is missed"
+
+    play(Server(), script)

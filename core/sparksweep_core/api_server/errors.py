@@ -7,6 +7,7 @@ KubeError
 ├── Forbidden      403: a right is missing, or a quota is exhausted; the message says which
 ├── Invalid        400, 422: the object itself is refused
 │   └── TooLarge   413, and what etcd or a limit of bytes refuses: the same object can never be written
+├── Restored       versions have gone back: what was read before may never have happened; read everything again
 └── Unavailable    429, 5xx, no answer: try again later
 """
 
@@ -45,6 +46,28 @@ class Invalid(KubeError):
 
 class TooLarge(Invalid):
     """The object is larger than the API server, etcd or a limit on a part of it takes: no later try can succeed."""
+
+
+class Restored(KubeError):
+    """The API server's state is older than one that was read before: etcd was restored from a snapshot."""
+
+    @classmethod
+    def check(cls, listed: int, *, seen: int) -> None:
+        """Compare the resourceVersion of a list with one that was seen before it.
+
+        A list without a resourceVersion in its request is as new as etcd, and versions grow with each write.
+
+        Args:
+            listed: the list's resourceVersion.
+            seen: one that a list or an event had before the list was asked for.
+
+        Raises:
+            Restored: the list is older.
+        """
+        if listed < seen:
+            raise cls(
+                f"the API server was restored to an earlier state: its resourceVersion is {listed}, and was {seen}"
+            )
 
 
 class Unavailable(KubeError):

@@ -7,6 +7,7 @@ from sparksweep_core.api_server.errors import (
     Invalid,
     KubeError,
     NotFound,
+    Restored,
     TooLarge,
     Unavailable,
 )
@@ -20,6 +21,7 @@ __all__ = [
     "KubeError",
     "KubernetesClient",
     "NotFound",
+    "Restored",
     "TooLarge",
     "Unavailable",
 ]

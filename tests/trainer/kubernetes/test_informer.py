@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from sparksweep_core.api_server.errors import Restored
 from sparksweep_core.backoff import Backoff
 from sparksweep_trainer.kubernetes.informer import Informer
 from support.trainer.fake_api_server import FakeApiServer, Handler, eventually
@@ -167,3 +168,28 @@ def test_the_failure_of_a_handler_is_reported() -> None:
     eventually(lambda: len(errors) == 1)
     informer.join(5)
     server.close()
+
+
+@pytest.mark.parametrize("is_compacted", [False, True], ids=["watched on", "listed again"])
+def test_a_restored_api_server_ends_the_informer(
+    server: FakeApiServer, follow: Any, is_compacted: bool
+) -> None:
+    notes, errors = Notes(), list[BaseException]()
+    server.put(BATCHES, batch(0, range(1, 2)))
+    before = server.get(BATCHES, name(0))
+    informer = follow(notes, on_error=errors.append)
+    server.put(BATCHES, batch(1, range(2, 3)))
+    eventually(lambda: set(notes.known) == {name(0), name(1)})
+    with server.lock:
+        seen = server.version
+        server.objects[BATCHES] = {name(0): before}
+        server.events.clear()
+        server.version = int(before["metadata"]["resourceVersion"])
+        server.oldest = seen + 1 if is_compacted else 0
+        server.break_watches()
+    eventually(lambda: len(errors) == 1)
+    (error,) = errors
+    assert isinstance(error, Restored)
+    assert f"its resourceVersion is {server.version}, and was {seen}" in str(error)
+    informer.join(5)
+    assert set(notes.known) == {name(0), name(1)}, "nothing of the earlier state is handed on"

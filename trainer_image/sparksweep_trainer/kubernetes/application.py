@@ -11,7 +11,7 @@ from enum import Enum
 from pathlib import Path
 
 from sparksweep_core.api.trials import Trial
-from sparksweep_core.api_server.errors import KubeError
+from sparksweep_core.api_server.errors import KubeError, Restored
 from sparksweep_core.contract.driver_config import EXECUTOR_POD_FILE, POD_TEMPLATE_SETTING
 from sparksweep_core.contract.labels import experiment_selector
 from sparksweep_core.contract.ports import METRICS_PORT, TRIAL_SERVER_PORT
@@ -73,7 +73,7 @@ class Application:
         self._stop = threading.Event()
         self._end: End | None = None
         self.last_words = ""
-        """Reason for the pod's status if a later version wrote what this one does not understand."""
+        """Reason for the pod's status if it is not the program's own fault; empty otherwise."""
         self._fence = Fence(settings.driver, replaced=self._replaced)
         objective = settings.program.objective
         self._writer = StatusWriter(
@@ -294,7 +294,7 @@ class Application:
         self.end(End.DELETED)
 
     def _failed(self, error: BaseException) -> None:
-        if isinstance(error, Unreadable):
+        if isinstance(error, Unreadable | Restored):
             self.last_words = str(error)
         self.end(End.FAILED)
 

@@ -2,6 +2,9 @@
 
 Its handler receives whole lists and single changes, in order and in one thread. While the API server is away, it
 receives nothing.
+
+If etcd has been restored from a snapshot, a watch from a version of before would be silent until the versions have caught
+up. So after each watch a list's version is compared with the last one seen: a lower one ends the informer with `Restored`.
 """
 
 from __future__ import annotations
@@ -12,7 +15,7 @@ import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Protocol
 
-from sparksweep_core.api_server.errors import Expired, KubeError, Unavailable
+from sparksweep_core.api_server.errors import Expired, KubeError, Restored, Unavailable
 from sparksweep_core.backoff import Backoff
 from sparksweep_trainer.kubernetes.api_client import ApiClient, Endpoint, Json, JsonPage
 
@@ -75,7 +78,7 @@ class Informer:
             backoff: delays after failures.
             silence_s: seconds of silence after which a watch counts as broken.
             version: resource version at which the handler already has the state: no list comes first.
-            on_error: called with what the handler raises, which ends the informer.
+            on_error: called with what the handler raises, or with `Restored`, which ends the informer.
         """
         self._api = ApiClient(endpoint)
         self._path = path
@@ -88,6 +91,8 @@ class Informer:
         self._on_error = on_error
         self._closing = threading.Event()
         self._version = version
+        self._newest = _number(version)
+        self._is_checked = True
         self._thread = threading.Thread(target=self._run, name=f"watch {path}", daemon=True)
 
     def start(self) -> None:
@@ -106,6 +111,9 @@ class Informer:
         try:
             while not self._closing.is_set():
                 self._sync()
+        except Restored as error:
+            log.error("%s: %s", self._path, error)
+            self._on_error(error)
         except Exception as error:
             # The handler raised: without it the driver would miss every further change.
             log.exception("following %s ended", self._path)
@@ -118,7 +126,15 @@ class Informer:
         try:
             if self._version is None:
                 self._list()
+            elif not self._is_checked:
+                page = next(
+                    self._api.pages(self._path, query=self._query, read=JsonPage.read, size=1)
+                )
+                Restored.check(_number(page.version), seen=self._newest)
+            self._is_checked = False
             self._watch()
+        except Restored:
+            raise
         except Expired:
             self._version = None
             wait_s = self._backoff.next_s()
@@ -139,12 +155,15 @@ class Informer:
             return
         self._backoff.reset()
         self._version = versions[0]
+        self._newest = max(self._newest, _number(self._version))
 
     def _items(self, versions: list[str]) -> Iterator[Json]:
         for page in self._api.pages(self._path, query=self._query, read=JsonPage.read):
             if self._closing.is_set():
                 # Not the end of the list: the handler must not take the rest for gone.
                 raise Unavailable("closing")
+            if not versions:
+                Restored.check(_number(page.version), seen=self._newest)
             versions.append(page.version)
             yield from page.items
 
@@ -162,9 +181,15 @@ class Informer:
             had_event = True
             self._backoff.reset()
             self._version = item["metadata"]["resourceVersion"]
+            self._newest = max(self._newest, _number(self._version))
             if kind in ("ADDED", "MODIFIED"):
                 self._handler.on_change(item)
             elif kind == "DELETED":
                 self._handler.on_delete(item)
         # The server ends each watch after a while. One that it ends without any event is retried after a delay.
         self._closing.wait(0.0 if had_event else self._backoff.next_s())
+
+
+def _number(version: str | None) -> int:
+    """Return a resource version as the integer that Kubernetes guarantees it to be; 0 for none."""
+    return int(version) if version is not None and version.isdecimal() else 0
