@@ -37,7 +37,9 @@ from sparksweep_trainer.slot.fork_server_handle import (
     ServerLost,
 )
 from sparksweep_trainer.slot.leftovers import Leftovers, cleared_directories
+from sparksweep_trainer.slot.memory_files import MemoryFiles
 from sparksweep_trainer.slot.observation import Limits, Timing
+from sparksweep_trainer.slot.running_trials import RunningTrial
 from sparksweep_trainer.slot.stop_signal import StopSignal
 from sparksweep_trainer.slot.supervisor import Sink, await_ready, supervise
 from sparksweep_trainer.slot.trial_code import MountedCode, SealedCode
@@ -268,7 +270,9 @@ class TrialRunner:
                 closing(stderr),
                 self._echoed(assignment.number) as echo,
                 self._temporary_directory(server, prepared.request),
+                RunningTrial(self._trials_directory) as running,
             ):
+                counts_files = not self._limits.of_container
                 observation = supervise(
                     server,
                     prepared.request,
@@ -276,6 +280,7 @@ class TrialRunner:
                     stop=stop,
                     stdout=_all(stdout.write, prepared.read_stdout, *echo[:1]),
                     stderr=_all(stderr.write, prepared.read_stderr, *echo[1:]),
+                    files=MemoryFiles(is_alone=running.is_alone) if counts_files else None,
                 )
                 outcome = prepared.outcome(observation, stopwatch.read(), stderr.text)
                 if outcome.state is TrialState.SUCCEEDED and outcome.message:

@@ -19,6 +19,7 @@ from typing import Any
 
 from sparksweep_trainer.slot.cgroups import Figures, read_figures
 from sparksweep_trainer.slot.fork_server_handle import ForkServerHandle, ServerLost
+from sparksweep_trainer.slot.memory_files import MemoryFiles, mapped_bytes
 from sparksweep_trainer.slot.observation import (
     Cause,
     KernelFigures,
@@ -112,6 +113,7 @@ def supervise(
     stop: StopSignal,
     stdout: Sink,
     stderr: Sink,
+    files: MemoryFiles | None = None,
 ) -> Observation:
     """Start a trial through the fork server, and watch it until the last of its processes is gone.
 
@@ -122,13 +124,22 @@ def supervise(
         stop: ends the trial when set.
         stdout: receives the trial's standard output, as it comes.
         stderr: receives its standard error.
+        files: counts the trial's files in memory; None: the kernel does.
     """
-    return _Supervision(server, limits=limits, stop=stop).run(request, stdout, stderr)
+    return _Supervision(server, limits=limits, stop=stop, files=files).run(request, stdout, stderr)
 
 
 class _Supervision:
-    def __init__(self, server: ForkServerHandle, *, limits: Limits, stop: StopSignal) -> None:
+    def __init__(
+        self,
+        server: ForkServerHandle,
+        *,
+        limits: Limits,
+        stop: StopSignal,
+        files: MemoryFiles | None,
+    ) -> None:
         self._server = server
+        self._files = files
         self._stop = stop
         self._observation = Observation(limits=limits)
         self._timers = _Timers()
@@ -310,9 +321,12 @@ class _Supervision:
         limit = self._observation.limits.memory_bytes
         of_container = self._observation.limits.of_container
         processes = descendants(self._server.pid)
-        held = held_bytes(processes)
+        # Files in memory that a container's processes hold count in its cgroup.
+        files = {} if self._files is None else self._files.held(processes)
+        held = held_bytes(processes) + sum(files.values())
         if held > limit:
-            held = exactly_held_bytes(processes)
+            held = exactly_held_bytes(processes) + sum(files.values())
+            held -= mapped_bytes(processes, files)
         if of_container and held >= self._observation.peak_bytes:
             self._observation.other_bytes = held_bytes(other_processes(processes))
         self._observation.peak_bytes = max(self._observation.peak_bytes, held)
