@@ -46,5 +46,7 @@ class Memo:
     """Error of that dry run."""
     status_written_at: float | None = None
     """Moment when the status was written last."""
+    refused_status: str = ""
+    """Reason for which the API server has refused the last status; empty if it took it."""
     unannounced_batches: list[TrialBatch] = field(default_factory=list)
     """Batches created since then, which the next events name."""

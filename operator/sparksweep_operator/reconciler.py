@@ -18,18 +18,19 @@ from sparksweep_core.api import Experiment, ExperimentReason, ExperimentStatus, 
 from sparksweep_core.errors import FieldError, Unreadable
 from sparksweep_core.history import HistoryView
 from sparksweep_core.planner import Locations, Plan, fail_oversized, hold_refused, plan, reject
-from sparksweep_core.validation.document import stored_errors
+from sparksweep_core.validation.document import size_errors, stored_errors
 from sparksweep_core.validation.reading import own_version, read_object, unknown_fields
 from sparksweep_operator import manifests
 from sparksweep_operator.cache import Body, Key, ObjectCache
 from sparksweep_operator.driver_lifecycle import DriverLifecycle
 from sparksweep_operator.driver_selection import DriverSelection, select_driver
 from sparksweep_operator.event_recorder import EventRecorder
-from sparksweep_operator.events import Event, events_between
+from sparksweep_operator.events import MESSAGE, Event, events_between
 from sparksweep_operator.kube import (
     Conflict,
     Forbidden,
     Invalid,
+    KubeError,
     KubernetesClient,
     NotFound,
     TooLarge,
@@ -200,6 +201,23 @@ class Reconciler:
         log.warning("%s: %s", experiment.metadata.name, message)
         await self._recorder.record(experiment, [Event("Warning", "UnknownFields", message)])
 
+    async def _announce_refused_status(
+        self, experiment: Experiment, error: KubeError, memo: Memo
+    ) -> None:
+        """Record an event about a status that the API server refuses, once for each reason: no condition can say it."""
+        reason = str(error)
+        if memo.refused_status == reason:
+            return
+        memo.refused_status = reason
+        advice = ""
+        if isinstance(error, TooLarge):
+            advice = " Remove annotations of the Experiment, or shorten its spec: together with its status it has too many bytes."
+        message = f"The API server refuses the status, which stays as it is: {reason}.{advice}"
+        log.warning("%s: %s", experiment.metadata.name, message)
+        await self._recorder.record(
+            experiment, [Event("Warning", "StatusRefused", message[:MESSAGE])]
+        )
+
     # ------------------------------------------------------------------ carrying a plan out
 
     async def _apply(
@@ -227,7 +245,11 @@ class Reconciler:
         delay = status_delay(before, planned.status, memo, self._monotonic())
         writes_status = planned.status != before and not delay
         if writes_status:
-            await self._write_status(experiment, planned.status, memo)
+            try:
+                await self._write_status(experiment, planned.status, memo)
+            except (Invalid, Forbidden) as error:
+                refused, writes_status = True, False
+                await self._announce_refused_status(experiment, error, memo)
         creation_error = memo.creation_error
         await self._drivers.apply(experiment, planned, selection, memo=memo, age=age)
         if planned.expired:
@@ -265,7 +287,7 @@ class Reconciler:
         metadata = experiment.metadata
         key = metadata.namespace or "", metadata.name
         await self._cache_written(key, self._client.apply_status(experiment, status))
-        memo.status_written_at = self._monotonic()
+        memo.status_written_at, memo.refused_status = self._monotonic(), ""
         batches, memo.unannounced_batches = memo.unannounced_batches, []
         before = experiment.status or ExperimentStatus()
         await self._recorder.record(experiment, events_between(before, status, batches))
@@ -302,6 +324,8 @@ def _parse(body: Body, memo: Memo, settings: Settings) -> Experiment:
     if memo.checked_version != version:
         memo.checked_version, memo.spec_errors, memo.creation_failed_at = version, (), None
         errors = stored_errors(experiment, body) or manifests.check_cluster(experiment, settings)
+        if not errors and experiment.status is None:
+            errors = size_errors(body.get("spec"))
         memo.spec_errors = tuple(errors)
         memo.unknown_fields = tuple(unknown_fields(Experiment, {"spec": body.get("spec")}))
     return experiment

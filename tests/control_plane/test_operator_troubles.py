@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import time
+from contextlib import suppress
 from typing import Any
 
 import pytest
 
+from sparksweep_core.api import limits
 from support.control_plane.kube_api import Refused
 from support.control_plane.lab import EXPERIMENT_LABEL, ROLE, Lab, experiment, now, running
 
@@ -226,3 +229,51 @@ def test_every_pod_is_taken_where_only_the_restricted_profile_is_allowed(lab: La
     began = time.monotonic()
     lab.wait(lambda: time.monotonic() - began > 1 and lab.drivers(), "the driver stays")
     assert "can't be created" not in lab.condition("Running")["message"]
+
+
+LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
+
+
+def of_size(bytes_: int, annotation: int = 0) -> dict[str, Any]:
+    """Return an Experiment whose spec takes about so many bytes, and an annotation."""
+    values = [f"{number:04d}".ljust(250, "x") for number in range(1000)]
+    listed = [values] * (bytes_ // 253_000) + [values[: bytes_ % 253_000 // 253]]
+    body = experiment(template={"function": None, "source": None, "command": ["python", "t.py"]})
+    template = body["spec"]["trialTemplate"]
+    body["spec"]["trialTemplate"] = {name: value for name, value in template.items() if value}
+    body["spec"] |= {
+        "algorithm": {"algorithmName": "random"},
+        "maxTrialCount": 3,
+        "parameters": [
+            {"name": f"p{number}", "parameterType": "categorical", "feasibleSpace": {"list": items}}
+            for number, items in enumerate(listed)
+        ],
+    }
+    body["metadata"]["annotations"] = {LAST_APPLIED: "x" * annotation}
+    return body
+
+
+def test_a_spec_that_leaves_its_status_no_room_is_refused_at_once(lab: Lab) -> None:
+    lab.api.create("experiments", of_size(1_500_000))
+    condition = lab.wait_for_condition("Failed", reason="InvalidSpec", message="1,450,000 fit")
+    assert condition["message"].startswith("spec: takes 1,5")
+    assert lab.left() == ["experiments/digits"]
+
+
+def test_a_status_that_the_api_server_refuses_is_an_event_and_keeps_no_other_waiting(
+    lab: Lab,
+) -> None:
+    spec = len(json.dumps(of_size(1_400_000), separators=(",", ":")))
+    # The largest that is stored: the API server adds metadata and defaults, some hundred bytes.
+    for added in range(0, 4000, 200):
+        room = limits.OBJECT_BYTES - spec - added
+        with suppress(Refused):
+            lab.api.create("experiments", of_size(1_400_000, annotation=room))
+            break
+    lab.wait(lambda: [one for one in lab.events() if one[0] == "StatusRefused"], "it is said")
+    ((_, message),) = [one for one in lab.events() if one[0] == "StatusRefused"]
+    assert "too large" in message
+    lab.create(name="other")
+    lab.wait(lambda: lab.status("other"), "the other one goes on")
+    lab.kubectl("annotate", "swx", "digits", f"{LAST_APPLIED}-")
+    lab.wait(lab.status, "it has a status")

@@ -11,6 +11,7 @@ import pytest
 from sparksweep_core.api import Experiment, ExperimentStatus, TrialBatch
 from sparksweep_core.api_server.errors import Forbidden, Invalid, KubeError, TooLarge
 from sparksweep_operator.cache import Key
+from sparksweep_operator.events import Event
 from sparksweep_operator.kube import KubernetesClient
 from sparksweep_operator.memo import Memo
 from sparksweep_operator.reconciler import Reconciler, Result
@@ -30,6 +31,8 @@ class RefusingClient(KubernetesClient):
     def __init__(self, error: KubeError) -> None:
         self.error: KubeError | None = error
         self.statuses: list[ExperimentStatus] = []
+        self.events: list[Event] = []
+        self.status_error: KubeError | None = None
         self.created: list[str] = []
 
     async def create_batch(self, batch: TrialBatch) -> dict[str, Any]:
@@ -42,6 +45,8 @@ class RefusingClient(KubernetesClient):
     async def apply_status(
         self, experiment: Experiment, status: ExperimentStatus
     ) -> dict[str, Any]:
+        if self.status_error is not None:
+            raise self.status_error
         self.statuses.append(status)
         body = experiment_body()
         body["metadata"]["resourceVersion"] = str(100 + len(self.statuses))
@@ -52,8 +57,8 @@ class RefusingClient(KubernetesClient):
         metadata = {"uid": "made", "resourceVersion": "150", "name": "made"} | body["metadata"]
         return {**body, "metadata": metadata}
 
-    async def post_event(self, *_: Any, **__: Any) -> None:
-        pass
+    async def post_event(self, experiment: Experiment, event: Event, **_: Any) -> None:
+        self.events.append(event)
 
 
 def reconcile(client: RefusingClient, times: int = 1) -> Result:
@@ -111,3 +116,29 @@ def test_a_batch_that_can_never_be_stored_fails_the_experiment() -> None:
     failed = next(item for item in status.conditions if item.type == "Failed")
     assert "etcdserver: request is too large" in failed.message
     assert "Pod" not in client.created
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (TooLarge("etcdserver: request is too large"), "Remove annotations of the Experiment"),
+        (
+            Invalid('admission webhook "policy.example.org" denied the request'),
+            "policy.example.org",
+        ),
+        (Forbidden("experiments.sparksweep.dev is forbidden"), "is forbidden"),
+    ],
+    ids=["too large", "webhook", "right"],
+)
+def test_a_refused_status_is_an_event_once_and_keeps_nothing_else_waiting(
+    error: KubeError, said: str
+) -> None:
+    client = RefusingClient(error)
+    client.error, client.status_error = None, error
+    result = reconcile(client, times=3)
+    assert result.requeue_after is not None
+    assert not result.wrote_status
+    [event] = [event for event in client.events if event.reason == "StatusRefused"]
+    assert event.type == "Warning"
+    assert said in event.message
+    assert "Pod" in client.created

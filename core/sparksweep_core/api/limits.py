@@ -38,6 +38,9 @@ characters of any alphabet fit; only a text of characters that are stored in six
 STATUS_BYTES = 10_000
 """Bytes of an Experiment's status beside the best trial's parameters (`TRIAL_BYTES`) and the addresses of its results and
 its TensorBoard. Messages are shortened to keep it, then the best trial's other metrics left out."""
+SPEC_BYTES = 1_450_000
+"""Bytes of an Experiment's spec, of the `OBJECT_BYTES`: the rest is for its status (`STATUS_BYTES`, `TRIAL_BYTES`), its
+metadata and managedFields."""
 LINEAGE = 128
 """Characters of a trial's lineage."""
 COMMAND = 256

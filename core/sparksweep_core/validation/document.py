@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
+from sparksweep_core.api import limits
 from sparksweep_core.api.base import Model
 from sparksweep_core.api.experiment import Experiment
 from sparksweep_core.api.metadata import API_VERSION
@@ -20,11 +21,19 @@ from sparksweep_core.api.search_spec import Algorithm, Objective, Parameter
 from sparksweep_core.api.template import TrialTemplate
 from sparksweep_core.errors import FieldError, InvalidExperiment
 from sparksweep_core.kubernetes_yaml import DOCUMENT, parse_yaml
+from sparksweep_core.stored_size import stored_bytes
 from sparksweep_core.validation.checks import COUNTS, Parts, check_parts, check_spec, parts_of
 from sparksweep_core.validation.messages import field_error, in_document_order
 from sparksweep_core.validation.reading import read_object, unknown_fields
 
-__all__ = ["parse_experiment", "parse_yaml", "read_experiment", "read_recorded", "stored_errors"]
+__all__ = [
+    "parse_experiment",
+    "parse_yaml",
+    "read_experiment",
+    "read_recorded",
+    "size_errors",
+    "stored_errors",
+]
 
 _M = TypeVar("_M", bound=Model)
 Check = Callable[[Parts], Iterable[FieldError]]
@@ -77,6 +86,22 @@ def read_recorded(path: Path) -> tuple[Experiment, list[str]]:
 def stored_errors(experiment: Experiment, document: object) -> list[FieldError]:
     """Return the mistakes of an Experiment that was read from a document which the API server has accepted."""
     return in_document_order(check_spec(experiment.spec), document)
+
+
+def size_errors(spec: object) -> list[FieldError]:
+    """Return the error of a spec that leaves its Experiment's status no room in etcd.
+
+    Args:
+        spec: the spec's JSON values.
+    """
+    size = stored_bytes(spec)
+    if size <= limits.SPEC_BYTES:
+        return []
+    message = (
+        f"takes {size:,} bytes as it is stored, at most {limits.SPEC_BYTES:,} fit beside the status: "
+        "shorten the parameters' values, or put the source into a ConfigMap or into the image"
+    )
+    return [FieldError("spec", message)]
 
 
 def parse_experiment(document: object, also: Check = nothing_more) -> Experiment:
