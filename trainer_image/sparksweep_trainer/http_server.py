@@ -16,21 +16,24 @@ import socket
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from http import HTTPStatus
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from sparksweep_trainer.http_head import END, MAX_HEAD_BYTES, Head, Refused, parse_head
+from sparksweep_trainer.http_sockets import READ_BYTES, MustWait, PlainSocket, Transport
 
 log = logging.getLogger(__name__)
 
-READ_BYTES = 64 * 1024
 ACCEPT_AT_ONCE = 32
 """Connections accepted before others are served again."""
+STRANGERS_AT_ONCE = 8
+"""Strangers served before others are served again: a TLS handshake takes 0.3 ms of the thread."""
 CHECK_S = 0.5
 """Seconds between two looks for connections whose time is over."""
+Group = TypeVar("Group", bound=Hashable)
 _EXHAUSTED = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 
 
@@ -46,8 +49,12 @@ class Bounds:
     """The same, of one address."""
     head_s: float = 5.0
     """Seconds in which a stranger must send a head, and anyone the rest of one."""
+    owned: int = 4
+    """Connections at once of one owner, once admitted; beyond it the owner's oldest is closed."""
     idle_s: float = 60.0
-    """Seconds for which a connection stays without a request, once one was admitted; and for a body or an answer."""
+    """Seconds for which a connection stays without a request, once one was admitted; and for an answer to be read."""
+    body_s: float = 20.0
+    """Seconds in which a body must come."""
     gate: int = 8
     """Requests at once whose bodies are large."""
     gate_s: float = 20.0
@@ -71,17 +78,23 @@ class Admission:
     limit: int = 0
     """Bytes of the body at most."""
     gated: bool = False
-    """True if the body is large: only `Bounds.gate` of them are in memory at once."""
+    """True if the body is large: only `Bounds.gate` of them are in memory at once, and one of each owner."""
+    owner: Hashable = None
+    """Party that the request belongs to, whose connections are bounded together; None: they are not."""
 
 
 class Request:
     """An admitted request with its body."""
 
-    __slots__ = ("_reply", "body", "head", "on_gone")
+    __slots__ = ("_reply", "body", "head", "on_gone", "owner")
 
-    def __init__(self, head: Head, body: bytes, reply: Callable[[Response], None]) -> None:
+    def __init__(
+        self, head: Head, body: bytes, owner: Hashable, reply: Callable[[Response], None]
+    ) -> None:
         self.head = head
         self.body = body
+        self.owner = owner
+        """Party that the application has admitted."""
         self.on_gone: Callable[[], None] | None = None
         """Called in the server's thread if the client goes away before the answer."""
         self._reply = reply
@@ -111,17 +124,23 @@ class Application(Protocol):
 
 @dataclass(eq=False, slots=True)
 class _Connection:
-    sock: socket.socket
+    sock: Transport
     address: str
     deadline: float
     trusted: bool = False
     """True once a request was admitted."""
+    owner: Hashable = None
+    requests: int = 0
+    """Number of requests that were received."""
+    turns: int = 0
+    """Times that it was served before it was admitted."""
+    reads: bool = True
+    """False while nothing more is read from it."""
     received: bytearray = field(default_factory=bytearray)
     to_send: bytes = b""
     head: Head | None = None
     length: int = 0
     request: Request | None = None
-    gated: bool = False
     ends: bool = False
     """True if the connection closes after the answer."""
     eof: bool = False
@@ -140,7 +159,7 @@ class HttpServer:
         name: str,
         backlog: int = 16,
         bounds: Bounds | None = None,
-        wrap: Callable[[socket.socket], socket.socket] | None = None,
+        wrap: Callable[[socket.socket], Transport] = PlainSocket,
     ) -> None:
         """
         Args:
@@ -150,7 +169,7 @@ class HttpServer:
             name: name of the server's thread.
             backlog: connections that may wait to be accepted.
             bounds: bounds of its connections.
-            wrap: makes a secure socket of an accepted one, which does not block.
+            wrap: makes the transport of an accepted socket, which does not block.
 
         Raises:
             OSError: the port is taken.
@@ -173,8 +192,12 @@ class HttpServer:
         self._order = itertools.count()
         self._connections: dict[_Connection, None] = {}
         self._strangers: dict[_Connection, None] = {}
-        self._open_gates = self._bounds.gate
-        self._at_gate: deque[_Connection] = deque()
+        self._of_address: dict[str, dict[_Connection, None]] = {}
+        self._of_owner: dict[Hashable, dict[_Connection, None]] = {}
+        self._at_gate: dict[_Connection, None] = {}
+        """Connections that wait to send a large body, the oldest first."""
+        self._inside: dict[_Connection, None] = {}
+        """Connections whose large body is read or answered."""
         self._pool: ThreadPoolExecutor | None = None
         self._name = name
         self._closing = False
@@ -242,16 +265,22 @@ class HttpServer:
                 self._end_overdue(now)
             while self._timers and self._timers[0][0] <= now:
                 _call(heapq.heappop(self._timers)[2])
-            while self._calls:
+            # Not those that are added meanwhile: a client that sends requests without a pause would have every turn.
+            for _ in range(len(self._calls)):
                 _call(self._calls.popleft())
             timer = self._timers[0][0] if self._timers else next_check
-            for key, events in self._selector.select(max(0.0, min(next_check, timer) - now)):
+            wait_s = 0.0 if self._calls else max(0.0, min(next_check, timer) - now)
+            strangers = []
+            for key, _ in self._selector.select(wait_s):
                 if key.fileobj is self._wake_receiver:
                     self._drain()
                 elif key.fileobj is self._listener:
                     self._accept()
+                elif key.data in self._strangers:
+                    strangers.append(key.data)
                 elif key.data in self._connections:
-                    self._serve(key.data, events)
+                    self._serve(key.data)
+            self._serve_strangers(strangers)
         for connection in list(self._connections):
             self._end(connection)
         self._selector.close()
@@ -286,7 +315,7 @@ class HttpServer:
             except OSError as error:
                 if error.errno in _EXHAUSTED:
                     # Out of descriptors: make room, and look again later.
-                    self._drop_stranger(None)
+                    self._drop_stranger()
                     self._selector.unregister(self._listener)
                     self.call_later(CHECK_S, self._listen_again)
                     return
@@ -299,35 +328,56 @@ class HttpServer:
 
     def _add(self, sock: socket.socket, address: str) -> None:
         bounds = self._bounds
-        if sum(item.address == address for item in self._strangers) >= bounds.strangers_of_address:
+        if len(self._of_address.get(address, ())) >= bounds.strangers_of_address:
             self._drop_stranger(address)
         elif len(self._strangers) >= bounds.strangers:
-            self._drop_stranger(None)
-        if len(self._connections) >= bounds.connections and not self._drop_stranger(None):
+            self._drop_stranger()
+        if len(self._connections) >= bounds.connections and not self._drop_stranger():
             sock.close()
             return
         sock.setblocking(False)
         # Head and body leave in one segment, at once: Nagle's algorithm and a delayed acknowledgement cost 40 ms otherwise.
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        if self._wrap is not None:
-            sock = self._wrap(sock)
-        connection = _Connection(sock, address, time.monotonic() + bounds.head_s)
+        connection = _Connection(self._wrap(sock), address, time.monotonic() + bounds.head_s)
         self._connections[connection] = self._strangers[connection] = None
+        self._of_address.setdefault(address, {})[connection] = None
         self._listen_to(connection, selectors.EVENT_READ)
 
-    def _drop_stranger(self, address: str | None) -> bool:
+    def _drop_stranger(self, address: str | None = None) -> bool:
         """Close the stranger, of an address if one is given, that has been there for longest; False if there is none."""
-        for connection in self._strangers:
-            if address in (None, connection.address):
-                log.debug("too many connections: that of %s is closed", connection.address)
-                self._end(connection)
-                return True
+        group = self._strangers if address is None else self._of_address.get(address, {})
+        for connection in group:
+            log.debug("too many connections: that of %s is closed", connection.address)
+            self._end(connection)
+            return True
         return False
+
+    def _befriend(self, connection: _Connection, owner: Hashable) -> None:
+        """Count a connection as its owner's from now on, and no more as a stranger's."""
+        if connection.trusted:
+            if connection.owner != owner:
+                raise Refused(HTTPStatus.FORBIDDEN, "another token than before on this connection")
+            return
+        self._forget_stranger(connection)
+        connection.trusted = True
+        connection.owner = owner
+        if owner is None:
+            return
+        group = self._of_owner.setdefault(owner, {})
+        group[connection] = None
+        if len(group) > self._bounds.owned:
+            log.debug("too many connections of %s: the oldest is closed", owner)
+            self._end(next(iter(group)))
+
+    def _forget_stranger(self, connection: _Connection) -> None:
+        if connection in self._strangers:
+            del self._strangers[connection]
+            _discard(self._of_address, connection.address, connection)
 
     def _end_overdue(self, now: float) -> None:
         for connection in [item for item in self._connections if item.deadline <= now]:
             if connection in self._at_gate:
-                self._at_gate.remove(connection)
+                del self._at_gate[connection]
                 error = Refused(HTTPStatus.SERVICE_UNAVAILABLE, "too many large requests at once")
                 self._refuse(connection, error)
             else:
@@ -335,28 +385,53 @@ class HttpServer:
 
     # ------------------------------------------------------------------ one connection
 
-    def _serve(self, connection: _Connection, events: int) -> None:
+    def _serve_strangers(self, ready: list[_Connection]) -> None:
+        """Serve a few; the others stay ready. Those that were served least come first, so that none can keep others out."""
+        if len(ready) > STRANGERS_AT_ONCE:
+            ready.sort(key=lambda item: item.turns)
+        for connection in ready[:STRANGERS_AT_ONCE]:
+            if connection in self._connections:
+                connection.turns += 1
+                self._serve(connection)
+
+    def _serve(self, connection: _Connection) -> None:
+        """Send what can be, receive one request at most, and wait for the rest.
+
+        TLS may have to read in order to send, and to write in order to receive.
+        """
+        events = 0
         try:
-            if events & selectors.EVENT_WRITE:
-                self._send(connection)
-            if events & selectors.EVENT_READ and connection in self._connections:
-                self._receive(connection)
-        except (BlockingIOError, InterruptedError):
-            pass
+            if connection.to_send:
+                try:
+                    self._send(connection)
+                except MustWait as wait:
+                    events = wait.events
+            if connection in self._connections and connection.reads:
+                try:
+                    self._receive(connection)
+                except MustWait as wait:
+                    events |= wait.events
         except OSError as error:
-            # Clients come and go. An SSL error is one, too: "want read" and "want write" among them.
-            if type(error).__name__ not in ("SSLWantReadError", "SSLWantWriteError"):
-                log.debug("connection of %s broke: %s", connection.address, error)
-                self._end(connection)
+            # Clients come and go, and some speak no TLS.
+            log.debug("connection of %s broke: %s", connection.address, error)
+            self._end(connection)
+        else:
+            if connection.to_send:
+                # An answer that was begun while the request was received waits for what it said.
+                events |= connection.events & selectors.EVENT_WRITE
+            if connection.reads:
+                events |= selectors.EVENT_READ
+            self._listen_to(connection, events)
 
     def _receive(self, connection: _Connection) -> None:
-        while True:
+        requests = connection.requests
+        while connection.requests == requests:
             room = self._room(connection)
             if room <= 0:
                 # A request is being answered, and the next one has begun: the rest of it waits.
-                self._listen_to(connection, connection.events & ~selectors.EVENT_READ)
+                connection.reads = False
                 return
-            data = connection.sock.recv(min(room, READ_BYTES))
+            data = connection.sock.receive(min(room, READ_BYTES))
             if not data:
                 self._client_ended(connection)
                 return
@@ -381,7 +456,7 @@ class HttpServer:
         if connection.request is None and not connection.to_send:
             self._end(connection)
             return
-        self._listen_to(connection, connection.events & ~selectors.EVENT_READ)
+        connection.reads = False
         if connection.request is not None and connection.request.on_gone is not None:
             self._end(connection)
 
@@ -407,19 +482,15 @@ class HttpServer:
         head = parse_head(bytes(connection.received[:end]))
         del connection.received[: end + len(END)]
         admission = self._application.admit(head)
+        self._befriend(connection, admission.owner)
         connection.length = head.body_length(limit=admission.limit)
         connection.head = head
         connection.ends = connection.ends or not head.keeps_alive
-        connection.trusted = True
-        self._strangers.pop(connection, None)
-        connection.deadline = time.monotonic() + self._bounds.idle_s
+        connection.deadline = time.monotonic() + self._bounds.body_s
         if admission.gated:
-            if self._open_gates:
-                self._open_gates -= 1
-                connection.gated = True
-            else:
-                connection.deadline = time.monotonic() + self._bounds.gate_s
-                self._at_gate.append(connection)
+            connection.deadline = time.monotonic() + self._bounds.gate_s
+            self._at_gate[connection] = None
+            self._open_gate()
         return True
 
     def _take_body(self, connection: _Connection) -> None:
@@ -435,7 +506,8 @@ class HttpServer:
             else:
                 self.call_soon(lambda: self._reply(connection, request, response))
 
-        request = Request(connection.head, body, reply)
+        request = Request(connection.head, body, connection.owner, reply)
+        connection.requests += 1
         connection.request = request
         try:
             self._application.handle(request, self)
@@ -474,11 +546,10 @@ class HttpServer:
         connection.deadline = time.monotonic() + self._bounds.idle_s
         try:
             self._send(connection)
-        except OSError as error:
-            if not isinstance(error, BlockingIOError) and "Want" not in type(error).__name__:
-                self._end(connection)
-                return
-            self._listen_to(connection, connection.events | selectors.EVENT_WRITE)
+        except MustWait as wait:
+            self._listen_to(connection, connection.events | wait.events)
+        except OSError:
+            self._end(connection)
 
     def _send(self, connection: _Connection) -> None:
         while connection.to_send:
@@ -488,23 +559,41 @@ class HttpServer:
             self._end(connection)
             return
         connection.deadline = time.monotonic() + self._bounds.idle_s
-        self._listen_to(connection, selectors.EVENT_READ)
+        self._read_on(connection)
+
+    def _read_on(self, connection: _Connection) -> None:
+        """Read from a connection again, and advance with what was received meanwhile."""
+        connection.reads = not connection.eof
+        self._listen_to(connection, selectors.EVENT_READ if connection.reads else 0)
         if connection.received:
             # The client has sent its next request without waiting for the answer.
             self.call_soon(lambda: self._advance(connection))
+        if connection.sock.has_buffered:
+            self.call_soon(lambda: self._serve_if_there(connection))
+
+    def _serve_if_there(self, connection: _Connection) -> None:
+        if connection in self._connections:
+            self._serve(connection)
+
+    def _open_gate(self) -> None:
+        """Read the bodies of those that have waited longest, one of each owner."""
+        inside = {item.owner for item in self._inside if item.owner is not None}
+        for connection in list(self._at_gate):
+            if len(self._inside) >= self._bounds.gate:
+                return
+            if connection.owner in inside:
+                continue
+            if connection.owner is not None:
+                inside.add(connection.owner)
+            del self._at_gate[connection]
+            self._inside[connection] = None
+            connection.deadline = time.monotonic() + self._bounds.body_s
+            self._read_on(connection)
 
     def _leave_gate(self, connection: _Connection) -> None:
-        if not connection.gated:
-            return
-        connection.gated = False
-        self._open_gates += 1
-        if self._at_gate:
-            following = self._at_gate.popleft()
-            self._open_gates -= 1
-            following.gated = True
-            following.deadline = time.monotonic() + self._bounds.idle_s
-            self._listen_to(following, selectors.EVENT_READ)
-            self.call_soon(lambda: self._advance(following))
+        if connection in self._inside:
+            del self._inside[connection]
+            self._open_gate()
 
     def _listen_to(self, connection: _Connection, events: int) -> None:
         if events == connection.events or connection not in self._connections:
@@ -523,14 +612,12 @@ class HttpServer:
         if connection.events:
             self._selector.unregister(connection.sock)
         del self._connections[connection]
-        self._strangers.pop(connection, None)
-        if connection in self._at_gate:
-            self._at_gate.remove(connection)
+        self._forget_stranger(connection)
+        _discard(self._of_owner, connection.owner, connection)
+        self._at_gate.pop(connection, None)
         self._leave_gate(connection)
         request, connection.request = connection.request, None
-        if not connection.eof:
-            _end_gently(connection.sock)
-        connection.sock.close()
+        connection.sock.close(gently=not connection.eof)
         if request is not None and request.on_gone is not None:
             request.on_gone()
 
@@ -543,15 +630,14 @@ def _call(call: Callable[[], None]) -> None:
         log.exception("a call in the server's thread failed")
 
 
-def _end_gently(sock: socket.socket) -> None:
-    """Let the client read the last answer: closing with bytes unread would reset the connection."""
-    try:
-        sock.shutdown(socket.SHUT_WR)
-        for _ in range(4):
-            if not sock.recv(READ_BYTES):
-                return
-    except OSError:
-        return
+def _discard(
+    groups: dict[Group, dict[_Connection, None]], key: Group, connection: _Connection
+) -> None:
+    group = groups.get(key)
+    if group is not None:
+        group.pop(connection, None)
+        if not group:
+            del groups[key]
 
 
 def _refusal(refused: Refused) -> Response:

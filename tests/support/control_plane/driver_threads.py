@@ -45,7 +45,7 @@ class Script:
 class _Slots:
     """Implements `SlotJobs` by threads."""
 
-    def __init__(self, driver: str, script: Script, address: Address) -> None:
+    def __init__(self, driver: str, script: Script, address: Callable[[int], Address]) -> None:
         self._driver = driver
         self._script = script
         self._address = address
@@ -73,7 +73,7 @@ class _Slots:
         cancelled: threading.Event,
         ended: Callable[[SlotFailed | None], None],
     ) -> None:
-        client = TrialClient(self._address)
+        client = TrialClient(self._address(slot))
         failed: SlotFailed | None = None
         try:
             client.hello(SlotHello(slot=slot, node=f"executor-{slot}", pid=1))
@@ -132,7 +132,7 @@ class _Slots:
         stop = threading.Event()
 
         def ask() -> None:
-            client = TrialClient(self._address)
+            client = TrialClient(self._address(beat.slot))
             with suppress(DriverGone):
                 if client.heartbeat(beat).order == "stop":
                     stop.set()
@@ -151,7 +151,10 @@ class DriverWithoutSpark:
         self.application_id = name
         self._service = service
         self._server = TrialServer(service)
-        address = Address("127.0.0.1", self._server.port, self._server.token, PATIENCE_S)
+
+        def address(slot: int) -> Address:
+            return Address("127.0.0.1", self._server.port, self._server.token(slot), PATIENCE_S)
+
         self.slots = _Slots(name, script, address)
         self._manager = SlotManager(service, self.slots, first_restart_s=0.05)
         self._manager.start()

@@ -1,5 +1,6 @@
 """A trial server with its service, and clients of it."""
 
+import http.client
 from datetime import UTC, datetime
 
 from sparksweep_core.api import (
@@ -12,8 +13,10 @@ from sparksweep_core.api import (
 )
 from sparksweep_core.api.search_spec import FeasibleSpace, ParameterType
 from sparksweep_core.contract.program import Program
+from sparksweep_trainer.driver.run_certificate import RunCertificate
 from sparksweep_trainer.driver.trial_server import TrialServer
 from sparksweep_trainer.driver.trial_service import TrialService
+from sparksweep_trainer.http_tls import client_context
 from sparksweep_trainer.protocol import (
     Assignment,
     Outcome,
@@ -41,10 +44,11 @@ PROGRAM = Program(
 class Rig:
     """A service, its server and clients of it."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, tls: bool = False) -> None:
+        self.certificate = RunCertificate.make() if tls else None
         self.trials = RecordedTrials()
         self.service = TrialService(PROGRAM, record=self.trials.record, added=self.trials.added)
-        self.server = TrialServer(self.service)
+        self.server = TrialServer(self.service, certificate=self.certificate)
         self.clients: list[TrialClient] = []
 
     @property
@@ -55,11 +59,25 @@ class Rig:
     def statuses(self) -> list[TrialStatus]:
         return self.trials.statuses
 
-    def address(self, token: str | None = None) -> Address:
-        return Address("127.0.0.1", self.server.port, token or self.server.token, patience_s=0.3)
+    def address(self, slot: int = 0, *, token: str | None = None) -> Address:
+        return Address(
+            "127.0.0.1",
+            self.server.port,
+            token or self.server.token(slot),
+            patience_s=0.3,
+            certificate=self.certificate.text if self.certificate else None,
+        )
+
+    def connection(self) -> http.client.HTTPConnection:
+        """Return a connection for requests of the test's own."""
+        port = self.server.port
+        if self.certificate is None:
+            return http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+        tls = client_context(self.certificate.text)
+        return http.client.HTTPSConnection("127.0.0.1", port, timeout=5, context=tls)
 
     def client(self, slot: int = 0, *, token: str | None = None) -> TrialClient:
-        client = TrialClient(self.address(token))
+        client = TrialClient(self.address(slot, token=token))
         self.clients.append(client)
         if token is None:
             client.hello(SlotHello(slot=slot, node=f"node-{slot}", pid=1))

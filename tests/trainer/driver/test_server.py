@@ -1,6 +1,5 @@
 """The trial server over real HTTP on the loopback device: tokens, bounds, waiting and lost answers."""
 
-import http.client
 import json
 import threading
 from collections.abc import Iterator
@@ -25,9 +24,9 @@ from sparksweep_trainer.slot.trial_client import DriverGone, TrialClient
 from support.trainer.server_rig import PROGRAM, Rig, report, run_next
 
 
-@pytest.fixture
-def rig() -> Iterator[Rig]:
-    rig = Rig()
+@pytest.fixture(params=[False, True], ids=["plain", "tls"])
+def rig(request: pytest.FixtureRequest) -> Iterator[Rig]:
+    rig = Rig(tls=request.param)
     yield rig
     rig.close()
 
@@ -87,7 +86,8 @@ def test_a_slot_that_asks_again_has_lost_its_trial(rig: Rig) -> None:
 def test_a_heartbeat_is_answered_as_soon_as_the_trial_is_to_stop(rig: Rig) -> None:
     client = rig.ready(1)
     assignment = run_next(client)
-    beats = rig.client(1)
+    beats = TrialClient(rig.address(0))
+    rig.clients.append(beats)
     orders: list[str] = []
     beat = Heartbeat(slot=0, number=assignment.number, attempt=assignment.attempt)
     asking = threading.Thread(target=lambda: orders.append(beats.heartbeat(beat).order))
@@ -126,10 +126,10 @@ def test_a_wrong_token_is_refused_and_its_body_never_parsed(rig: Rig) -> None:
 
 
 def post(rig: Rig, path: str, body: bytes, **headers: str) -> tuple[int, str]:
-    connection = http.client.HTTPConnection("127.0.0.1", rig.server.port, timeout=5)
+    connection = rig.connection()
     try:
         connection.request(
-            "POST", path, body, {"Authorization": f"Bearer {rig.server.token}", **headers}
+            "POST", path, body, {"Authorization": f"Bearer {rig.server.token(0)}", **headers}
         )
         response = connection.getresponse()
         return response.status, response.read().decode()

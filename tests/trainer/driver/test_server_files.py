@@ -1,6 +1,5 @@
 """Files over the trial server: only of the attempt that runs, bounded, and a few at a time."""
 
-import http.client
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,9 +15,9 @@ from support.trainer.server_rig import PROGRAM, Rig, report, run_next
 
 @pytest.fixture
 def rig(tmp_path: Path) -> Iterator[Rig]:
-    rig = Rig()
+    rig = Rig(tls=True)
     rig.server.close()
-    rig.server = TrialServer(rig.service, files=FileStore(tmp_path))
+    rig.server = TrialServer(rig.service, files=FileStore(tmp_path), certificate=rig.certificate)
     yield rig
     rig.close()
 
@@ -63,9 +62,9 @@ def test_names_that_lead_elsewhere_are_refused(rig: Rig) -> None:
 
 
 def test_a_part_that_is_too_large_is_refused_unread(rig: Rig) -> None:
-    connection = http.client.HTTPConnection("127.0.0.1", rig.server.port, timeout=5)
+    connection = rig.connection()
     headers = {
-        "Authorization": f"Bearer {rig.server.token}",
+        "Authorization": f"Bearer {rig.server.token(0)}",
         "Content-Length": str(MAX_CHUNK_BYTES + MAX_REQUEST_BYTES + 1),
     }
     connection.request("POST", "/v1/files", headers=headers)

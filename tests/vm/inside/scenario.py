@@ -84,7 +84,7 @@ def run(scenario: Scenario) -> Result:
     service = TrialService(program, record=record)
     server = TrialServer(service)
     limits = Limits(**scenario.limits)
-    command = ("sh", "-c", f"python3 -m vm.inside.slot {server.port} {server.token}; exit $?")
+    command = ("sh", "-c", f"python3 -m vm.inside.slot {server.port} {server.token(0)}; exit $?")
     service.submit(TrialSpec(number=number, parameters={"x": str(number)}) for number in statuses)
     started = time.monotonic()
     container = Container(scenario.name, limits, command)

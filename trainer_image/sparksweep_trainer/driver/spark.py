@@ -28,6 +28,7 @@ from pyspark.java_gateway import launch_gateway
 from sparksweep_core.errors import SparkNotStarted
 from sparksweep_trainer.driver import serial_filter
 from sparksweep_trainer.driver.java_process import Connection, JavaEnded, JavaProcess
+from sparksweep_trainer.driver.run_certificate import RunCertificate
 from sparksweep_trainer.driver.slot_loss import Explain, Loss, SlotFailed, without_explanation
 from sparksweep_trainer.driver.slot_manager import SlotManager
 from sparksweep_trainer.driver.spark_environment import (
@@ -79,6 +80,8 @@ class DriverSettings:
     """Address of this machine that executors connect to."""
     port: int = 0
     """Port of the trial server; 0: any."""
+    tls: bool = False
+    """True if the trial server speaks TLS: others can read the network between it and its slots."""
     patience_s: float = 5.0
     """Seconds for which a slot goes on while the trial server does not answer."""
     end_patience_s: float = 5.0
@@ -128,11 +131,13 @@ class Driver:
         Raises:
             SparkNotStarted: Spark or its Java does not start.
         """
-        self._server = TrialServer(
+        certificate = RunCertificate.make() if self._settings.tls else None
+        server = self._server = TrialServer(
             self._service,
             files=self._files,
             host=self._settings.host,
             port=self._settings.port,
+            certificate=certificate,
         )
         try:
             self._context = self._start_spark()
@@ -141,12 +146,16 @@ class Driver:
             raise
         if self._context is None:
             return self
-        address = Address(
-            host=self._settings.host,
-            port=self._server.port,
-            token=self._server.token,
-            patience_s=self._settings.patience_s,
-        )
+
+        def address(slot: int) -> Address:
+            return Address(
+                host=self._settings.host,
+                port=server.port,
+                token=server.token(slot),
+                patience_s=self._settings.patience_s,
+                certificate=None if certificate is None else certificate.text,
+            )
+
         self._application_id = str(self._context.applicationId)
         jobs = _SparkJobs(self._context, address)
         self._slots = SlotManager(self._service, jobs, explain=self._explain)
@@ -320,7 +329,7 @@ def _halt(context: SparkContext) -> None:
 class _SparkJobs:
     """Runs slots as Spark jobs of one task, each with a thread that waits for its end."""
 
-    def __init__(self, context: SparkContext, address: Address) -> None:
+    def __init__(self, context: SparkContext, address: Callable[[int], Address]) -> None:
         # Tasks send their accumulators' values to the driver, which unpickles them, and user code could have written
         # them. Without this accumulator tasks send none.
         context._javaAccumulator = None
@@ -346,7 +355,7 @@ class _SparkJobs:
         try:
             self._context.setJobGroup(_group(slot), f"slot {slot}", interruptOnCancel=True)
             tasks = self._context.parallelize([slot], 1).mapPartitions(
-                _FirstAttempt(SlotTask(slot, self._address))
+                _FirstAttempt(SlotTask(slot, self._address(slot)))
             )
             # Counted in Java: PySpark's own actions unpickle in this process what the executors' Python sent.
             tasks._jrdd.count()

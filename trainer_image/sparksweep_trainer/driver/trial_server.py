@@ -1,14 +1,17 @@
-"""The trial server: the trial service over HTTP, for slots that hold the experiment's token.
+"""The trial server: the trial service over HTTP, on clusters in TLS, for slots that hold a token.
 
 One path for each request of ``protocol.py``, JSON in and out, each with a bound. The token is checked before a body is
 read: without it the driver parses 8 KiB of a request's head, and keeps a bounded number of connections for a few seconds.
-A request that is held back costs its connection and a callback.
+Each slot has a token of its own, which is good for requests of that slot alone. A request that is held back costs its
+connection and a callback.
 """
 
 from __future__ import annotations
 
+import base64
 import hmac
 import logging
+import re
 import secrets
 from collections.abc import Callable
 from http import HTTPStatus
@@ -17,12 +20,14 @@ from typing import TypeVar
 from pydantic import BaseModel
 
 from sparksweep_core.api import limits
-from sparksweep_core.api.base import Model
+from sparksweep_trainer.driver.run_certificate import RunCertificate
 from sparksweep_trainer.driver.trial_service import TrialService
 from sparksweep_trainer.driver.waiters import Wake
 from sparksweep_trainer.files.store import FileStore
 from sparksweep_trainer.http_head import Head, Refused
 from sparksweep_trainer.http_server import Admission, Bounds, HttpServer, Request, Response
+from sparksweep_trainer.http_sockets import PlainSocket
+from sparksweep_trainer.http_tls import secured_by
 from sparksweep_trainer.protocol import (
     FILES_PATH,
     HEARTBEAT_PATH,
@@ -61,9 +66,11 @@ BOUNDS = Bounds(
     connections=CONNECTIONS_A_SLOT * limits.PARALLEL_TRIALS + STRANGERS,
     strangers=STRANGERS,
     strangers_of_address=STRANGERS_OF_ADDRESS,
+    owned=CONNECTIONS_A_SLOT,
 )
 
-Message = TypeVar("Message", bound=Model)
+Message = TypeVar("Message", SlotHello, SlotRef, Refusal, Report, Heartbeat, Chunk)
+"""A request: each names its slot."""
 Ask = Callable[[Wake | None], BaseModel | None]
 """Asks the service for an order; see `TrialService.next`."""
 
@@ -78,27 +85,62 @@ class TrialServer(HttpServer):
         files: FileStore | None = None,
         host: str = "127.0.0.1",
         port: int = 0,
+        certificate: RunCertificate | None = None,
     ) -> None:
-        """Serve at once; without `files` slots can't send any."""
-        self.token = secrets.token_urlsafe(32)
+        """Serve at once; without `files` slots can't send any, without `certificate` the server speaks plain HTTP."""
+        self._tokens = SlotTokens()
         super().__init__(
-            _TrialApplication(service, files, self.token),
+            _TrialApplication(service, files, self._tokens),
             host=host,
             port=port,
             name="trial-server",
             backlog=BACKLOG,
             bounds=BOUNDS,
+            wrap=PlainSocket if certificate is None else secured_by(certificate.context),
         )
+
+    def token(self, slot: int) -> str:
+        """Return the token of a slot."""
+        return self._tokens.of(slot)
+
+
+class SlotTokens:
+    """Tokens of one server's slots: each slot's number with a MAC, by a key that stays here."""
+
+    def __init__(self) -> None:
+        self._key = secrets.token_bytes(32)
+
+    def of(self, slot: int) -> str:
+        """Return the token of a slot."""
+        mac = hmac.digest(self._key, str(slot).encode(), "sha256")
+        return f"{slot}.{base64.urlsafe_b64encode(mac).decode().rstrip('=')}"
+
+    def slot(self, head: Head) -> int:
+        """Return the slot whose token a request has.
+
+        Raises:
+            Refused: it has none of these tokens.
+        """
+        given = head.fields.get("authorization", "")
+        match = _TOKEN.match(given)
+        if match is not None:
+            slot = int(match[1])
+            if hmac.compare_digest(given.encode(), f"Bearer {self.of(slot)}".encode()):
+                return slot
+        raise Refused(HTTPStatus.UNAUTHORIZED, "wrong or missing token")
+
+
+_TOKEN = re.compile(r"Bearer ([0-9]{1,10})\.", re.ASCII)
 
 
 class _TrialApplication:
     """Answers slots."""
 
-    def __init__(self, service: TrialService, files: FileStore | None, token: str) -> None:
+    def __init__(self, service: TrialService, files: FileStore | None, tokens: SlotTokens) -> None:
         self._service = service
         self._files = files
-        self._expected = f"Bearer {token}".encode()
-        self._answers: dict[str, Callable[[bytes], BaseModel]] = {
+        self._tokens = tokens
+        self._answers: dict[str, Callable[[Request], BaseModel]] = {
             HELLO_PATH: _answer(SlotHello, service.hello),
             PASSED_PATH: _answer(
                 SlotRef, lambda ref: Taken(taken=service.code_check.accept(ref.slot))
@@ -110,37 +152,38 @@ class _TrialApplication:
         }
 
     def admit(self, head: Head) -> Admission:
-        """Admit a request with the token and a known path."""
-        given = head.fields.get("authorization", "").encode()
-        if not hmac.compare_digest(given, self._expected):
-            raise Refused(HTTPStatus.UNAUTHORIZED, "wrong or missing token")
+        """Admit a request with a slot's token and a known path."""
+        slot = self._tokens.slot(head)
         if head.method != "POST":
             raise Refused(HTTPStatus.METHOD_NOT_ALLOWED, f"{head.method}: slots send POST")
         if head.target == FILES_PATH and self._files is not None:
-            return Admission(MAX_REQUEST_BYTES + MAX_CHUNK_BYTES, gated=True)
+            return Admission(MAX_REQUEST_BYTES + MAX_CHUNK_BYTES, gated=True, owner=slot)
         if head.target in self._answers or head.target in (NEXT_PATH, HEARTBEAT_PATH):
-            return Admission(MAX_REQUEST_BYTES)
+            return Admission(MAX_REQUEST_BYTES, owner=slot)
         raise Refused(HTTPStatus.NOT_FOUND, f"no such path: {head.target}")
 
     def handle(self, request: Request, server: HttpServer) -> None:
         """Answer a request, or hold it back until there is an order."""
         path, service = request.head.target, self._service
         if path == FILES_PATH:
-            server.run_in_thread(request, lambda: _respond(self._take_file(request.body)))
+            server.run_in_thread(request, lambda: _respond(self._take_file(request)))
         elif path == NEXT_PATH:
-            slot = _parse(SlotRef, request.body).slot
+            slot = _parse(SlotRef, request, request.body).slot
             _Held(server, request, service, slot, lambda wake: service.next(slot, wake))
         elif path == HEARTBEAT_PATH:
-            beat = _parse(Heartbeat, request.body)
+            beat = _parse(Heartbeat, request, request.body)
             ask: Ask = lambda wake: service.heartbeat(beat, wake)  # noqa: E731
             _Held(server, request, service, beat.slot, ask)
         else:
-            request.reply(_respond(self._answers[path](request.body)))
+            request.reply(_respond(self._answers[path](request)))
 
-    def _take_file(self, body: bytes) -> ChunkTaken:
+    def _take_file(self, request: Request) -> ChunkTaken:
         assert self._files is not None
-        head, _, data = body.partition(b"\n")
-        chunk = _parse(Chunk, head)
+        head, _, data = request.body.partition(b"\n")
+        chunk = _parse(Chunk, request, head)
+        if len(data) > MAX_CHUNK_BYTES:
+            text = f"more than {MAX_CHUNK_BYTES} bytes of a file"
+            raise Refused(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, text)
         if not self._service.runs(chunk.slot, chunk.number, chunk.attempt):
             return ChunkTaken(taken=False)
         try:
@@ -205,15 +248,24 @@ class _Held:
 
 def _answer(
     model: type[Message], answer: Callable[[Message], BaseModel]
-) -> Callable[[bytes], BaseModel]:
-    return lambda body: answer(_parse(model, body))
+) -> Callable[[Request], BaseModel]:
+    return lambda request: answer(_parse(model, request, request.body))
 
 
-def _parse(model: type[Message], body: bytes) -> Message:
+def _parse(model: type[Message], request: Request, text: bytes) -> Message:
+    """Read a message.
+
+    Raises:
+        Refused: it is none, or is about another slot than the token's.
+    """
     try:
-        return model.from_json(body)
+        message = model.from_json(text)
     except ValueError as error:  # pydantic's ValidationError is one
         raise Refused(HTTPStatus.BAD_REQUEST, str(error)) from error
+    if message.slot != request.owner:
+        whose = f"slot {message.slot}: the token is that of slot {request.owner}"
+        raise Refused(HTTPStatus.FORBIDDEN, whose)
+    return message
 
 
 def _respond(answer: BaseModel) -> Response:

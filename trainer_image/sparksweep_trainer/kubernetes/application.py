@@ -232,6 +232,7 @@ class Application:
             master=settings.master,
             host=settings.host,
             port=TRIAL_SERVER_PORT if self._executors is not None else 0,
+            tls=True,
             patience_s=PATIENCE_S,
             end_patience_s=END_S,
             conf={**settings.conf, **self._first_executors(), **self._executor_template()},

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import http.client
 import json
+import ssl
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeVar
 
 from pydantic import BaseModel, ValidationError
@@ -13,6 +14,7 @@ from pydantic import BaseModel, ValidationError
 from sparksweep_core.api.base import Model
 from sparksweep_core.backoff import Backoff
 from sparksweep_core.contract.program import Program
+from sparksweep_trainer.http_tls import client_context
 from sparksweep_trainer.protocol import (
     FILES_PATH,
     HEARTBEAT_PATH,
@@ -48,13 +50,15 @@ class DriverGone(Exception):
 
 @dataclass(frozen=True)
 class Address:
-    """Address of the trial server, with the token that it requires."""
+    """Address of the trial server for one slot, with the token that it requires of that slot."""
 
     host: str
     port: int
-    token: str
+    token: str = field(repr=False)
     patience_s: float
     """Seconds for which a slot retries if the server does not answer."""
+    certificate: str | None = None
+    """The server's certificate, as PEM; no other is accepted. None: the server speaks plain HTTP, on this machine."""
 
 
 class TrialClient:
@@ -66,6 +70,7 @@ class TrialClient:
     def __init__(self, address: Address) -> None:
         self._address = address
         self._connection: http.client.HTTPConnection | None = None
+        self._tls = None if address.certificate is None else client_context(address.certificate)
 
     def hello(self, hello: SlotHello) -> Program:
         """Introduce the slot, and return the program that it is to run."""
@@ -111,6 +116,11 @@ class TrialClient:
         while True:
             try:
                 answer = self._send(path, body)
+            except ssl.SSLCertVerificationError as error:
+                # Another process has this address now. It has not seen the token.
+                self.close()
+                where = f"{self._address.host}:{self._address.port}"
+                raise DriverGone(f"{where} is not this run's trial server: {error}") from error
             except (OSError, http.client.HTTPException) as error:
                 self.close()
                 delay_s = backoff.next_s()
@@ -122,9 +132,7 @@ class TrialClient:
 
     def _send(self, path: str, body: bytes) -> bytes:
         if self._connection is None:
-            self._connection = http.client.HTTPConnection(
-                self._address.host, self._address.port, timeout=ANSWER_TIMEOUT_S
-            )
+            self._connection = self._connect()
         headers = {
             "Authorization": f"Bearer {self._address.token}",
             "Content-Type": "application/json",
@@ -141,6 +149,12 @@ class TrialClient:
             # A read with a limit raises no error if the connection broke before the body's end.
             raise http.client.IncompleteRead(content, response.length)
         return content
+
+    def _connect(self) -> http.client.HTTPConnection:
+        host, port = self._address.host, self._address.port
+        if self._tls is None:
+            return http.client.HTTPConnection(host, port, timeout=ANSWER_TIMEOUT_S)
+        return http.client.HTTPSConnection(host, port, timeout=ANSWER_TIMEOUT_S, context=self._tls)
 
 
 def _read(model: type[Answer], answer: bytes, path: str) -> Answer:
