@@ -74,7 +74,7 @@ class Outcome(Model):
     """Time at which its process was started."""
     completion_time: Timestamp
     """Time at which its last process was gone."""
-    duration_seconds: Annotated[float, Field(ge=0)]
+    duration_seconds: Annotated[float, Field(ge=0, le=1e10)]
     """Duration in seconds, by the monotonic clock."""
     peak_memory_bytes: Bytes | None = None
     """Largest memory in bytes that its processes used together, as sampled."""

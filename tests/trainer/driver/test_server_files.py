@@ -40,7 +40,8 @@ def test_nothing_of_another_trial_attempt_or_slot_is_taken(rig: Rig, tmp_path: P
     number = run_next(client).number
     assert not part(client, number + 1, 1).taken
     assert not part(client, number, 2).taken
-    assert not part(client, number, 1, slot=3).taken
+    with pytest.raises(DriverGone, match=r"403 .* slot 3: the token is that of slot 0"):
+        part(client, number, 1, slot=3)
     assert list((tmp_path / "trials").iterdir()) == []
 
 

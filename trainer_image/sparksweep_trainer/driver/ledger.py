@@ -125,9 +125,11 @@ class Ledger:
     def _end_stopped(self, ended: TrialStatus) -> None:
         if self._stop:
             self._settle(_stopped(ended, self._stop))
-        else:
-            # Interrupted, or ended by an order that holds no longer: it runs again.
+        elif self._interrupted:
             self._settle(self._retries.after_interrupt(ended))
+        else:
+            # Its slot could not reach the driver for a while. Counted, since a slot could say so for ever.
+            self._end_lost(ended, "Its slot stopped it without an order.")
 
     def _end_lost(self, running: TrialStatus, message: str) -> None:
         if self._stop:

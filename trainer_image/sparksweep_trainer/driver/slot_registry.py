@@ -33,6 +33,7 @@ class SlotRegistry:
         self._slots: dict[int, _Slot] = {}
         self._registered = 0
         self._registered_nodes: set[str] = set()
+        self._introduced: set[int] = set()
         self._gone: set[int] = set()
         self._next = 0
         self._surplus_since: float | None = None
@@ -47,7 +48,10 @@ class SlotRegistry:
         return numbers
 
     def register(self, slot: int, node: str) -> None:
-        """Record that a slot has said hello. A slot that is gone stays gone."""
+        """Record that a slot has said hello. A slot that is gone stays gone, and one keeps the executor it first named."""
+        if slot in self._introduced:
+            return
+        self._introduced.add(slot)
         self._registered_nodes.add(node)
         if slot in self._gone:
             return

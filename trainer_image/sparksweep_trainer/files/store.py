@@ -35,6 +35,8 @@ from sparksweep_trainer.protocol import Chunk, ChunkTaken
 
 log = logging.getLogger(__name__)
 
+MAX_REFUSED = 2000
+"""Names of a trial's refused files that are remembered; others are checked again. Slots list no more of them at once."""
 MAX_NOTES = 100
 """Lines that are written about one trial's files, at most."""
 
@@ -119,10 +121,9 @@ class FileStore:
                 if chunk.path in trial.refused:
                     return ChunkTaken(taken=True, full=True)
                 directory = [TRIALS, trial_directory_name(chunk.number), *parts[:-1]]
-                with openat.directory(self._root, directory, make=True) as parent:
-                    if chunk.total is None or grows(chunk.path):
-                        return self._grow(trial, chunk, data, parent, parts[-1])
-                    return self._replace(trial, chunk, chunk.total, data, parent, parts[-1])
+                if chunk.total is None or grows(chunk.path):
+                    return self._grow(trial, chunk, data, directory, parts[-1])
+                return self._replace(trial, chunk, chunk.total, data, directory, parts[-1])
         except OSError as error:
             log.warning("%s of trial %d is not kept: %s", chunk.path, chunk.number, error)
             return ChunkTaken(taken=True, full=True)
@@ -190,7 +191,9 @@ class FileStore:
         trial.parts.clear()
         trial.refused.clear()
 
-    def _grow(self, trial: _Trial, chunk: Chunk, data: bytes, parent: int, name: str) -> ChunkTaken:
+    def _grow(
+        self, trial: _Trial, chunk: Chunk, data: bytes, directory: list[str], name: str
+    ) -> ChunkTaken:
         path, end = chunk.path, chunk.offset + len(data)
         begins = chunk.restart or path not in trial.begun
         size = 0 if begins else trial.sizes.get(path, 0)
@@ -199,7 +202,10 @@ class FileStore:
         if not self._reserve(trial, chunk, path, end):
             return ChunkTaken(taken=True, full=True)
         truncate = os.O_TRUNC if begins else 0
-        with openat.regular_file(parent, name, os.O_WRONLY | os.O_CREAT | truncate) as file:
+        with (
+            openat.directory(self._root, directory, make=True) as parent,
+            openat.regular_file(parent, name, os.O_WRONLY | os.O_CREAT | truncate) as file,
+        ):
             openat.write_at(file, data, chunk.offset)
         trial.begun.add(path)
         if path == METRICS_FILE:
@@ -207,7 +213,7 @@ class FileStore:
         return ChunkTaken(taken=True, size=end)
 
     def _replace(
-        self, trial: _Trial, chunk: Chunk, total: int, data: bytes, parent: int, name: str
+        self, trial: _Trial, chunk: Chunk, total: int, data: bytes, directory: list[str], name: str
     ) -> ChunkTaken:
         path, end = chunk.path, chunk.offset + len(data)
         received = trial.parts.get(path, 0)
@@ -217,12 +223,15 @@ class FileStore:
             return ChunkTaken(taken=True, full=True)
         unfinished = f".{name}.part"
         truncate = 0 if chunk.offset else os.O_TRUNC
-        with openat.regular_file(parent, unfinished, os.O_WRONLY | os.O_CREAT | truncate) as file:
-            openat.write_at(file, data, chunk.offset)
-        trial.parts[path] = end
-        if end == total:
-            os.rename(unfinished, name, src_dir_fd=parent, dst_dir_fd=parent)
-            del trial.parts[path]
+        with openat.directory(self._root, directory, make=True) as parent:
+            with openat.regular_file(
+                parent, unfinished, os.O_WRONLY | os.O_CREAT | truncate
+            ) as file:
+                openat.write_at(file, data, chunk.offset)
+            trial.parts[path] = end
+            if end == total:
+                os.rename(unfinished, name, src_dir_fd=parent, dst_dir_fd=parent)
+                del trial.parts[path]
         return ChunkTaken(taken=True, size=end)
 
     def _reserve(self, trial: _Trial, chunk: Chunk, path: str, size: int) -> bool:
@@ -241,7 +250,8 @@ class FileStore:
                 self._used += size - before
                 trial.sizes[path] = size
                 return True
-        trial.refused.add(path)
+        if len(trial.refused) < MAX_REFUSED:
+            trial.refused.add(path)
         if trial.notes < MAX_NOTES:
             trial.notes += 1
             effect = f"{before} bytes of {path} are kept, and no more" if before else f"{path} is not kept"  # fmt: skip
