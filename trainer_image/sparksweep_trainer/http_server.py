@@ -53,7 +53,7 @@ class Bounds:
     """Connections at once of one owner, once admitted; beyond it the owner's oldest is closed."""
     idle_s: float = 60.0
     """Seconds for which a connection stays without a request, once one was admitted; and for an answer to be read."""
-    body_s: float = 20.0
+    body_s: float = 10.0
     """Seconds in which a body must come."""
     gate: int = 8
     """Requests at once whose bodies are large."""

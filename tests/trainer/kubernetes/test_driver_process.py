@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -15,6 +16,7 @@ from typing import Any
 import pytest
 
 from sparksweep_core.contract.driver_config import DRIVER_CANNOT_START
+from sparksweep_trainer.driver.trial_server import SlotTokens
 from support.trainer.driver_process import DriverProcess
 from support.trainer.fake_api_server import FakeApiServer, Handler, eventually
 from support.trainer.trial_batches import BATCHES, batch, name
@@ -52,9 +54,33 @@ def finished(api: FakeApiServer) -> set[int]:
     return {number for number, state in states(api).items() if state == "Succeeded"}
 
 
+TOKEN = re.compile(rb"[0-9]+\.[A-Za-z0-9_-]{43}(?![A-Za-z0-9_-])")
+"""Tokens of slots."""
+TELLING = """
+import os
+from pathlib import Path
+
+def training(x):
+    for name in ("environ", "cmdline"):
+        for process in ("self", str(os.getppid())):
+            data = Path("/proc", process, name).read_bytes()
+            Path("DIRECTORY", f"{x}-{process}-{name}").write_bytes(data)
+    return float(x)
+"""
+
+
 def test_batches_are_run_and_their_statuses_written(api: FakeApiServer, directory: Path) -> None:
+    """Slots and driver speak TLS here; their tokens are in no log, event, environment, command line or status."""
     api.put(BATCHES, batch(0, range(1, 7), parallel=2))
-    with DriverProcess(variables(api), directory, seconds=0.01) as driver:
+    visible = directory / "visible"
+    visible.mkdir()
+    spark = {
+        "spark.eventLog.enabled": "true",
+        "spark.eventLog.compress": "false",
+        "spark.eventLog.dir": f"file://{visible}",
+    }
+    source = TELLING.replace("DIRECTORY", str(visible))
+    with DriverProcess(variables(api), directory, source=source, spark=spark) as driver:
         eventually(lambda: status(api).get("progress") == "6/6", within_s=60)
         api.put(BATCHES, batch(1, range(7, 107), parallel=3))
         eventually(lambda: status(api, 1).get("progress") == "100/100", within_s=60)
@@ -65,6 +91,14 @@ def test_batches_are_run_and_their_statuses_written(api: FakeApiServer, director
     # 106 trials of 10 ms: one claim, and a write a second at most.
     assert len(api.sent("PATCH", "/status")) <= 12
     assert {verb for verb, _, _ in api.requests} == {"GET", "PATCH"}
+    texts = {path.name: path.read_bytes() for path in visible.rglob("*") if path.is_file()}
+    texts |= {
+        "log": driver.log.read_bytes(),
+        "statuses": repr([status(api), status(api, 1)]).encode(),
+    }
+    assert any(b"SparkListenerJobEnd" in text for text in texts.values())
+    assert TOKEN.search(SlotTokens().of(7).encode())
+    assert not [name for name, text in texts.items() if TOKEN.search(text)]
 
 
 def test_a_driver_ended_by_a_signal_leaves_running_trials_to_the_next(
