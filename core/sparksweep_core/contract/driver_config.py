@@ -17,7 +17,8 @@ EXECUTOR_POD_FILE = "executor-pod.json"
 """The pod template of the executors, which Spark reads."""
 
 DRIVER_GRACE_S = 15
-"""Seconds between SIGTERM and SIGKILL for a driver, in which it writes the last statuses and releases its executors."""
+"""Seconds between SIGTERM and SIGKILL for a driver beside those of its trials: it writes the last statuses and releases
+its executors."""
 
 DRIVER_CANNOT_START = 78
 """Exit code of a driver that can't start with what its pod gives it, as any other would: sysexits' EX_CONFIG."""
@@ -45,5 +46,8 @@ class DriverConfig(Model):
     """True: write each trial's event files for TensorBoard."""
     run_bytes: Annotated[int, Field(ge=0)] = RUN_BYTES
     """Bytes of all files in the run directory, at most."""
+    trials_grace_s: Annotated[int, Field(ge=0)] = 0
+    """Seconds between SIGTERM and SIGKILL for a trial, which the pod's own grace period has room for. Absent: the pod was
+    made by an older operator, and has none."""
     storage_uri: str | None = None
     """URI that the run directory is copied to. Absent: it is copied nowhere."""

@@ -28,8 +28,8 @@ def driver_config_map(experiment: Experiment, settings: Settings) -> dict[str, A
     template of executors.
     """
     data = {
-        # `limit_is_container` is the driver's to set.
-        PROGRAM_FILE: _json(_program(experiment), exclude={"limit_is_container"}),
+        # `limit_is_container` is the driver's to set, `code_seals` a local run's.
+        PROGRAM_FILE: _json(_program(experiment), exclude={"limit_is_container", "code_seals"}),
         DRIVER_FILE: _json(_driver_config(experiment, settings)),
         EXECUTOR_POD_FILE: json.dumps(executor_pod(experiment)),
     }
@@ -44,6 +44,7 @@ def _driver_config(experiment: Experiment, settings: Settings) -> DriverConfig:
         spark=spark_conf(experiment, settings),
         tensorboard=experiment.spec.tensorboard.enabled,
         run_bytes=memory_bytes(storage.size_limit) * 9 // 10,
+        trials_grace_s=experiment.spec.trial_template.termination_grace_period_seconds,
         storage_uri=storage.uri,
     )
 

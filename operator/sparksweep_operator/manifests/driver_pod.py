@@ -78,7 +78,8 @@ def driver_pod(
         "serviceAccountName": settings.driver_service_account,
         # The driver's container mounts the token itself; the viewer's gets none.
         "automountServiceAccountToken": False,
-        "terminationGracePeriodSeconds": DRIVER_GRACE_S,
+        # Running trials end first, in their own time: they may save checkpoints.
+        "terminationGracePeriodSeconds": template.termination_grace_period_seconds + DRIVER_GRACE_S,
         "containers": [
             _driver(
                 experiment,

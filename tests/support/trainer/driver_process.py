@@ -81,6 +81,7 @@ class DriverProcess:
         driver = DriverConfig(
             experiment=EXPERIMENT,
             master="local[4]",
+            trials_grace_s=program.trial_template.termination_grace_period_seconds,
             spark={
                 "spark.driver.host": "$(POD_IP)",
                 "spark.driver.bindAddress": "$(POD_IP)",

@@ -115,6 +115,33 @@ def test_a_driver_ended_by_a_signal_leaves_running_trials_to_the_next(
     assert [trial["reason"] for trial in status(api)["trials"]] == ["Interrupted"] * 2
 
 
+SAVES = """
+import pathlib, signal, sys, time
+
+def training(x):
+    def save(*_):
+        time.sleep(5)
+        pathlib.Path("..", f"saved-{x}").touch()
+        sys.exit(1)
+
+    signal.signal(signal.SIGTERM, save)
+    pathlib.Path("..", f"begun-{x}").touch()
+    time.sleep(SECONDS)
+"""
+
+
+def test_running_trials_end_in_their_grace_period_before_the_driver_does(
+    api: FakeApiServer, directory: Path
+) -> None:
+    trials = directory / "trials"
+    api.put(BATCHES, batch(0, range(1, 5), parallel=2))
+    with DriverProcess(variables(api), directory, seconds=600, source=SAVES) as driver:
+        eventually(lambda: len([*trials.glob("begun-*")]) == 2, within_s=60)
+        assert driver.end() == 0
+    assert len([*trials.glob("saved-*")]) == 2
+    assert [trial["reason"] for trial in status(api)["trials"]] == ["Interrupted"] * 2
+
+
 def test_a_driver_takes_over_from_one_that_was_killed_and_repeats_nothing(
     api: FakeApiServer, directory: Path
 ) -> None:

@@ -139,7 +139,7 @@ def test_the_config_map_has_no_field_that_is_the_drivers_to_set() -> None:
         "experiment", "objective", "parameters", "searchPath", "sendsFiles", "trialTemplate", "trialsDirectory",
     }  # fmt: skip
     assert set(json.loads(data["driver.json"])) == {
-        "experiment", "master", "runBytes", "spark", "tensorboard",
+        "experiment", "master", "runBytes", "spark", "tensorboard", "trialsGraceS",
     }  # fmt: skip
 
 
@@ -177,9 +177,16 @@ def test_a_variable_that_is_missing_is_named(tmp_path: Path) -> None:
         load({env.DRIVER_CONFIG_ENV: str(tmp_path)})
 
 
-def test_the_last_statuses_are_written_before_the_pod_is_killed() -> None:
-    pod = manifests.driver_pod(experiment(), 0, Settings(), spark_secret="spark")
-    assert pod["spec"]["terminationGracePeriodSeconds"] == DRIVER_GRACE_S
+@pytest.mark.parametrize(("given", "grace_s"), [({}, 10), (0, 0), (1, 1), (120, 120), (3600, 3600)])
+def test_trials_end_in_their_own_time_and_statuses_are_written_before_the_pod_is_killed(
+    given: Any, grace_s: int, tmp_path: Path
+) -> None:
+    fields = {} if given == {} else {"terminationGracePeriodSeconds": given}
+    of = experiment(template={"function": "train:training", **fields})
+    pod = manifests.driver_pod(of, 0, Settings(), spark_secret="spark")
+    assert pod["spec"]["terminationGracePeriodSeconds"] == grace_s + DRIVER_GRACE_S
+    data = manifests.driver_config_map(of, Settings())["data"]
+    assert as_read(of, tmp_path, data).trials_grace_s == grace_s
     # Trials; slots, Spark and Java; the executors' pods, and the statuses.
     longest_s = application.INTERRUPT_S + 3 * application.END_S + 2 * application.FLUSH_S
     assert longest_s < DRIVER_GRACE_S

@@ -39,7 +39,8 @@ PATIENCE_S = 60.0
 """Seconds that a slot goes on while this driver does not answer. It covers pauses; the driver's end ends the executors
 anyway."""
 INTERRUPT_S = 3.0
-"""Seconds for running trials to end when the driver must. All steps of its end take less than `DRIVER_GRACE_S`."""
+"""Seconds for slots to report the ends of their trials when the driver must end, beside the grace period of these. All
+steps of its end but that period take less than `DRIVER_GRACE_S`."""
 END_S = 2.0
 """Seconds that slots, Spark and Java may each take to end."""
 FLUSH_S = 2.0
@@ -72,6 +73,7 @@ class Application:
         self._settings = settings
         self._stop = threading.Event()
         self._end: End | None = None
+        self._is_replaced = False
         self.last_words = ""
         """Reason for the pod's status if it is not the program's own fault; empty otherwise."""
         self._fence = Fence(settings.driver, replaced=self._replaced)
@@ -288,6 +290,7 @@ class Application:
 
     def _replaced(self, by: str) -> None:
         log.warning("%s has taken over", by)
+        self._is_replaced = True
         self.end(End.REPLACED)
 
     def _gone(self, batch: str) -> None:
@@ -304,9 +307,11 @@ class Application:
     def _leave(self) -> None:
         """Give the executors back and write the last statuses."""
         self._service.interrupt()
-        deadline = time.monotonic() + INTERRUPT_S
+        began = time.monotonic()
         version = -1
-        while self._driver is not None and self._service.running and time.monotonic() < deadline:
+        while self._driver is not None and self._service.running:
+            if time.monotonic() - began >= INTERRUPT_S + self._trials_grace_s:
+                break
             version = self._service.wait(version, 0.1)
         # Trials that still run end with their executors.
         self._service.abandon()
@@ -319,6 +324,12 @@ class Application:
         if self._files is not None:
             over = self._end is End.OVER
             self._files.close(flush_s=FLUSH_S, copy_s=COPY_S if over else FLUSH_S)
+
+    @property
+    def _trials_grace_s(self) -> float:
+        """Seconds for which running trials may save what they have; none if nothing of theirs counts any more."""
+        is_in_vain = self._is_replaced or self._end in (End.REPLACED, End.FAILED)
+        return 0.0 if is_in_vain else self._settings.trials_grace_s
 
     def _remove_executors(self, application: str) -> None:
         if self._executors is None:

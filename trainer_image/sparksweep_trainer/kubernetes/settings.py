@@ -74,6 +74,8 @@ class ClusterSettings:
     """The run directory; None: trials' files stay with the executors."""
     run_bytes: int = RUN_BYTES
     """Bytes of all files in it, at most."""
+    trials_grace_s: int = 0
+    """See `DriverConfig`."""
     tensorboard: bool = True
     """True: write each trial's event files for TensorBoard."""
     spark_secret: str | None = None
@@ -121,6 +123,7 @@ def load(environment: Mapping[str, str] = os.environ) -> ClusterSettings:
         endpoint=_endpoint(environment),
         run_directory=_path(environment, RUN_DIRECTORY_ENV),
         run_bytes=config.run_bytes,
+        trials_grace_s=config.trials_grace_s,
         tensorboard=config.tensorboard,
         spark_secret=environment.get(SPARK_SECRET_ENV) or None,
         storage_uri=config.storage_uri,
