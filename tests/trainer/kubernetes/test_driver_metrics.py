@@ -174,3 +174,23 @@ def test_the_pod_says_the_port_that_the_driver_listens_on() -> None:
     )
     container, _ = driver_pod(experiment, 0, Settings(), spark_secret="spark")["spec"]["containers"]
     assert container["ports"] == [{"name": "metrics", "containerPort": METRICS_PORT}]
+
+
+def test_scrapers_that_stay_keep_no_later_one_out() -> None:
+    """Anyone may ask, so that nobody's connections may be all there are."""
+    server = prometheus.MetricsServer("127.0.0.1", 0, CollectorRegistry())
+    staying: list[socket.socket] = []
+    try:
+        for number in range(prometheus.BOUNDS.connections + 10):
+            address = f"127.0.0.{2 + number // 4}"
+            scraper = socket.create_connection(
+                ("127.0.0.1", server.port), timeout=10, source_address=(address, 0)
+            )
+            staying.append(scraper)
+            scraper.sendall(b"GET /metrics HTTP/1.1\r\nHost: driver\r\n\r\n")
+            assert scraper.recv(1000).startswith(b"HTTP/1.1 200 ")
+        assert server.connections[0] <= prometheus.BOUNDS.connections
+    finally:
+        for scraper in staying:
+            scraper.close()
+        server.close()

@@ -24,7 +24,7 @@ from sparksweep_trainer.kubernetes.status_writer import StatusWriter
 
 log = logging.getLogger(__name__)
 
-BOUNDS = Bounds(connections=32, strangers=16, strangers_of_address=8, idle_s=10.0, gate=1)
+BOUNDS = Bounds(connections=32, strangers=16, strangers_of_address=8, owned=24, idle_s=10.0, gate=1)
 """Few scrapers at once, one of which is answered at a time."""
 STATES = ("pending", "running", "succeeded", "failed", "stopped")
 
@@ -122,7 +122,8 @@ class _MetricsApplication:
         if head.target.partition("?")[0] != "/metrics":
             text = f"no such path: {head.target}; metrics are at /metrics"
             raise Refused(HTTPStatus.NOT_FOUND, text)
-        return Admission()
+        # Anyone is admitted: those that stay must not keep later ones out.
+        return Admission(owner="scrapers")
 
     def handle(self, request: Request, server: HttpServer) -> None:
         """Collect the metrics, in another thread."""
