@@ -21,7 +21,7 @@ from sparksweep_operator.cache import ObjectCache
 from sparksweep_operator.driver_selection import DriverSelection
 from sparksweep_operator.event_recorder import EventRecorder
 from sparksweep_operator.events import driver_started
-from sparksweep_operator.kube import Conflict, Forbidden, Invalid, KubernetesClient, NotFound
+from sparksweep_operator.kube import REFUSALS, Conflict, Invalid, KubernetesClient, NotFound
 from sparksweep_operator.memo import Memo
 from sparksweep_operator.metrics import Metrics
 from sparksweep_operator.pacing import NONE_AFTER, PROBE_AFTER, RECHECK_AFTER, creation_delay
@@ -88,11 +88,23 @@ class DriverLifecycle:
         if not planned.driver_wanted:
             viewer = self._pod_to_keep(planned, selection, age)
             if viewer is not None and viewer is selection.live:
-                await self._close(experiment, memo)
+                async with self._recorder.telling(
+                    experiment,
+                    memo,
+                    reason="BatchNotClosed",
+                    action="The driver can't be told the end",
+                ):
+                    await self._close(experiment, memo)
             last = (selection.live, selection.last_ended)
             unneeded += [pod for pod in last if pod is not None and pod is not viewer]
         for pod in unneeded:
-            await self._client.delete_pod(namespace, pod.name, pod.uid)
+            async with self._recorder.telling(
+                experiment,
+                memo,
+                reason="PodNotDeleted",
+                action=f"Pod {pod.name} is not needed, and can't be deleted",
+            ):
+                await self._client.delete_pod(namespace, pod.name, pod.uid)
         if selection.live is not None or not planned.driver_wanted or selection.start_delay:
             return
         # Every write of its status or batches triggers a reconcile: each would repeat four requests that fail.
@@ -124,7 +136,7 @@ class DriverLifecycle:
             try:
                 probe = manifests.executor_probe(experiment, self._settings)
                 await self._client.create(probe, dry_run=True)
-            except (Forbidden, Invalid) as error:
+            except REFUSALS as error:
                 memo.executor_error = f"Executors can't be created: {error}"
         since, live = memo.no_executor_since, selection.live
         if memo.executor_error or since is None or live is None:
@@ -185,7 +197,7 @@ class DriverLifecycle:
                 experiment, selection.next_number, self._settings, spark_secret=secret
             )
             self._cache.upsert_pod(await self._client.create(pod))
-        except (Forbidden, Invalid, Conflict, NotFound) as error:
+        except (*REFUSALS, Conflict, NotFound) as error:
             # The user can help: a quota is used up, the service account is missing, another object has the name.
             memo.creation_error = f"The driver can't be created: {error}"
             memo.creation_failed_at = self._monotonic()

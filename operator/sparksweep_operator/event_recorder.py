@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
 from datetime import datetime
 
 from sparksweep_core.api import Experiment
-from sparksweep_operator.events import Event
-from sparksweep_operator.kube import KubeError, KubernetesClient
+from sparksweep_operator.events import MESSAGE, Event
+from sparksweep_operator.kube import REFUSALS, KubeError, KubernetesClient
+from sparksweep_operator.memo import Memo
 
 log = logging.getLogger(__name__)
 
@@ -20,6 +22,31 @@ class EventRecorder:
     def __init__(self, client: KubernetesClient, clock: Callable[[], datetime]) -> None:
         self._client = client
         self._clock = clock
+
+    @asynccontextmanager
+    async def telling(
+        self, experiment: Experiment, memo: Memo, *, reason: str, action: str
+    ) -> AsyncIterator[None]:
+        """Turn the refusal of a request that no condition can tell of into an event, and go on.
+
+        The same words get one event. The request is repeated by a later reconcile.
+
+        Args:
+            experiment: the Experiment.
+            memo: its memo.
+            reason: reason of the event.
+            action: what is refused, as the beginning of a sentence: "The status can't be written".
+        """
+        try:
+            yield
+        except REFUSALS as error:
+            message = f"{action}: {error}"[:MESSAGE]
+            if memo.refusals.get(action) != message:
+                memo.refusals[action] = message
+                log.warning("%s: %s", experiment.metadata.name, message)
+                await self.record(experiment, [Event("Warning", reason, message)])
+        else:
+            memo.refusals.pop(action, None)
 
     async def record(self, experiment: Experiment, events: Sequence[Event]) -> None:
         """Record events of an Experiment; log those that the API server does not take."""

@@ -44,6 +44,10 @@ class Memo:
     """Moment of the last dry run of an executor's creation."""
     executor_error: str = ""
     """Error of that dry run."""
+    batch_conflicts: int = 0
+    """Number of times in a row that a batch could not be created because one of its name exists."""
+    refusals: dict[str, str] = field(default_factory=dict)
+    """Words of the API server's last refusal of each request that no condition tells of, by the action in words."""
     status_written_at: float | None = None
     """Moment when the status was written last."""
     refused_status: str = ""

@@ -27,9 +27,8 @@ from sparksweep_operator.driver_selection import DriverSelection, select_driver
 from sparksweep_operator.event_recorder import EventRecorder
 from sparksweep_operator.events import MESSAGE, Event, events_between
 from sparksweep_operator.kube import (
+    REFUSALS,
     Conflict,
-    Forbidden,
-    Invalid,
     KubeError,
     KubernetesClient,
     NotFound,
@@ -46,6 +45,9 @@ log = logging.getLogger(__name__)
 
 REFRESH_AFTER = timedelta(seconds=50)
 """Age at which the cache is compared with the API server: watches miss deletions while they are disconnected."""
+BATCH_CONFLICTS = 5
+"""Number of times that a batch's name may be taken before the condition says so: each is tried again after half a
+second."""
 LoadBatches = Callable[[Key, str], Awaitable[None]]
 """Lists the batches of the Experiment with a key and a UID into the cache."""
 
@@ -236,25 +238,38 @@ class Reconciler:
         except TooLarge as error:
             message = f"A TrialBatch is larger than the API server stores: {error}"
             planned = fail_oversized(experiment, planned, message, now=self._clock(), age=age)
-        except (Invalid, Forbidden) as error:
+        except (*REFUSALS, Conflict) as error:
+            if isinstance(error, Conflict):
+                # Usually it is our own, not in the cache yet, or one of an earlier Experiment that is being deleted.
+                memo.batch_conflicts += 1
+                if memo.batch_conflicts <= BATCH_CONFLICTS:
+                    raise
             # Whatever else the plan wants is done all the same, and the refusal is said.
             refused = True
             message = f"A TrialBatch is refused: {error}"
             planned = hold_refused(experiment, planned, message, now=self._clock())
+        else:
+            memo.batch_conflicts = 0
         before = experiment.status or ExperimentStatus()
         delay = status_delay(before, planned.status, memo, self._monotonic())
         writes_status = planned.status != before and not delay
         if writes_status:
             try:
                 await self._write_status(experiment, planned.status, memo)
-            except (Invalid, Forbidden) as error:
+            except REFUSALS as error:
                 refused, writes_status = True, False
                 await self._announce_refused_status(experiment, error, memo)
         creation_error = memo.creation_error
         await self._drivers.apply(experiment, planned, selection, memo=memo, age=age)
         if planned.expired:
             log.info("deleting %s: its TTL is over", experiment.metadata.name)
-            await self._client.delete_experiment(experiment)
+            async with self._recorder.telling(
+                experiment,
+                memo,
+                reason="NotDeleted",
+                action="Its TTL is over, and it can't be deleted",
+            ):
+                await self._client.delete_experiment(experiment)
         error_changed = memo.creation_error != creation_error
         requeue_after = requeue_delay(
             planned, selection, memo, self._monotonic(), error_changed=error_changed

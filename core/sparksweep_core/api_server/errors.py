@@ -9,6 +9,7 @@ KubeError
 │   └── TooLarge   413, and what etcd or a limit of bytes refuses: the same object can never be written
 ├── Restored       versions have gone back: what was read before may never have happened; read everything again
 └── Unavailable    429, 5xx, no answer: try again later
+    └── AdmissionFailed   500: a webhook that must agree to the object does not answer; others may be taken
 """
 
 from __future__ import annotations
@@ -22,6 +23,12 @@ class KubeError(Exception):
 
     code: int | None = None
     """HTTP status of the response; None without one."""
+
+    def name_object(self, kind: str, name: str) -> None:
+        """Put an object before the server's words, if they do not name it: a webhook's denial does not."""
+        text = str(self)
+        if name not in text:
+            self.args = (f"{kind} {name}: {text}", *self.args[1:])
 
 
 class NotFound(KubeError):
@@ -79,6 +86,14 @@ class Unavailable(KubeError):
         """Seconds that the server asks the client to wait; 0.0 if it does not say."""
 
 
+class AdmissionFailed(Unavailable):
+    """An admission webhook that must agree to the object does not answer."""
+
+
+REFUSALS = (Forbidden, Invalid, AdmissionFailed)
+"""Errors that are about one object, and may pass: a user or a cluster's owner can help."""
+
+_WEBHOOK = re.compile(r"Internal error occurred: .*webhook", re.DOTALL)
 _TOO_LARGE = re.compile(
     r"request is too large"  # etcd, at its --max-request-bytes
     r"|trying to send message larger than max"  # the API server's client of etcd, at 2 MiB
@@ -104,9 +119,8 @@ def error_of(code: int, body: bytes, retry_after: str | None = None) -> KubeErro
     if code == 413 or (code in (400, 422, 500) and _TOO_LARGE.search(message)):
         error = TooLarge(message)
     elif code == 429 or code >= 500:
-        error = Unavailable(
-            message, float(retry_after) if retry_after and retry_after.isdigit() else 0.0
-        )
+        kind = AdmissionFailed if code == 500 and _WEBHOOK.match(message) else Unavailable
+        error = kind(message, float(retry_after) if retry_after and retry_after.isdigit() else 0.0)
     else:
         error = _KINDS.get(code, KubeError)(message)
     error.code = code

@@ -16,7 +16,7 @@ from kubernetes.aio import client, config
 from kubernetes.aio.stream import WsApiClient
 
 from sparksweep_core.api import API_VERSION, Experiment, ExperimentStatus, TrialBatch
-from sparksweep_core.api_server.errors import Conflict, NotFound, Unavailable, error_of
+from sparksweep_core.api_server.errors import Conflict, KubeError, NotFound, Unavailable, error_of
 from sparksweep_core.api_server.paths import collection
 from sparksweep_core.contract.labels import experiment_selector, selector_text
 from sparksweep_core.contract.names import OPERATOR_MANAGER
@@ -225,10 +225,18 @@ class KubernetesClient:
         Raises:
             Conflict: an object of that name exists.
             Forbidden: a right is missing, or a quota is used up.
+            AdmissionFailed: a webhook that has to agree does not answer.
+            KubeError: any other refusal; all of them name the object.
         """
         query = {"fieldManager": OPERATOR_MANAGER} | ({"dryRun": "All"} if dry_run else {})
-        path = collection(body["kind"], body["metadata"]["namespace"])
-        return await self._request("POST", path, body, query=query)
+        kind, metadata = body["kind"], body["metadata"]
+        try:
+            return await self._request(
+                "POST", collection(kind, metadata["namespace"]), body, query=query
+            )
+        except KubeError as error:
+            error.name_object(kind, metadata.get("name") or metadata["generateName"])
+            raise
 
     async def create_sealed(self, config_map: Mapping[str, Any]) -> None:
         """Create a ConfigMap whose name stands for its content, unless there is one of that name.
@@ -343,9 +351,13 @@ class KubernetesClient:
         metadata = body["metadata"]
         path = f"{collection(body['kind'], metadata['namespace'])}/{metadata['name']}"
         query = {"fieldManager": OPERATOR_MANAGER, "force": "true"}
-        return await self._request(
-            "PATCH", f"{path}/{subresource}".rstrip("/"), body, query=query, content_type=_APPLY
-        )
+        try:
+            return await self._request(
+                "PATCH", f"{path}/{subresource}".rstrip("/"), body, query=query, content_type=_APPLY
+            )
+        except KubeError as error:
+            error.name_object(body["kind"], metadata["name"])
+            raise
 
     async def _delete(self, kind: str, namespace: str | None, name: str, uid: str | None) -> None:
         options = {"propagationPolicy": "Background", "preconditions": {"uid": uid}}
