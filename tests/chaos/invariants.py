@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import math
+import time
 from collections import Counter
 from typing import Any
 
+from urllib3.exceptions import HTTPError
+
 from chaos.scene import Scene
 from support.control_plane.driver_threads import score
-from support.control_plane.histories import check_trials
+from support.control_plane.histories import TrialHistory
+from support.control_plane.kube_api import Refused
 from support.control_plane.lab import FINISHED, STATES
+
+HISTORY_S = 5.0
+"""Seconds between two readings of the versions of batches: the API server has those of about a minute."""
 
 
 class BrokenInvariant(AssertionError):
@@ -23,14 +30,28 @@ class Watcher:
         self._scene = scene
         self._best: dict[str, float] = {}
         self._ended: dict[str, int] = {}
+        self._history = TrialHistory(scene.lab)
+        self._read_at = time.monotonic()
         self.looks = 0
 
+    @property
+    def ended(self) -> int:
+        """Number of trials that have ended, of all experiments so far."""
+        return sum(self._ended.values())
+
+    @property
+    def versions(self) -> int:
+        """Number of versions of batches that were checked."""
+        return self._history.versions
+
     def look(self) -> None:
-        """Check the Experiment's status.
+        """Check the Experiment's status, and at times the versions of batches since the last time.
 
         Raises:
             BrokenInvariant: counts do not add up, a trial is no longer finished, or the best metric got worse.
         """
+        if time.monotonic() - self._read_at > HISTORY_S:
+            self.read_history()
         body = self._scene.lab.api.find("experiments", self._scene.name)
         if body is None or not body.get("status"):
             return
@@ -47,6 +68,20 @@ class Watcher:
             _demand(best >= before, f"the best metric was {before} and is {best}")
             self._best[uid] = best
         _demand("finalizers" not in body["metadata"], "a finalizer")
+
+    def read_history(self) -> None:
+        """Check all versions of all batches since the last time.
+
+        Raises:
+            AssertionError: a trial's parameters have changed, or the outcome of one that had ended.
+        """
+        self._read_at = time.monotonic()
+        try:
+            self._history.read()
+        except (Refused, OSError, HTTPError) as error:
+            # The API server is away: the next time.
+            if isinstance(error, Refused) and error.code < 500:
+                raise
 
 
 def check_end(scene: Scene, expected: dict[str, Any]) -> int:
@@ -85,11 +120,6 @@ def check_end(scene: Scene, expected: dict[str, Any]) -> int:
     _demand((status.get("bestTrial") or {}).get("objective") == best, f"best: {best}")
     _check_plays(scene, uid, {trial["number"]: trial["attempt"] for trial in trials})
     return size
-
-
-def check_history(scene: Scene) -> int:
-    """Check all versions of all batches since the beginning; return their number."""
-    return check_trials(scene.lab)
 
 
 def _check_plays(scene: Scene, uid: str, attempts: dict[int, int]) -> None:

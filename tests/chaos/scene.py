@@ -20,6 +20,8 @@ from support.control_plane.operator_processes import OperatorThread
 from support.control_plane.simulated_kubelet import SimulatedKubelet
 
 ALGORITHMS = ("grid", "random", "differential-evolution")
+SEQUENTIAL_TRIALS = 20
+"""Trials, times the number of parallel ones, of a search that goes on from outcomes."""
 LONGEST_TRIAL_S = 1.0
 FAILING = 0.1
 """Share of the trials that fail, whatever attempt it is."""
@@ -81,7 +83,11 @@ class Scene:
         draw = self.draw
         trials = draw.choice((5, 40, 130, 250))
         algorithm = draw.choice(ALGORITHMS)
-        document = experiment(self.name, trials=trials, parallelTrialCount=draw.randint(1, 6))
+        parallel = draw.randint(1, 6)
+        if algorithm == "differential-evolution":
+            # Each proposal waits for outcomes, which are written once a second.
+            trials = min(trials, SEQUENTIAL_TRIALS * parallel)
+        document = experiment(self.name, trials=trials, parallelTrialCount=parallel)
         spec = document["spec"]
         spec["algorithm"] = {"algorithmName": algorithm}
         spec["maxFailedTrialCount"] = trials

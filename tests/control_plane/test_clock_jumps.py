@@ -11,7 +11,7 @@ import pytest
 from cluster.client import Cluster
 from cluster.helm import Helm
 from support.control_plane.driver_threads import Script
-from support.control_plane.histories import check_trials
+from support.control_plane.histories import TrialHistory
 from support.control_plane.lab import Lab, experiment
 from support.control_plane.operator_processes import OperatorThread
 from support.control_plane.simulated_kubelet import SimulatedKubelet
@@ -44,7 +44,7 @@ def lab(rig: Stage) -> Iterator[Lab]:
     try:
         yield lab
         lab.check_history()
-        check_trials(lab)
+        TrialHistory(lab).read()
     finally:
         lab.close()
         rig.cluster.delete_namespace(lab.name)

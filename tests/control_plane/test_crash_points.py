@@ -21,7 +21,7 @@ from cluster.client import Cluster
 from cluster.helm import Helm
 from support.control_plane.driver_threads import Script, score
 from support.control_plane.fault_proxy import Fault, When, description
-from support.control_plane.histories import check_trials
+from support.control_plane.histories import TrialHistory
 from support.control_plane.lab import Lab, experiment
 from support.control_plane.operator_processes import OperatorThread
 from support.control_plane.simulated_kubelet import SimulatedKubelet
@@ -185,7 +185,7 @@ def run_once(rig: Stage, algorithm: str, role: Role, at: int | None, when: When)
     try:
         outcome = run.play(role, Fault(at, when))
         run.lab.check_history()
-        check_trials(run.lab)
+        TrialHistory(run.lab).read()
     finally:
         run.close()
     return outcome, run

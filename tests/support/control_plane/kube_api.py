@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
@@ -28,6 +29,15 @@ class Refused(AssertionError):
     def __init__(self, code: int, message: str) -> None:
         super().__init__(f"{code}: {message}")
         self.code = code
+
+
+@dataclass(frozen=True)
+class History:
+    """Events of a resource."""
+
+    version: str
+    """resourceVersion up to which all events of objects that still exist are among them."""
+    events: Iterator[Document]
 
 
 class KubeApi:
@@ -93,11 +103,19 @@ class KubeApi:
     def delete(self, kind: str, name: str, **options: Any) -> None:
         self._request("DELETE", self._path(kind, name), options)
 
-    def history(self, kind: str, since: str) -> Iterator[Document]:
-        """Return the watch events since a resourceVersion: every version of every object."""
+    def history(self, kind: str, since: str) -> History:
+        """Return the watch events since a resourceVersion: every version of every object until now."""
         listed = self._request("GET", self._path(kind))
-        left = {item["metadata"]["uid"]: int(item["metadata"]["resourceVersion"]) for item in listed["items"]}  # fmt: skip
+        return History(
+            listed["metadata"]["resourceVersion"], self._events(kind, since, listed["items"])
+        )
+
+    def _events(self, kind: str, since: str, listed: list[Document]) -> Iterator[Document]:
+        """Yield the events after a resourceVersion until each of the listed objects has come."""
+        left = {item["metadata"]["uid"]: int(item["metadata"]["resourceVersion"]) for item in listed}  # fmt: skip
         left = {uid: version for uid, version in left.items() if version > int(since)}
+        if not left:
+            return
         query = urlencode({"watch": "1", "resourceVersion": since, "timeoutSeconds": "2"})
         response = self._pool.request(
             "GET", f"{self._host}{self._path(kind)}?{query}", headers=self._headers, preload_content=False
@@ -110,7 +128,7 @@ class KubeApi:
                     event = json.loads(line)
                     if event["type"] == "ERROR" and event["object"]["code"] == GONE:
                         # A restarted API server has no older events: only the current objects are left.
-                        yield from ({"type": "ADDED", "object": item} for item in listed["items"])
+                        yield from ({"type": "ADDED", "object": item} for item in listed)
                         return
                     assert event["type"] != "ERROR", event
                     yield event

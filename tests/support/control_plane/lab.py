@@ -284,7 +284,7 @@ class Lab:
         """Check every version of every status: counts add up, and finished trials stay finished."""
         versions: list[Document] = []
         ended: dict[str, int] = {}
-        for event in self.api.history("experiments", self.began):
+        for event in self.api.history("experiments", self.began).events:
             body = event["object"]
             assert "finalizers" not in body["metadata"], body["metadata"]
             annotations = set(body["metadata"].get("annotations", {}))
