@@ -53,7 +53,7 @@ test-extras: setup ## tests of each extra alone, installed from the wheel
 	$(PYTEST) -m extras $(ARGS)
 
 test-chaos: setup ## crashes at every write, and ten seeds of faults, on a Kubernetes API server
-	$(BIN)/pytest -m chaos --durations 10 $(ARGS)
+	$(PYTEST) -m chaos $(ARGS)
 
 # Where no nodes can run (3), none needs images, and the tests say why they are skipped; a cluster that is named has its own.
 test-e2e: setup ## the tests on real Kubernetes nodes; builds the images first

@@ -121,7 +121,7 @@ async def _follow(
                 group.create_task(_follow_start(client, namespaces, readiness)),
             ]
             await kopf.operator(
-                registry=_registry(cache, workers),
+                registry=_registry(cache, workers, others),
                 settings=_kopf_settings(),
                 standalone=True,
                 clusterwide=not namespaces,
@@ -207,7 +207,9 @@ class _NoDiffs(kopf.AnnotationsDiffBaseStorage):
         return kopf.BodyEssence()
 
 
-def _registry(cache: ObjectCache, workers: ExperimentWorkers) -> kopf.OperatorRegistry:
+def _registry(
+    cache: ObjectCache, workers: ExperimentWorkers, others: Iterable[asyncio.Task[None]]
+) -> kopf.OperatorRegistry:
     registry = kopf.OperatorRegistry()
 
     @kopf.on.login(registry=registry)
@@ -239,6 +241,9 @@ def _registry(cache: ObjectCache, workers: ExperimentWorkers) -> kopf.OperatorRe
     @kopf.on.cleanup(registry=registry)
     async def close_workers(**_: Any) -> None:
         await workers.close()
+        # Before kopf waits for all tasks of the loop: it gives them five seconds.
+        for task in others:
+            task.cancel()
 
     return registry
 

@@ -12,7 +12,7 @@ from support.control_plane.stage import stage
 pytestmark = pytest.mark.chaos
 
 SEEDS = range(1, 11)
-MINUTES = 0.5
+MINUTES = 0.3
 
 
 @pytest.mark.timeout(1200)

@@ -13,7 +13,7 @@ import pytest
 from cluster.client import Cluster
 from cluster.helm import Helm
 from support.control_plane.driver_threads import Script
-from support.control_plane.histories import check_trials
+from support.control_plane.histories import TrialHistory
 from support.control_plane.kube_api import Refused
 from support.control_plane.lab import Lab, experiment
 from support.control_plane.operator_processes import OperatorThread
@@ -97,7 +97,7 @@ def test_operator_and_driver_go_on_from_a_restored_etcd(
     status = lab.status()
     assert status["state"] == "Complete", status["conditions"]
     assert status["trials"]["succeeded"] == TRIALS
-    check_trials(lab)
+    TrialHistory(lab).read()
     drivers = {driver for driver, _, _ in script.plays}
     assert drivers == {"digits-driver-0", "digits-driver-1"}
     runs = Counter(number for _, number, _ in script.plays)

@@ -46,8 +46,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         for fixture in getattr(item, "fixturenames", ()):
             if fixture in MARKS:
                 item.add_marker(MARKS[fixture])
-        if item.get_closest_marker("control_plane") and not item.get_closest_marker("nodes"):
-            # They stop the API server and count its requests: one worker runs them all, one after another.
+        in_turn = item.get_closest_marker("control_plane") and not item.get_closest_marker("chaos")
+        if in_turn and not item.get_closest_marker("nodes"):
+            # They stop the API server and count its requests: one worker runs them all, one after another. Those that
+            # kill and freeze parts bear it that others do, too.
             item.add_marker(pytest.mark.xdist_group("cluster"))
     mark_and_sort(items)
 

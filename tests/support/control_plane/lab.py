@@ -7,6 +7,7 @@ import math
 import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
+from functools import cache, cached_property
 from typing import Any
 
 from cluster.client import Cluster
@@ -19,6 +20,8 @@ ROLE = "sparksweep.dev/role"
 OURS = ("experiments", "trialbatches", "pods", "configmaps", "services", "secrets")
 STATES = ("pending", "running", "succeeded", "failed", "stopped")
 FINISHED = ("Succeeded", "Failed", "Stopped")
+
+PLACEHOLDER = "namespace-of-the-lab"
 
 SOURCE = "def training(x):\n    return x\n"
 
@@ -58,6 +61,13 @@ def experiment(
     }
 
 
+@cache
+def _driver_rights(helm: Helm) -> str:
+    """Return the objects that the chart renders for drivers in the namespace `PLACEHOLDER`, as JSON."""
+    values = {"watchNamespaces": [PLACEHOLDER]}
+    return json.dumps(helm.template(only="driver-rbac.yaml", values=values))
+
+
 def now() -> str:
     return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
@@ -87,15 +97,20 @@ class Lab:
         self.cluster = cluster
         self.name = name
         self.api = KubeApi(cluster.kubeconfig, name)
-        cluster.apply(helm.template(only="driver-rbac.yaml", values={"watchNamespaces": [name]}))
-        self.driver_api = KubeApi(cluster.kubeconfig_as("sparksweep-driver", name), name)
+        cluster.apply(json.loads(_driver_rights(helm).replace(PLACEHOLDER, name)))
         self._finished: dict[str, int] = {}
         self.began = self.api.version("experiments")
         self.audit_from = cluster.audit_size() if cluster.layout else 0
 
     def close(self) -> None:
         self.api.close()
-        self.driver_api.close()
+        if "driver_api" in self.__dict__:
+            self.driver_api.close()
+
+    @cached_property
+    def driver_api(self) -> KubeApi:
+        """A client with the rights of a driver."""
+        return KubeApi(self.cluster.kubeconfig_as("sparksweep-driver", self.name), self.name)
 
     # ------------------------------------------------------------------ looking
 
