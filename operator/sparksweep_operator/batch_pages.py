@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from sparksweep_core.api import TrialBatch
 from sparksweep_core.contract.labels import EXPERIMENT_LABEL
 from sparksweep_core.errors import Unreadable
-from sparksweep_core.validation.reading import read_object
+from sparksweep_core.validation.reading import check_notes, read_object
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,7 +160,7 @@ def batches_of_page(head: PageHead, data: bytes) -> list[ReadBatch]:
     """Read the batches of a page, whose head was read from the same `data`."""
     try:
         items = _Items.model_validate_json(data, extra="ignore").items or ()
-        return list(map(ReadBatch, head.identities, items))
+        return list(map(_with_notes, head.identities, items))
     except ValidationError:
         bodies = json.loads(data)["items"]
         return [_read(*pair) for pair in zip(head.identities, bodies, strict=True)]
@@ -185,7 +185,7 @@ def batch_of_event(identity: BatchIdentity, line: bytes) -> ReadBatch:
         changed = _ChangedBatch.model_validate_json(line, extra="ignore")
     except ValidationError:
         return _read(identity, json.loads(line)["object"])
-    return ReadBatch(identity, changed.object)
+    return _with_notes(identity, changed.object)
 
 
 def read_body(body: Mapping[str, Any]) -> ReadBatch:
@@ -198,6 +198,14 @@ def _read(identity: BatchIdentity, body: Mapping[str, Any]) -> ReadBatch:
     subject = f"TrialBatch {identity.namespace}/{identity.name}"
     try:
         batch = read_object(TrialBatch, {**body, "metadata": metadata}, subject)
+    except Unreadable as error:
+        return ReadBatch(identity, None, str(error))
+    return _with_notes(identity, batch)
+
+
+def _with_notes(identity: BatchIdentity, batch: TrialBatch) -> ReadBatch:
+    try:
+        check_notes(batch, f"TrialBatch {identity.namespace}/{identity.name}")
     except Unreadable as error:
         return ReadBatch(identity, None, str(error))
     return ReadBatch(identity, batch)

@@ -7,6 +7,7 @@ makes the object `Unreadable`: an error that names it. No reader may take an unr
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any, TypeVar
@@ -14,6 +15,9 @@ from typing import Any, TypeVar
 from pydantic import ValidationError
 
 from sparksweep_core.api.base import Model
+from sparksweep_core.api.reasons import ExperimentReason
+from sparksweep_core.api.trial_batch import TrialBatch
+from sparksweep_core.contract.annotations import ENDING_ANNOTATION, SEED_ANNOTATION
 from sparksweep_core.errors import FieldError, Unreadable
 from sparksweep_core.validation.messages import field_error
 
@@ -21,6 +25,8 @@ VERSION_ANNOTATION = "sparksweep.dev/version"
 """Annotation of a TrialBatch: the version of the operator that wrote it last."""
 
 _M = TypeVar("_M", bound=Model)
+_REASONS = frozenset(reason.value for reason in ExperimentReason)
+_SEED = re.compile("[0-9]{1,19}")
 
 
 def own_version() -> str:
@@ -64,6 +70,28 @@ def read_json(model: type[_M], text: str | bytes, subject: str, *, writer: str =
         return model.from_json(text)
     except ValidationError as error:
         raise unreadable(error, model, subject, writer=writer) from error
+
+
+def check_notes(batch: TrialBatch, subject: str) -> None:
+    """Check the annotations that one planner leaves in a batch for the next one.
+
+    They can't be ignored: an experiment that a later version has ended, for a reason of its own, would begin anew.
+
+    Raises:
+        Unreadable: this version does not understand one of them.
+    """
+    notes = batch.metadata.annotations or {}
+    findings = []
+    ending, seed = notes.get(ENDING_ANNOTATION), notes.get(SEED_ANNOTATION)
+    if batch.spec.stop is not None and ending is not None and ending not in _REASONS:
+        message = f'"{ending}" is no reason that this version knows'
+        findings.append(FieldError(f"metadata.annotations[{ENDING_ANNOTATION}]", message))
+    if seed is not None and not _SEED.fullmatch(seed):
+        message = f'"{seed[:40]}" is no integer from 0 to 2^63-1'
+        findings.append(FieldError(f"metadata.annotations[{SEED_ANNOTATION}]", message))
+    if findings:
+        writer = notes.get(VERSION_ANNOTATION, "")
+        raise Unreadable(subject, findings, reader=own_version(), writer=writer)
 
 
 def unreadable(
