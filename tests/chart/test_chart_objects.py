@@ -399,7 +399,7 @@ def test_the_notes_say_what_to_do_next(values: Document, said: str, helm: Helm) 
 # ---------------------------------------------------------------------- admission policies
 
 
-@pytest.mark.parametrize(("enabled", "count"), [(True, 2), (False, 0)])
+@pytest.mark.parametrize(("enabled", "count"), [(True, 3), (False, 0)])
 def test_the_admission_policies_refuse_and_can_be_left_out(
     enabled: bool, count: int, helm: Helm
 ) -> None:

@@ -365,6 +365,30 @@ def test_a_driver_changes_and_deletes_its_own_executors_and_no_other_pod(account
     assert left == {"digits-driver-0", "other-driver-0"}
 
 
+def test_a_driver_writes_the_statuses_of_its_own_experiment_and_no_others(account: Account) -> None:
+    def written(experiment: str) -> Document:
+        name = f"{experiment}-00000"
+        account.admin.create(
+            "trialbatches",
+            {
+                "apiVersion": "sparksweep.dev/v1alpha1",
+                "kind": "TrialBatch",
+                # The label is no proof.
+                "metadata": {"name": name, "labels": {"sparksweep.dev/experiment": "digits"}},
+                "spec": {"experiment": experiment, "index": 0, "trials": [{"number": 1, "parameters": {"x": "1"}}]},
+            },
+        )  # fmt: skip
+        body = {
+            "status": {"driver": "digits-driver-0", "trials": [{"number": 1, "state": "Running"}]}
+        }
+        return account.driver.patch("trialbatches", name, body, "status")
+
+    assert written("digits")["status"]["trials"][0]["state"] == "Running"
+    for other in ("other", "digits-driver-0", "digit"):
+        with pytest.raises(Refused, match="its own Experiment's TrialBatches"):
+            written(other)
+
+
 @pytest.mark.spark
 @pytest.mark.parametrize("template", TEMPLATES)
 def test_spark_itself_makes_pods_that_are_accepted(
