@@ -29,6 +29,8 @@ HEARTBEAT_PATH = "/v1/heartbeat"
 FILES_PATH = "/v1/files"
 """`Chunk`, a line's end and the bytes, answered by `ChunkTaken`."""
 
+CHECK_TIMEOUT_S = 600.0
+"""Seconds that the import of the function's module may take if trials have no timeout."""
 MAX_REQUEST_BYTES = 64 * 1024
 """Largest request of a slot in bytes: 32 metrics and a message are below 10 kB."""
 MAX_CHUNK_BYTES = 256 * 1024

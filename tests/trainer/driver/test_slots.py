@@ -16,7 +16,7 @@ from sparksweep_trainer.driver.retry_policy import MAX_LOST_ATTEMPTS
 from sparksweep_trainer.driver.slot_loss import Loss, SlotFailed
 from sparksweep_trainer.driver.slot_manager import MAX_FAILED_STARTS, SlotManager
 from sparksweep_trainer.driver.trial_service import TrialService
-from sparksweep_trainer.protocol import NextOrder, Outcome, Report, SlotHello
+from sparksweep_trainer.protocol import Heartbeat, NextOrder, Outcome, Report, SlotHello
 from support.trainer.recorded_trials import RecordedTrials
 from support.trainer.service_rig import next_order
 
@@ -65,8 +65,13 @@ class Rig:
             linger_s=linger_s,
             monotonic=lambda: self.now,
         )
+        self.discarded: list[str] = []
         self.manager = SlotManager(
-            self.service, self.jobs, explain=lambda _, __: self.loss, first_restart_s=0.0
+            self.service,
+            self.jobs,
+            explain=lambda _, __: self.loss,
+            discard=self.discarded.append,
+            first_restart_s=0.0,
         )
 
     def submit(self, *numbers: int) -> None:
@@ -450,3 +455,98 @@ def test_trials_cut_off_by_the_end_run_again_in_a_later_driver(rig: Rig) -> None
     ]
     assert [status.attempt for status in rig.statuses] == [1, 1, 0]
     assert rig.service.running == 0
+
+
+# ---------------------------------------------------------------------- slots that send nothing
+
+
+def pass_seconds(rig: Rig, seconds: float) -> list[int]:
+    """Reconcile once a second; return the slots that were started meanwhile."""
+    started = []
+    for _ in range(int(seconds)):
+        rig.now += 1.0
+        started += rig.reconcile()
+    return started
+
+
+def beat(rig: Rig, slot: int, number: int) -> str:
+    order = rig.service.heartbeat(Heartbeat(slot=slot, number=number, attempt=1))
+    assert order is not None
+    return order.order
+
+
+def test_a_slot_whose_process_was_stopped_is_replaced_and_its_trial_counted_once(rig: Rig) -> None:
+    rig.submit(1, 2)
+    rig.reconcile()
+    rig.come(0, 1)
+    rig.work(0, 1)
+    started = []
+    for _ in range(70):
+        assert beat(rig, 1, 2) == "continue"
+        started += pass_seconds(rig, 1)
+    assert started == [2]
+    assert rig.jobs.cancelled == [0]
+    assert rig.discarded == ["exec-0"]
+    first = rig.statuses[0]
+    assert (first.state, first.reason, first.lost) == (TrialState.PENDING, "ExecutorLost", 1)
+    assert first.message == "Its slot has sent nothing for 60 s."
+    rig.come(2)
+    rig.work(2)
+    # It was resumed after all: its trial ends, and its outcome does not count.
+    assert beat(rig, 0, 1) == "stop"
+    rig.finish(2)
+    rig.finish(1)
+    assert [(status.state, status.attempt) for status in rig.statuses] == [
+        (TrialState.SUCCEEDED, 2),
+        (TrialState.SUCCEEDED, 1),
+    ]
+
+
+def test_any_request_shows_that_a_slot_lives(rig: Rig) -> None:
+    rig.submit(1)
+    rig.reconcile()
+    rig.come(0)
+    rig.work(0)
+    for _ in range(3):
+        pass_seconds(rig, 50)
+        # One part of a file after another, after the trial's end.
+        assert rig.service.runs(0, 1, 1)
+    pass_seconds(rig, 50)
+    assert rig.statuses[0].state is TrialState.RUNNING
+
+
+def test_an_idle_slot_that_asks_no_more_is_replaced_too(rig: Rig) -> None:
+    rig.submit(1)
+    rig.reconcile()
+    rig.come(0)
+    rig.work(0)
+    rig.finish(0)
+    rig.submit(2)
+    assert pass_seconds(rig, 61) == [], "it may remove what its trial has left"
+    assert pass_seconds(rig, 660) == [1]
+
+
+def test_a_check_of_the_code_takes_as_long_as_it_may(rig: Rig) -> None:
+    rig.submit(1)
+    rig.reconcile()
+    rig.come(0)
+    assert rig.ask(0).order == "check"
+    assert pass_seconds(rig, 650) == []
+    assert pass_seconds(rig, 20) == [1]
+    rig.come(1)
+    assert rig.ask(1).order == "check"
+
+
+def test_a_driver_that_was_stopped_itself_loses_no_slot(rig: Rig) -> None:
+    rig.submit(1)
+    rig.reconcile()
+    rig.come(0)
+    rig.work(0)
+    pass_seconds(rig, 10)
+    for _ in range(20):
+        rig.now += 3600.0
+        rig.reconcile()
+        assert beat(rig, 0, 1) == "continue"
+    rig.now += 3600.0
+    assert rig.reconcile() == []
+    assert rig.statuses[0].state is TrialState.RUNNING

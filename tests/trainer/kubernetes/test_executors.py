@@ -284,6 +284,14 @@ def test_dead_executors_are_removed_once_spark_has_seen_them(
     assert len(server.requests) == count
 
 
+def test_an_executor_that_is_given_up_on_is_removed(rig: Rig, server: FakeApiServer) -> None:
+    for name in ("digits-3-exec-1", "digits-3-exec-2"):
+        server.put(PODS, pod(name))
+        rig.watch.on_change(pod(name))
+    rig.watch.discard("digits-3-exec-2")
+    assert sweep(rig, server) == {"digits-3-exec-1"}
+
+
 def test_executors_of_earlier_drivers_are_removed_at_once_and_of_later_ones_never(
     rig: Rig, server: FakeApiServer
 ) -> None:

@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from sparksweep_trainer.trial.processes import is_stopped
 from support.trainer.stage import soon
 
 SLOT = """
@@ -60,8 +61,8 @@ def training(x):
 """
 
 
-def slot(directory: Path, attack: str) -> list[list[str]]:
-    """Run two trials, of which the first attacks; return the states, reasons and messages."""
+def begin_slot(directory: Path, attack: str) -> subprocess.Popen[bytes]:
+    """Begin to run two trials, of which the first attacks."""
     (directory / "train.py").write_text(f"{TRAIN}\ndef attack():\n    {attack}\n")
     program: dict[str, Any] = {
         "experiment": "attacks",
@@ -72,13 +73,17 @@ def slot(directory: Path, attack: str) -> list[list[str]]:
         "trialsDirectory": str(directory / "trials"),
         "searchPath": [str(directory)],
     }
-    ended = subprocess.run(
-        [sys.executable, "-c", SLOT, json.dumps(program)],
-        stdout=subprocess.PIPE,
-        timeout=60,
-        check=True,
+    return subprocess.Popen(
+        [sys.executable, "-c", SLOT, json.dumps(program)], stdout=subprocess.PIPE
     )
-    return [json.loads(line) for line in ended.stdout.splitlines()]
+
+
+def slot(directory: Path, attack: str) -> list[list[str]]:
+    """Run two trials, of which the first attacks; return the states, reasons and messages."""
+    with begin_slot(directory, attack) as process:
+        output, _ = process.communicate(timeout=60)
+    assert process.returncode == 0
+    return [json.loads(line) for line in output.splitlines()]
 
 
 def running(name: str) -> list[int]:
@@ -132,3 +137,38 @@ def test_a_trial_that_stops_its_fork_server_ends_and_the_slot_goes_on(tmp_path: 
     assert "the fork server was stopped (SIGSTOP)" in first[2]
     assert second[0] == "Succeeded"
     assert soon(lambda: not running(name))
+
+
+# ---------------------------------------------------------------------- a stopped slot
+
+GRANDPARENT = "int(open(f'/proc/{os.getppid()}/stat').read().rpartition(')')[2].split()[1])"
+
+
+def test_a_slot_that_its_trial_has_stopped_goes_on(tmp_path: Path) -> None:
+    attack = f"os.kill({GRANDPARENT}, signal.SIGSTOP); time.sleep(0.5); os._exit(3)"
+    first, second = slot(tmp_path, attack)
+    assert first[:2] == ["Failed", "Exited"]
+    assert second[0] == "Succeeded"
+
+
+def test_a_stopped_slot_that_is_killed_leaves_nothing_although_its_fork_server_was_stopped_too(
+    tmp_path: Path,
+) -> None:
+    name = f"left-{uuid.uuid4().hex}"
+    attack = (
+        f"child({name!r}, session=True, forks=1); slot = {GRANDPARENT}; time.sleep(0.3); "
+        "os.kill(slot, signal.SIGSTOP); os.kill(os.getppid(), signal.SIGSTOP)"
+    )
+    process = begin_slot(tmp_path, attack)
+    try:
+        assert soon(lambda: is_stopped(process.pid))
+        children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+        assert children
+        assert soon(lambda: all(is_stopped(int(pid)) for pid in children))
+        assert running(name)
+    finally:
+        # As Spark does with the process of a task that it cancels.
+        process.kill()
+        process.communicate()
+    assert soon(lambda: not running(name))
+    assert soon(lambda: not any(Path("/proc", pid).exists() for pid in children))

@@ -131,7 +131,7 @@ def test_a_child_dies_with_its_parent_unless_it_has_taken_that_back(stage: Stage
         "    if os.fork() == 0:\n"
         "        die_with_parent(parent)\n"
         "        if stays:\n"
-        "            live_without_parent()\n"
+        "            wake_with_parent()\n"
         "        say(pid=os.getpid())\n"
         "        sleep_for_ever()\n"
         "    time.sleep(0.1)\n"

@@ -15,7 +15,7 @@ from typing import Protocol
 
 from sparksweep_core.backoff import Backoff
 from sparksweep_trainer.driver.slot_loss import Explain, Loss, SlotFailed, without_explanation
-from sparksweep_trainer.driver.trial_service import TrialService
+from sparksweep_trainer.driver.trial_service import SILENCE_S, TrialService
 
 log = logging.getLogger(__name__)
 
@@ -48,11 +48,13 @@ class SlotManager:
         jobs: SlotJobs,
         *,
         explain: Explain = without_explanation,
+        discard: Callable[[str], None] = lambda _: None,
         first_restart_s: float = FIRST_RESTART_S,
     ) -> None:
         self._service = service
         self._jobs = jobs
         self._explain = explain
+        self._discard = discard
         self._backoff = Backoff(first_restart_s, LONGEST_RESTART_S)
         self._not_before = 0.0
         self._failed_starts = 0
@@ -95,6 +97,8 @@ class SlotManager:
 
     def reconcile(self) -> None:
         """Cancel slots that are not needed any more, and start missing ones unless the backoff says to wait."""
+        for slot in self._service.silent_slots():
+            self._give_up(slot)
         for slot in self._service.slots_to_cancel():
             log.info("slot %d is not needed any more", slot)
             self._jobs.cancel(slot)
@@ -104,6 +108,15 @@ class SlotManager:
             with self._lock:
                 self._started[slot] = time.monotonic()
             self._jobs.start(slot, lambda failed, slot=slot: self._ended(slot, failed))  # type: ignore[misc]
+
+    def _give_up(self, slot: int) -> None:
+        """Replace a slot that sends nothing: its process was stopped, or its executor hangs."""
+        node = self._service.node(slot)
+        loss = Loss(f"Its slot has sent nothing for {SILENCE_S:g} s.")
+        log.warning("slot %d on %s is lost: %s", slot, node, loss.message)
+        self._service.lose(slot, loss)
+        self._jobs.cancel(slot)
+        self._discard(node)
 
     def _interval_s(self) -> float:
         backoff_s = self._not_before - time.monotonic()

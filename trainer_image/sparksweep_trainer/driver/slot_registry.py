@@ -11,6 +11,9 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+LONGEST_TICK_S = 2.0
+"""Longest time in seconds between two ticks that counts for the slots' silences."""
+
 
 @dataclass
 class _Slot:
@@ -18,6 +21,8 @@ class _Slot:
     """Executor that it runs on; None while it is expected."""
     idle_since: float | None = None
     """Time since which it has been idle; None while it is busy or expected."""
+    heard_at: float = 0.0
+    """Time of its last request, by the registry's own clock."""
 
 
 class SlotRegistry:
@@ -37,6 +42,8 @@ class SlotRegistry:
         self._gone: set[int] = set()
         self._next = 0
         self._surplus_since: float | None = None
+        self._lived = 0.0
+        self._last_tick: float | None = None
 
     # ------------------------------------------------------------------ states of a slot
 
@@ -79,6 +86,38 @@ class SlotRegistry:
         if entry is not None and entry.node is not None:
             self._registered -= 1
         self._gone.add(slot)
+
+    # ------------------------------------------------------------------ slots that send nothing
+
+    def tick(self, now: float) -> None:
+        """Let time pass for the slots' silences; call it about once a second.
+
+        A driver that was stopped for an hour, or had no processor, has not heard its slots either: only the time between
+        two calls counts that is shorter than `LONGEST_TICK_S`.
+        """
+        if self._last_tick is not None:
+            self._lived += min(now - self._last_tick, LONGEST_TICK_S)
+        self._last_tick = now
+
+    @property
+    def last_tick(self) -> float:
+        """Time of the last tick."""
+        return -math.inf if self._last_tick is None else self._last_tick
+
+    def hear(self, slot: int) -> None:
+        """Record that a slot has sent a request."""
+        entry = self._slots.get(slot)
+        if entry is not None:
+            entry.heard_at = self._lived
+
+    def silence(self, slot: int) -> float:
+        """Return the seconds since the last request of a slot."""
+        return self._lived - self._slots[slot].heard_at
+
+    def is_idle(self, slot: int) -> bool:
+        """Return True if a slot waits for work."""
+        entry = self._slots.get(slot)
+        return entry is not None and entry.idle_since is not None
 
     # ------------------------------------------------------------------ how many there should be
 

@@ -102,6 +102,7 @@ class Driver:
         *,
         files: FileStore | None = None,
         explain: Explain = without_explanation,
+        discard: Callable[[str], None] = lambda _: None,
         give_up: Callable[[], bool] = lambda: False,
     ) -> None:
         """
@@ -110,6 +111,7 @@ class Driver:
             settings: Spark's settings.
             files: where slots' files are stored; None: slots keep them.
             explain: gives the reason for a lost slot.
+            discard: called with the name of an executor whose slot sends nothing, to end what is left there.
             give_up: asked while Java starts; once it returns True, the driver is left without Spark and slots.
         """
         self._service = service
@@ -117,6 +119,7 @@ class Driver:
         self._give_up = give_up
         self._settings = settings
         self._explain = explain
+        self._discard = discard
         self._server: TrialServer | None = None
         self._context: SparkContext | None = None
         self._gateway: Any = None
@@ -158,7 +161,7 @@ class Driver:
 
         self._application_id = str(self._context.applicationId)
         jobs = _SparkJobs(self._context, address)
-        self._slots = SlotManager(self._service, jobs, explain=self._explain)
+        self._slots = SlotManager(self._service, jobs, explain=self._explain, discard=self._discard)
         self._slots.start()
         return self
 

@@ -26,9 +26,19 @@ from sparksweep_trainer.driver.slot_loss import Loss
 from sparksweep_trainer.driver.slot_registry import SlotRegistry
 from sparksweep_trainer.driver.tally import TallyValues
 from sparksweep_trainer.driver.waiters import Waiters, Wake
-from sparksweep_trainer.protocol import Heartbeat, HeartbeatOrder, NextOrder, Report, SlotHello
+from sparksweep_trainer.protocol import (
+    CHECK_TIMEOUT_S,
+    Heartbeat,
+    HeartbeatOrder,
+    NextOrder,
+    Report,
+    SlotHello,
+)
 
 log = logging.getLogger(__name__)
+
+SILENCE_S = 60.0
+"""Seconds for which a slot that should ask may send nothing: as long as Spark's network time-out for executors."""
 
 Record = Callable[[Sequence[Trial]], None]
 
@@ -159,6 +169,7 @@ class TrialService:
         """Register a slot, which starts with nothing: a trial that an earlier slot with its number ran is lost."""
         with self._lock:
             self._registry.register(hello.slot, hello.node)
+            self._registry.hear(hello.slot)
             self._lose(hello.slot, "Its slot restarted.")
             self._note_change()
             return self.program
@@ -174,6 +185,7 @@ class TrialService:
             The order, which is "wait" if there is none and no `wake`; None if `wake` will be called.
         """
         with self._lock:
+            self._registry.hear(slot)
             # A slot that asks while it is recorded as running something never got that trial, or lost it.
             self._lose(slot, "Its slot asked for other work.")
             self._registry.mark_idle(slot, self._monotonic())
@@ -201,6 +213,7 @@ class TrialService:
         If it can't be recorded, the slot gets no answer, and the report that it repeats is taken.
         """
         with self._lock:
+            self._registry.hear(report.slot)
             taken = self._ledger.is_untaken(report.number, report.attempt) or self._ledger.finish(
                 report.slot, report.number, report.attempt, report.outcome
             )
@@ -221,6 +234,7 @@ class TrialService:
             The order, which is "continue" if it need not stop and there is no `wake`; None if `wake` will be called.
         """
         with self._lock:
+            self._registry.hear(beat.slot)
             if not self._ledger.is_wanted(beat.slot, beat.number, beat.attempt):
                 return HeartbeatOrder(order="stop")
             if wake is None:
@@ -231,6 +245,7 @@ class TrialService:
     def runs(self, slot: int, number: int, attempt: int) -> bool:
         """Return True if the slot runs that attempt: nothing of any other attempt is taken."""
         with self._lock:
+            self._registry.hear(slot)
             return self._ledger.runs(slot, number, attempt)
 
     # ------------------------------------------------------------------ for the slot manager
@@ -261,6 +276,28 @@ class TrialService:
             for slot in unneeded:
                 self._registry.remove(slot)
             return unneeded
+
+    def silent_slots(self) -> list[int]:
+        """Return the slots that have sent nothing for longer than a slot may; call it about once a second.
+
+        A slot whose trial runs asks every 10 seconds whether to go on, and an idle one for work. One that checks the code, or
+        removes what its trial has left, sends nothing meanwhile.
+        """
+        with self._lock:
+            now = self._monotonic()
+            if now - self._registry.last_tick < 1.0:
+                return []
+            self._registry.tick(now)
+            timeout_s = self.program.trial_template.timeout_seconds or CHECK_TIMEOUT_S
+            return [
+                slot
+                for slot, _ in self._registry.registered
+                if self._registry.silence(slot)
+                > SILENCE_S + (0.0 if self._asks_regularly(slot) else timeout_s)
+            ]
+
+    def _asks_regularly(self, slot: int) -> bool:
+        return self._registry.is_idle(slot) or self._ledger.running_on(slot) is not None
 
     def lose(self, slot: int, loss: Loss) -> None:
         """Record that a slot is lost. Its trial waits for another one, or has failed if it is at fault."""

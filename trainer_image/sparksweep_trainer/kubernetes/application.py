@@ -212,7 +212,9 @@ class Application:
         try:
             driver_settings = self._driver_settings()
             files = None if self._files is None else self._files.files
-            driver = Driver(self._service, driver_settings, files=files, explain=explain)
+            driver = Driver(
+                self._service, driver_settings, files=files, explain=explain, discard=self._discard
+            )
             driver.__enter__()
         except SparkNotStarted as error:
             if not self._stop.is_set():
@@ -287,6 +289,10 @@ class Application:
     def _lose_executor(self, name: str, loss: Loss) -> None:
         if self._driver is not None:
             self._driver.lose(name, loss)
+
+    def _discard(self, executor: str) -> None:
+        if self._executors is not None:
+            self._executors.discard(executor)
 
     def _replaced(self, by: str) -> None:
         log.warning("%s has taken over", by)

@@ -103,6 +103,11 @@ class ExecutorWatch:
             return Loss(f"Its executor {node} does not answer.")
         return Loss(f"Its slot on {node} was lost: {failed}")
 
+    def discard(self, name: str) -> None:
+        """Delete the pod of an executor whose slot sends nothing: nothing else ends the processes there for sure."""
+        with self._lock:
+            self._remove_at.setdefault(name, self._monotonic())
+
     # ------------------------------------------------------------------ EventHandler
 
     def on_list(self, items: Iterable[Json]) -> None:

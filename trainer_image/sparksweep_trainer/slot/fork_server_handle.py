@@ -67,6 +67,7 @@ class ForkServerHandle:
                 "imports": list(settings.imports),
                 "paths": list(settings.paths),
                 "scratch": str(settings.scratch),
+                "resumesSlot": settings.owns_process,
             }
             self._process = subprocess.Popen(
                 # -P: a module in the slot's working directory must not shadow one of the standard library.

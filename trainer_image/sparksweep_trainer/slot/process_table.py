@@ -17,11 +17,6 @@ def other_processes(processes: Collection[int]) -> dict[int, int]:
     return {pid: parent for pid, parent in parents().items() if pid not in processes}
 
 
-def is_stopped(pid: int) -> bool:
-    """Return True if a signal has stopped a process; one that a debugger holds is not."""
-    return read_proc(f"/proc/{pid}/stat").rpartition(b")")[2].split()[:1] == [b"T"]
-
-
 def held_bytes(processes: dict[int, int]) -> int:
     """Return an upper bound of the memory that processes hold: anonymous and shared pages, without pages of files.
 

@@ -24,7 +24,7 @@ from sparksweep_core.contract.program import Program
 from sparksweep_core.contract.run_layout import STREAMS, TIMES_FILE, log_file, trial_directory_name
 from sparksweep_core.contract.sealed_files import ChangedFile
 from sparksweep_core.stored_size import shortened
-from sparksweep_trainer.protocol import Assignment, Outcome
+from sparksweep_trainer.protocol import CHECK_TIMEOUT_S, Assignment, Outcome
 from sparksweep_trainer.slot import outcomes
 from sparksweep_trainer.slot.commands import ProgramNotFound
 from sparksweep_trainer.slot.default_preloads import default_preloads
@@ -52,9 +52,6 @@ from sparksweep_trainer.trial.removal import remove_tree
 __all__ = ["StopSignal", "TrialRunner"]
 
 logger = logging.getLogger(__name__)
-
-CHECK_TIMEOUT_S = 600.0
-"""Seconds that the import of the function's module may take if trials have no timeout."""
 
 CHECK_STOPPED = "The check of the trial code was stopped."
 

@@ -30,11 +30,10 @@ from sparksweep_trainer.slot.observation import (
 from sparksweep_trainer.slot.process_table import (
     exactly_held_bytes,
     held_bytes,
-    is_stopped,
     other_processes,
 )
 from sparksweep_trainer.slot.stop_signal import StopSignal
-from sparksweep_trainer.trial.processes import descendants
+from sparksweep_trainer.trial.processes import descendants, is_stopped
 from sparksweep_trainer.trial.result import create_memory, read_result
 
 READ_BYTES = 64 * 1024

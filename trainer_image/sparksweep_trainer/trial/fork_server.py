@@ -29,6 +29,7 @@ import selectors
 import signal
 import socket
 import sys
+import time
 import traceback
 from collections.abc import Iterator, Mapping, Sequence
 from importlib.util import find_spec
@@ -40,15 +41,23 @@ from sparksweep_trainer.trial.processes import (
     become_subreaper,
     descendants,
     die_with_parent,
+    is_stopped,
     kill_descendants,
-    live_without_parent,
     living_names,
+    parent_of,
+    read_proc,
     reap_children,
+    send_signal,
+    wake_with_parent,
 )
 from sparksweep_trainer.trial.removal import remove_tree
 from sparksweep_trainer.trial.trial_process import Channels, run
 
 MAX_MESSAGE_BYTES = 32 * 1024
+CHECK_S = 1.0
+"""Seconds between two looks whether a trial has stopped its slot."""
+LOOKS = 3
+"""Looks after a trial's end, or after the slot was last seen to be stopped."""
 MAX_LEFT = 8
 """Processes that a trial left behind whose names are reported."""
 _DESCRIPTORS = 5
@@ -58,11 +67,21 @@ _MAX_TEXT = 1000
 class ForkServer:
     """Serves one slot, one trial at a time."""
 
-    def __init__(self, control: socket.socket) -> None:
+    def __init__(self, control: socket.socket, *, resumes_slot: bool = False) -> None:
+        """
+        Args:
+            control: the socket to the slot.
+            resumes_slot: True: resume a slot that was stopped while its trial runs. False: a person may stop it, with
+                Ctrl-Z for instance.
+        """
         self._control = control
+        self._resumes_slot = resumes_slot
         self._pid = os.getpid()
         self._trial: int | None = None
         self._ended: tuple[int, int] | None = None
+        self._stopped: set[int] = set()
+        self._next_check = 0.0
+        self._looks = 0
         self._wake_read, self._wake_write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
 
     def preload(self, modules: Sequence[str]) -> bool:
@@ -112,12 +131,33 @@ class ForkServer:
             selector.register(self._wake_read, selectors.EVENT_READ)
             self._send({"event": "ready"})
             while True:
-                for key, _ in selector.select():
+                for key, _ in selector.select(CHECK_S if self._looks else None):
                     if key.fd == self._wake_read:
                         os.read(self._wake_read, 4096)
                         self._reap()
                     elif not self._receive():
                         return
+                self._resume_slot()
+
+    def _resume_slot(self) -> None:
+        """Resume the slot, and PySpark's daemon above it, if the trial has stopped them: they could never end it."""
+        now = time.monotonic()
+        if not self._looks or now < self._next_check:
+            return
+        self._next_check = now + CHECK_S
+        if self._trial is None:
+            self._looks -= 1
+        slot = os.getppid()
+        daemon = parent_of(slot)
+        processes = [slot]
+        if b"pyspark" in read_proc(f"/proc/{daemon}/cmdline"):
+            processes.append(daemon)
+        stopped = {pid for pid in processes if is_stopped(pid)}
+        # At two looks: the kernel shows a process as stopped for a moment, too, that a debugger attaches to.
+        send_signal(stopped & self._stopped, signal.SIGCONT)
+        self._stopped = stopped - self._stopped
+        if stopped:
+            self._looks = LOOKS
 
     def _send(self, message: Mapping[str, Any]) -> None:
         self._control.send(json.dumps(message).encode())
@@ -157,6 +197,7 @@ class ForkServer:
             )
             run(channels)
         self._trial = pid
+        self._looks = LOOKS if self._resumes_slot else 0
         for descriptor in descriptors:
             os.close(descriptor)
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
@@ -216,7 +257,8 @@ def _existing(name: str) -> Iterator[str]:
 
 
 def main(arguments: Sequence[str]) -> None:
-    """Serve the socket ``arguments[0]``; the JSON ``arguments[1]`` holds slot (a pid), preload, imports, paths and scratch.
+    """Serve the socket ``arguments[0]``; the JSON ``arguments[1]`` holds slot (a pid), preload, imports, paths,
+    scratch and resumesSlot.
 
     ``preload`` are modules that must be importable, ``imports`` those of which missing ones are passed over.
     """
@@ -225,14 +267,14 @@ def main(arguments: Sequence[str]) -> None:
     control = socket.socket(fileno=int(arguments[0]))
     control.set_inheritable(False)
     sys.path[:0] = settings["paths"]
-    server = ForkServer(control)
+    server = ForkServer(control, resumes_slot=settings["resumesSlot"])
     slot_is_gone = True
     try:
         # An import that hangs would not notice that the socket closes.
         die_with_parent(settings["slot"])
         if server.preload(settings["preload"]) and server.import_existing(settings["imports"]):
             server.freeze()
-            live_without_parent()
+            wake_with_parent()
             server.serve()
         else:
             slot_is_gone = False

@@ -45,9 +45,14 @@ def die_with_parent(parent: int) -> None:
         os.kill(os.getpid(), signal.SIGKILL)
 
 
-def live_without_parent() -> None:
-    """Undo `die_with_parent`."""
-    _prctl(_PR_SET_PDEATHSIG, 0)
+def wake_with_parent() -> None:
+    """Undo `die_with_parent`; have the kernel resume this process when its parent ends, should it be stopped then."""
+    _prctl(_PR_SET_PDEATHSIG, signal.SIGCONT)
+
+
+def is_stopped(pid: int) -> bool:
+    """Return True if a signal has stopped a process; one that a debugger holds is not."""
+    return read_proc(f"/proc/{pid}/stat").rpartition(b")")[2].split()[:1] == [b"T"]
 
 
 def read_proc(path: str) -> bytes:
@@ -87,6 +92,12 @@ def parents() -> dict[int, int]:
         if len(fields) > 1:
             parent_of[pid] = int(fields[1])
     return parent_of
+
+
+def parent_of(pid: int) -> int:
+    """Return the pid of a process's parent; 0 if there is none."""
+    fields = read_proc(f"/proc/{pid}/stat").rpartition(b")")[2].split()
+    return int(fields[1]) if len(fields) > 1 else 0
 
 
 def descendants(ancestor: int) -> dict[int, int]:
