@@ -18,8 +18,9 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from typing import Protocol
 
 from pydantic import ValidationError
 
@@ -33,7 +34,7 @@ from sparksweep_operator.batch_pages import (
     read_event,
     read_head,
 )
-from sparksweep_operator.cache import Key, ObjectCache
+from sparksweep_operator.cache import BatchChange, Key, ObjectCache
 from sparksweep_operator.kube import Expired, KubeError, KubernetesClient, Restored
 
 log = logging.getLogger(__name__)
@@ -46,6 +47,14 @@ RETRY = Backoff(0.5, 10.0)
 """Delays before a watch is tried again."""
 
 
+class Enqueue(Protocol):
+    """Requests a reconcile."""
+
+    def __call__(self, key: Key, /, *, urgent: bool = True) -> None:
+        """Request one of an experiment, at once or some time later."""
+        ...
+
+
 class BatchInformer:
     """The informer. Belongs to one event loop."""
 
@@ -55,7 +64,7 @@ class BatchInformer:
         client: KubernetesClient,
         *,
         namespaces: Sequence[str],
-        enqueue: Callable[[Key], None],
+        enqueue: Enqueue,
     ) -> None:
         """Watch nothing yet.
 
@@ -63,7 +72,7 @@ class BatchInformer:
             cache: the cache to fill.
             client: client of the API server.
             namespaces: namespaces to watch; empty for all.
-            enqueue: called for each experiment of which a batch has changed.
+            enqueue: called for each experiment of which a batch has changed; with ``urgent=False`` if only reports have.
         """
         self._cache = cache
         self._client = client
@@ -214,10 +223,11 @@ class BatchInformer:
         if event.identity is not None:
             if event.type == "DELETED":
                 key = self._cache.remove_batch(event.identity)
+                change = None if key is None else BatchChange(key, is_urgent=True)
             else:
-                key = self._cache.change_batch(event.identity, line)
-            if key is not None:
-                self._enqueue(key)
+                change = self._cache.change_batch(event.identity, line)
+            if change is not None:
+                self._enqueue(change.key, urgent=change.is_urgent)
         return event.version
 
 

@@ -32,6 +32,9 @@ class BatchIdentity:
     """Name of its Experiment; empty if it names none."""
     owners: tuple[str, ...]
     """UIDs of its owners."""
+    outline: int = 0
+    """Digest of all that decides what a plan does but the trials themselves: the spec's generation, a deletion, and of the
+    status the driver, a refusal and the numbers of trials by state. Two versions that differ in reports have the same."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,14 +89,23 @@ class _Metadata(_Wire):
     version: int = Field(0, alias="resourceVersion")
     owners: list[_Owner] = Field([], alias="ownerReferences")
     labels: dict[str, Any] = {}
+    generation: Any = None
+    deletion: Any = Field(None, alias="deletionTimestamp")
 
 
 class _Spec(_Wire):
     experiment: Any = None
 
 
+class _Status(_Wire):
+    driver: Any = None
+    refused: Any = None
+    counts: Any = None
+
+
 class _Head(_Wire):
     metadata: _Metadata = _Metadata()
+    status: Annotated[_Status | Any, Field(union_mode="left_to_right")] = None
     spec: Annotated[_Spec | Any, Field(union_mode="left_to_right")] = None
     code: int = 0
 
@@ -110,7 +122,18 @@ class _Head(_Wire):
             version=metadata.version,
             experiment=experiment,
             owners=tuple(owner.uid for owner in metadata.owners),
+            outline=self._outline(),
         )
+
+    def _outline(self) -> int:
+        metadata, status = self.metadata, self.status
+        facts: tuple[object, ...] = (metadata.generation, metadata.deletion)
+        if isinstance(status, _Status) and isinstance(status.counts, dict):
+            facts += (status.driver, status.refused, sorted(status.counts.items()))
+        elif status is not None:
+            # Whoever wrote this does not count trials as our driver does: it differs from every other version.
+            facts += (metadata.version,)
+        return hash(repr(facts))
 
 
 class _Event(_Wire):

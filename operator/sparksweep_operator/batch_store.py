@@ -21,6 +21,7 @@ Observer = Callable[[BatchRecord | None, TrialBatch], None]
 class _Version:
     number: int
     uid: str
+    outline: int
 
 
 class BatchStore:
@@ -48,6 +49,11 @@ class BatchStore:
     def __len__(self) -> int:
         """Return the number of batches, those that can't be read among them."""
         return len(self._versions)
+
+    def outline(self, name: str) -> int | None:
+        """Return the outline of a batch's newest version; None if it is not known."""
+        version = self._versions.get(name)
+        return None if version is None else version.outline
 
     def put_line(self, identity: BatchIdentity, line: bytes) -> bool:
         """Insert or update a batch by a watch's event; return True if it is a newer version."""
@@ -86,7 +92,7 @@ class BatchStore:
             if identity.uid in self._deleted or self.owner not in identity.owners:
                 history.remove(identity.name)
                 continue
-            self._versions[identity.name] = _Version(identity.version, identity.uid)
+            self._versions[identity.name] = _version_of(identity)
             if read.problem:
                 self.unreadable[identity.name] = read.problem
         self._versions |= later
@@ -114,7 +120,7 @@ class BatchStore:
         newest = self._listed_at if known is None else known.number
         if identity.version <= newest:
             return False
-        self._versions[identity.name] = _Version(identity.version, identity.uid)
+        self._versions[identity.name] = _version_of(identity)
         self._changed[identity.name] = item
         return True
 
@@ -130,3 +136,7 @@ class BatchStore:
             is_same = before is not None and before.uid == read.identity.uid
             observe(before if is_same else None, read.batch)
         self._history.put(read.batch)
+
+
+def _version_of(identity: BatchIdentity) -> _Version:
+    return _Version(identity.version, identity.uid, identity.outline)

@@ -36,6 +36,15 @@ _LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 
 
 @dataclass(frozen=True, slots=True)
+class BatchChange:
+    """A change of a batch."""
+
+    key: Key
+    is_urgent: bool
+    """False if only reports of running trials have changed: no trial began or ended, and the spec is the same."""
+
+
+@dataclass(frozen=True, slots=True)
 class _CachedExperiment:
     """An Experiment: facts that are read often, and the document, compressed."""
 
@@ -43,6 +52,8 @@ class _CachedExperiment:
     uid: str
     facts: ExperimentFacts
     document: bytes
+    is_own: bool
+    """True if the operator has written this version."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,12 +100,18 @@ class ObjectCache:
         """Start empty; report changes of batches to `metrics`."""
         self._metrics = metrics or Metrics()
         self._families: dict[Key, _Family] = {}
+        self._running: set[Key] = set()
         self._deleted_uids = _RecentUids()
 
     @property
     def size(self) -> int:
         """Number of experiments of which any object is cached."""
         return len(self._families)
+
+    @property
+    def running_count(self) -> int:
+        """Number of Experiments that have not ended."""
+        return len(self._running)
 
     @property
     def batch_count(self) -> int:
@@ -149,8 +166,19 @@ class ObjectCache:
 
     # ------------------------------------------------------------------ Experiments
 
-    def upsert_experiment(self, body: Body) -> Key:
-        """Insert or update an Experiment; return its key."""
+    def is_own_write(self, body: Body) -> bool:
+        """Return True if an Experiment's version is cached, and by the answer to a write of the operator."""
+        metadata = body["metadata"]
+        cached = self._experiment((metadata["namespace"], metadata["name"]))
+        return cached is not None and cached.is_own and cached.version == int(metadata["resourceVersion"])  # fmt: skip
+
+    def upsert_experiment(self, body: Body, *, is_own: bool = False) -> Key:
+        """Insert or update an Experiment; return its key.
+
+        Args:
+            body: the Experiment.
+            is_own: True if it is the answer to a write of the operator.
+        """
         metadata = body["metadata"]
         key = (metadata["namespace"], metadata["name"])
         uid = metadata["uid"]
@@ -161,7 +189,9 @@ class ObjectCache:
         if family.experiment is not None and family.experiment.version >= version:
             return key
         facts = ExperimentFacts.of(body)
-        family.experiment = _CachedExperiment(version, uid, facts, _packed(body, facts))
+        document = _packed(body, facts)
+        family.experiment = _CachedExperiment(version, uid, facts, document, is_own)
+        (self._running.discard if facts.is_ended else self._running.add)(key)
         if facts.is_ended or (family.batches is not None and family.batches.owner != uid):
             family.batches = None
         return key
@@ -174,6 +204,7 @@ class ObjectCache:
         family = self._families.get(key)
         if family and family.experiment and family.experiment.uid == metadata["uid"]:
             family.experiment, family.batches = None, None
+            self._running.discard(key)
             self._discard_if_empty(key)
         return key
 
@@ -228,12 +259,16 @@ class ObjectCache:
             return None
         return read.identity.namespace, read.identity.experiment
 
-    def change_batch(self, identity: BatchIdentity, line: bytes) -> Key | None:
-        """Take a watch's event about a batch; return its experiment's key, None if nothing has to be done."""
+    def change_batch(self, identity: BatchIdentity, line: bytes) -> BatchChange | None:
+        """Take a watch's event about a batch; return the change, None if nothing has to be done."""
         store = self._store_of(identity)
-        if store is None or not store.put_line(identity, line):
+        if store is None:
             return None
-        return identity.namespace, identity.experiment
+        before = store.outline(identity.name)
+        if not store.put_line(identity, line):
+            return None
+        key = identity.namespace, identity.experiment
+        return BatchChange(key, is_urgent=before != identity.outline)
 
     def remove_batch(self, identity: BatchIdentity) -> Key | None:
         """Remove a deleted batch; return its experiment's key, None if nothing has to be done."""

@@ -229,8 +229,11 @@ def _registry(
 
     @kopf.on.event(*EXPERIMENTS, registry=registry)
     async def experiment_changed(event: kopf.RawEvent, body: kopf.Body, **_: Any) -> None:
-        deleted = event["type"] == "DELETED"
-        workers.enqueue(cache.remove_experiment(body) if deleted else cache.upsert_experiment(body))
+        if event["type"] == "DELETED":
+            workers.enqueue(cache.remove_experiment(body))
+        elif not cache.is_own_write(body):
+            # The reconcile that wrote a version has done all that follows from it.
+            workers.enqueue(cache.upsert_experiment(body))
 
     @kopf.on.event(*PODS, registry=registry)
     async def pod_changed(event: kopf.RawEvent, body: kopf.Body, **_: Any) -> None:

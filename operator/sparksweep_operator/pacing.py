@@ -15,7 +15,12 @@ from sparksweep_operator.memo import Memo
 STATUS_INTERVAL = timedelta(seconds=1)
 """Minimum time between two writes of an Experiment's status..."""
 PROGRESS_INTERVAL = timedelta(seconds=2)
-"""...and between two that differ in the progress of trials only."""
+"""...and between two that differ in the progress of trials only, with few running Experiments."""
+LONGEST_PROGRESS_INTERVAL = timedelta(seconds=30)
+"""The same with the most running Experiments."""
+PROGRESS_WRITES_A_SECOND = 100
+"""Writes of the progress of all Experiments a second from which on the interval grows: each takes 2 ms of the operator's
+core, and the API server writes the whole Experiment."""
 RECHECK_AFTER = timedelta(seconds=10)
 """Time after which to check again what is expected to change by itself."""
 PROBE_AFTER = timedelta(seconds=15)
@@ -27,15 +32,34 @@ _PROGRESS = ("trials", "progress", "best_trial", "recent_trials")
 """Fields of the status that change with the progress of trials."""
 
 
+def progress_interval(running: int) -> timedelta:
+    """Return the minimum time between two writes of an Experiment's progress, with so many running Experiments."""
+    needed = timedelta(seconds=running / PROGRESS_WRITES_A_SECOND)
+    return min(max(PROGRESS_INTERVAL, needed), LONGEST_PROGRESS_INTERVAL)
+
+
 def status_delay(
-    before: ExperimentStatus, after: ExperimentStatus, memo: Memo, now: float
+    before: ExperimentStatus,
+    after: ExperimentStatus,
+    memo: Memo,
+    *,
+    now: float,
+    interval: timedelta = PROGRESS_INTERVAL,
 ) -> timedelta:
-    """Return the time to wait before the status is written; 0 unless only the trials' progress has changed."""
+    """Return the time to wait before the status is written; 0 unless only the trials' progress has changed.
+
+    Args:
+        before: the status as it is stored.
+        after: the planned status.
+        memo: the experiment's memo.
+        now: the moment.
+        interval: minimum time between two writes that differ in the progress of trials only.
+    """
     progress_before = {name: getattr(before, name) for name in _PROGRESS}
     only_progress = after.model_copy(update=progress_before) == before
     if memo.status_written_at is None or after == before or not only_progress:
         return timedelta(0)
-    return _time_left(memo.status_written_at, PROGRESS_INTERVAL, now)
+    return _time_left(memo.status_written_at, interval, now)
 
 
 def creation_delay(memo: Memo, now: float) -> timedelta:

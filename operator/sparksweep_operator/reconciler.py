@@ -36,7 +36,12 @@ from sparksweep_operator.kube import (
 )
 from sparksweep_operator.memo import Memo
 from sparksweep_operator.metrics import Metrics
-from sparksweep_operator.pacing import RECHECK_AFTER, requeue_delay, status_delay
+from sparksweep_operator.pacing import (
+    RECHECK_AFTER,
+    progress_interval,
+    requeue_delay,
+    status_delay,
+)
 from sparksweep_operator.planner_threads import PlannerThreads
 from sparksweep_operator.settings import Settings
 from sparksweep_operator.unreadable import status_with_problem
@@ -251,7 +256,8 @@ class Reconciler:
         else:
             memo.batch_conflicts = 0
         before = experiment.status or ExperimentStatus()
-        delay = status_delay(before, planned.status, memo, self._monotonic())
+        interval = progress_interval(self._cache.running_count)
+        delay = status_delay(before, planned.status, memo, now=self._monotonic(), interval=interval)
         writes_status = planned.status != before and not delay
         if writes_status:
             try:
@@ -319,7 +325,7 @@ class Reconciler:
             # The watch may lag behind: the next reconcile must not plan from the same version again.
             self._cache.upsert_experiment(await self._client.get_experiment(*key))
             raise
-        self._cache.upsert_experiment(body)
+        self._cache.upsert_experiment(body, is_own=True)
 
 
 def _parse(body: Body, memo: Memo, settings: Settings) -> Experiment:

@@ -29,6 +29,8 @@ LONGEST_BACKOFF_S = 60.0
 LONGEST_OUTAGE_BACKOFF_S = 10.0
 FIRST_CONFLICT_BACKOFF_S = 0.5
 LONGEST_CONFLICT_BACKOFF_S = 5.0
+REPORTS_WITHIN_S = 10.0
+"""Maximum time until an experiment is reconciled of which only running trials' reports have changed: no plan reads them."""
 RESYNC_S = 60.0
 """Maximum time between two reconciles of an active experiment, in case a watch event was lost."""
 
@@ -61,11 +63,22 @@ class ExperimentWorkers:
         self._changed_at: dict[Key, float] = {}
         self._tasks: dict[Key, asyncio.Task[None]] = {}
         self._wakeups: dict[Key, asyncio.Event] = {}
+        self._later: dict[Key, asyncio.TimerHandle] = {}
         self._closed = False
 
-    def enqueue(self, key: Key) -> None:
-        """Request a reconcile of an experiment that has changed; start its worker if it has none."""
+    def enqueue(self, key: Key, *, urgent: bool = True) -> None:
+        """Request a reconcile of an experiment that has changed; start its worker if it has none.
+
+        Args:
+            key: the experiment.
+            urgent: False if `REPORTS_WITHIN_S` is soon enough; any reconcile before that will do.
+        """
         if self._closed:
+            return
+        if not urgent and key in self._tasks:
+            if key not in self._later:
+                loop = asyncio.get_running_loop()
+                self._later[key] = loop.call_later(REPORTS_WITHIN_S, self.enqueue, key)
             return
         if key not in self._tasks:
             self._wakeups[key] = asyncio.Event()
@@ -93,6 +106,7 @@ class ExperimentWorkers:
         try:
             while True:
                 wakeup.clear()
+                self._forget_later(key)
                 changed_at, began = self._changed_at.pop(key, None), time.monotonic()
                 try:
                     result = await self._reconcile(key, memo)
@@ -111,9 +125,15 @@ class ExperimentWorkers:
                     await asyncio.sleep(STATUS_INTERVAL.total_seconds())
                 await _wait(wakeup, result.requeue_after)
         finally:
+            self._forget_later(key)
             self._tasks.pop(key, None)
             self._wakeups.pop(key, None)
             self._changed_at.pop(key, None)
+
+    def _forget_later(self, key: Key) -> None:
+        handle = self._later.pop(key, None)
+        if handle is not None:
+            handle.cancel()
 
 
 async def _wait(wakeup: asyncio.Event, limit: timedelta | None) -> None:

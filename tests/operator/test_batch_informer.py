@@ -91,12 +91,17 @@ class Rig:
         self.server = server
         self.cache = ObjectCache()
         self.enqueued: list[Key] = []
+        self.urgent: list[bool] = []
         self.informer = BatchInformer(
             self.cache,
             cast(KubernetesClient, server),
             namespaces=[NAMESPACE],
-            enqueue=self.enqueued.append,
+            enqueue=self.enqueue,
         )
+
+    def enqueue(self, key: Key, *, urgent: bool = True) -> None:
+        self.enqueued.append(key)
+        self.urgent.append(urgent)
 
     def add(self, name: str) -> tuple[Key, str]:
         key = self.cache.upsert_experiment(named(name))

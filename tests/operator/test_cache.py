@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from sparksweep_core.api import TrialBatch
 from sparksweep_core.contract.labels import EXPERIMENT_LABEL
 from sparksweep_core.history import History
-from sparksweep_operator.cache import DELETED_UIDS, ObjectCache
+from sparksweep_operator.cache import DELETED_UIDS, BatchChange, ObjectCache
 from support.operator.operator_objects import (
     NAME,
     NAMESPACE,
@@ -168,7 +168,7 @@ def test_a_batch_that_can_not_be_read_is_there_and_named_until_it_can(
     cache = loaded_cache(body_of(1))
     body = batch_body() | change
     body["metadata"]["labels"] = {EXPERIMENT_LABEL: NAME}
-    assert cache.change_batch(*event(body)) == KEY
+    assert cache.change_batch(*event(body)) == BatchChange(KEY, is_urgent=True)
     assert batches_of(cache) == []
     unreadable = cache.unreadable_batches(KEY)
     assert list(unreadable) == [f"{NAME}-00000"]
@@ -369,7 +369,9 @@ def test_a_batch_that_is_written_often_is_parsed_once_a_reconcile() -> None:
     store = cache._families[KEY].batches
     assert store is not None
     for version in range(2, 100):
-        assert cache.change_batch(*event(batch_body(0, version=version))) == KEY
+        change = cache.change_batch(*event(batch_body(0, version=version)))
+        assert change is not None
+        assert change.key == KEY
         assert len(store._changed) == 1
     assert indexes(cache) == {0: 99}
     assert cache.history(KEY).fold_count == 2, "the listed version, and the last"
@@ -388,3 +390,79 @@ def test_the_uids_of_deleted_objects_are_bounded_however_they_vanish() -> None:
             cache.upsert_pod(body)
         cache.replace_pods(KEY, [], version=10**9)
     assert len(cache._deleted_uids) == DELETED_UIDS
+
+
+def reported(version: int, **metrics: float) -> dict[str, Any]:
+    """Return a batch with a running trial that has reported metrics, as the driver writes it."""
+    body = batch_body(0, version=version)
+    body["metadata"]["generation"] = 1
+    body["spec"]["trials"] = [{"number": 1, "parameters": {}}]
+    trial = {"number": 1, "state": "Running", "attempt": 1, "reported": {"step": 1, "metrics": metrics}}  # fmt: skip
+    body["status"] = {"driver": "d-0", "counts": {"created": 1, "running": 1}, "trials": [trial]}
+    return body
+
+
+def test_a_change_of_reports_alone_is_not_urgent_and_is_read_with_the_next_one() -> None:
+    cache = loaded_cache(body_of(1), reported(2, loss=1.0))
+    assert cache.change_batch(*event(reported(3, loss=0.5))) == BatchChange(KEY, is_urgent=False)
+    trial = cache.history(KEY)[f"{NAME}-00000"].trials[0]
+    assert trial.status.reported is not None
+    assert trial.status.reported.metrics == {"loss": 0.5}
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        (("status", "counts"), {"created": 1, "succeeded": 1}),
+        (("status", "counts"), {"created": 2, "running": 1, "pending": 1}),
+        (("status", "counts"), None),
+        (("status", "counts"), "a later version's"),
+        (("status", "driver"), "d-1"),
+        (("status", "refused"), "no such function"),
+        (("status",), None),
+        (("status",), "a later version's"),
+        (("metadata", "generation"), 2),
+        (("metadata", "deletionTimestamp"), "2026-01-01T00:00:00Z"),
+    ],
+)
+def test_every_other_change_is_urgent(path: tuple[str, ...], value: object) -> None:
+    cache = loaded_cache(body_of(1), reported(2))
+    body = reported(3)
+    parent = body
+    for name in path[:-1]:
+        parent = parent[name]
+    parent[path[-1]] = value
+    assert cache.change_batch(*event(body)) == BatchChange(KEY, is_urgent=True)
+
+
+def test_statuses_without_counts_are_never_taken_for_equal() -> None:
+    bodies = [reported(version) for version in (2, 3, 4)]
+    for body in bodies:
+        del body["status"]["counts"]
+    cache = loaded_cache(body_of(1), bodies[0])
+    for body in bodies[1:]:
+        assert cache.change_batch(*event(body)) == BatchChange(KEY, is_urgent=True)
+
+
+def test_the_event_of_the_operators_own_write_is_known_and_no_other() -> None:
+    cache = loaded_cache(body_of(1))
+    assert not cache.is_own_write(body_of(1)), "listed at the start: to be reconciled"
+    cache.upsert_experiment(body_of(2), is_own=True)
+    assert cache.is_own_write(body_of(2))
+    assert not cache.is_own_write(body_of(3)), "somebody else's, after it"
+    cache.upsert_experiment(body_of(3))
+    assert not cache.is_own_write(body_of(2))
+    assert not cache.is_own_write(body_of(3))
+
+
+def test_running_experiments_are_counted() -> None:
+    cache = loaded_cache(body_of(1))
+    assert cache.running_count == 1
+    cache.upsert_experiment(body_of(2))
+    assert cache.running_count == 1
+    done = body_of(3) | {"status": {"completionTime": "2026-01-01T00:00:00Z"}}
+    cache.upsert_experiment(done)
+    assert cache.running_count == 0
+    cache.upsert_experiment(body_of(4))
+    cache.remove_experiment(body_of(4))
+    assert cache.running_count == 0

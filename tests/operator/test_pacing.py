@@ -17,6 +17,7 @@ from sparksweep_operator.pacing import (
     PROGRESS_INTERVAL,
     RECHECK_AFTER,
     creation_delay,
+    progress_interval,
     status_delay,
 )
 
@@ -34,27 +35,43 @@ ENDED = FURTHER.model_copy(update={"completion_time": NOW})
 @pytest.mark.parametrize("seconds", [0.0, 0.5, 1.9])
 def test_progress_waits_until_the_last_write_is_long_enough_ago(seconds: float) -> None:
     wrote = Memo(status_written_at=MOMENT - seconds)
-    assert status_delay(BEFORE, FURTHER, wrote, MOMENT) == PROGRESS_INTERVAL - timedelta(
+    assert status_delay(BEFORE, FURTHER, wrote, now=MOMENT) == PROGRESS_INTERVAL - timedelta(
         seconds=seconds
     )
 
 
 def test_progress_is_written_at_once_when_nothing_was_for_a_while() -> None:
-    assert not status_delay(BEFORE, FURTHER, Memo(), MOMENT)
+    assert not status_delay(BEFORE, FURTHER, Memo(), now=MOMENT)
     assert not status_delay(
-        BEFORE, FURTHER, Memo(status_written_at=MOMENT - PROGRESS_INTERVAL.total_seconds()), MOMENT
+        BEFORE,
+        FURTHER,
+        Memo(status_written_at=MOMENT - PROGRESS_INTERVAL.total_seconds()),
+        now=MOMENT,
     )
 
 
+@pytest.mark.parametrize(
+    ("running", "seconds"), [(0, 2), (1, 2), (200, 2), (500, 5), (1000, 10), (10_000, 30)]
+)
+def test_progress_is_written_less_often_the_more_experiments_run(
+    running: int, seconds: int
+) -> None:
+    interval = progress_interval(running)
+    assert interval == timedelta(seconds=seconds)
+    wrote = Memo(status_written_at=MOMENT)
+    assert status_delay(BEFORE, FURTHER, wrote, now=MOMENT, interval=interval) == interval
+    assert not status_delay(BEFORE, ENDED, wrote, now=MOMENT, interval=interval)
+
+
 def test_what_is_more_than_progress_does_not_wait() -> None:
-    assert not status_delay(BEFORE, ENDED, Memo(status_written_at=MOMENT), MOMENT)
+    assert not status_delay(BEFORE, ENDED, Memo(status_written_at=MOMENT), now=MOMENT)
     held = RUNNING.model_copy(update={"status": "False"})
     stopped = FURTHER.model_copy(update={"conditions": [held]})
-    assert not status_delay(BEFORE, stopped, Memo(status_written_at=MOMENT), MOMENT)
+    assert not status_delay(BEFORE, stopped, Memo(status_written_at=MOMENT), now=MOMENT)
 
 
 def test_nothing_new_waits_for_nothing() -> None:
-    assert not status_delay(BEFORE, BEFORE, Memo(status_written_at=MOMENT), MOMENT)
+    assert not status_delay(BEFORE, BEFORE, Memo(status_written_at=MOMENT), now=MOMENT)
 
 
 def test_a_driver_that_was_refused_is_tried_again_after_a_while() -> None:

@@ -114,6 +114,29 @@ def test_many_changes_during_a_reconcile_cause_one_more() -> None:
     run(test())
 
 
+def test_changes_of_reports_cause_one_reconcile_in_ten_seconds_and_none_beside_another() -> None:
+    async def test() -> None:
+        reconciler = FakeReconciler(result())
+        enqueue = reconciler.workers.enqueue
+        enqueue(KEY, urgent=False)
+        await asyncio.sleep(0.5)
+        assert reconciler.at == [0], "without a worker"
+        for _ in range(50):
+            enqueue(KEY, urgent=False)
+            await asyncio.sleep(0.5)
+        assert reconciler.at == [0, 10.5, 20.5]
+        enqueue(KEY, urgent=False)
+        enqueue(KEY)
+        await asyncio.sleep(20)
+        assert reconciler.at == [0, 10.5, 20.5, 25.5]
+        enqueue(KEY, urgent=False)
+        await reconciler.workers.close()
+        await asyncio.sleep(20)
+        assert len(reconciler.at) == 4
+
+    run(test())
+
+
 def test_after_a_write_of_the_status_the_next_reconcile_waits_a_second() -> None:
     async def test() -> None:
         reconciler = FakeReconciler(result(wrote=True))

@@ -6,6 +6,7 @@ Objects that a user may have under the same name are created, never applied, so 
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import AsyncIterator, Collection, Mapping
 from types import TracebackType
@@ -25,6 +26,9 @@ from sparksweep_operator.kube.port_forward import PROTOCOL, PortForward
 from sparksweep_operator.metrics import Metrics
 
 TIMEOUT_S = 30.0
+REQUESTS = 50
+"""Requests that are made at the same time. After a start beside a thousand Experiments, more would only wait in the API
+server, and each would time out there together with those behind it."""
 PAGE_OBJECTS = 200
 """Objects in a page of metadata."""
 WATCH_S = 600
@@ -47,6 +51,7 @@ class KubernetesClient:
     def __init__(self, metrics: Metrics | None = None) -> None:
         """Count requests in `metrics`."""
         self._metrics = metrics or Metrics()
+        self._slots = asyncio.Semaphore(REQUESTS)
         self._client: client.ApiClient | None = None
         self._websockets: WsApiClient | None = None
 
@@ -55,6 +60,9 @@ class KubernetesClient:
         # Otherwise aiohttp reads .netrc and the proxies' variables at each request, in a thread each: more than half of the
         # request's CPU time. kopf's watches use neither.
         settings.client_session_kwargs = {"trust_env": False}
+        # Each watch holds a connection, and `_slots` bounds the others. aiohttp would count the time until a connection is
+        # free as part of a request's.
+        settings.connection_pool_maxsize = 0
         await config.load_config(client_configuration=settings)
         self._client = client.ApiClient(settings)
         self._client.user_agent = OPERATOR_MANAGER
@@ -393,16 +401,17 @@ class KubernetesClient:
         accept: str = _JSON,
     ) -> bytes:
         try:
-            response = await self._call(
-                method,
-                path,
-                body,
-                query=query,
-                content_type=content_type,
-                accept=accept,
-                timeout=_TIMEOUT,
-            )
-            data: bytes = await response.read()
+            async with self._slots:
+                response = await self._call(
+                    method,
+                    path,
+                    body,
+                    query=query,
+                    content_type=content_type,
+                    accept=accept,
+                    timeout=_TIMEOUT,
+                )
+                data: bytes = await response.read()
         except (aiohttp.ClientError, client.ApiException, TimeoutError, OSError) as error:
             self._metrics.count_request(method, _resource(path), None)
             raise Unavailable(f"no answer from the API server: {error!r}") from error
