@@ -31,6 +31,9 @@ Key = tuple[str, str]
 
 DELETED_UIDS = 10_000
 """Number of UIDs of deleted objects that are remembered: a response is late by seconds at most."""
+SOURCE_CHARACTERS = 4096
+"""Characters up to which an inline source is cached. A longer one is read from the API server when it is needed: for the check
+of a new spec, and for a driver."""
 _FIELDS = ("apiVersion", "kind", "metadata", "spec", "status")
 _LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 
@@ -122,7 +125,10 @@ class ObjectCache:
     # ------------------------------------------------------------------ reads
 
     def experiment(self, key: Key) -> dict[str, Any] | None:
-        """Return an Experiment's newest document; None if it is not cached. An ended one has no inline source."""
+        """Return an Experiment's newest document; None if it is not cached.
+
+        The inline source of an ended one, and one of more than `SOURCE_CHARACTERS`, is left out: `source` is empty.
+        """
         cached = self._experiment(key)
         if cached is None:
             return None
@@ -346,8 +352,8 @@ class ObjectCache:
 def _packed(body: Body, facts: ExperimentFacts) -> bytes:
     """Return a body's document, compressed, without what is not needed and often the larger part of it.
 
-    ``managedFields`` and the copy that ``kubectl apply`` keeps are never needed, the inline source only until the
-    Experiment has ended, since no driver is made for it after that.
+    ``managedFields`` and the copy that ``kubectl apply`` keeps are never needed, the inline source only for a driver, of
+    which none is made after the Experiment has ended.
     """
     metadata = {name: value for name, value in body["metadata"].items() if name != "managedFields"}
     annotations = metadata.get("annotations") or {}
@@ -356,7 +362,8 @@ def _packed(body: Body, facts: ExperimentFacts) -> bytes:
         metadata["annotations"] = kept
     document = {name: body[name] for name in _FIELDS if name in body} | {"metadata": metadata}
     template = (document.get("spec") or {}).get("trialTemplate") or {}
-    if facts.is_ended and "inline" in (template.get("source") or {}):
+    inline = (template.get("source") or {}).get("inline")
+    if inline is not None and (facts.is_ended or len(inline) > SOURCE_CHARACTERS):
         source = {name: value for name, value in template["source"].items() if name != "inline"}
         document["spec"] = {**document["spec"], "trialTemplate": {**template, "source": source}}
     text = json.dumps(document, separators=(",", ":"), default=dict)

@@ -134,7 +134,8 @@ class DriverLifecycle:
             memo.probed_at = now
             memo.executor_error = ""
             try:
-                probe = manifests.executor_probe(experiment, self._settings)
+                complete = await self._with_source(experiment)
+                probe = manifests.executor_probe(complete, self._settings)
                 await self._client.create(probe, dry_run=True)
             except REFUSALS as error:
                 memo.executor_error = f"Executors can't be created: {error}"
@@ -182,6 +183,7 @@ class DriverLifecycle:
         memo.closed_batch = True
 
     async def _create(self, experiment: Experiment, selection: DriverSelection, memo: Memo) -> None:
+        experiment = await self._with_source(experiment)
         code = manifests.code_config_map(experiment)
         try:
             if code is not None:
@@ -211,6 +213,21 @@ class DriverLifecycle:
         keeps_files = experiment.spec.storage.persistent_volume_claim is not None
         started = driver_started(name, selection.next_number, reason, keeps_files=keeps_files)
         await self._recorder.record(experiment, [started])
+
+    async def _with_source(self, experiment: Experiment) -> Experiment:
+        """Return the Experiment with its inline source, read from the API server if the cache has left it out.
+
+        Raises:
+            Conflict: the Experiment has changed meanwhile.
+        """
+        if not manifests.lacks_source(experiment):
+            return experiment
+        metadata = experiment.metadata
+        body = await self._client.get_experiment(metadata.namespace or "", metadata.name)
+        complete = Experiment.from_api(body)
+        if (complete.metadata.uid, complete.metadata.generation) != (metadata.uid, metadata.generation):  # fmt: skip
+            raise Conflict(f"Experiment {metadata.name} has changed")
+        return complete
 
     async def _spark_secret(self, experiment: Experiment, number: int, memo: Memo) -> str:
         """Create the Secret with the driver's Spark secret, unless an earlier attempt has; return its name.

@@ -131,6 +131,12 @@ class Reconciler:
         if owner is not None:
             await self._load_batches(key, owner)
             return await self.reconcile(key, memo)
+        if not _is_checked(body, memo) and _lacks_source(body):
+            complete = await self._client.get_experiment(*key)
+            self._cache.upsert_experiment(complete)
+            if _spec_version(complete) != _spec_version(body):
+                return await self.reconcile(key, memo)
+            body = complete
         try:
             experiment = _parse(body, memo, self._settings)
         except Unreadable as error:
@@ -337,19 +343,36 @@ def _parse(body: Body, memo: Memo, settings: Settings) -> Experiment:
     metadata = body["metadata"]
     subject = f"Experiment {metadata['namespace']}/{metadata['name']}"
     experiment = read_object(Experiment, body, subject)
-    version = (metadata["uid"], metadata["generation"])
     if _has_ended(body):
         # Ended: nothing is made from its spec any more, and its inline source is not cached.
         memo.spec_errors = ()
         return experiment
-    if memo.checked_version != version:
-        memo.checked_version, memo.spec_errors, memo.creation_failed_at = version, (), None
+    if not _is_checked(body, memo):
+        memo.checked_version, memo.spec_errors = _spec_version(body), ()
+        memo.creation_failed_at = None
         errors = stored_errors(experiment, body) or manifests.check_cluster(experiment, settings)
         if not errors and experiment.status is None:
             errors = size_errors(body.get("spec"))
         memo.spec_errors = tuple(errors)
         memo.unknown_fields = tuple(unknown_fields(Experiment, {"spec": body.get("spec")}))
     return experiment
+
+
+def _spec_version(body: Body) -> tuple[str, int]:
+    """Return what identifies a spec: the Experiment's UID and its generation."""
+    return body["metadata"]["uid"], body["metadata"]["generation"]
+
+
+def _is_checked(body: Body, memo: Memo) -> bool:
+    """Return True if the spec needs no check: it was checked, or the experiment has ended."""
+    return _has_ended(body) or memo.checked_version == _spec_version(body)
+
+
+def _lacks_source(body: Body) -> bool:
+    """Return True if a document comes from the cache without its inline source."""
+    template = (body.get("spec") or {}).get("trialTemplate") or {}
+    source = template.get("source")
+    return source is not None and "inline" not in source and "configMap" not in source
 
 
 def _has_ended(body: Body) -> bool:

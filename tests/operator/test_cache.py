@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from random import Random
 from typing import Any
 
 import pytest
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 from sparksweep_core.api import TrialBatch
 from sparksweep_core.contract.labels import EXPERIMENT_LABEL
 from sparksweep_core.history import History
-from sparksweep_operator.cache import DELETED_UIDS, BatchChange, ObjectCache
+from sparksweep_operator.cache import DELETED_UIDS, SOURCE_CHARACTERS, BatchChange, ObjectCache
 from support.operator.operator_objects import (
     NAME,
     NAMESPACE,
@@ -234,8 +235,8 @@ def test_nothing_of_deleted_objects_remains() -> None:
 # ---------------------------------------------------------------------- running and ended Experiments
 
 
-def ended(version: int, uid: str = UID) -> dict[str, Any]:
-    template = {"source": {"inline": "x = 1\n" * 1000}}
+def ended(version: int, uid: str = UID, *, source: str = "x = 1\n") -> dict[str, Any]:
+    template = {"source": {"inline": source}}
     body = body_of(version, uid, template=template)
     return body | {"status": {"state": "Complete", "completionTime": "2026-01-01T00:00:00Z"}}
 
@@ -269,6 +270,22 @@ def test_an_ended_experiment_keeps_no_inline_source_and_a_running_one_does() -> 
     assert cached["spec"]["trialTemplate"]["source"] == {}
     assert cached["spec"]["parameters"] == running["spec"]["parameters"]
     assert cached["status"] == ended(2)["status"]
+
+
+@pytest.mark.parametrize("characters", [SOURCE_CHARACTERS, SOURCE_CHARACTERS + 1, 500_000])
+def test_a_long_inline_source_is_not_cached(characters: int) -> None:
+    cache = ObjectCache()
+    # Text that zlib can't compress.
+    source = Random(1).randbytes(characters).hex()[:characters]
+    running = ended(1, source=source)
+    del running["status"]
+    cache.upsert_experiment(running)
+    cached, experiment = cache.experiment(KEY), cache._families[KEY].experiment
+    assert cached is not None
+    assert experiment is not None
+    is_short = characters <= SOURCE_CHARACTERS
+    assert cached["spec"]["trialTemplate"]["source"] == ({"inline": source} if is_short else {})
+    assert len(experiment.document) <= SOURCE_CHARACTERS + 1000
 
 
 def test_the_batches_of_an_experiment_that_ends_are_dropped() -> None:

@@ -18,6 +18,7 @@ from sparksweep_core.api import (
     TrialBatch,
     TrialCounts,
     TrialState,
+    limits,
 )
 from sparksweep_core.contract.annotations import ENDING_ANNOTATION, SEED_ANNOTATION
 from sparksweep_core.contract.names import driver_number
@@ -33,6 +34,11 @@ from sparksweep_core.history.failures import (
 _REASONS = frozenset(reason.value for reason in ExperimentReason)
 
 
+EXTREMES = limits.METRICS
+"""Metrics of which a summary keeps the extremes: those that most succeeded trials have. An objective is in all of them, and
+at most so many metrics can be, so that it is always kept, whatever names the others have in each trial."""
+
+
 class Extremes(NamedTuple):
     """Least and greatest value of a metric of the succeeded trials, of equals with the lowest number of a trial."""
 
@@ -40,6 +46,8 @@ class Extremes(NamedTuple):
     least_number: int
     greatest: float
     greatest_number: int
+    trials: int
+    """Number of succeeded trials that have the metric."""
 
 
 class Mark(NamedTuple):
@@ -64,7 +72,7 @@ class Summary:
     last_number: int = 0
     """Highest number of a trial; 0: there is none."""
     extremes: Mapping[str, Extremes] = field(default_factory=dict)
-    """Extremes of each metric, by name."""
+    """Extremes of each metric, by name, of at most `EXTREMES` metrics."""
     failures: tuple[FailedTrial, ...] = ()
     """Trials that failed last, the newest first, at most `LAST_FAILED`."""
     failure_kind: bytes | None = None
@@ -177,21 +185,25 @@ def summary_of(batch: TrialBatch, trials: Sequence[Trial]) -> Summary:
     )
 
 
-def _extremes_of(trials: Iterable[Trial]) -> dict[str, Extremes]:
-    extremes: dict[str, Extremes] = {}
+def _extremes_of(trials: Iterable[Trial]) -> Mapping[str, Extremes]:
+    columns: dict[str, tuple[list[float], list[int]]] = {}
     for trial in trials:
-        if trial.state is not TrialState.SUCCEEDED:
-            continue
-        number = trial.number
-        for name, value in trial.status.metrics.items():
-            before = extremes.get(name)
-            if before is None:
-                extremes[name] = Extremes(value, number, value, number)
-            elif value < before.least:
-                extremes[name] = before._replace(least=value, least_number=number)
-            elif value > before.greatest:
-                extremes[name] = before._replace(greatest=value, greatest_number=number)
-    return extremes
+        if trial.state is TrialState.SUCCEEDED:
+            for name, value in trial.status.metrics.items():
+                values, numbers = columns.setdefault(name, ([], []))
+                values.append(value)
+                numbers.append(trial.number)
+    extremes: dict[str, Extremes] = {}
+    for name, (values, numbers) in columns.items():
+        least, greatest = min(values), max(values)
+        extremes[name] = Extremes(
+            least,
+            numbers[values.index(least)],
+            greatest,
+            numbers[values.index(greatest)],
+            len(values),
+        )
+    return _bounded(extremes)
 
 
 def _merged_extremes(
@@ -206,8 +218,16 @@ def _merged_extremes(
         greatest = max(
             (first.greatest, -first.greatest_number), (second.greatest, -second.greatest_number)
         )
-        merged[name] = Extremes(*least, greatest[0], -greatest[1])
-    return merged
+        trials = first.trials + second.trials
+        merged[name] = Extremes(*least, greatest[0], -greatest[1], trials)
+    return _bounded(merged)
+
+
+def _bounded(extremes: Mapping[str, Extremes]) -> Mapping[str, Extremes]:
+    if len(extremes) <= EXTREMES:
+        return extremes
+    names = sorted(extremes, key=lambda name: (-extremes[name].trials, name))
+    return {name: extremes[name] for name in names[:EXTREMES]}
 
 
 def _merged_failures(

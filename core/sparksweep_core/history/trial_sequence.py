@@ -74,6 +74,12 @@ class TrialSequence(Sequence[Trial]):
                         break
                     yield record.trials[row]
 
+    def unfinished(self) -> Iterator[Trial]:
+        """Yield the trials that have not ended, of the last batch first, the newest first in each."""
+        for record in reversed(self._records):
+            if not record.is_folded:
+                yield from (trial for trial in reversed(record.trials) if not trial.state.is_finished)  # fmt: skip
+
     def latest_points(self, count: int) -> list[dict[str, str]]:
         """Return the points of the last trials, at most `count`, by number, without making the trials."""
         first = max(0, len(self) - count)

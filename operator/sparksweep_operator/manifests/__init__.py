@@ -1,6 +1,6 @@
 """Manifests of the objects that the operator creates for an Experiment, as JSON values. Pure."""
 
-from sparksweep_operator.manifests.code import code_config_map
+from sparksweep_operator.manifests.code import code_config_map, lacks_source
 from sparksweep_operator.manifests.config_maps import driver_config_map
 from sparksweep_operator.manifests.driver_pod import driver_pod
 from sparksweep_operator.manifests.executor_pod import executor_pod, executor_probe
@@ -17,6 +17,7 @@ __all__ = [
     "driver_pod",
     "executor_pod",
     "executor_probe",
+    "lacks_source",
     "results_location",
     "spark_secret",
     "tensorboard_address",

@@ -20,6 +20,12 @@ def code_config_map(experiment: Experiment) -> dict[str, Any] | None:
     return sealed_config_map(experiment, code_name, {COMMAND_SOURCE: source.inline})
 
 
+def lacks_source(experiment: Experiment) -> bool:
+    """Return True if the Experiment comes from the cache without its inline source; no manifest can be made of it then."""
+    source = experiment.spec.trial_template.source
+    return source is not None and source.inline is None and source.config_map is None
+
+
 def code_volume(experiment: Experiment) -> dict[str, Any] | None:
     """Return the volume's source with the trial code; None if there is none."""
     template = experiment.spec.trial_template

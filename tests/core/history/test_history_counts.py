@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
+import pytest
+
+from sparksweep_core.algorithms.differential_evolution.lineage import Lineage
+from sparksweep_core.algorithms.differential_evolution.population import newest_population
 from sparksweep_core.api import (
+    Objective,
+    ObjectiveType,
     ObjectMeta,
+    Trial,
     TrialBatch,
     TrialBatchSpec,
     TrialBatchStatus,
     TrialSpec,
     TrialState,
     TrialStatus,
+    limits,
 )
-from sparksweep_core.history import History
+from sparksweep_core.history import History, TrialSequence
+from sparksweep_core.history.summary import EXTREMES
 
 BATCHES = 500
 
@@ -66,3 +75,75 @@ def test_a_view_stays_as_it_was_when_the_history_changes() -> None:
     assert view.summary.succeeded == 6
     assert [trial.number for trial in view.trials] == [1, 2, 3, 4, 5, 6]
     assert history.view().summary.failed == 3
+
+
+def test_extremes_of_a_bounded_number_of_metrics_are_kept_and_the_objectives_among_them() -> None:
+    history = History()
+    for index in range(50):
+        one = batch(index)
+        assert one.status is not None
+        others = range(limits.METRICS - 1)
+        trials = [
+            status.model_copy(
+                update={
+                    "metrics": {
+                        # Their names come before the objective's, and no two trials have the same.
+                        **{f"a-{status.number}-{place}": 0.0 for place in others},
+                        "loss": float(abs(status.number - 77)),
+                    }
+                }
+            )
+            for status in one.status.trials
+        ]
+        status = one.status.model_copy(update={"trials": trials})
+        history.put(one.model_copy(update={"status": status}))
+        assert len(history.summary.extremes) <= EXTREMES
+    objective = Objective(type=ObjectiveType.MINIMIZE, objective_metric_name="loss")
+    assert history.summary.best(objective) == (0.0, 77)
+    assert history.summary.extremes["loss"].trials == 150
+
+
+class CountingSequence(TrialSequence):
+    reads = 0
+
+    def _read(self, index: int) -> Trial:
+        self.reads += 1
+        return super()._read(index)
+
+
+@pytest.mark.parametrize("stuck", [None, 1, 3])
+def test_one_trial_that_never_ends_has_no_more_of_the_others_read(stuck: int | None) -> None:
+    size = 5
+
+    def lineage(number: int) -> str:
+        if number <= size:
+            return str(Lineage(0, number - 1, size))
+        # The stuck trial's target gets no other one.
+        free = [target for target in range(size) if target + 1 != stuck]
+        return str(Lineage(0, free[number % len(free)], size, parent=number - len(free)))
+
+    def state(number: int) -> TrialState:
+        return TrialState.RUNNING if number == stuck else TrialState.SUCCEEDED
+
+    reads, last = [], []
+    for batches in (5, 500):
+        bodies = [batch(index) for index in range(batches)]
+        for place, body in enumerate(bodies):
+            assert body.status is not None
+            specs = [item.model_copy(update={"lineage": lineage(item.number)}) for item in body.spec.trials]  # fmt: skip
+            statuses = [item.model_copy(update={"state": state(item.number)}) for item in body.status.trials]  # fmt: skip
+            bodies[place] = body.model_copy(
+                update={
+                    "spec": body.spec.model_copy(update={"trials": specs}),
+                    "status": body.status.model_copy(update={"trials": statuses}),
+                }
+            )
+        trials = CountingSequence(History(bodies).view().records, {})
+        population = newest_population(trials, lambda trial: float(trial.number), depth=2)
+        assert population is not None
+        assert population.busy == (set() if stuck is None else {stuck - 1})
+        assert population.started_count == size
+        reads.append(trials.reads)
+        last.append(population.ended_count)
+    assert max(reads) <= 40
+    assert last == [10, 10]

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from sparksweep_core.algorithms.differential_evolution.lineage import Lineage, Rates, parse
 from sparksweep_core.algorithms.encoding.space import Point
 from sparksweep_core.api import Objective, ObjectiveType, Trial
+from sparksweep_core.history import TrialSequence
 
 CostFunction = Callable[[Trial], float | None]
 """Cost of a trial, lower is better; None if it has no result, or none yet."""
@@ -104,15 +105,18 @@ def newest_population(
     """Return the population that the newest trials belong to; None if no trial belongs to any.
 
     Trials are read backwards until each target's member is determined and `depth` times the population's size of ended
-    trials have been searched for successes. A trial without a lineage is skipped.
+    trials have been searched for successes. A target whose trial does not end for long has that trial as its newest, which
+    is found among the unfinished ones, and holds up neither. A trial without a lineage is skipped.
     """
     population: Population | None = None
     visited_targets: set[int] = set()
+    unfinished: dict[int, tuple[Trial, Lineage]] = {}
     for trial, lineage in _newest_first(trials):
         if population is None:
             population = Population(lineage.restart, lineage.size, last_target=lineage.target)
+            unfinished = _unfinished(trials, lineage.restart)
         elif lineage.restart != population.restart or (
-            len(visited_targets) >= population.size
+            len(visited_targets | unfinished.keys()) >= population.size
             and population.ended_count >= depth * population.size
         ):
             break
@@ -125,7 +129,25 @@ def newest_population(
             cost_of=cost_of,
         )
         visited_targets.add(lineage.target)
+    if population is not None:
+        for target, (trial, lineage) in unfinished.items():
+            if target not in visited_targets:
+                _add(population, trial, lineage, is_newest=True, trials=trials, cost_of=cost_of)
     return population
+
+
+def _unfinished(trials: Sequence[Trial], restart: int) -> dict[int, tuple[Trial, Lineage]]:
+    """Return the newest unfinished trial of each target of a population that has one."""
+    found = trials.unfinished() if isinstance(trials, TrialSequence) else reversed(trials)
+    newest: dict[int, tuple[Trial, Lineage]] = {}
+    for trial in found:
+        lineage = parse(trial.spec.lineage) if trial.spec.lineage else None
+        if lineage is None or lineage.restart != restart or trial.state.is_finished:
+            continue
+        before = newest.get(lineage.target)
+        if before is None or before[0].number < trial.number:
+            newest[lineage.target] = trial, lineage
+    return newest
 
 
 def finished_newest_first(trials: Sequence[Trial], restart: int) -> Iterator[Trial]:
