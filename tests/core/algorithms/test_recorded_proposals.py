@@ -1,4 +1,4 @@
-"""Proposals after long pasts: those of the version that read every trial anew, whatever the past is read from."""
+"""Proposals after long pasts are the recorded ones, whatever the past is read from, a list or a history."""
 
 from __future__ import annotations
 
