@@ -1,23 +1,29 @@
 """A driver that takes over: peak memory and time against the number of finished trials.
 
 A second process serves TrialBatches of 100 finished trials each in pages, as large as an API server's, with five
-parameters and a metric; the driver's parts that read and hold them run in a process of their own for each size. Java and
-Spark are not started.
+parameters and a metric; the driver's parts that read and hold them run in a process of their own for each size.
 
-Usage: ``python benchmarks/takeover.py [TRIALS ...]``.
+With ``--java``, Spark's Java is started beside them as in a driver's pod, with its heap and options, but as a local master,
+and runs a job; printed is the memory of the two processes (what each has for itself and its share of the rest, ``Pss``), and
+again with a Java that has written to its whole heap from the start: the most that the pod ever takes.
+
+Usage: ``python benchmarks/takeover.py [--java] [TRIALS ...]``.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
 import random
 import resource
+import shlex
 import subprocess
 import sys
 import tempfile
 import threading
 import time
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -122,8 +128,55 @@ def serve(trials: int) -> None:
     server.serve_forever()
 
 
-def take_over(port: int) -> None:
-    """Take over, write the results, read the metrics; print the figures."""
+def start_java(*, touched: bool) -> None:
+    """Start Spark's Java as a driver's pod does, and run a job of 64 tasks.
+
+    Args:
+        touched: True to have Java write to its whole heap from the start.
+    """
+    from pyspark import SparkConf, SparkContext
+
+    from sparksweep_operator.manifests.spark_conf import DRIVER_HEAP, JAVA_OPTIONS
+
+    whole = f" -Xms{DRIVER_HEAP} -XX:+AlwaysPreTouch" if touched else ""
+    arguments = ["--driver-memory", DRIVER_HEAP, "--driver-java-options", JAVA_OPTIONS + whole]  # fmt: skip
+    os.environ["PYSPARK_SUBMIT_ARGS"] = f"{shlex.join(arguments)} pyspark-shell"
+    os.environ["SPARK_LOCAL_IP"] = "127.0.0.1"
+    settings = SparkConf().set("spark.ui.showConsoleProgress", "false")
+    context = SparkContext("local[4]", conf=settings.set("spark.ui.enabled", "false"))
+    context.setLogLevel("ERROR")
+    context.parallelize(range(64), 64).map(str).count()
+
+
+def memory_mib() -> dict[str, float]:
+    """Return the proportional memory of this process and of its Java.
+
+    The Python processes that Java starts for a job's tasks are left out: on a cluster they run in executors.
+    """
+    sizes = {"Python": proportional_mib("self")}
+    for status in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError):
+            name, _, rest = status.read_text().partition("(")[2].rpartition(")")
+            if name == "java" and int(rest.split()[1]) == os.getpid():
+                sizes["Java"] = proportional_mib(status.parent.name)
+    return sizes
+
+
+def proportional_mib(process: str) -> float:
+    """Return a process's own memory and its share of what it has in common with others, in MiB."""
+    lines = Path(f"/proc/{process}/smaps_rollup").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith("Pss:")) / 1024
+
+
+def take_over(port: int, java: str) -> None:
+    """Take over, write the results, read the metrics; print the figures.
+
+    Args:
+        port: port of the server.
+        java: ``none``, ``started`` or ``touched``.
+    """
+    if java != "none":
+        start_java(touched=java == "touched")
     from prometheus_client.exposition import generate_latest
 
     import sparksweep_trainer.kubernetes.application  # noqa: F401  A part of a driver's memory is what it imports.
@@ -185,6 +238,10 @@ def take_over(port: int) -> None:
             f"{peak_resident():6.0f} MiB",
         ]
         print("  ".join(figures), flush=True)
+        if java != "none":
+            sizes = memory_mib()
+            parts = ", ".join(f"{name} {size:.0f} MiB" for name, size in sizes.items())
+            print(f"          Java {java}: {parts}, together {sum(sizes.values()):.0f} MiB", flush=True)  # fmt: skip
 
 
 def peak_resident() -> float:
@@ -204,12 +261,14 @@ def main() -> None:
     parser.add_argument("trials", nargs="*", type=int, default=SIZES)
     parser.add_argument("--serve", type=int, help=argparse.SUPPRESS)
     parser.add_argument("--port", type=int, help=argparse.SUPPRESS)
+    parser.add_argument("--java", action="store_true", help="also with Spark's Java")
+    parser.add_argument("--beside", default="none", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.serve is not None:
         serve(options.serve)
         return
     if options.port is not None:
-        take_over(options.port)
+        take_over(options.port, options.beside)
         return
     print(
         "  trials  take-over  imports only    peak    after  results.parquet  /metrics  peak at the end"
@@ -219,7 +278,8 @@ def main() -> None:
         with subprocess.Popen([*command, "--serve", str(trials)], stdout=subprocess.PIPE) as server:
             assert server.stdout is not None
             port = server.stdout.readline().decode().strip()
-            subprocess.run([*command, "--port", port], check=True)
+            for beside in ("none", *(["started", "touched"] if options.java else [])):
+                subprocess.run([*command, "--port", port, "--beside", beside], check=True)
             server.kill()
 
 

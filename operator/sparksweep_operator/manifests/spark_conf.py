@@ -38,7 +38,7 @@ MIN_MEMORY = 640 * 2**20
 
 DRIVER_HEAP = "512m"
 # The compiler for long-lived programs would cost a second at the start.
-_JAVA_OPTIONS = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC -Xss512k -XX:MaxMetaspaceSize=192m"
+JAVA_OPTIONS = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC -Xss512k -XX:MaxMetaspaceSize=192m"
 
 # An executor's Java reads the secret before it has the driver's settings, and then takes a file only if the master is
 # Kubernetes. Spark refuses its own settings among these options, and looks for "-Dspark" before it removes the quotes.
@@ -83,14 +83,14 @@ def spark_conf(experiment: Experiment, settings: Settings) -> dict[str, str]:
         "spark.driver.port": str(SPARK_DRIVER_PORT),
         "spark.driver.blockManager.port": str(SPARK_BLOCK_MANAGER_PORT),
         "spark.driver.memory": DRIVER_HEAP,
-        "spark.driver.extraJavaOptions": _JAVA_OPTIONS,
+        "spark.driver.extraJavaOptions": JAVA_OPTIONS,
         # One task, and so one trial, for each executor; Kubernetes' settings limit the container.
         "spark.executor.cores": "1",
         "spark.task.cpus": "1",
         "spark.kubernetes.executor.request.cores": template.resources.cpu,
         "spark.executor.memory": f"{HEAP_MIB}m",
         "spark.executor.memoryOverhead": f"{limit_mib - HEAP_MIB}m",
-        "spark.executor.extraJavaOptions": f"{_JAVA_OPTIONS} {_EXECUTOR_MASTER}",
+        "spark.executor.extraJavaOptions": f"{JAVA_OPTIONS} {_EXECUTOR_MASTER}",
         # Spark requests an executor for each waiting slot, and releases it five seconds after its slot has ended.
         "spark.dynamicAllocation.enabled": "true",
         "spark.dynamicAllocation.shuffleTracking.enabled": "true",
