@@ -145,7 +145,10 @@ def _message(error: ErrorDetails, path: str, owner: type[Model] | None) -> str:
     if kind in ("enum", "literal_error"):
         return _not_a_choice(value, path, str(context["expected"]))
     words = _WORDS.get(kind)
-    return words(value, context) if words else f"{short_json(value)}: {error['msg']}"
+    if words:
+        return words(value, context)
+    # pydantic puts this before the words of a check of ours.
+    return f"{short_json(value)}: {error['msg'].removeprefix('Value error, ')}"
 
 
 def _unknown_field(name: str, path: str, owner: type[Model] | None) -> str:

@@ -162,6 +162,15 @@ def test_a_time_that_can_be_neither_compared_nor_written_is_an_error_on_every_wi
     assert tried > 10
 
 
+def test_the_error_of_a_time_says_what_it_lacks() -> None:
+    document = {**wire_value(Condition, Random(0)), "lastTransitionTime": "2026-01-01T00:00:00"}
+    with pytest.raises(Unreadable) as raised:
+        read_object(Condition, document, "status")
+    assert 'lastTransitionTime: "2026-01-01T00:00:00": has no time zone: end it with Z' in str(
+        raised.value
+    )
+
+
 @pytest.mark.parametrize("number", [2**63, 10**30, 10**4000, -(2**63), True, 1.0, "1"])
 def test_an_integer_that_the_api_server_does_not_store_is_refused_from_slots(
     number: object,
