@@ -31,7 +31,6 @@ from typing import ClassVar
 from sparksweep_core.api import Parameter, TrialReason, TrialSpec, TrialState, TrialTemplate
 from sparksweep_core.api.search_spec import FeasibleSpace, ParameterType
 from sparksweep_core.contract.program import Program
-from sparksweep_trainer import http_server
 from sparksweep_trainer.driver.run_certificate import RunCertificate
 from sparksweep_trainer.driver.trial_server import TrialServer
 from sparksweep_trainer.driver.trial_service import TrialService
@@ -82,12 +81,12 @@ class TimedSelector(selectors.DefaultSelector):
 
 def serve(pipe: Connection, slots: int, trials: int, tls: bool) -> None:
     """Run the server until the other end of the pipe is closed."""
-    http_server.selectors.DefaultSelector = TimedSelector  # type: ignore[misc]
+    selectors.DefaultSelector = TimedSelector  # type: ignore[misc]
     service = TrialService(PROGRAM, slots=slots)
     certificate = RunCertificate.make() if tls else None
     server = TrialServer(service, certificate=certificate)
     tokens = [server.token(slot) for slot in range(slots)]
-    pipe.send(Address(server.port, tokens, certificate and certificate.text))
+    pipe.send(Address(server.port, tokens, certificate.text if certificate else None))
     while (order := pipe.recv()) != "close":
         if order == "submit":
             service.submit(TrialSpec(number=n, parameters={"x": "1"}) for n in range(1, trials + 1))

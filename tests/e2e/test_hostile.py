@@ -87,11 +87,16 @@ def test_hostile_trials_get_what_the_page_on_security_says_and_nothing_else(
     assert set(network["ports"]) <= PORTS
     for what in ("no token", "a wrong token", "Spark's secret as token"):
         assert network[what] == 401
+    assert isinstance(network["in the clear"], str), "the trial server speaks plain HTTP"
     assert "hostile" not in network["metrics"]
 
     assert found[3], "no link was planted"
     assert found[4] == "sent", found[4]
     assert "filter status: REJECTED" in seen
+
+    # With its slot's token, where the kernel lets it read that: nothing for any other trial. What has no token is refused.
+    for code, text in found[10]:
+        assert code in (401, 403) or (code, json.loads(text)) == (200, {"taken": False})
 
     # Everybody's trials are counted, once, with their own values.
     assert sorted(trials) == list(range(1, TRIALS + 1))

