@@ -15,7 +15,13 @@ import pytest
 
 from cluster.client import Cluster
 from cluster.helm import Helm
-from support.control_plane.fault_proxy import Fault, FaultProxy, When, description
+from support.control_plane.fault_proxy import (
+    Fault,
+    FaultProxy,
+    Interference,
+    When,
+    description,
+)
 from support.control_plane.lab import FINISHED, Lab
 from support.control_plane.operator_processes import OperatorProcess, OperatorThread
 
@@ -125,6 +131,30 @@ def test_killed_at_any_write_the_operator_goes_on_to_the_same_end(
     with capsys.disabled():
         print(f"\n{writes} writes, {len(plans)} kills: {undisturbed.writes}")  # noqa: T201
     assert failures == []
+
+
+def test_a_status_that_arrives_late_is_refused(
+    proxy: FaultProxy, control_plane: Cluster, helm: Helm
+) -> None:
+    """As one that was under way when its operator was killed: the successor's is newer."""
+    lab = Lab(control_plane, helm, control_plane.namespace())
+    fault = proxy.faults[lab.name] = Fault()
+    first = iter([Interference(late_s=3)])
+    fault.interfere = lambda method, kind: (
+        next(first, None) if (method, kind) == ("PATCH", "experiments") else None
+    )
+    operator = OperatorThread(lab.name)
+    try:
+        lab.create(trials=TRIALS)
+        lab.play_to_the_end()
+        lab.wait(lambda: fault.late, "the first status arrives")
+        assert fault.late == ["PATCH experiments 409"]
+        assert lab.status()["progress"] == f"{TRIALS}/{TRIALS}"
+        lab.check_history()
+    finally:
+        operator.stop()
+        lab.close()
+        control_plane.delete_namespace(lab.name)
 
 
 def test_a_deletion_that_no_watch_tells_of_is_noticed(

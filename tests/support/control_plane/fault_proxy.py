@@ -60,6 +60,8 @@ class Fault:
     cut: threading.Event = field(default_factory=threading.Event)
     writes: list[str] = field(default_factory=list)
     """Requests in order: "POST pods 201"."""
+    late: list[str] = field(default_factory=list)
+    """Requests that were forwarded after their clients had gone, in the same form."""
     gone: list[str] = field(default_factory=list)
     """Resources whose next watch is answered by 410 Gone, as after an outage."""
     interfere: Callable[[str, str], Interference | None] = lambda method, resource: None
@@ -203,7 +205,7 @@ class FaultProxy:
             if chosen.lost == "request":
                 return _abort(request)
             if chosen.late_s is not None:
-                await self._forward_later(request, chosen.late_s)
+                await self._forward_later(request, fault, chosen.late_s)
                 return _abort(request)
             if number == fault.at and fault.when == "stale":
                 fault.version = await self._version(namespace)
@@ -237,7 +239,7 @@ class FaultProxy:
             return url.update_query(then)
         return url
 
-    async def _forward_later(self, request: web.Request, seconds: float) -> None:
+    async def _forward_later(self, request: web.Request, fault: Fault, seconds: float) -> None:
         """Forward a request after its client has gone, as one that was under way for long."""
         data = await request.read() or None
         headers = _forwarded(request)
@@ -249,6 +251,7 @@ class FaultProxy:
                     request.method, request.rel_url, data=data, headers=headers
                 ) as answer:
                     await answer.read()
+                    fault.late.append(_described(request, answer.status))
 
         task = asyncio.create_task(forward())
         self._late.add(task)
@@ -267,8 +270,7 @@ class FaultProxy:
             request.method, url, data=await request.read() or None, headers=_forwarded(request)
         ) as answer:
             if number >= 0:
-                resource = request.path.split("/namespaces/")[-1].split("/")[1]
-                fault.writes[number] = f"{request.method} {resource} {answer.status}"
+                fault.writes[number] = _described(request, answer.status)
             if number >= 0 and number == fault.at:
                 await answer.read()
                 self._cut(namespace, fault)
@@ -292,6 +294,11 @@ class FaultProxy:
     def _cut(self, namespace: str, fault: Fault) -> None:
         fault.cut.set()
         self._cut_open(namespace)
+
+
+def _described(request: web.Request, status: int) -> str:
+    resource = request.path.split("/namespaces/")[-1].split("/")[1]
+    return f"{request.method} {resource} {status}"
 
 
 def _forwarded(request: web.Request) -> dict[str, str]:
