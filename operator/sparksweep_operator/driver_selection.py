@@ -110,6 +110,8 @@ def _status(
         message = f"The driver is waiting: {live.problem}" if live.problem else ""
         return DriverStatus(DriverState.STARTING, message)
     message = executors_message(executors)
+    if not message and summary.problem is not None:
+        message = summary.problem.text
     if not message and not any(pod.phase == "Running" for pod in executors):
         message = "The executors are being started."
     return DriverStatus(DriverState.RUNNING, message)

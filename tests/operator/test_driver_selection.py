@@ -57,6 +57,18 @@ def test_a_driver_that_has_written_its_name_is_running() -> None:
     assert selection.status.state is DriverState.RUNNING
 
 
+def test_a_drivers_trouble_is_told_from_the_newest_batch() -> None:
+    def told(*problems: str | None) -> str:
+        batches = [
+            batch(index, driver="digits-driver-0", problem=problem)
+            for index, problem in enumerate(problems)
+        ]
+        return select([driver(0, phase="Running")], batches).status.message
+
+    assert told(None, "the disk is full") == "the disk is full"
+    assert told("the disk is full", None) == "The executors are being started."
+
+
 def test_what_an_earlier_driver_wrote_says_nothing_of_the_next() -> None:
     selection = select([driver(1, phase="Running")], [batch(driver="digits-driver-0")])
     assert selection.status.state is DriverState.STARTING

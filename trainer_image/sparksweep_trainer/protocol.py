@@ -187,3 +187,5 @@ class ChunkTaken(Model):
     """Bytes of the file that the driver has: the offset of the next part."""
     full: bool = False
     """True if there is no room for this file: send no more of it."""
+    later: bool = False
+    """True if the disk took nothing now: send it again after a while, from the start if it is no growing file."""

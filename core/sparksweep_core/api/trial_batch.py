@@ -89,6 +89,9 @@ class TrialBatchStatus(Model):
     """Numbers of trials by state."""
     refused: Annotated[str | None, Field(max_length=limits.MESSAGE)] = None
     """Reason why the training code can't run these trials; none was started."""
+    problem: Annotated[str | None, Field(max_length=limits.MESSAGE)] = None
+    """Trouble of the driver that does not end it, in the newest batch: it can't store the trials' files, or can't write a
+    batch. Absent without any."""
     trials: Annotated[list[TrialStatus], list_atomic(max_length=limits.BATCH_TRIALS)] = []
     """Trials that were started or stopped, by number."""
 

@@ -85,6 +85,8 @@ class Summary:
     """Reason, and message, of an end that was decided."""
     refused: Mark | None = None
     """Message of the code that can't run the trials."""
+    problem: Mark | None = None
+    """Trouble of the driver as the newest batch tells it; without text if it has none."""
     seed: Mark | None = None
     """Seed that the trials were drawn with."""
     drivers: frozenset[str] = frozenset()
@@ -148,6 +150,7 @@ class Summary:
             first_start=_earlier(self.first_start, other.first_start),
             ending=_first_mark(self.ending, other.ending),
             refused=_first_mark(self.refused, other.refused),
+            problem=_last_mark(self.problem, other.problem),
             seed=_first_mark(self.seed, other.seed),
             drivers=self.drivers if other.drivers <= self.drivers else self.drivers | other.drivers,
         )
@@ -180,6 +183,7 @@ def summary_of(batch: TrialBatch, trials: Sequence[Trial]) -> Summary:
         first_start=first_start,
         ending=_ending_of(batch),
         refused=_refusal_of(batch),
+        problem=_problem_of(batch),
         seed=_seed_of(batch),
         drivers=frozenset([driver] if driver else []),
     )
@@ -248,6 +252,17 @@ def _first_mark(one: Mark | None, other: Mark | None) -> Mark | None:
     if one is None or other is None:
         return other if one is None else one
     return min(one, other)
+
+
+def _last_mark(one: Mark | None, other: Mark | None) -> Mark | None:
+    if one is None or other is None:
+        return other if one is None else one
+    return max(one, other)
+
+
+def _problem_of(batch: TrialBatch) -> Mark:
+    problem = batch.status.problem if batch.status is not None else None
+    return Mark(batch.spec.index, problem or "")
 
 
 def _ending_of(batch: TrialBatch) -> Mark | None:

@@ -10,7 +10,7 @@ import os
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
@@ -28,16 +28,19 @@ from sparksweep_core.api import Experiment, Trial, TrialReason, TrialState
 from sparksweep_core.validation.document import parse_experiment
 from sparksweep_trainer.driver.trial_service import TrialService
 from sparksweep_trainer.protocol import Assignment, Outcome, Report, SlotHello
+from support.small_disk import fill, free, small_disk
 from support.trainer.service_rig import next_order
 
 TRIALS = 4
-ERRORS = (errno.ENOSPC, errno.EIO, errno.EROFS)
+ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS)
 
 
 class Slots:
     """Takes the place of Spark: slots are threads, and a trial's result is its parameter."""
 
     runs: Counter[int] = Counter()
+    others: Mapping[str, float] = {}
+    """Further metrics of each trial."""
 
     def __init__(self, service: TrialService, *_: object, **__: object) -> None:
         self._service = service
@@ -84,7 +87,7 @@ def _report(slot: int, assignment: Assignment) -> Report:
     outcome = Outcome(
         state=TrialState.SUCCEEDED,
         reason=TrialReason.COMPLETED,
-        metrics={"loss": float(assignment.parameters["x"])},
+        metrics={"loss": float(assignment.parameters["x"]), **Slots.others},
         start_time=now,
         completion_time=now,
         duration_seconds=0.0,
@@ -277,6 +280,32 @@ def test_a_disk_that_stays_full_ends_the_run_with_a_sentence_and_it_can_be_resum
         assert runs.results() == EXPECTED
         assert all(Slots.runs[number] == begun[number] for number in before), "none runs again"
         Slots.runs.clear()
+
+
+def test_a_real_disk_that_is_full_interrupts_the_run_and_with_room_it_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with small_disk(tmp_path / "disk") as disk:
+        runs = Runs(disk / "run")
+
+        class Filling(Slots):
+            def __enter__(self) -> Self:
+                fill(disk)
+                return super().__enter__()
+
+        # A tmpfs has room for what ends in a file's last page.
+        monkeypatch.setattr(Slots, "others", {f"metric-{i:0100d}": 1.0 for i in range(30)})
+        with monkeypatch.context() as patch:
+            patch.setattr(runner, "Driver", Filling)
+            with pytest.raises(RunInterrupted, match="No space left on device"):
+                runs.start()
+        assert runs.results().items() <= EXPECTED.items()
+        free(disk)
+        ended = runs.resume()
+        assert ended.status is not None
+        assert ended.status.state == "Complete"
+        assert runs.results() == EXPECTED
+        assert (runs.path / "results.parquet").stat().st_size > 0
 
 
 @pytest.mark.parametrize("file", ["experiment.yaml", "results.parquet"])

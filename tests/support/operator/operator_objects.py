@@ -154,12 +154,18 @@ def waiting(reason: str, message: str = "") -> dict[str, Any]:
     return {"containerStatuses": [{"name": "driver", "state": {"waiting": state}}]}
 
 
-def batch(index: int = 0, *, driver: str | None = None, trials: Sequence[Any] = ()) -> TrialBatch:
+def batch(
+    index: int = 0,
+    *,
+    driver: str | None = None,
+    trials: Sequence[Any] = (),
+    problem: str | None = None,
+) -> TrialBatch:
     """Return a batch of the experiment whose status `driver` wrote last."""
     return TrialBatch(
         metadata=ObjectMeta(name=batch_name(NAME, index), namespace=NAMESPACE),
         spec=TrialBatchSpec(experiment=NAME, index=index, trials=list(trials)),
-        status=None if driver is None else TrialBatchStatus(driver=driver),
+        status=None if driver is None else TrialBatchStatus(driver=driver, problem=problem),
     )
 
 

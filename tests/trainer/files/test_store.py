@@ -194,11 +194,11 @@ def test_what_a_trial_reports_is_told_as_it_comes(tmp_path: Path) -> None:
     assert b"".join(data for _, data in heard) == b"abcde"
 
 
-def test_a_full_disk_loses_files_and_nothing_else(
+def test_a_full_disk_puts_files_off_and_loses_nothing_else(
     store: FileStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def full(*_: object) -> int:
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(os, "pwrite", full)
-    assert send(store, "stdout.log", b"x").full
+    assert send(store, "stdout.log", b"x").later

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from sparksweep_core.api import TrialState
+from sparksweep_core.api import TrialState, limits
 from sparksweep_core.api.status import ReportedMetrics
-from sparksweep_core.api_server.errors import Invalid, Unavailable
+from sparksweep_core.api_server.errors import Invalid, KubeError, Unavailable, error_of
 from sparksweep_core.contract.names import driver_number
 from sparksweep_trainer.kubernetes.fencing import Fence
 from sparksweep_trainer.kubernetes.status_writer import StatusWriter, parse_batch
@@ -207,6 +207,72 @@ def test_a_server_that_asks_for_time_gets_it(rig: Rig) -> None:
     rig.store.fault = Unavailable("too many requests", retry_after_s=7)
     rig.writer.record([trial(1)])
     assert rig.writer.write_due() == pytest.approx(7)
+
+
+def test_trouble_is_told_in_the_newest_batch_until_it_is_over(rig: Rig) -> None:
+    rig.add(batch(0, range(1, 3)))
+    rig.add(batch(1, range(3, 5)))
+    rig.writer.write_due()
+    rig.store.writes.clear()
+    for problem in ("the disk is full", "the disk is full", None, None):
+        rig.clock.now += INTERVAL_S
+        rig.writer.set_problem(problem)
+        rig.writer.write_due()
+        assert rig.status(1).get("problem") == problem
+        assert "problem" not in rig.status(0)
+    assert [key for key, _ in rig.store.writes] == [name(1), name(1)], "one write each"
+    rig.writer.set_problem("x" * 10_000)
+    rig.clock.now += INTERVAL_S
+    rig.writer.write_due()
+    assert len(rig.status(1)["problem"]) == limits.MESSAGE
+    rig.add(batch(2, range(5, 7)))
+    rig.clock.now += INTERVAL_S
+    rig.writer.write_due()
+    assert rig.status(2)["problem"], "the newest batch tells it"
+
+
+def test_the_next_driver_takes_its_predecessors_trouble_back(rig: Rig) -> None:
+    item = batch(0, range(1, 3))
+    item["status"] = {"driver": "digits-driver-1", "problem": "the disk is full"}
+    rig.add(item)
+    assert "problem" not in rig.status(0)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        error_of(403, b"exceeded quota: small"),
+        error_of(422, b'TrialBatch "digits-00000" is invalid: status: not on my watch'),
+        error_of(500, b'Internal error occurred: failed calling webhook "guard": refused'),
+    ],
+    ids=["quota", "policy", "webhook"],
+)
+def test_a_refused_status_is_named_until_it_is_taken(rig: Rig, error: KubeError) -> None:
+    rig.add(batch(0, range(1, 3)))
+    rig.add(batch(1, range(3, 5)))
+    assert rig.writer.refusal is None
+    rig.store.fault_of = lambda key: error if key == name(0) else None
+    rig.writer.record([trial(1), trial(3)])
+    rig.writer.write_due()
+    words = rig.writer.refusal
+    assert words is not None
+    assert words.startswith("The status of a TrialBatch is refused: ")
+    assert name(0) in words
+    assert str(error).rpartition(": ")[2] in words
+    assert rig.status(1)["progress"] == "1/2", "the others are written"
+    rig.store.fault_of = None
+    rig.clock.now += 600
+    rig.writer.write_due()
+    assert rig.writer.refusal is None
+    assert rig.status(0)["progress"] == "1/2"
+
+
+def test_an_api_server_that_is_away_is_no_refusal(rig: Rig) -> None:
+    rig.add(batch(0, range(1, 3)))
+    rig.store.fault = Unavailable("away")
+    rig.writer.record([trial(1)])
+    rig.writer.write_due()
+    assert rig.writer.refusal is None
 
 
 def test_a_refused_write_is_tried_again_and_keeps_no_other_batch_waiting(rig: Rig) -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from sparksweep_trainer.files.store import FileStore
 from sparksweep_trainer.protocol import MAX_CHUNK_BYTES, Assignment, Chunk, ChunkTaken
+from sparksweep_trainer.slot import uploader
 from sparksweep_trainer.slot.trial_client import DriverGone
 from sparksweep_trainer.slot.uploader import FileUploader
 from support.trainer.stage import soon
@@ -62,6 +63,37 @@ def test_a_log_is_there_while_the_trial_runs_and_each_byte_is_sent_once(
             assert soon(lambda line=line: (driver.has("stdout.log") or b"").endswith(line))  # type: ignore[misc]
     assert driver.has("stdout.log") == b"one\ntwo\nthree\n"
     assert driver.sent("stdout.log") == 14
+
+
+def test_what_a_full_disk_does_not_take_is_sent_again(driver: Driver, trial: Path) -> None:
+    full = threading.Event()
+    full.set()
+    driver.before = lambda _: ChunkTaken(taken=True, later=True) if full.is_set() else None
+    with uploading(driver, trial), (trial / "stdout.log").open("wb", buffering=0) as log:
+        log.write(b"one\n")
+        (trial / "model.bin").write_bytes(b"weights")
+        assert soon(lambda: len({chunk.path for chunk, _ in driver.chunks}) == 2)
+        full.clear()
+        assert soon(lambda: driver.has("stdout.log") == b"one\n")
+        assert soon(lambda: driver.has("model.bin") == b"weights")
+        full.set()
+        log.truncate(0)
+        log.seek(0)
+        log.write(b"a\n")
+        assert soon(lambda: driver.chunks[-1][0].restart)
+        full.clear()
+        assert soon(lambda: driver.has("stdout.log") == b"a\n")
+
+
+def test_a_disk_that_stays_full_holds_no_slot_up_and_what_is_lost_is_said(
+    driver: Driver, trial: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(uploader, "DISK_PATIENCE_S", 0.1)
+    driver.before = lambda _: ChunkTaken(taken=True, later=True)
+    with uploading(driver, trial):
+        (trial / "stdout.log").write_bytes(b"one\n")
+        (trial / "model.bin").write_bytes(b"weights")
+    assert "the driver's disk takes nothing: model.bin, stdout.log" in caplog.text
 
 
 def test_what_is_left_at_the_end_is_sent_then(driver: Driver, trial: Path) -> None:

@@ -8,11 +8,13 @@ earlier attempts are refused.
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 import threading
 import time
 from array import array
+from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -39,6 +41,12 @@ MAX_REFUSED = 2000
 """Names of a trial's refused files that are remembered; others are checked again. Slots list no more of them at once."""
 MAX_NOTES = 100
 """Lines that are written about one trial's files, at most."""
+
+MAX_WAITING_NOTES = 1000
+"""Lines that wait for room on a full disk, at most."""
+TROUBLE_S = 60.0
+"""Seconds after a failed write for which the disk counts as in trouble, if none has failed since."""
+_OF_DISK = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS})
 
 Listener = Callable[[int, bytes], None]
 
@@ -69,7 +77,10 @@ class _Trial:
 
 
 class FileStore:
-    """Writes trials' files below a directory. Thread-safe. A full disk costs files, never a trial."""
+    """Writes trials' files below a directory. Thread-safe. A full disk costs files, never a trial.
+
+    While the disk takes nothing, slots are told to send a file later, and `problem` says why.
+    """
 
     def __init__(
         self,
@@ -78,6 +89,7 @@ class FileStore:
         quotas: Quotas | None = None,
         listen: Listener = _ignore,
         clock: Callable[[], float] = time.time,
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         """Open the run directory, and create it if it does not exist; files of an earlier driver stay.
 
@@ -86,6 +98,7 @@ class FileStore:
             quotas: the most that is kept.
             listen: receives reports as they come: the trial's number and more of its metrics file.
             clock: returns seconds since 1970.
+            monotonic: returns seconds of a clock that nobody sets.
         """
         directory.mkdir(parents=True, exist_ok=True)
         with openat.directory(directory, [TRIALS], make=True):
@@ -94,6 +107,9 @@ class FileStore:
         self._quotas = quotas or Quotas()
         self._listen = listen
         self._clock = clock
+        self._monotonic = monotonic
+        self._trouble: tuple[float, str] | None = None
+        self._waiting_notes: deque[tuple[int, bytes]] = deque(maxlen=MAX_WAITING_NOTES)
         self._lock = threading.Lock()
         self._trials: dict[int, _Trial] = {}
         self._ended: array[int] = array("I")
@@ -105,6 +121,14 @@ class FileStore:
         """Bytes of all files."""
         with self._lock:
             return self._used
+
+    @property
+    def problem(self) -> str | None:
+        """Reason why files are not stored, as text for the user; None if the disk takes them."""
+        trouble = self._trouble
+        if trouble is None or self._monotonic() - trouble[0] > TROUBLE_S:
+            return None
+        return f"files of trials can't be stored: {trouble[1]}"
 
     def take(self, chunk: Chunk, data: bytes) -> ChunkTaken:
         """Write a chunk of a file.
@@ -121,12 +145,25 @@ class FileStore:
                 if chunk.path in trial.refused:
                     return ChunkTaken(taken=True, full=True)
                 directory = [TRIALS, trial_directory_name(chunk.number), *parts[:-1]]
-                if chunk.total is None or grows(chunk.path):
-                    return self._grow(trial, chunk, data, directory, parts[-1])
-                return self._replace(trial, chunk, chunk.total, data, directory, parts[-1])
+                try:
+                    if chunk.total is None or grows(chunk.path):
+                        answer = self._grow(trial, chunk, data, directory, parts[-1])
+                    else:
+                        answer = self._replace(
+                            trial, chunk, chunk.total, data, directory, parts[-1]
+                        )
+                except OSError:
+                    self._count_anew(trial, chunk.path, directory, parts[-1])
+                    raise
         except OSError as error:
+            if error.errno in _OF_DISK:
+                self._note_trouble(error)
+                return ChunkTaken(taken=True, later=True)
             log.warning("%s of trial %d is not kept: %s", chunk.path, chunk.number, error)
             return ChunkTaken(taken=True, full=True)
+        if self._waiting_notes:
+            self._write_waiting_notes()
+        return answer
 
     def begin(self, number: int, attempt: int) -> None:
         """Rename the logs of the attempt before the one that is assigned now, before its status can be read."""
@@ -149,16 +186,53 @@ class FileStore:
         """Write a line about a trial's files, which is shown with its log."""
         line = note_line(self._clock(), text)
         try:
-            directory = [TRIALS, trial_directory_name(number)]
-            with (
-                openat.directory(self._root, directory, make=True) as parent,
-                openat.regular_file(
-                    parent, NOTES_FILE, os.O_WRONLY | os.O_CREAT | os.O_APPEND
-                ) as file,
-            ):
-                os.write(file, line)
+            self._write_note(number, line)
         except OSError as error:
             log.warning("trial %d: %s (which could not be noted: %s)", number, text, error)
+            if error.errno in _OF_DISK:
+                self._note_trouble(error)
+                with self._lock:
+                    self._waiting_notes.append((number, line))
+
+    def _write_waiting_notes(self) -> None:
+        """Write the lines that the disk had no room for."""
+        with self._lock:
+            waiting = list(self._waiting_notes)
+            self._waiting_notes.clear()
+        for index, (number, line) in enumerate(waiting):
+            try:
+                self._write_note(number, line)
+            except OSError:
+                with self._lock:
+                    self._waiting_notes.extendleft(reversed(waiting[index:]))
+                return
+
+    def _write_note(self, number: int, line: bytes) -> None:
+        directory = [TRIALS, trial_directory_name(number)]
+        with (
+            openat.directory(self._root, directory, make=True) as parent,
+            openat.regular_file(parent, NOTES_FILE, os.O_WRONLY | os.O_CREAT | os.O_APPEND) as file,
+        ):
+            os.write(file, line)
+
+    def _note_trouble(self, error: OSError) -> None:
+        words = error.strerror or str(error)
+        before, self._trouble = self._trouble, (self._monotonic(), words)
+        if before is None or before[1] != words:
+            log.warning("files of trials can't be stored: %s", words)
+
+    def _count_anew(self, trial: _Trial, path: str, directory: list[str], name: str) -> None:
+        """Count a file that could not be written by what is on the disk, and give the room of an unfinished one back."""
+        size = 0
+        with suppress(OSError), openat.directory(self._root, directory) as parent:
+            with suppress(OSError):
+                os.unlink(f".{name}.part", dir_fd=parent)
+            with suppress(OSError):
+                size = os.stat(name, dir_fd=parent, follow_symlinks=False).st_size
+        trial.parts.pop(path, None)
+        with self._lock:
+            self._used += size - trial.sizes.get(path, 0)
+            trial.sizes[path] = size
 
     # ------------------------------------------------------------------ under a trial's lock
 

@@ -141,6 +141,9 @@ class Application:
             watch.close()
         self._batches.claims.close()
         self._leave()
+        if self._files is not None and self._files.problem is not None:
+            # No status tells of it any more.
+            self.last_words = self.last_words or self._files.problem
         return end
 
     # ------------------------------------------------------------------ the parts
@@ -268,10 +271,15 @@ class Application:
             if refusal is not None and not refused:
                 refused = True
                 self._writer.refuse(refusal)
+            self._writer.set_problem(self._problem())
             if self._driver is not None and not self._driver.is_healthy:
                 # Without Spark this driver is of no use. The operator starts another one.
                 log.error("Spark has ended")
                 self.end(End.FAILED)
+
+    def _problem(self) -> str | None:
+        """Return the trouble that a user should know of; None without any."""
+        return self._writer.refusal or (None if self._files is None else self._files.problem)
 
     # ------------------------------------------------------------------ what happens
 

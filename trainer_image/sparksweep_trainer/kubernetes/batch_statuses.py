@@ -45,6 +45,7 @@ class BatchStatuses:
         self._taken: set[str] = set()
         self._newest: str | None = None
         self._refused: str | None = None
+        self._problem: str | None = None
 
     # ------------------------------------------------------------------ what is new
 
@@ -133,6 +134,15 @@ class BatchStatuses:
         if self._newest is not None:
             self._dirty.add(self._newest)
 
+    def set_problem(self, problem: str | None) -> bool:
+        """Record trouble of the driver, or its end, for the newest batch's status; return True if that is new."""
+        if problem == self._problem:
+            return False
+        self._problem = problem
+        if self._newest is not None:
+            self._dirty.add(self._newest)
+        return True
+
     def drop(self, name: str) -> None:
         """Forget a batch that is gone."""
         self._batches.pop(name, None)
@@ -212,12 +222,17 @@ class BatchStatuses:
                 or batch.trials[number].state is not TrialState.PENDING
             ],
         )
-        return status.to_dict()
+        document = status.to_dict()
+        # A merge patch leaves what it does not name.
+        document["problem"] = self._problem if name == self._newest else None
+        return document
 
     def _note_newest(self, name: str) -> None:
         before = self._newest
         if before is None or self._batches[name].index > self._batches[before].index:
             self._newest = name
+            if self._problem is not None:
+                self._dirty.add(name)
             if before is not None:
                 self.settle(before)
 
@@ -233,6 +248,8 @@ def claim_status(batch: TrialBatch, driver: str) -> dict[str, Any]:
         counts=counts,
     ).to_dict()
     del status["trials"]
+    # An earlier driver's.
+    status["problem"] = None
     return status
 
 

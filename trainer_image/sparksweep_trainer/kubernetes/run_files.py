@@ -74,6 +74,7 @@ class RunFiles:
         self._ended_before: list[Trial] = []
         self._started = False
         self._changed = True
+        self._table_problem: str | None = None
         self._recorder = RunRecorder(
             directory / TRIALS,
             described,
@@ -99,6 +100,11 @@ class RunFiles:
             uri=settings.storage_uri,
             on_report=on_report,
         )
+
+    @property
+    def problem(self) -> str | None:
+        """Trouble with the disk or the copy's source, as text for the user; None without any."""
+        return self._table_problem or self.files.problem
 
     def start(self) -> None:
         """Start writing."""
@@ -183,8 +189,11 @@ class RunFiles:
             self._table.write(self._directory / RESULTS_FILE)
         except OSError as error:
             log.warning("%s is not written: %s", RESULTS_FILE, error)
+            words = error.strerror or error
+            self._table_problem = f"{RESULTS_FILE} can't be written: {words}"
         else:
             self._changed = False
+            self._table_problem = None
             if self._copying is not None:
                 self._copying.table_written()
         return time.monotonic() - began

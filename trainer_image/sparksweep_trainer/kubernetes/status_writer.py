@@ -20,6 +20,8 @@ from sparksweep_core.api.reasons import TrialState
 from sparksweep_core.api.status import ReportedMetrics, TrialStatus
 from sparksweep_core.api.trial_batch import TrialBatch
 from sparksweep_core.api_server.errors import (
+    REFUSALS,
+    AdmissionFailed,
     Conflict,
     KubeError,
     NotFound,
@@ -72,6 +74,7 @@ class StatusWriter:
         self._closing = False
         self._written = 0
         self._failed = 0
+        self._refusals: dict[str, str] = {}
         self._thread = threading.Thread(target=self._run, name="status-writer", daemon=True)
 
     # ------------------------------------------------------------------ changes, from any thread
@@ -103,6 +106,19 @@ class StatusWriter:
         with self._lock:
             self._statuses.refuse(message)
             self._changed.notify_all()
+
+    def set_problem(self, problem: str | None) -> None:
+        """Record trouble that does not end this driver, as text for the user; None: there is none."""
+        text = None if problem is None else problem[: limits.MESSAGE]
+        with self._lock:
+            if self._statuses.set_problem(text):
+                self._changed.notify_all()
+
+    @property
+    def refusal(self) -> str | None:
+        """The API server's words about a batch that it refuses to take; None if it has taken the last version of each."""
+        with self._lock:
+            return next(iter(self._refusals.values()), None)
 
     @property
     def writes(self) -> tuple[int, int]:
@@ -197,6 +213,9 @@ class StatusWriter:
             try:
                 self._write(name)
                 written += 1
+            except AdmissionFailed as error:
+                self._note_refusal(name, error)
+                self._failed_to_write(name, error)
             except Unavailable as error:
                 # A batch that failed before tells nothing of the server: it may be at fault itself.
                 unanswered += not self._failed_to_write(name, error, error.retry_after_s)
@@ -206,7 +225,8 @@ class StatusWriter:
                         self._pacing.rest(self._monotonic(), delay_s)
                     break
             except KubeError as error:
-                # Perhaps a missing right, or an admission webhook: said in the log, tried again with a backoff.
+                # Perhaps a missing right, or an admission webhook: said in a status, tried again with a backoff.
+                self._note_refusal(name, error)
                 self._failed_to_write(name, error)
         with self._lock:
             if written:
@@ -217,6 +237,12 @@ class StatusWriter:
 
     def _due(self) -> tuple[list[str], float | None]:
         return self._pacing.due(self._monotonic(), self._statuses.dirty, self._statuses.reported)
+
+    def _note_refusal(self, name: str, error: KubeError) -> None:
+        if isinstance(error, REFUSALS):
+            error.name_object("TrialBatch", name)
+            with self._lock:
+                self._refusals[name] = f"The status of a TrialBatch is refused: {error}"
 
     def _failed_to_write(self, name: str, error: KubeError, minimum_s: float = 0.0) -> bool:
         """Note a failed write for a later try; return True if the last write of that batch failed, too."""
@@ -267,6 +293,7 @@ class StatusWriter:
                 return
             with self._lock:
                 self._written += 1
+                self._refusals.pop(name, None)
                 self._pacing.wrote(name, self._monotonic())
                 self._statuses.stored(name, written["metadata"].get("resourceVersion"))
             return
@@ -298,6 +325,7 @@ class StatusWriter:
         log.info("batch %s is gone", name)
         with self._lock:
             self._statuses.drop(name)
+            self._refusals.pop(name, None)
             self._pacing.forget(name)
 
     def _run(self) -> None:

@@ -26,6 +26,8 @@ SCAN_INTERVAL_S = 1.0
 """Seconds between two scans of a running trial's files."""
 SCAN_BYTES = 4 * 2**20
 """Bytes of one growing file that are sent after one scan: a flood must not delay the other files."""
+DISK_PATIENCE_S = 3.0
+"""Seconds after a trial's end for which its last files are sent again to a driver whose disk is full."""
 FINISH_S = 60.0
 """Seconds for the last files of an attempt, after which its outcome is reported without them."""
 MAX_FILES = 2000
@@ -78,6 +80,7 @@ class FileUploader:
         self._scanned: dict[str, tuple[int, int, int]] = {}
         self._sent: dict[str, tuple[int, int, int]] = {}
         self._full: set[str] = set()
+        self._put_off_paths: set[str] = set()
         self._over = threading.Event()
         self._give_up_at = float("inf")
         self._thread = threading.Thread(target=self._run, name=f"slot-{slot}-files", daemon=True)
@@ -96,13 +99,26 @@ class FileUploader:
             while not self._over.wait(self._scan_interval_s):
                 self._scan(final=False)
             self._scan(final=True)
+            give_up_at = time.monotonic() + DISK_PATIENCE_S
+            while self._put_off_paths and time.monotonic() < give_up_at:
+                time.sleep(min(self._scan_interval_s, DISK_PATIENCE_S))
+                self._scan(final=True)
+            if self._put_off_paths:
+                raise _UploadEnded(
+                    f"not kept, because the driver's disk takes nothing: {', '.join(sorted(self._put_off_paths))}"
+                )
         except _UploadEnded as reason:
             if str(reason):
                 log.warning("trial %d: %s", self._assignment.number, reason)
         except DriverGone as error:
             log.warning("trial %d: its files are not sent: %s", self._assignment.number, error)
 
+    def _put_off(self, path: str) -> None:
+        """Note a file that the driver's disk does not take now: the next scan sends it again."""
+        self._put_off_paths.add(path)
+
     def _scan(self, *, final: bool) -> None:
+        self._put_off_paths.clear()
         try:
             with openat.directory(self._directory) as root:
                 entries = openat.listing(root, most=MAX_FILES, depth=MAX_DEPTH)
@@ -140,6 +156,12 @@ class FileUploader:
                 if not data:
                     return
                 answer = self._post(entry.path, growing.sent, data, restart=restart)
+                if answer.later:
+                    self._put_off(entry.path)
+                    if restart:
+                        # The next scan takes it for another file again.
+                        growing.inode = -1
+                    return
                 if answer.full or (answer.size == growing.sent and not restart):
                     self._full.add(entry.path)
                     return
@@ -160,6 +182,9 @@ class FileUploader:
                     # The file shrank while it was read: the next scan sends it.
                     return
                 answer = self._post(entry.path, offset, data, total=total)
+                if answer.later:
+                    self._put_off(entry.path)
+                    return
                 if answer.full:
                     self._full.add(entry.path)
                     return

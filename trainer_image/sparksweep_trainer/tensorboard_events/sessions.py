@@ -196,12 +196,18 @@ class Sessions:
 
     def _append(self, directory: list[str], name: str, data: bytes) -> None:
         try:
-            flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND
+            flags = os.O_WRONLY | os.O_CREAT
             with (
                 openat.directory(self._root, directory, make=True) as parent,
                 openat.regular_file(parent, name, flags) as file,
             ):
-                os.write(file, data)
+                size = os.fstat(file).st_size
+                try:
+                    openat.write_at(file, data, size)
+                except OSError:
+                    # A part of a record would hide all that follow it.
+                    os.ftruncate(file, size)
+                    raise
         except OSError as error:
             log.warning("TensorBoard's file of %s is not written: %s", directory or "all", error)
 
