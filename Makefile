@@ -113,7 +113,7 @@ unit: setup ## tests that need no Kubernetes; narrow it with ARGS="tests/core/al
 	@$(COVERAGE_REPORT)
 
 control-plane: setup ## tests on a Kubernetes API server that runs no pods
-	$(BIN)/pytest -m 'control_plane and not nodes and not extras and not chaos' $(ARGS)
+	$(BIN)/pytest -m 'control_plane and not nodes and not extras and not chaos and not vm' $(ARGS)
 
 cluster-up: setup ## start a Kubernetes for tests on this machine (as root; compiled the first time); NODES=0 for no nodes
 	@$(CLUSTER) up --nodes $(NODES)
