@@ -11,6 +11,8 @@ from support.e2e.e2e_experiments import experiment
 
 pytestmark = pytest.mark.nodes
 
+MIB = 2**20
+
 GREEDY = """
 import os, time
 
@@ -52,6 +54,9 @@ def test_s03_a_trial_over_the_limit_ends_oom_killed_and_its_neighbours_go_on(
     namespace.apply(experiment("greedy", trials=10, source=GREEDY))
     namespace.wait_until_finished("greedy")
     assert_only_the_third_failed(namespace, figure, "greedy")
+    # The documented "about 350 MiB" that the executor itself takes.
+    own = 768 * MIB - namespace.trials("greedy")[3]["peakMemoryBytes"]
+    assert 300 * MIB < own < 400 * MIB
 
 
 def test_a_trial_whose_whole_container_the_kernel_kills_ends_oom_killed_too(
