@@ -71,10 +71,11 @@ class VirtualNode:
         self.close()
 
     def close(self) -> None:
-        """End the machine. The cluster's objects about the node stay."""
+        """End the machine; the cluster forgets the node, and its pods are deleted."""
         self.machine.close()
         network.ip("link", "delete", self.node.link)
         shutil.rmtree(self.node.run)
+        run(*kubectl(self.node.layout), "delete", "node", self.node.name, "--ignore-not-found")
 
     def log(self, program: str) -> str:
         """Return the end of what a program of the node has printed."""

@@ -65,8 +65,8 @@ def installed(
     """Install the chart but for the operator's pod, whose place a process on this machine takes."""
     installed = Installed(control_plane, helm, audit_from=0)
     control_plane.apply(restricted_namespace(SYSTEM))
-    for template in ("serviceaccount.yaml", "operator-rbac.yaml"):
-        control_plane.apply(helm.template(only=template))
+    for template in ("serviceaccount", "operator-rbac", "driver-rbac", "admission-policy"):
+        control_plane.apply(helm.template(only=f"{template}.yaml"))
     kubeconfig = control_plane.kubeconfig_as("sparksweep-operator", SYSTEM)
     log = tmp_path_factory.mktemp("operator") / "log"
     operator = OperatorProcess(kubeconfig, log, driver_cpu="200m")
@@ -96,7 +96,7 @@ def test_a_trial_out_of_memory_ends_oom_killed_on_a_node_with_cgroup_v2(
     def passed(event: str) -> None:
         figure(f"{time.monotonic() - began:5.0f} s: {event}")
 
-    namespace = installed.make_namespace(f"vm-{alone}".lower())
+    namespace = installed.make_namespace(f"vm-{time.time_ns() % 10**6}".lower())
     archive = REPOSITORY / "dist/images/trainer.tar"
     settings = {"singleProcessOOMKill": True} if alone else {}
     with VirtualNode(Node(NUMBER, layout), [archive], settings):

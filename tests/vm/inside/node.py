@@ -68,10 +68,15 @@ def set_up(plan: Plan) -> None:
 
 
 def start(name: str, command: Sequence[str], path: str) -> None:
-    """Start a program that outlives this one."""
+    """Start a program that outlives this one, in a cgroup of its own.
+
+    As a service would be: in the root, where there is no memory.swap.max, kubelet and containerd limit no swap.
+    """
+    cgroup = CGROUPS / f"system-{name}"
+    cgroup.mkdir()
     with (LOGS / name).open("ab") as log:
         process = subprocess.Popen(
-            command,
+            ["sh", "-c", f'echo $$ >{cgroup}/cgroup.procs; exec "$@"', "sh", *command],
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
