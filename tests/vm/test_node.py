@@ -9,7 +9,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from functools import partial
-from typing import Any
 
 import pytest
 
@@ -144,17 +143,13 @@ def assert_only_the_second_failed(namespace: Namespace, *, alone: bool) -> None:
     assert {trial["state"] for trial in trials.values()} == {"Succeeded"}, namespace.describe()
     assert {trial["attempt"] for trial in trials.values()} == {1}
     assert namespace.condition("greedy", "Complete").get("status") == "True"
-    ends = [ended(pod) for pod in namespace.pods("greedy", "executor")]
+    # docs/operations.md names both figures of an executor itself.
+    assert 300 < trials[1]["metrics"]["mebibytes"] < 400
+    assert trials[1]["metrics"]["tasks"] < 100
+    assert trials[1]["node"] == failed["node"]
     if alone:
         assert "the kernel killed it because memory ran out" in failed["message"]
-        assert ("OOMKilled", 137) not in ends
+        assert trials[3]["node"] == failed["node"]
     else:
         assert "killed its executor" in failed["message"]
-        assert ends.count(("OOMKilled", 137)) == 1
-
-
-def ended(pod: dict[str, Any]) -> tuple[str, int] | None:
-    """Return the reason and the exit code of an executor's container; None while it runs."""
-    (status,) = pod["status"]["containerStatuses"]
-    end = status["state"].get("terminated")
-    return (end["reason"], end["exitCode"]) if end else None
+        assert trials[3]["node"] != failed["node"]
