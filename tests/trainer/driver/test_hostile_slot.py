@@ -104,7 +104,7 @@ def test_a_token_is_good_for_its_own_slot_only(stage: Stage, path: str) -> None:
 OTHERS = {
     "/v1/report": {"taken": False},
     "/v1/heartbeat": {"order": "stop"},
-    "/v1/files": {"taken": False, "size": 0, "full": False},
+    "/v1/files": {"taken": False, "size": 0, "full": False, "later": False},
 }
 
 
