@@ -9,6 +9,7 @@ from datetime import timedelta
 
 from sparksweep_core.ages import Age
 from sparksweep_core.api import Experiment, ExperimentStatus
+from sparksweep_core.api_server.errors import REFUSALS
 from sparksweep_core.contract.names import (
     SPARK_SECRET_SUFFIX_BYTES,
     driver_name,
@@ -21,7 +22,7 @@ from sparksweep_operator.cache import ObjectCache
 from sparksweep_operator.driver_selection import DriverSelection
 from sparksweep_operator.event_recorder import EventRecorder
 from sparksweep_operator.events import driver_started
-from sparksweep_operator.kube import REFUSALS, Conflict, Invalid, KubernetesClient, NotFound
+from sparksweep_operator.kube import Conflict, Invalid, KubernetesClient, NotFound
 from sparksweep_operator.memo import Memo
 from sparksweep_operator.metrics import Metrics
 from sparksweep_operator.pacing import NONE_AFTER, PROBE_AFTER, RECHECK_AFTER, creation_delay

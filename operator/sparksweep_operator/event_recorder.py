@@ -9,8 +9,9 @@ from contextlib import asynccontextmanager
 from datetime import datetime
 
 from sparksweep_core.api import Experiment
+from sparksweep_core.api_server.errors import REFUSALS
 from sparksweep_operator.events import MESSAGE, Event
-from sparksweep_operator.kube import REFUSALS, KubeError, KubernetesClient
+from sparksweep_operator.kube import KubeError, KubernetesClient
 from sparksweep_operator.memo import Memo
 
 log = logging.getLogger(__name__)

@@ -15,6 +15,7 @@ from functools import partial
 
 from sparksweep_core.ages import Age
 from sparksweep_core.api import Experiment, ExperimentReason, ExperimentStatus, TrialBatch
+from sparksweep_core.api_server.errors import REFUSALS
 from sparksweep_core.errors import FieldError, Unreadable
 from sparksweep_core.history import HistoryView
 from sparksweep_core.planner import Locations, Plan, fail_oversized, hold_refused, plan, reject
@@ -27,7 +28,6 @@ from sparksweep_operator.driver_selection import DriverSelection, select_driver
 from sparksweep_operator.event_recorder import EventRecorder
 from sparksweep_operator.events import MESSAGE, Event, events_between
 from sparksweep_operator.kube import (
-    REFUSALS,
     Conflict,
     KubeError,
     KubernetesClient,

@@ -1,7 +1,6 @@
 """Client of the API server. The operator's only importer of `kubernetes`."""
 
 from sparksweep_core.api_server.errors import (
-    REFUSALS,
     AdmissionFailed,
     Conflict,
     Expired,
@@ -16,7 +15,6 @@ from sparksweep_core.api_server.errors import (
 from sparksweep_operator.kube.async_client import KubernetesClient
 
 __all__ = [
-    "REFUSALS",
     "AdmissionFailed",
     "Conflict",
     "Expired",
