@@ -70,7 +70,7 @@ class Rig:
             self.service,
             self.jobs,
             explain=lambda _, __: self.loss,
-            discard=self.discarded.append,
+            discard=lambda node, pid: self.discarded.append(f"{node}/{pid}"),
             first_restart_s=0.0,
         )
 
@@ -486,7 +486,7 @@ def test_a_slot_whose_process_was_stopped_is_replaced_and_its_trial_counted_once
         started += pass_seconds(rig, 1)
     assert started == [2]
     assert rig.jobs.cancelled == [0]
-    assert rig.discarded == ["exec-0"]
+    assert rig.discarded == ["exec-0/1"]
     first = rig.statuses[0]
     assert (first.state, first.reason, first.lost) == (TrialState.PENDING, "ExecutorLost", 1)
     assert first.message == "Its slot has sent nothing for 60 s."

@@ -48,7 +48,7 @@ class SlotManager:
         jobs: SlotJobs,
         *,
         explain: Explain = without_explanation,
-        discard: Callable[[str], None] = lambda _: None,
+        discard: Callable[[str, int], None] = lambda _, __: None,
         first_restart_s: float = FIRST_RESTART_S,
     ) -> None:
         self._service = service
@@ -111,12 +111,12 @@ class SlotManager:
 
     def _give_up(self, slot: int) -> None:
         """Replace a slot that sends nothing: its process was stopped, or its executor hangs."""
-        node = self._service.node(slot)
+        node, pid = self._service.node(slot), self._service.pid(slot)
         loss = Loss(f"Its slot has sent nothing for {SILENCE_S:g} s.")
         log.warning("slot %d on %s is lost: %s", slot, node, loss.message)
         self._service.lose(slot, loss)
         self._jobs.cancel(slot)
-        self._discard(node)
+        self._discard(node, pid)
 
     def _interval_s(self) -> float:
         backoff_s = self._not_before - time.monotonic()

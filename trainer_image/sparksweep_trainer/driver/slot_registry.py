@@ -21,6 +21,8 @@ class _Slot:
     """Executor that it runs on; None while it is expected."""
     idle_since: float | None = None
     """Time since which it has been idle; None while it is busy or expected."""
+    pid: int = 0
+    """Its process, as it has said itself."""
     heard_at: float = 0.0
     """Time of its last request, by the registry's own clock."""
 
@@ -54,7 +56,7 @@ class SlotRegistry:
         self._slots.update((number, _Slot()) for number in numbers)
         return numbers
 
-    def register(self, slot: int, node: str) -> None:
+    def register(self, slot: int, node: str, *, pid: int = 0) -> None:
         """Record that a slot has said hello. A slot that is gone stays gone, and one keeps the executor it first named."""
         if slot in self._introduced:
             return
@@ -66,6 +68,7 @@ class SlotRegistry:
         if entry.node is None:
             self._registered += 1
         entry.node = node
+        entry.pid = pid
         self._next = max(self._next, slot + 1)
 
     def mark_idle(self, slot: int, now: float) -> None:
@@ -174,6 +177,11 @@ class SlotRegistry:
         """Return the executor of a slot, "" if there is none."""
         entry = self._slots.get(slot)
         return (entry.node if entry else None) or ""
+
+    def pid(self, slot: int) -> int:
+        """Return the process of a slot, as it has said itself; 0 if there is none."""
+        entry = self._slots.get(slot)
+        return entry.pid if entry else 0
 
     def is_gone(self, slot: int) -> bool:
         """Return True if a slot was ordered to leave or was lost."""

@@ -41,6 +41,7 @@ from sparksweep_trainer.driver.trial_service import TrialService
 from sparksweep_trainer.files.store import FileStore
 from sparksweep_trainer.slot.slot import SlotTask
 from sparksweep_trainer.slot.trial_client import Address
+from sparksweep_trainer.trial.processes import descendants, send_signal
 
 log = logging.getLogger(__name__)
 
@@ -102,7 +103,7 @@ class Driver:
         *,
         files: FileStore | None = None,
         explain: Explain = without_explanation,
-        discard: Callable[[str], None] = lambda _: None,
+        discard: Callable[[str], None] | None = None,
         give_up: Callable[[], bool] = lambda: False,
     ) -> None:
         """
@@ -111,7 +112,8 @@ class Driver:
             settings: Spark's settings.
             files: where slots' files are stored; None: slots keep them.
             explain: gives the reason for a lost slot.
-            discard: called with the name of an executor whose slot sends nothing, to end what is left there.
+            discard: called with the name of an executor whose slot sends nothing, to end what is left there; None: Spark
+                runs on this machine.
             give_up: asked while Java starts; once it returns True, the driver is left without Spark and slots.
         """
         self._service = service
@@ -161,7 +163,9 @@ class Driver:
 
         self._application_id = str(self._context.applicationId)
         jobs = _SparkJobs(self._context, address)
-        self._slots = SlotManager(self._service, jobs, explain=self._explain, discard=self._discard)
+        self._slots = SlotManager(
+            self._service, jobs, explain=self._explain, discard=self._end_silent
+        )
         self._slots.start()
         return self
 
@@ -186,6 +190,13 @@ class Driver:
         """Record that an executor is gone, before Spark does."""
         if self._slots is not None:
             self._slots.lose(node, loss)
+
+    def _end_silent(self, node: str, pid: int) -> None:
+        """End the process of a slot that sends nothing: Spark leaves a stopped one alone when its job is cancelled."""
+        if self._discard is not None:
+            self._discard(node)
+        elif self._java is not None and pid in descendants(self._java.process.pid):
+            send_signal([pid], signal.SIGKILL)
 
     def __exit__(
         self,

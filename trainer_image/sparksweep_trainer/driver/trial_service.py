@@ -168,7 +168,7 @@ class TrialService:
     def hello(self, hello: SlotHello) -> Program:
         """Register a slot, which starts with nothing: a trial that an earlier slot with its number ran is lost."""
         with self._lock:
-            self._registry.register(hello.slot, hello.node)
+            self._registry.register(hello.slot, hello.node, pid=hello.pid)
             self._registry.hear(hello.slot)
             self._lose(hello.slot, "Its slot restarted.")
             self._note_change()
@@ -319,6 +319,11 @@ class TrialService:
         """Return the executor of a slot, "" before it has registered."""
         with self._lock:
             return self._registry.node(slot)
+
+    def pid(self, slot: int) -> int:
+        """Return the process of a slot, as it has said itself; 0 before it has registered."""
+        with self._lock:
+            return self._registry.pid(slot)
 
     def has_registered(self, node: str) -> bool:
         """Return True if a slot has ever registered from an executor."""

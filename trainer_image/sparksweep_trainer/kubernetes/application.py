@@ -216,7 +216,11 @@ class Application:
             driver_settings = self._driver_settings()
             files = None if self._files is None else self._files.files
             driver = Driver(
-                self._service, driver_settings, files=files, explain=explain, discard=self._discard
+                self._service,
+                driver_settings,
+                files=files,
+                explain=explain,
+                discard=None if self._executors is None else self._executors.discard,
             )
             driver.__enter__()
         except SparkNotStarted as error:
@@ -297,10 +301,6 @@ class Application:
     def _lose_executor(self, name: str, loss: Loss) -> None:
         if self._driver is not None:
             self._driver.lose(name, loss)
-
-    def _discard(self, executor: str) -> None:
-        if self._executors is not None:
-            self._executors.discard(executor)
 
     def _replaced(self, by: str) -> None:
         log.warning("%s has taken over", by)

@@ -13,6 +13,8 @@ from contextlib import suppress
 from sparksweep_trainer.trial.processes import process_ids, read_whole_proc
 
 SHARED_MEMORY = "/dev/shm"
+JUDGED_BYTES = 2**20
+"""Fewest bytes of new files together whose maker is looked for."""
 _MEMFD = "/memfd:"
 _BLOCK = 512
 
@@ -66,7 +68,9 @@ class MemoryFiles:
         """Decide once for each new file that no process of the trial has open whether the trial has made it."""
         user = os.geteuid()
         new = {file for file in files if statuses[file].st_uid == user}
-        if not new or not self._is_alone():
+        # Semaphores are files, too: programs make them all the time, and they hold nothing.
+        size = sum(statuses[file].st_blocks * _BLOCK for file in new)
+        if size < JUDGED_BYTES or not self._is_alone():
             return
         # This takes a look at every process of the machine.
         used = self._used_by(pid for pid in process_ids() if pid not in processes)
