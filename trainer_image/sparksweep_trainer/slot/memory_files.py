@@ -7,14 +7,15 @@ and by the files that come to /dev/shm while it runs. A file counts once, howeve
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import suppress
 
 from sparksweep_trainer.trial.processes import process_ids, read_whole_proc
 
 SHARED_MEMORY = "/dev/shm"
-JUDGED_BYTES = 2**20
-"""Fewest bytes of new files together whose maker is looked for."""
+JUDGE_SHARE = 20
+"""Looking for makers takes at most one part in this many of the time."""
 _MEMFD = "/memfd:"
 _BLOCK = 512
 
@@ -40,10 +41,20 @@ class MemoryFiles:
         self._is_alone = is_alone
         self._others = {file for file, _ in self._named()}
         self._own: set[File] = set()
+        self._judge_at = 0.0
+        self.judging_s = 0.0
+        """Seconds that the last `held` has looked for makers of files."""
 
-    def held(self, processes: Collection[int]) -> dict[File, int]:
-        """Return the bytes of each file that the trial holds, which has these processes now."""
+    def held(self, processes: Collection[int], *, spare: int = 0) -> dict[File, int]:
+        """Return the bytes of each file that the trial holds.
+
+        Args:
+            processes: the trial's processes.
+            spare: bytes that the trial may hold besides. The maker of new files that nobody of the trial has open is
+                looked for only where they take more.
+        """
         held: dict[File, int] = {}
+        self.judging_s = 0.0
         for path in _descriptors(processes):
             with suppress(OSError):
                 if os.readlink(path).startswith(self._prefixes):
@@ -54,7 +65,8 @@ class MemoryFiles:
         # A file that the trial has made stays its own when it is closed.
         self._own |= held.keys()
         named = {file: status for file, status in self._named() if file not in self._others}
-        self._judge([file for file in named if file not in self._own], named, processes)
+        spare -= sum(held.values())
+        self._judge([file for file in named if file not in self._own], named, processes, spare)
         for file in self._own & named.keys():
             held[file] = named[file].st_blocks * _BLOCK
         return held
@@ -64,18 +76,21 @@ class MemoryFiles:
         files: Collection[File],
         statuses: Mapping[File, os.stat_result],
         processes: Collection[int],
+        spare: int,
     ) -> None:
         """Decide once for each new file that no process of the trial has open whether the trial has made it."""
         user = os.geteuid()
         new = {file for file in files if statuses[file].st_uid == user}
-        # Semaphores are files, too: programs make them all the time, and they hold nothing.
         size = sum(statuses[file].st_blocks * _BLOCK for file in new)
-        if size < JUDGED_BYTES or not self._is_alone():
+        began = time.monotonic()
+        if not 0 <= spare < size or began < self._judge_at or not self._is_alone():
             return
         # This takes a look at every process of the machine.
         used = self._used_by(pid for pid in process_ids() if pid not in processes)
         self._others |= new & used
         self._own |= new - used
+        self.judging_s = time.monotonic() - began
+        self._judge_at = time.monotonic() + JUDGE_SHARE * self.judging_s
 
     def _used_by(self, processes: Iterable[int]) -> set[File]:
         """Return the files that processes have open or mapped, as far as this user may know."""

@@ -321,8 +321,9 @@ class _Supervision:
         of_container = self._observation.limits.of_container
         processes = descendants(self._server.pid)
         # Files in memory that a container's processes hold count in its cgroup.
-        files = {} if self._files is None else self._files.held(processes)
-        held = held_bytes(processes) + sum(files.values())
+        held = held_bytes(processes)
+        files = {} if self._files is None else self._files.held(processes, spare=limit - held)
+        held += sum(files.values())
         if held > limit:
             held = exactly_held_bytes(processes) + sum(files.values())
             held -= mapped_bytes(processes, files)
@@ -330,7 +331,9 @@ class _Supervision:
             self._observation.other_bytes = held_bytes(other_processes(processes))
         self._observation.peak_bytes = max(self._observation.peak_bytes, held)
         now = time.monotonic()
-        self._timers.sample = now + max(SAMPLE_S, (now - started) * SAMPLE_SHARE)
+        # Who has made a file is looked for at a pace of its own: the memory of processes can't wait for it.
+        took_s = now - started - (0.0 if self._files is None else self._files.judging_s)
+        self._timers.sample = now + max(SAMPLE_S, took_s * SAMPLE_SHARE)
         self._over_limit = self._over_limit + 1 if held > limit else 0
         if self._over_limit == 1:
             # A sample may catch a process between vfork and exec, which shows its parent's memory as its own.
