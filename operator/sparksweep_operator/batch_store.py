@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from sparksweep_core.api import TrialBatch
+from sparksweep_core.api import TrialBatch, TrialBatchSpec
 from sparksweep_core.history import BatchRecord, History
 from sparksweep_operator.batch_pages import BatchIdentity, ReadBatch, batch_of_event
+from sparksweep_operator.pruned import Pruned
 
 Observer = Callable[[BatchRecord | None, TrialBatch], None]
 """Called with the record of a batch's earlier version, None if there was none, and with its newer version."""
@@ -43,6 +44,7 @@ class BatchStore:
         self._history = History()
         self._versions: dict[str, _Version] = {}
         self._changed: dict[str, ReadBatch | tuple[BatchIdentity, bytes]] = {}
+        self._pruned: dict[str, Pruned[TrialBatchSpec]] = {}
         self._deleted: set[str] = set()
         self._listed_at = 0
 
@@ -59,9 +61,25 @@ class BatchStore:
         """Insert or update a batch by a watch's event; return True if it is a newer version."""
         return self._note(identity, (identity, line))
 
-    def put(self, read: ReadBatch) -> bool:
-        """Insert or update a batch; return True if it is a newer version."""
+    def put(self, read: ReadBatch, *, written: TrialBatchSpec | None = None) -> bool:
+        """Insert or update a batch; return True if it is a newer version.
+
+        Args:
+            read: the batch.
+            written: the spec that the operator has just written, if this is the answer to that. If the API server has
+                dropped fields of it, the history has the batch as it was written.
+        """
+        name = read.identity.name
+        if written is not None and read.batch is not None and self._is_own(read.identity):
+            self._pruned.pop(name, None)
+            pruned = Pruned.of(written, read.batch.spec)
+            if pruned is not None:
+                self._pruned[name] = pruned
         return self._note(read.identity, read)
+
+    def forget_pruned(self) -> None:
+        """Take batches as they are stored from now on."""
+        self._pruned.clear()
 
     def remove(self, identity: BatchIdentity) -> bool:
         """Remove a deleted batch; return True if it was known."""
@@ -73,6 +91,7 @@ class BatchStore:
         name = identity.name
         del self._versions[name]
         self._changed.pop(name, None)
+        self._pruned.pop(name, None)
         self.unreadable.pop(name, None)
         self._history.remove(name)
         return True
@@ -113,7 +132,7 @@ class BatchStore:
         return self._history
 
     def _note(self, identity: BatchIdentity, item: ReadBatch | tuple[BatchIdentity, bytes]) -> bool:
-        if self.owner not in identity.owners:
+        if not self._is_own(identity):
             return False
         known = self._versions.get(identity.name)
         # A change from before the list, of a batch that is not listed: it was deleted, and the event of that follows.
@@ -124,6 +143,9 @@ class BatchStore:
         self._changed[identity.name] = item
         return True
 
+    def _is_own(self, identity: BatchIdentity) -> bool:
+        return self.owner in identity.owners
+
     def _store(self, read: ReadBatch, observe: Observer | None) -> None:
         name = read.identity.name
         if read.batch is None:
@@ -131,11 +153,15 @@ class BatchStore:
             self.unreadable[name] = read.problem
             return
         self.unreadable.pop(name, None)
+        batch = read.batch
+        pruned = self._pruned.get(name)
+        if pruned is not None:
+            batch = batch.model_copy(update={"spec": pruned.restored(batch.spec)})
         if observe is not None:
             before = self._history.get(name)
             is_same = before is not None and before.uid == read.identity.uid
-            observe(before if is_same else None, read.batch)
-        self._history.put(read.batch)
+            observe(before if is_same else None, batch)
+        self._history.put(batch)
 
 
 def _version_of(identity: BatchIdentity) -> _Version:

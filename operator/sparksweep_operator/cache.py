@@ -17,13 +17,14 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from sparksweep_core.api import TrialBatch
+from sparksweep_core.api import TrialBatch, TrialBatchSpec
 from sparksweep_core.history import BatchRecord, History
 from sparksweep_operator.batch_pages import BatchIdentity, ReadBatch, read_body
 from sparksweep_operator.batch_store import BatchStore
 from sparksweep_operator.experiment_facts import ExperimentFacts
 from sparksweep_operator.metrics import Metrics
 from sparksweep_operator.pod_status import Pod
+from sparksweep_operator.pruned import Pruned
 
 Body = Mapping[str, Any]
 Key = tuple[str, str]
@@ -70,6 +71,7 @@ class _Family:
     """An Experiment with all objects that belong to it."""
 
     experiment: _CachedExperiment | None = None
+    pruned_status: Pruned[Body] | None = None
     batches: BatchStore | None = None
     pods: dict[str, _CachedPod] = field(default_factory=dict)
 
@@ -128,11 +130,15 @@ class ObjectCache:
         """Return an Experiment's newest document; None if it is not cached.
 
         The inline source of an ended one, and one of more than `SOURCE_CHARACTERS`, is left out: `source` is empty.
+        Its status has the fields that the operator has written and the CRD lacks (`Pruned`).
         """
         cached = self._experiment(key)
         if cached is None:
             return None
         document: dict[str, Any] = json.loads(zlib.decompress(cached.document))
+        pruned = self._families[key].pruned_status
+        if pruned is not None:
+            document["status"] = pruned.restored(document.get("status") or {})
         return document
 
     def facts(self, key: Key) -> ExperimentFacts | None:
@@ -178,12 +184,15 @@ class ObjectCache:
         cached = self._experiment((metadata["namespace"], metadata["name"]))
         return cached is not None and cached.is_own and cached.version == int(metadata["resourceVersion"])  # fmt: skip
 
-    def upsert_experiment(self, body: Body, *, is_own: bool = False) -> Key:
+    def upsert_experiment(
+        self, body: Body, *, is_own: bool = False, written: Body | None = None
+    ) -> Key:
         """Insert or update an Experiment; return its key.
 
         Args:
             body: the Experiment.
             is_own: True if it is the answer to a write of the operator.
+            written: the status that the operator has just written, if `body` is the answer to that.
         """
         metadata = body["metadata"]
         key = (metadata["namespace"], metadata["name"])
@@ -191,6 +200,10 @@ class ObjectCache:
         if uid in self._deleted_uids:
             return key
         family = self._families.setdefault(key, _Family())
+        if family.experiment is not None and family.experiment.uid != uid:
+            family.pruned_status = None
+        if written is not None:
+            family.pruned_status = Pruned.of(written, body.get("status") or {})
         version = int(metadata["resourceVersion"])
         if family.experiment is not None and family.experiment.version >= version:
             return key
@@ -209,10 +222,18 @@ class ObjectCache:
         self._deleted_uids.add(metadata["uid"])
         family = self._families.get(key)
         if family and family.experiment and family.experiment.uid == metadata["uid"]:
-            family.experiment, family.batches = None, None
+            family.experiment, family.pruned_status, family.batches = None, None, None
             self._running.discard(key)
             self._discard_if_empty(key)
         return key
+
+    def forget_pruned(self, key: Key) -> None:
+        """Return an experiment's objects as they are stored from now on: the CRDs may have been updated."""
+        family = self._families.get(key)
+        if family is not None:
+            family.pruned_status = None
+            if family.batches is not None:
+                family.batches.forget_pruned()
 
     # ------------------------------------------------------------------ batches
 
@@ -257,11 +278,16 @@ class ObjectCache:
             self._families[key].batches = None
         return keys
 
-    def upsert_batch(self, body: Body) -> Key | None:
-        """Insert or update a batch that the operator has written; return its experiment's key."""
+    def upsert_batch(self, body: Body, *, written: TrialBatchSpec | None = None) -> Key | None:
+        """Insert or update a batch that the operator has written; return its experiment's key.
+
+        Args:
+            body: the answer to the write.
+            written: the spec that was written; None to take that of the answer.
+        """
         read = read_body(body)
         store = self._store_of(read.identity)
-        if store is None or not store.put(read):
+        if store is None or not store.put(read, written=written):
             return None
         return read.identity.namespace, read.identity.experiment
 

@@ -30,6 +30,8 @@ class Memo:
     """Fields of that spec that a later version has defined, until an event has named them."""
     refreshed_at: float | None = None
     """Moment when the cache was last compared with the API server."""
+    pruned_since: float = 0.0
+    """Moment since which fields that the CRDs lack count as stored."""
     creation_error: str = ""
     """Reason why the driver's pod could not be created."""
     creation_failed_at: float | None = None

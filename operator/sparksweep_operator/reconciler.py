@@ -53,6 +53,8 @@ REFRESH_AFTER = timedelta(seconds=50)
 BATCH_CONFLICTS = 5
 """Number of times that a batch's name may be taken before the condition says so: each is tried again after half a
 second."""
+PRUNED_AGAIN_AFTER = timedelta(minutes=10)
+"""Time after which fields that the CRDs lacked are written once more: they may have been updated."""
 LoadBatches = Callable[[Key, str], Awaitable[None]]
 """Lists the batches of the Experiment with a key and a UID into the cache."""
 
@@ -175,7 +177,10 @@ class Reconciler:
         now = self._monotonic()
         if memo.refreshed_at is None:
             # The first reconcile follows right after the watches' initial lists or an event.
-            memo.refreshed_at = now
+            memo.refreshed_at = memo.pruned_since = now
+        if now - memo.pruned_since >= PRUNED_AGAIN_AFTER.total_seconds():
+            self._cache.forget_pruned(key)
+            memo.pruned_since = now
         if now - memo.refreshed_at < REFRESH_AFTER.total_seconds():
             return
         pods = await self._client.list_pods(*key)
@@ -202,7 +207,8 @@ class Reconciler:
             log.error("%s", message)
             metadata = body["metadata"]
             key = metadata["namespace"], metadata["name"]
-            await self._cache_written(key, self._client.apply_status_values(metadata, status))
+            write = self._client.apply_status_values(metadata, status)
+            await self._cache_written(key, write, status)
         return Result(wrote_status=status is not None, requeue_after=RECHECK_AFTER)
 
     async def _announce_unknown_fields(self, experiment: Experiment, memo: Memo) -> None:
@@ -304,7 +310,7 @@ class Reconciler:
             else:
                 body = await self._client.create_batch(batch)
                 created.append(batch)
-            self._cache.upsert_batch(body)
+            self._cache.upsert_batch(body, written=batch.spec)
         return created
 
     async def _write_status(
@@ -313,14 +319,15 @@ class Reconciler:
         """Write the planned status to the API server, and record events about the change."""
         metadata = experiment.metadata
         key = metadata.namespace or "", metadata.name
-        await self._cache_written(key, self._client.apply_status(experiment, status))
+        write = self._client.apply_status(experiment, status)
+        await self._cache_written(key, write, status.to_dict())
         memo.status_written_at, memo.refused_status = self._monotonic(), ""
         batches, memo.unannounced_batches = memo.unannounced_batches, []
         before = experiment.status or ExperimentStatus()
         await self._recorder.record(experiment, events_between(before, status, batches))
 
-    async def _cache_written(self, key: Key, write: Awaitable[Body]) -> None:
-        """Make a write of an Experiment and cache its answer; after a conflict cache the Experiment as it is now.
+    async def _cache_written(self, key: Key, write: Awaitable[Body], status: Body) -> None:
+        """Make a write of an Experiment's status and cache its answer; after a conflict cache the Experiment as it is now.
 
         Raises:
             Conflict: the plan was made from an Experiment that has changed since.
@@ -331,7 +338,7 @@ class Reconciler:
             # The watch may lag behind: the next reconcile must not plan from the same version again.
             self._cache.upsert_experiment(await self._client.get_experiment(*key))
             raise
-        self._cache.upsert_experiment(body, is_own=True)
+        self._cache.upsert_experiment(body, is_own=True, written=status)
 
 
 def _parse(body: Body, memo: Memo, settings: Settings) -> Experiment:

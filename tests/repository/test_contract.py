@@ -47,6 +47,7 @@ ALLOWED = {
     ("operator/sparksweep_operator/__main__.py", "sparksweep-operator"): "the program's name in its help",
     ("operator/sparksweep_operator/manifests/driver_pod.py", "ca.crt"):
         "the key in kube-root-ca.crt, which is Kubernetes' own ConfigMap",
+    ("trainer_image/sparksweep_trainer/kubernetes/batch_statuses.py", "driver"): "the field TrialBatch.status.driver",
     ("trainer_image/sparksweep_trainer/kubernetes/status_writer.py", "driver"): "the field TrialBatch.status.driver",
     ("trainer_image/sparksweep_trainer/viewer/server.py", "viewer"): "a thread's name",
 }  # fmt: skip

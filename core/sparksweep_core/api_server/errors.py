@@ -6,7 +6,8 @@ KubeError
 ├── Expired        410: the resource version is too old to watch from; list again
 ├── Forbidden      403: a right is missing, or a quota is exhausted; the message says which
 ├── Invalid        400, 422: the object itself is refused
-│   └── TooLarge   413, and what etcd or a limit of bytes refuses: the same object can never be written
+│   ├── TooLarge   413, and what etcd or a limit of bytes refuses: the same object can never be written
+│   └── UndeclaredField   500: server-side apply of a field that the CRD lacks, which any other write would drop
 ├── Restored       versions have gone back: what was read before may never have happened; read everything again
 └── Unavailable    429, 5xx, no answer: try again later
     └── AdmissionFailed   500: a webhook that must agree to the object does not answer; others may be taken
@@ -77,6 +78,10 @@ class Restored(KubeError):
             )
 
 
+class UndeclaredField(Invalid):
+    """Server-side apply of a field that the CRD does not declare: the CRD is of an earlier version."""
+
+
 class Unavailable(KubeError):
     """The API server can't answer now."""
 
@@ -101,6 +106,8 @@ _TOO_LARGE = re.compile(
     # Annotations together, and the data of a ConfigMap or Secret.
     r"|Too long: (may not be more than|must have at most) (262144|1048576) bytes"
 )
+# The API server has no kind of its own for it, and answers 500.
+_UNDECLARED = "field not declared in schema"
 _KINDS: dict[int, type[KubeError]] = {
     400: Invalid, 403: Forbidden, 404: NotFound, 409: Conflict, 410: Expired, 422: Invalid,
 }  # fmt: skip
@@ -118,6 +125,8 @@ def error_of(code: int, body: bytes, retry_after: str | None = None) -> KubeErro
     error: KubeError
     if code == 413 or (code in (400, 422, 500) and _TOO_LARGE.search(message)):
         error = TooLarge(message)
+    elif code in (400, 422, 500) and _UNDECLARED in message:
+        error = UndeclaredField(message)
     elif code == 429 or code >= 500:
         kind = AdmissionFailed if code == 500 and _WEBHOOK.match(message) else Unavailable
         error = kind(message, float(retry_after) if retry_after and retry_after.isdigit() else 0.0)

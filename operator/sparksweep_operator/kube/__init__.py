@@ -11,6 +11,7 @@ from sparksweep_core.api_server.errors import (
     Restored,
     TooLarge,
     Unavailable,
+    UndeclaredField,
 )
 from sparksweep_operator.kube.async_client import KubernetesClient
 
@@ -26,4 +27,5 @@ __all__ = [
     "Restored",
     "TooLarge",
     "Unavailable",
+    "UndeclaredField",
 ]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 from collections.abc import AsyncIterator, Collection, Mapping
 from types import TracebackType
 from typing import Any
@@ -17,13 +18,23 @@ from kubernetes.aio import client, config
 from kubernetes.aio.stream import WsApiClient
 
 from sparksweep_core.api import API_VERSION, Experiment, ExperimentStatus, TrialBatch
-from sparksweep_core.api_server.errors import Conflict, KubeError, NotFound, Unavailable, error_of
+from sparksweep_core.api_server.errors import (
+    Conflict,
+    KubeError,
+    NotFound,
+    Unavailable,
+    UndeclaredField,
+    error_of,
+)
 from sparksweep_core.api_server.paths import collection
 from sparksweep_core.contract.labels import experiment_selector, selector_text
 from sparksweep_core.contract.names import OPERATOR_MANAGER
 from sparksweep_operator.events import Event
+from sparksweep_operator.kube.bodies import batch_body, event_body
 from sparksweep_operator.kube.port_forward import PROTOCOL, PortForward
 from sparksweep_operator.metrics import Metrics
+
+log = logging.getLogger(__name__)
 
 TIMEOUT_S = 30.0
 REQUESTS = 50
@@ -40,9 +51,12 @@ LINE_BYTES = 16 * 2**20
 
 _APPLY = "application/apply-patch+yaml"
 _JSON = "application/json"
+_JSON_PATCH = "application/json-patch+json"
 _METADATA = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
 _IDENTITY = ("name", "namespace", "uid", "resourceVersion")
 _TIMEOUT = aiohttp.ClientTimeout(total=TIMEOUT_S)
+
+_Body = Mapping[str, Any] | list[dict[str, Any]]
 
 
 class KubernetesClient:
@@ -54,6 +68,7 @@ class KubernetesClient:
         self._slots = asyncio.Semaphore(REQUESTS)
         self._client: client.ApiClient | None = None
         self._websockets: WsApiClient | None = None
+        self._undeclared: set[str] = set()
 
     async def __aenter__(self) -> KubernetesClient:
         settings = client.Configuration()
@@ -126,7 +141,7 @@ class KubernetesClient:
         Raises:
             Conflict: a batch of that name exists: our own, not in the cache yet, or one that is being deleted.
         """
-        return await self.create(_batch_body(batch))
+        return await self.create(batch_body(batch))
 
     async def apply_batch(self, batch: TrialBatch) -> dict[str, Any]:
         """Update the spec of an existing batch; return the updated object.
@@ -135,7 +150,7 @@ class KubernetesClient:
             Conflict: the name now belongs to another batch.
             Invalid: the update would change or remove a trial.
         """
-        body = _batch_body(batch)
+        body = batch_body(batch)
         body["metadata"]["uid"] = batch.metadata.uid
         return await self._apply(body)
 
@@ -326,46 +341,44 @@ class KubernetesClient:
             moment: its time, in RFC 3339 with seconds.
             name: name of the Event object.
         """
-        metadata = experiment.metadata
-        body = {
-            "apiVersion": "v1",
-            "kind": "Event",
-            "metadata": {
-                "name": name,
-                "namespace": metadata.namespace,
-                "labels": experiment_selector(metadata.name),
-            },
-            "involvedObject": {
-                "apiVersion": API_VERSION,
-                "kind": "Experiment",
-                "name": metadata.name,
-                "namespace": metadata.namespace,
-                "uid": metadata.uid,
-            },
-            "type": event.type,
-            "reason": event.reason,
-            "message": event.message,
-            "firstTimestamp": moment,
-            "lastTimestamp": moment,
-            "count": 1,
-            "source": {"component": OPERATOR_MANAGER},
-            "reportingComponent": OPERATOR_MANAGER,
-        }
-        await self.create(body)
+        await self.create(event_body(experiment, event, moment=moment, name=name))
 
     # ------------------------------------------------------------------ requests
 
     async def _apply(self, body: Mapping[str, Any], subresource: str = "") -> dict[str, Any]:
+        """Apply an object's spec, or its status, without the fields that the CRD of an earlier version lacks."""
         metadata = body["metadata"]
         path = f"{collection(body['kind'], metadata['namespace'])}/{metadata['name']}"
+        path = f"{path}/{subresource}".rstrip("/")
         query = {"fieldManager": OPERATOR_MANAGER, "force": "true"}
         try:
-            return await self._request(
-                "PATCH", f"{path}/{subresource}".rstrip("/"), body, query=query, content_type=_APPLY
-            )
+            return await self._apply_declared(path, body, subresource or "spec", query=query)
         except KubeError as error:
             error.name_object(body["kind"], metadata["name"])
             raise
+
+    async def _apply_declared(
+        self, path: str, body: Mapping[str, Any], half: str, *, query: Mapping[str, str]
+    ) -> dict[str, Any]:
+        try:
+            return await self._request("PATCH", path, body, query=query, content_type=_APPLY)
+        except UndeclaredField as error:
+            self._warn_of_undeclared(error)
+        # Any write but an apply drops such fields: a dry run of one tells what is left.
+        replaced = [{"op": "add", "path": f"/{half}", "value": body[half]}]
+        dry_run = {"fieldManager": OPERATOR_MANAGER, "dryRun": "All"}
+        stored = await self._request(
+            "PATCH", path, replaced, query=dry_run, content_type=_JSON_PATCH
+        )
+        pruned = {**body, half: stored[half]}
+        return await self._request("PATCH", path, pruned, query=query, content_type=_APPLY)
+
+    def _warn_of_undeclared(self, error: UndeclaredField) -> None:
+        """Log once for each set of fields that the CRDs are of an earlier version."""
+        fields = str(error).partition("): ")[2] or str(error)
+        if fields not in self._undeclared:
+            self._undeclared.add(fields)
+            log.warning("the CRDs are older than this operator, update them: %s", fields)
 
     async def _delete(self, kind: str, namespace: str | None, name: str, uid: str | None) -> None:
         options = {"propagationPolicy": "Background", "preconditions": {"uid": uid}}
@@ -378,7 +391,7 @@ class KubernetesClient:
         self,
         method: str,
         path: str,
-        body: Mapping[str, Any] | None = None,
+        body: _Body | None = None,
         *,
         query: Mapping[str, str] | None = None,
         content_type: str = _JSON,
@@ -394,7 +407,7 @@ class KubernetesClient:
         self,
         method: str,
         path: str,
-        body: Mapping[str, Any] | None = None,
+        body: _Body | None = None,
         *,
         query: Mapping[str, str] | None = None,
         content_type: str = _JSON,
@@ -424,7 +437,7 @@ class KubernetesClient:
         self,
         method: str,
         path: str,
-        body: Mapping[str, Any] | None = None,
+        body: _Body | None = None,
         *,
         query: Mapping[str, str] | None = None,
         content_type: str = _JSON,
@@ -442,7 +455,7 @@ class KubernetesClient:
                 "Accept-Encoding": "identity",
                 "Content-Type": content_type,
             },
-            body=dict(body) if body is not None else None,
+            body=dict(body) if isinstance(body, Mapping) else body,
             auth_settings=["BearerToken"],
         )
         return await self._client.call_api(*request, _request_timeout=timeout)
@@ -454,12 +467,3 @@ def _resource(path: str) -> str:
         return "kinds"
     parts = path.partition("/namespaces/")[2].split("/")[1:] or path.split("/")[-1:]
     return "/".join(parts[:1] + parts[2:])
-
-
-def _batch_body(batch: TrialBatch) -> dict[str, Any]:
-    document = batch.to_dict()
-    document.pop("status", None)
-    fields = ("name", "namespace", "labels", "annotations", "ownerReferences")
-    metadata = document["metadata"]
-    document["metadata"] = {key: metadata[key] for key in fields if key in metadata}
-    return document

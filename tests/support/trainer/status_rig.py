@@ -11,6 +11,7 @@ from sparksweep_core.api import TrialBatch, TrialReason, TrialState, TrialStatus
 from sparksweep_core.api_server.errors import Conflict, KubeError, NotFound
 from sparksweep_trainer.kubernetes.fencing import Fence
 from sparksweep_trainer.kubernetes.status_writer import StatusWriter, parse_batch
+from support.pruned_fields import prune
 from support.trainer.fake_api_server import merged
 from support.trainer.trial_batches import NAMESPACE, name
 
@@ -31,6 +32,8 @@ class Store:
         """Returns the fault of one batch, if it has one."""
         self.check: Callable[[str, Json], KubeError | None] = lambda _key, _status: None
         self.tries: list[str] = []
+        self.pruned: str | None = None
+        """Path of a field that is not stored."""
 
     def put(self, item: Json) -> Json:
         self.version += 1
@@ -52,6 +55,8 @@ class Store:
         if resource_version != item["metadata"]["resourceVersion"]:
             raise Conflict("modified")
         item["status"] = merged(item.get("status") or {}, status)
+        if self.pruned is not None:
+            prune(item, self.pruned)
         self.writes.append((key, status))
         return self.put(item)
 

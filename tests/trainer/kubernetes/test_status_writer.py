@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import pytest
 
-from sparksweep_core.api import TrialState, limits
+from sparksweep_core.api import TrialState, TrialStatus, limits
 from sparksweep_core.api.status import ReportedMetrics
+from sparksweep_core.api.trial_batch import TrialBatchStatus
 from sparksweep_core.api_server.errors import Invalid, KubeError, Unavailable, error_of
 from sparksweep_core.contract.names import driver_number
 from sparksweep_trainer.kubernetes.fencing import Fence
 from sparksweep_trainer.kubernetes.status_writer import StatusWriter, parse_batch
 from sparksweep_trainer.kubernetes.write_pacing import INTERVAL_S
+from support.pruned_fields import optional_fields
 from support.trainer.status_rig import Rig, trial
 from support.trainer.trial_batches import NAMESPACE, batch, name
 
@@ -394,3 +396,30 @@ def test_a_claim_ends_when_a_later_driver_has_taken_over(rig: Rig) -> None:
     assert rig.claim(item) is None
     assert rig.replaced_by == ["digits-driver-4"]
     assert rig.store.writes == []
+
+
+PRUNED = [
+    *optional_fields(TrialBatchStatus, "status"),
+    *optional_fields(TrialStatus, "status.trials"),
+]
+# Without the driver's name, which every version stores, no driver could claim a batch.
+PRUNED.remove("status.driver")
+
+
+@pytest.mark.parametrize("field", [None, *PRUNED])
+def test_what_the_api_server_drops_is_not_written_again(rig: Rig, field: str | None) -> None:
+    rig.store.pruned = field
+    rig.add(batch(0, range(1, 3)))
+    rig.writer.record([trial(1, TrialState.FAILED, reason="Exception", message="no", lost=1, retries=1)])  # fmt: skip
+    rig.writer.write_due()
+    assert len(rig.store.writes) == 1
+    for version in range(3):
+        rig.clock.now += 20
+        touched = rig.store.get(name(0))
+        touched["metadata"]["labels"] = {"touched": str(version)}
+        rig.writer.put(parse_batch(rig.store.put(touched)))
+        assert rig.writer.write_due() is None
+    assert len(rig.store.writes) == 1
+    rig.writer.record([trial(2)])
+    rig.writer.write_due()
+    assert len(rig.store.writes) == 2

@@ -6,13 +6,16 @@ folded, and takes a few hundred bytes here. Only the newest batch stays as it is
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from sparksweep_core.api.reasons import TrialState
 from sparksweep_core.api.status import ReportedMetrics, TrialCounts, TrialStatus
 from sparksweep_core.api.trial_batch import TrialBatch, TrialBatchStatus
+
+_Heading = tuple[int | None, str | None]
+"""Generation and driver in a status."""
 
 
 @dataclass
@@ -25,6 +28,12 @@ class _Batch:
     generation: int | None = None
     numbers: list[int] = field(default_factory=list)
     trials: dict[int, TrialStatus] = field(default_factory=dict)
+    taken: _Heading | None = None
+    """Heading of the status that was taken last."""
+    written: _Heading | None = None
+    """Heading of the status that was written last..."""
+    stored: _Heading | None = None
+    """...and as the API server answered: the CRD of an earlier version may lack fields of it."""
     is_folded: bool = False
     """True if all trials had ended when it was last read or written: their statuses are dropped here."""
 
@@ -81,9 +90,12 @@ class BatchStatuses:
         entry.generation = batch.metadata.generation
         self._note_newest(name)
         status = batch.status or TrialBatchStatus()
+        heading: _Heading | None = (status.observed_generation, status.driver)
+        if heading == entry.stored:
+            heading = entry.written
         if is_finished(batch):
             self.settle(name)
-        elif (status.observed_generation, status.driver) != (entry.generation, self._driver):
+        elif heading != (entry.generation, self._driver):
             self._dirty.add(name)
 
     def settle(self, name: str) -> None:
@@ -177,6 +189,7 @@ class BatchStatuses:
         self._dirty.discard(name)
         self._reported.discard(name)
         self._taken.add(name)
+        batch.taken = (batch.generation, self._driver)
         return self._status(name, batch), batch.version
 
     def put_back(self, name: str) -> None:
@@ -191,10 +204,15 @@ class BatchStatuses:
         if batch is not None:
             batch.version = _later(batch.version, version)
 
-    def stored(self, name: str, version: str | None) -> None:
-        """Record that what was taken of a batch is written, as a resource version."""
+    def stored(self, name: str, answer: Mapping[str, Any]) -> None:
+        """Record that what was taken of a batch is written, with the batch that the API server has answered."""
         self._taken.discard(name)
-        self.noted(name, version)
+        batch = self._batches.get(name)
+        if batch is not None:
+            status = answer.get("status") or {}
+            batch.written = batch.taken
+            batch.stored = (status.get("observedGeneration"), status.get("driver"))
+        self.noted(name, answer["metadata"].get("resourceVersion"))
         self.settle(name)
 
     def uid(self, name: str) -> str | None:

@@ -295,7 +295,7 @@ class StatusWriter:
                 self._written += 1
                 self._refusals.pop(name, None)
                 self._pacing.wrote(name, self._monotonic())
-                self._statuses.stored(name, written["metadata"].get("resourceVersion"))
+                self._statuses.stored(name, written)
             return
         raise Conflict("another client keeps writing to it")
 
