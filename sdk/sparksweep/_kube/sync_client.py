@@ -32,6 +32,8 @@ FORWARDED_TIMEOUT_S = 60.0
 NO_ANSWER = "no answer from the API server"
 
 _JSON = "application/json"
+# Otherwise the API server drops what it does not know: a field of this version that its CRDs lack.
+_WRITING = {"fieldManager": SDK_MANAGER, "fieldValidation": "Strict"}
 _MERGE = "application/merge-patch+json"
 
 
@@ -105,7 +107,7 @@ class SyncClient:
             ExperimentRefused: The API server does not accept it.
         """
         target = _Target(body["kind"], namespace, body["metadata"]["name"])
-        return self._request("POST", target, body, query={"fieldManager": SDK_MANAGER})
+        return self._request("POST", target, body, query=_WRITING)
 
     def list_objects(self, kind: str, namespace: str, *, labels: str = "") -> list[dict[str, Any]]:
         """Return the objects of a kind that match a label selector; without one all of the namespace."""
@@ -122,8 +124,7 @@ class SyncClient:
             ExperimentRefused: The API server does not accept the change.
         """
         target = _Target(kind, namespace, name)
-        query = {"fieldManager": SDK_MANAGER}
-        return self._request("PATCH", target, change, query=query, content_type=_MERGE)
+        return self._request("PATCH", target, change, query=_WRITING, content_type=_MERGE)
 
     def delete(self, kind: str, namespace: str, name: str) -> None:
         """Delete an object and its dependents.

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -18,8 +19,9 @@ from sparksweep_trainer.driver.slot_manager import SlotManager
 from sparksweep_trainer.driver.trial_server import TrialServer
 from sparksweep_trainer.driver.trial_service import TrialService
 from sparksweep_trainer.kubernetes import application
+from sparksweep_trainer.kubernetes.api_client import Endpoint
 from sparksweep_trainer.kubernetes.application import Application, End
-from sparksweep_trainer.kubernetes.settings import ClusterSettings
+from sparksweep_trainer.kubernetes.settings import ClusterSettings, load
 from sparksweep_trainer.protocol import Assignment, Heartbeat, Outcome, Report, SlotHello
 from sparksweep_trainer.slot.trial_client import Address, DriverGone, TrialClient
 
@@ -198,6 +200,11 @@ class DriverThread:
     def has_ended(self) -> bool:
         return not self._thread.is_alive()
 
+    @property
+    def exit_code(self) -> int:
+        """Exit code of the program that it stands for."""
+        return 0 if self.end is None else self.end.exit_code
+
     def lose_a_slot(self) -> None:
         """End a slot as when its executor is lost."""
         driver = cast(Any, self._application._driver)
@@ -209,6 +216,22 @@ class DriverThread:
         self._application.end(End.TERMINATED)
         self._thread.join(timeout_s)
         assert self.has_ended, f"{self.name} does not end"
+
+
+def settings_in(environment: Mapping[str, str], server: str) -> ClusterSettings:
+    """Return the settings that a driver reads in its pod, with executors that are no pods.
+
+    Args:
+        environment: the pod's variables.
+        server: URL of the API server, without credentials.
+    """
+    return dataclasses.replace(
+        load(environment),
+        master="local[2]",
+        endpoint=Endpoint(server=server),
+        run_directory=None,
+        storage_uri=None,
+    )
 
 
 def shorten_waits(patch: pytest.MonkeyPatch) -> None:

@@ -30,7 +30,16 @@ def free_port() -> int:
 
 
 class OperatorProcess:
-    """``python -m sparksweep_operator``."""
+    """``python -m sparksweep_operator``.
+
+    Args:
+        kubeconfig: credentials and address of the API server.
+        log: file that its output is added to.
+        namespaces: namespaces to watch; empty for all.
+        driver_cpu: CPUs that each driver requests.
+        sources: folder of packages that come before the installed ones; None: the installed ones.
+        ready_path: path of the probe that tells when it is ready.
+    """
 
     def __init__(
         self,
@@ -39,24 +48,29 @@ class OperatorProcess:
         namespaces: Sequence[str] = (),
         *,
         driver_cpu: str = SETTINGS.driver_cpu,
+        sources: Path | None = None,
+        ready_path: str = OPERATOR_READY_PATH,
     ) -> None:
         self.kubeconfig = kubeconfig
         self.driver_cpu = driver_cpu
         self.log = log
         self.namespaces = namespaces
+        self.sources = sources
+        self.ready_path = ready_path
         self.port = free_port()
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
         """Start the process, and wait until it has reconciled what exists."""
         arguments = [word for name in self.namespaces for word in ("-n", name)]
-        self.url = f"http://127.0.0.1:{self.port}/healthz"
+        self.url = f"http://127.0.0.1:{self.port}{OPERATOR_HEALTH_PATH}"
         options = ["--log-format", "text", "--liveness", self.url]
         with self.log.open("ab") as output:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "sparksweep_operator", *arguments, *options],
                 env={
                     **os.environ,
+                    **({} if self.sources is None else {"PYTHONPATH": str(self.sources)}),
                     "KUBECONFIG": str(self.kubeconfig),
                     "SPARKSWEEP_TRAINER_IMAGE": SETTINGS.trainer_image,
                     "SPARKSWEEP_DRIVER_CPU": self.driver_cpu,
@@ -72,7 +86,7 @@ class OperatorProcess:
 
     def is_ready(self) -> bool:
         """Return True if the readiness probe succeeds."""
-        return self._answers(self.url.replace(OPERATOR_HEALTH_PATH, OPERATOR_READY_PATH))
+        return self._answers(self.url.replace(OPERATOR_HEALTH_PATH, self.ready_path))
 
     def _answers(self, url: str) -> bool:
         process = self._process

@@ -2,23 +2,46 @@
 
 from __future__ import annotations
 
-import dataclasses
 import tempfile
 import threading
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from sparksweep_core.contract.labels import DRIVER, ROLE_LABEL
 from sparksweep_core.contract.names import DRIVER_CONTAINER
-from sparksweep_trainer.kubernetes.api_client import Endpoint
-from sparksweep_trainer.kubernetes.settings import ClusterSettings, load
-from support.control_plane.driver_threads import DriverThread, Script
+from support.control_plane.driver_threads import DriverThread, Script, settings_in
 from support.control_plane.kube_api import Document, KubeApi, Refused
 from support.control_plane.lab import now
 
 INTERVAL_S = 0.1
 EXIT_KILLED = 137
+
+
+class RunningDriver(Protocol):
+    """A driver that the kubelet has started."""
+
+    @property
+    def error(self) -> BaseException | None: ...
+
+    @property
+    def has_ended(self) -> bool: ...
+
+    @property
+    def exit_code(self) -> int: ...
+
+    def lose_a_slot(self) -> None: ...
+
+    def stop(self) -> None: ...
+
+
+Start = Callable[[dict[str, str], str, Script], RunningDriver]
+"""Starts a driver, given its pod's variables, the API server's URL, and the script of its trials."""
+
+
+def start_thread(environment: dict[str, str], server: str, script: Script) -> DriverThread:
+    """Start this version's driver in a thread."""
+    return DriverThread(settings_in(environment, server), script)
 
 
 class SimulatedKubelet:
@@ -28,13 +51,22 @@ class SimulatedKubelet:
         api: the API server, for the kubelet itself.
         server: URL at which drivers reach the API server without credentials.
         script: returns the script of an experiment's trials by the Experiment's UID.
+        start: starts a driver.
     """
 
-    def __init__(self, api: KubeApi, server: str, script: Callable[[str], Script]) -> None:
+    def __init__(
+        self,
+        api: KubeApi,
+        server: str,
+        script: Callable[[str], Script],
+        *,
+        start: Start = start_thread,
+    ) -> None:
         self._api = api
+        self.start = start
         self._server = server
         self._script = script
-        self._drivers: dict[str, tuple[Document, DriverThread]] = {}
+        self._drivers: dict[str, tuple[Document, RunningDriver]] = {}
         self._ended: set[str] = set()
         self._lock = threading.RLock()
         self._closing = threading.Event()
@@ -54,12 +86,12 @@ class SimulatedKubelet:
         self._directory.cleanup()
 
     @property
-    def drivers(self) -> list[DriverThread]:
+    def drivers(self) -> list[RunningDriver]:
         """The drivers that run."""
         with self._lock:
             return [driver for _, driver in self._drivers.values()]
 
-    def kill(self, driver: DriverThread) -> None:
+    def kill(self, driver: RunningDriver) -> None:
         """End a driver as by SIGKILL, if its requests are cut off; its pod fails."""
         driver.stop()
         with self._lock:
@@ -93,13 +125,13 @@ class SimulatedKubelet:
                     driver.stop()
                 if driver.has_ended:
                     assert driver.error is None, driver.error
-                    self._note_end(uid, pod, 0 if driver.end is None else driver.end.exit_code)
+                    self._note_end(uid, pod, driver.exit_code)
 
     def _start(self, uid: str, pod: Document) -> None:
-        settings = self._settings(pod)
+        environment = self._environment(pod)
         owner = pod["metadata"]["ownerReferences"][0]["uid"]
         self._write_status(pod, "Running", {"running": {"startedAt": now()}})
-        self._drivers[uid] = pod, DriverThread(settings, self._script(owner))
+        self._drivers[uid] = pod, self.start(environment, self._server, self._script(owner))
 
     def _note_end(self, uid: str, pod: Document, code: int) -> None:
         del self._drivers[uid]
@@ -119,8 +151,8 @@ class SimulatedKubelet:
         status = {"phase": phase, "containerStatuses": [container]}
         self._api.patch("pods", pod["metadata"]["name"], {"status": status}, "status")
 
-    def _settings(self, pod: Document) -> ClusterSettings:
-        """Return the settings that the driver would read in its pod, with executors that are no pods."""
+    def _environment(self, pod: Document) -> dict[str, str]:
+        """Return the variables that the driver has in its pod, with the files that they name."""
         directory = Path(self._directory.name, pod["metadata"]["uid"])
         directory.mkdir(exist_ok=True)
         volumes = {item["name"]: item for item in pod["spec"]["volumes"]}
@@ -134,12 +166,7 @@ class SimulatedKubelet:
             value = item.get("value") or fields.get(_field(item))
             if value is not None:
                 environment.setdefault(item["name"], value)
-        environment |= {"KUBERNETES_SERVICE_HOST": "none", "KUBERNETES_SERVICE_PORT": "1"}
-        settings = load(environment)
-        endpoint = Endpoint(server=self._server)
-        return dataclasses.replace(
-            settings, master="local[2]", endpoint=endpoint, run_directory=None, storage_uri=None
-        )
+        return environment | {"KUBERNETES_SERVICE_HOST": "none", "KUBERNETES_SERVICE_PORT": "1"}
 
 
 def _field(item: dict[str, Any]) -> str:
