@@ -18,6 +18,7 @@ from sparksweep._warnings import warn
 from sparksweep.errors import FieldError, Forbidden, InvalidCall, UnknownArgument
 from sparksweep_core.api import Experiment, Trial, limits, trials_of
 from sparksweep_core.validation.immutability import IMMUTABLE, MUTABLE
+from sparksweep_core.validation.reading import VERSION_ANNOTATION, own_version
 
 if TYPE_CHECKING:
     from sparksweep._kube.sync_client import SyncClient
@@ -108,7 +109,7 @@ class Client:
         if code is not None:
             self._create_code(code)
         try:
-            created = self._kubernetes.create(self.namespace, built.on_a_cluster.to_dict())
+            created = self._kubernetes.create(self.namespace, _signed(built.on_a_cluster.to_dict()))
         except BaseException:
             if code is not None:
                 with contextlib.suppress(Exception):
@@ -265,3 +266,10 @@ def _check_name(argument: str, name: object, *, is_optional: bool = False) -> No
         return
     if not isinstance(name, str) or not name:
         raise invalid(argument, f"{shown(name)} is not a name")
+
+
+def _signed(document: dict[str, Any]) -> dict[str, Any]:
+    """Return an Experiment's document with this version as its writer, for an operator that can't read a value of it."""
+    metadata = document["metadata"]
+    annotations = {**metadata.get("annotations", {}), VERSION_ANNOTATION: own_version()}
+    return {**document, "metadata": {**metadata, "annotations": annotations}}

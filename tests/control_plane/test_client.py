@@ -20,6 +20,7 @@ from sparksweep.errors import (
     ExperimentRefused,
     Forbidden,
 )
+from sparksweep_core.validation.reading import own_version
 from support.control_plane.lab import Lab
 
 GRID = {"x": [1, 2, 3]}
@@ -41,6 +42,7 @@ def test_a_submitted_experiment_is_the_document_and_can_be_found_again(connected
     assert made.where == f"{connected.name}/digits"
     stored = connected.api.get("experiments", "digits")
     assert stored["spec"] == made.to_dict()["spec"]
+    assert stored["metadata"]["annotations"] == {"sparksweep.dev/version": own_version()}
     with Client(connected.name) as client:
         assert [experiment.metadata.name for experiment in client.experiments()] == ["digits"]
         assert client.trials("digits") == []

@@ -59,11 +59,12 @@ def read_experiment(path: Path, also: Check = nothing_more) -> Experiment:
     return parse_experiment(parse_yaml(_text(path)), also)
 
 
-def read_recorded(path: Path) -> tuple[Experiment, list[str]]:
+def read_recorded(path: Path, *, writer: str = "") -> tuple[Experiment, list[str]]:
     """Read the Experiment that a run has recorded; a later version may have written it.
 
     Args:
         path: the YAML file.
+        writer: the version that recorded it; empty if it is unknown.
 
     Returns:
         The Experiment, and the paths of the fields that this version does not know and ignores.
@@ -76,7 +77,7 @@ def read_recorded(path: Path) -> tuple[Experiment, list[str]]:
     document = parse_yaml(_text(path))
     if not isinstance(document, dict):
         raise InvalidExperiment([FieldError(DOCUMENT, "is no Experiment")])
-    experiment = read_object(Experiment, document, str(path))
+    experiment = read_object(Experiment, document, str(path), writer=writer)
     errors = stored_errors(experiment, document)
     if errors:
         raise InvalidExperiment(errors)

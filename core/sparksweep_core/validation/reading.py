@@ -22,7 +22,8 @@ from sparksweep_core.errors import FieldError, Unreadable
 from sparksweep_core.validation.messages import field_error
 
 VERSION_ANNOTATION = "sparksweep.dev/version"
-"""Annotation of a TrialBatch: the version of the operator that wrote it last."""
+"""Annotation: the version that wrote the object. Of a TrialBatch the operator's, of an Experiment that of the SDK that
+created it."""
 
 _M = TypeVar("_M", bound=Model)
 _REASONS = frozenset(reason.value for reason in ExperimentReason)
@@ -37,13 +38,14 @@ def own_version() -> str:
         return "unknown"
 
 
-def read_object(model: type[_M], body: object, subject: str) -> _M:
+def read_object(model: type[_M], body: object, subject: str, *, writer: str = "") -> _M:
     """Read an object as the API server has it.
 
     Args:
         model: the object's type.
         body: its JSON values.
         subject: the object in words, for the error: ``TrialBatch lab/digits-00003``.
+        writer: the version that wrote it, if it does not name one itself; empty if it is unknown.
 
     Raises:
         Unreadable: this version does not understand a value of it.
@@ -51,7 +53,7 @@ def read_object(model: type[_M], body: object, subject: str) -> _M:
     try:
         return model.from_api(body)
     except ValidationError as error:
-        raise unreadable(error, model, subject, writer=_writer(body)) from error
+        raise unreadable(error, model, subject, writer=_writer(body) or writer) from error
 
 
 def read_json(model: type[_M], text: str | bytes, subject: str, *, writer: str = "") -> _M:

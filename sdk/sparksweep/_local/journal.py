@@ -102,8 +102,12 @@ class Journal:
             self._is_torn = False
 
 
-def read_journal(path: Path) -> Recorded:
+def read_journal(path: Path, *, writer: str = "") -> Recorded:
     """Read a journal. An incomplete last line, which a crash leaves, is ignored.
+
+    Args:
+        path: The journal.
+        writer: The version that wrote it; empty if it is unknown.
 
     Raises:
         RunDirectoryError: Another line is damaged, or of a version that this one does not understand.
@@ -112,7 +116,7 @@ def read_journal(path: Path) -> Recorded:
     whole, _ = _split_torn(path.read_bytes())
     for number, line in enumerate(whole.splitlines(), start=1):
         try:
-            _take(recorded, json.loads(line), f"{path}, line {number}")
+            _take(recorded, json.loads(line), f"{path}, line {number}", writer)
         except Unreadable as error:
             raise RunDirectoryError(str(error)) from error
         except (ValueError, RecursionError) as error:
@@ -133,18 +137,18 @@ def _split_torn(content: bytes) -> tuple[bytes, bytes]:
     return content[:end], content[end:]
 
 
-def _take(recorded: Recorded, record: object, subject: str) -> None:
+def _take(recorded: Recorded, record: object, subject: str, writer: str) -> None:
     if not isinstance(record, dict) or len(record) != 1:
         raise ValueError("it is no object of one key")
     ((kind, value),) = record.items()
     if kind == "batch":
-        batch = read_object(TrialBatch, value, subject)
+        batch = read_object(TrialBatch, value, subject, writer=writer)
         recorded.batches[batch.spec.index] = batch
     elif kind == "trial":
-        status = read_object(TrialStatus, value, subject)
+        status = read_object(TrialStatus, value, subject, writer=writer)
         recorded.trials[status.number] = status
     elif kind == "status":
-        recorded.status = read_object(ExperimentStatus, value, subject)
+        recorded.status = read_object(ExperimentStatus, value, subject, writer=writer)
     else:
         known = FieldError(str(kind), "is no kind of record: there are batch, trial and status")
-        raise Unreadable(subject, [known], reader=own_version())
+        raise Unreadable(subject, [known], reader=own_version(), writer=writer)

@@ -74,6 +74,16 @@ class RunRecord(Model):
         except (ValueError, RecursionError) as error:
             raise RunDirectoryError(f"{path} is damaged: {error}") from error
         try:
-            return read_json(cls, content, str(path))
+            return read_json(cls, content, str(path), writer=recorded_version(path))
         except Unreadable as error:
             raise RunDirectoryError(str(error)) from error
+
+
+def recorded_version(path: Path) -> str:
+    """Return the version that made a run, for the error of a file of it; empty if its record does not tell."""
+    try:
+        record = json.loads(path.read_bytes())
+    except (OSError, ValueError):
+        return ""
+    version = record.get("version") if isinstance(record, dict) else None
+    return version if isinstance(version, str) else ""

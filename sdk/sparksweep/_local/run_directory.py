@@ -12,7 +12,7 @@ from typing import IO
 
 from sparksweep._local.doors import Door
 from sparksweep._local.journal import Journal, Recorded, mend_journal, read_journal
-from sparksweep._local.record import RunRecord
+from sparksweep._local.record import RunRecord, recorded_version
 from sparksweep._local.state import recorded_trials
 from sparksweep.errors import RunDirectoryError
 from sparksweep_core.api import Experiment, Trial, TrialStatus
@@ -253,6 +253,10 @@ class RunDirectory:
         """Replace ``run.json`` atomically."""
         _replace(self.path / RUN_FILE, record.to_json())
 
+    @property
+    def _version(self) -> str:
+        return recorded_version(self.path / RUN_FILE)
+
     def read_record(self) -> RunRecord:
         """Return the facts that the Experiment's document lacks."""
         return RunRecord.read(self.path / RUN_FILE)
@@ -284,15 +288,17 @@ class RunDirectory:
             InvalidExperiment: It was changed, and is invalid now.
             Unreadable: A later version wrote a value that this one does not understand.
         """
-        return read_recorded(self.experiment)[0]
+        return read_recorded(self.experiment, writer=self._version)[0]
 
     def unknown_fields(self) -> list[str]:
         """Return the paths of the Experiment's fields that this version does not know."""
-        return read_recorded(self.experiment)[1]
+        return read_recorded(self.experiment, writer=self._version)[1]
 
     def read_journal(self) -> Recorded:
         """Return the contents of the journal."""
-        return read_journal(self.journal) if self.journal.exists() else Recorded()
+        if not self.journal.exists():
+            return Recorded()
+        return read_journal(self.journal, writer=self._version)
 
     def read_trials(self) -> list[Trial]:
         """Return every trial, sorted by number."""

@@ -15,7 +15,7 @@ from sparksweep._local.doors import Door
 from sparksweep._local.record import RunRecord
 from sparksweep._local.resuming import Resumption, prepare, relocated
 from sparksweep._local.run_directory import RunDirectory
-from sparksweep.errors import InvalidExperiment, RunDirectoryError
+from sparksweep.errors import InvalidExperiment, RunDirectoryError, Unreadable
 from sparksweep_core.api import (
     Condition,
     ConditionType,
@@ -226,6 +226,31 @@ def test_a_record_keeps_the_places_of_the_start(
     with pytest.raises(RunDirectoryError, match=r"run\.json is damaged"):
         RunRecord.read(path)
     assert RunRecord.read(tmp_path / "nothing.json") == RunRecord()
+
+
+@pytest.mark.parametrize("name", ["run.json", "experiment.yaml", "journal.jsonl"])
+def test_an_unreadable_file_of_a_run_names_the_version_that_made_it(
+    tmp_path: Path, name: str
+) -> None:
+    directory = left(tmp_path / "run", [], None, 1)
+    (directory.path / "run.json").write_text(json.dumps({"version": "9.8.7", "home": "/a"}))
+    if name == "run.json":
+        (directory.path / name).write_text(json.dumps({"version": "9.8.7", "home": 7}))
+    elif name == "journal.jsonl":
+        with (directory.path / name).open("a") as journal:
+            journal.write(json.dumps({"trial": {"number": 1, "state": "Paused"}}) + "\n")
+    else:
+        document = directory.read_experiment().to_dict()
+        document["spec"]["algorithm"]["algorithmName"] = "annealing"
+        (directory.path / name).write_text(json.dumps(document))
+    read = {
+        "run.json": directory.read_record,
+        "experiment.yaml": directory.read_experiment,
+        "journal.jsonl": directory.read_journal,
+    }[name]
+    with pytest.raises((RunDirectoryError, Unreadable), match=r"written by sparksweep 9\.8\.7"):
+        read()
+    directory.unlock()
 
 
 def test_home_stays_unless_it_is_gone(tmp_path: Path) -> None:

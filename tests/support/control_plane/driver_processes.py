@@ -1,8 +1,4 @@
-"""The driver of another release, whose packages a process of its own imports; its slots are threads there.
-
-Run as a program it is that process: it reads variables, URL and duration as JSON from its standard input, and prints each trial that it
-begins.
-"""
+"""The driver of the last release in a process of its own, which imports that release's packages; its slots are threads."""
 
 from __future__ import annotations
 
@@ -12,16 +8,12 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from pathlib import Path
-from typing import Any
 
-import pytest
+from support import last_release
+from support.control_plane.driver_threads import Script
 
-from support.control_plane.driver_threads import DriverThread, Script, settings_in, shorten_waits
-
-TESTS = Path(__file__).parents[2]
-POLL_S = 0.05
+PROGRAM = Path(__file__).with_name("driver_program.py")
 
 
 class DriverProcess:
@@ -49,10 +41,11 @@ class DriverProcess:
         """
         self._script = script
         self._log = log
-        path = os.pathsep.join([str(sources), str(TESTS)])
-        with log.open("w") as output:
+        path = os.pathsep.join([str(sources), str(last_release.DATA)])
+        # -P: beside the program there is this version's `driver_threads`.
+        with log.open("a") as output:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "support.control_plane.driver_processes"],
+                [sys.executable, "-P", str(PROGRAM)],
                 env={**os.environ, "PYTHONPATH": path},
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
@@ -99,31 +92,3 @@ class DriverProcess:
         self._process.terminate()
         self._process.wait(timeout_s)
         self._reader.join(timeout_s)
-
-
-class _PrintingList(list[tuple[str, int, int]]):
-    """A list of plays that prints what is added."""
-
-    def append(self, play: tuple[str, int, int]) -> None:
-        super().append(play)
-        sys.stdout.write(json.dumps(play) + "\n")
-        sys.stdout.flush()
-
-
-def main() -> int:
-    """Run the driver that standard input describes; return its exit code."""
-    start: dict[str, Any] = json.load(sys.stdin)
-    shorten_waits(pytest.MonkeyPatch())
-    script = Script(seconds=lambda _: start["trial_s"], plays=_PrintingList())
-    driver = DriverThread(settings_in(start["environment"], start["server"]), script)
-    signal.signal(signal.SIGTERM, lambda *_: threading.Thread(target=driver.stop).start())
-    signal.signal(signal.SIGUSR1, lambda *_: driver.lose_a_slot())
-    while not driver.has_ended:
-        time.sleep(POLL_S)
-    if driver.error is not None:
-        raise driver.error
-    return driver.exit_code
-
-
-if __name__ == "__main__":
-    sys.exit(main())

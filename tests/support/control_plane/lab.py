@@ -13,6 +13,7 @@ from typing import Any
 from cluster.client import Cluster
 from cluster.helm import Helm
 from sparksweep_core.api import limits
+from sparksweep_core.validation.reading import VERSION_ANNOTATION
 from support.control_plane.kube_api import Document, KubeApi, Refused
 
 EXPERIMENT_LABEL = "sparksweep.dev/experiment"
@@ -303,7 +304,7 @@ class Lab:
             body = event["object"]
             assert "finalizers" not in body["metadata"], body["metadata"]
             annotations = set(body["metadata"].get("annotations", {}))
-            assert annotations <= {"kubectl.kubernetes.io/last-applied-configuration"}, annotations
+            assert annotations <= {"kubectl.kubernetes.io/last-applied-configuration", VERSION_ANNOTATION}  # fmt: skip
             status = body.get("status")
             if not status:
                 continue
