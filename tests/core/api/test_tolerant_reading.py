@@ -69,6 +69,7 @@ TOLERANT = {
     "sparksweep_core.validation.document": "experiment.yaml of a run directory",
     "sparksweep_core.validation.reading": "objects and files of another version",
     "sparksweep_operator.cache": "TrialBatches, for the operator",
+    "sparksweep_operator.driver_lifecycle": "the whole Experiment, for the code of a new driver",
     "sparksweep_operator.gateway.viewers": "single values of pods",
     "sparksweep_operator.reconciler": "Experiments, for the operator",
     "sparksweep_trainer.driver.trial_server": "requests of slots",
