@@ -70,6 +70,10 @@ def environment(objects: list[Document]) -> dict[str, str]:
     return {item["name"]: item["value"] for item in container(objects)["env"]}
 
 
+def notes_after_installation(helm: Helm, values: Document) -> str:
+    return helm.run("install", "sparksweep", str(CHART), "--dry-run=client", *value_flags(values))
+
+
 def rules(objects: list[Document]) -> list[Document]:
     return [rule for item in objects if item["kind"].endswith("Role") for rule in item["rules"]]
 
@@ -158,6 +162,35 @@ def test_an_operator_for_all_namespaces_binds_drivers_only_where_it_is_told_to(h
     assert bindings[0]["subjects"] == [
         {"kind": "ServiceAccount", "name": "sparksweep-driver", "namespace": "one"}
     ]
+
+
+def test_upgrades_between_some_and_all_namespaces_change_no_immutable_field(helm: Helm) -> None:
+    choices: list[Document] = [
+        {"driver.namespaces": ["one", "other"]},
+        {"watchNamespaces": ["one", "other"]},
+        {"watchNamespaces": ["one"], "driver.namespaces": ["other"]},
+    ]
+    immutable: dict[tuple[str, str, str], list[Document]] = {}
+    for item in [item for values in choices for item in helm.template(values=values)]:
+        selector = item.get("spec", {}).get("selector")
+        if (fixed := item.get("roleRef", selector)) is not None:
+            metadata = item["metadata"]
+            place = (item["kind"], metadata.get("namespace", ""), metadata["name"])
+            immutable.setdefault(place, []).append(fixed)
+    assert {place[0] for place in immutable} >= {"RoleBinding", "ClusterRoleBinding", "Deployment"}
+    for place, fields_of_place in immutable.items():
+        assert [field for field in fields_of_place if field != fields_of_place[0]] == [], place
+
+
+def test_the_notes_name_namespaces_with_drivers_that_the_operator_does_not_watch(
+    helm: Helm,
+) -> None:
+    notes = notes_after_installation(
+        helm, {"watchNamespaces": ["one"], "driver.namespaces": ["one", "other"]}
+    )
+    assert "other has a service account for drivers, but this operator does not watch it" in notes
+    assert "one has a service account" not in notes
+    assert "does not watch" not in notes_after_installation(helm, {"driver.namespaces": ["other"]})
 
 
 def test_the_gateway_runs_where_drivers_may_and_reaches_nothing_else(helm: Helm) -> None:
