@@ -418,6 +418,7 @@ def test_a_label_of_ones_own_is_on_what_prometheus_and_grafana_look_for(helm: He
     [
         ({}, "--clusterrole=sparksweep-driver --serviceaccount=NAMESPACE:sparksweep-driver"),
         ({}, "--show-only templates/viewer.yaml | kubectl apply -f -"),
+        ({}, "helm -n default get values sparksweep --output yaml |"),
         ({"watchNamespaces": ["lab"]}, "kubectl -n lab apply -f experiment.yaml"),
         ({"crds.enabled": False}, "the operator waits for the CRDs"),
         ({"crds.keep": False}, "uninstalling deletes every Experiment"),

@@ -186,7 +186,7 @@ def _not_a_choice(value: object, path: str, expected: str) -> str:
 
 def _not_text(value: object, _: Mapping[str, Any]) -> str:
     if isinstance(value, bool):
-        return f"{short_json(value)} is not text: put the word that you wrote in quotes"
+        return f"{short_json(value)} is not text: put the word that you wrote, such as n, no or on, in quotes"
     if isinstance(value, int | float):
         return f'{short_json(value)} is a number: write "{short_json(value)}" in quotes'
     return f"{short_json(value)} is not text"
