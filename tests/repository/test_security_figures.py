@@ -6,7 +6,7 @@ from pathlib import Path
 
 from sparksweep_trainer.driver.retry_policy import MAX_LOST_ATTEMPTS
 from sparksweep_trainer.driver.trial_server import BOUNDS as TRIALS
-from sparksweep_trainer.http_head import MAX_HEAD_BYTES
+from sparksweep_trainer.http_server.head import MAX_HEAD_BYTES
 from sparksweep_trainer.kubernetes.prometheus import BOUNDS as METRICS
 
 ROOT = Path(__file__).parents[2]

@@ -17,10 +17,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sparksweep_trainer.driver.run_certificate import RunCertificate
-from sparksweep_trainer.http_head import MAX_HEAD_BYTES, Head, Refused, parse_head
-from sparksweep_trainer.http_server import Admission, Bounds, HttpServer, Request, Response
-from sparksweep_trainer.http_sockets import PlainSocket
-from sparksweep_trainer.http_tls import client_context, secured_by
+from sparksweep_trainer.http_server.connections import Bounds
+from sparksweep_trainer.http_server.head import MAX_HEAD_BYTES, Head, Refused, parse_head
+from sparksweep_trainer.http_server.messages import Admission, Request, Response
+from sparksweep_trainer.http_server.server import HttpServer
+from sparksweep_trainer.http_server.sockets import PlainSocket
+from sparksweep_trainer.http_server.tls import client_context, secured_by
 from support.hypothesis_profiles import examples
 from support.trainer.stage import soon
 

@@ -16,7 +16,7 @@ from sparksweep_core.contract.program import Program
 from sparksweep_trainer.driver.run_certificate import RunCertificate
 from sparksweep_trainer.driver.trial_server import TrialServer
 from sparksweep_trainer.driver.trial_service import TrialService
-from sparksweep_trainer.http_tls import client_context
+from sparksweep_trainer.http_server.tls import client_context
 from sparksweep_trainer.protocol import (
     Assignment,
     Outcome,

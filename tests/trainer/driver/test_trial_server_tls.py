@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from sparksweep_trainer.driver.run_certificate import NAME, RunCertificate
-from sparksweep_trainer.http_tls import client_context, server_context
+from sparksweep_trainer.http_server.tls import client_context, server_context
 from sparksweep_trainer.slot.trial_client import Address, DriverGone, TrialClient
 from support.trainer.server_rig import Rig
 

@@ -10,7 +10,7 @@ import ssl
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from sparksweep_trainer.http_tls import server_context
+from sparksweep_trainer.http_server.tls import server_context
 
 NAME = "sparksweep-driver"
 _BEGIN = datetime(1970, 1, 1, tzinfo=UTC)

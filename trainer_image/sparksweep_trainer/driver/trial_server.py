@@ -24,10 +24,12 @@ from sparksweep_trainer.driver.run_certificate import RunCertificate
 from sparksweep_trainer.driver.trial_service import TrialService
 from sparksweep_trainer.driver.waiters import Wake
 from sparksweep_trainer.files.store import FileStore
-from sparksweep_trainer.http_head import Head, Refused
-from sparksweep_trainer.http_server import Admission, Bounds, HttpServer, Request, Response
-from sparksweep_trainer.http_sockets import PlainSocket
-from sparksweep_trainer.http_tls import secured_by
+from sparksweep_trainer.http_server.connections import Bounds
+from sparksweep_trainer.http_server.head import Head, Refused
+from sparksweep_trainer.http_server.messages import Admission, Request, Response
+from sparksweep_trainer.http_server.server import HttpServer
+from sparksweep_trainer.http_server.sockets import PlainSocket
+from sparksweep_trainer.http_server.tls import secured_by
 from sparksweep_trainer.protocol import (
     FILES_PATH,
     HEARTBEAT_PATH,

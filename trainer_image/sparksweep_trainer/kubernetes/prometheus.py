@@ -18,8 +18,10 @@ from prometheus_client.registry import Collector
 
 from sparksweep_core.api.status import TrialCounts
 from sparksweep_trainer.driver.trial_service import TrialService
-from sparksweep_trainer.http_head import Head, Refused
-from sparksweep_trainer.http_server import Admission, Bounds, HttpServer, Request, Response
+from sparksweep_trainer.http_server.connections import Bounds
+from sparksweep_trainer.http_server.head import Head, Refused
+from sparksweep_trainer.http_server.messages import Admission, Request, Response
+from sparksweep_trainer.http_server.server import HttpServer
 from sparksweep_trainer.kubernetes.status_writer import StatusWriter
 
 log = logging.getLogger(__name__)

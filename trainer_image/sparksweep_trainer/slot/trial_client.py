@@ -14,7 +14,7 @@ from pydantic import BaseModel, ValidationError
 from sparksweep_core.api.base import Model
 from sparksweep_core.backoff import Backoff
 from sparksweep_core.contract.program import Program
-from sparksweep_trainer.http_tls import client_context
+from sparksweep_trainer.http_server.tls import client_context
 from sparksweep_trainer.protocol import (
     FILES_PATH,
     HEARTBEAT_PATH,

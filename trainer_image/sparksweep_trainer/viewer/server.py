@@ -20,8 +20,10 @@ from sparksweep_core.contract.viewer import (
     SIZE_HEADER,
 )
 from sparksweep_trainer.files import openat
-from sparksweep_trainer.http_head import Head, Refused
-from sparksweep_trainer.http_server import Admission, Bounds, HttpServer, Request, Response
+from sparksweep_trainer.http_server.connections import Bounds
+from sparksweep_trainer.http_server.head import Head, Refused
+from sparksweep_trainer.http_server.messages import Admission, Request, Response
+from sparksweep_trainer.http_server.server import HttpServer
 
 MAX_LISTED = 10_000
 BOUNDS = Bounds(connections=128, strangers=64, strangers_of_address=64, idle_s=300.0)

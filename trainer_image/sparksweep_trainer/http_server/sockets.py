@@ -1,4 +1,4 @@
-"""Sockets that do not block, as `HttpServer` uses them: plain ones here, secure ones in `http_tls`."""
+"""Sockets that do not block, as `HttpServer` uses them: plain ones here, secure ones in `tls`."""
 
 from __future__ import annotations
 

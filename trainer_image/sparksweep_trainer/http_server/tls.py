@@ -12,7 +12,7 @@ import ssl
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
-from sparksweep_trainer.http_sockets import MustWait, end_gently
+from sparksweep_trainer.http_server.sockets import MustWait, end_gently
 
 
 def server_context() -> ssl.SSLContext:
@@ -46,7 +46,7 @@ def secured_by(context: ssl.SSLContext) -> Callable[[socket.socket], SecureSocke
 
 
 class SecureSocket:
-    """A server's side of one TLS connection; see `http_sockets.Transport`."""
+    """A server's side of one TLS connection; see `sockets.Transport`."""
 
     __slots__ = ("_context", "_is_shaken", "_secure", "_sock")
 
