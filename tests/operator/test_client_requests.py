@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from sparksweep_operator.kube import KubernetesClient, async_client
+from sparksweep_operator.kube import KubernetesClient, connection
 from support.control_plane.operator_processes import free_port
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -26,7 +26,7 @@ def served(handler: Handler, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callab
     async def load_config(*, client_configuration: Any) -> None:
         client_configuration.host = f"http://127.0.0.1:{port}"
 
-    monkeypatch.setattr(f"{async_client.__name__}.config.load_config", load_config)
+    monkeypatch.setattr(f"{connection.__name__}.config.load_config", load_config)
 
     async def run(script: Script) -> None:
         app = web.Application()
@@ -73,7 +73,7 @@ def test_requests_wait_for_each_other_beyond_a_number_and_before_their_time_coun
         most = max(most, under_way)
         # Until as many as may be are under way, or no more come.
         for _attempt in range(200):
-            if under_way >= async_client.REQUESTS:
+            if under_way >= connection.REQUESTS:
                 break
             await asyncio.sleep(0.001)
         await asyncio.sleep(0.01)
@@ -81,9 +81,9 @@ def test_requests_wait_for_each_other_beyond_a_number_and_before_their_time_coun
         return web.json_response({})
 
     async def script(client: KubernetesClient) -> None:
-        number = 3 * async_client.REQUESTS
+        number = 3 * connection.REQUESTS
         await asyncio.gather(*(client.get_experiment("lab", "digits") for _ in range(number)))
 
     with served(answer, monkeypatch) as run:
         run(script)
-    assert most == async_client.REQUESTS
+    assert most == connection.REQUESTS

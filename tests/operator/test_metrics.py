@@ -18,7 +18,7 @@ from sparksweep_core.api.metadata import API_VERSION
 from sparksweep_operator import collector
 from sparksweep_operator.cache import ObjectCache
 from sparksweep_operator.collector import ExperimentCollector
-from sparksweep_operator.kube.async_client import _resource
+from sparksweep_operator.kube.connection import _resource
 from sparksweep_operator.metrics import OUTCOMES, Metrics, serve
 from support.operator.operator_objects import (
     NAME,

@@ -6,93 +6,40 @@ Objects that a user may have under the same name are created, never applied, so 
 
 from __future__ import annotations
 
-import asyncio
-import json
 import logging
 from collections.abc import AsyncIterator, Collection, Mapping
-from types import TracebackType
 from typing import Any
 
-import aiohttp
-from kubernetes.aio import client, config
-from kubernetes.aio.stream import WsApiClient
-
 from sparksweep_core.api import API_VERSION, Experiment, ExperimentStatus, TrialBatch
-from sparksweep_core.api_server.errors import (
-    Conflict,
-    KubeError,
-    NotFound,
-    Unavailable,
-    UndeclaredField,
-    error_of,
-)
+from sparksweep_core.api_server.errors import Conflict, KubeError, NotFound, UndeclaredField
 from sparksweep_core.api_server.paths import collection
 from sparksweep_core.contract.labels import experiment_selector, selector_text
 from sparksweep_core.contract.names import OPERATOR_MANAGER
 from sparksweep_operator.events import Event
 from sparksweep_operator.kube.bodies import batch_body, event_body
+from sparksweep_operator.kube.connection import Connection
 from sparksweep_operator.kube.port_forward import PROTOCOL, PortForward
 from sparksweep_operator.metrics import Metrics
 
 log = logging.getLogger(__name__)
 
-TIMEOUT_S = 30.0
-REQUESTS = 50
-"""Requests that are made at the same time. After a start beside a thousand Experiments, more would only wait in the API
-server, and each would time out there together with those behind it."""
 PAGE_OBJECTS = 200
 """Objects in a page of metadata."""
 WATCH_S = 600
 """Seconds after which the API server ends a watch."""
-SILENCE_S = 90.0
-"""Seconds without a line after which a watch is taken for dead: a bookmark comes every minute."""
-LINE_BYTES = 16 * 2**20
-"""Maximum length of a watch's event: etcd stores objects of at most 1.5 MiB."""
-
 _APPLY = "application/apply-patch+yaml"
-_JSON = "application/json"
 _JSON_PATCH = "application/json-patch+json"
 _METADATA = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
 _IDENTITY = ("name", "namespace", "uid", "resourceVersion")
-_TIMEOUT = aiohttp.ClientTimeout(total=TIMEOUT_S)
-
-_Body = Mapping[str, Any] | list[dict[str, Any]]
 
 
-class KubernetesClient:
+class KubernetesClient(Connection):
     """Client of the API server. An asynchronous context manager."""
 
     def __init__(self, metrics: Metrics | None = None) -> None:
         """Count requests in `metrics`."""
-        self._metrics = metrics or Metrics()
-        self._slots = asyncio.Semaphore(REQUESTS)
-        self._client: client.ApiClient | None = None
-        self._websockets: WsApiClient | None = None
+        super().__init__(metrics or Metrics())
         self._undeclared: set[str] = set()
-
-    async def __aenter__(self) -> KubernetesClient:
-        settings = client.Configuration()
-        # Otherwise aiohttp reads .netrc and the proxies' variables at each request, in a thread each: more than half of the
-        # request's CPU time. kopf's watches use neither.
-        settings.client_session_kwargs = {"trust_env": False}
-        # Each watch holds a connection, and `_slots` bounds the others. aiohttp would count the time until a connection is
-        # free as part of a request's.
-        settings.connection_pool_maxsize = 0
-        await config.load_config(client_configuration=settings)
-        self._client = client.ApiClient(settings)
-        self._client.user_agent = OPERATOR_MANAGER
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        for opened in (self._client, self._websockets):
-            if opened is not None:
-                await opened.close()
-        self._client = self._websockets = None
 
     # ------------------------------------------------------------------ our kinds
 
@@ -190,8 +137,8 @@ class KubernetesClient:
                 return
             query["continue"] = token
 
-    async def watch_batches(self, namespace: str | None, version: int) -> AsyncIterator[bytes]:
-        """Yield the events of all TrialBatches of a namespace, or of all, each a line of JSON, until the watch ends.
+    def watch_batches(self, namespace: str | None, version: int) -> AsyncIterator[bytes]:
+        """Return the events of all TrialBatches of a namespace, or of all, each a line of JSON, until the watch ends.
 
         Args:
             namespace: the namespace; None for all.
@@ -207,25 +154,7 @@ class KubernetesClient:
             "resourceVersion": str(version),
             "timeoutSeconds": str(WATCH_S),
         }
-        timeout = aiohttp.ClientTimeout(total=None, sock_connect=TIMEOUT_S, sock_read=SILENCE_S)
-        try:
-            response = await self._call(
-                "GET", collection("TrialBatch", namespace), query=query, timeout=timeout
-            )
-            try:
-                if response.status >= 300:
-                    raise error_of(response.status, await response.read())
-                rest = b""
-                async for chunk in response.response.content.iter_any():
-                    *lines, rest = (rest + chunk).split(b"\n")
-                    for line in lines:
-                        yield line
-                    if len(rest) > LINE_BYTES:
-                        raise Unavailable(f"an event of more than {LINE_BYTES} bytes")
-            finally:
-                response.response.close()
-        except (aiohttp.ClientError, client.ApiException, TimeoutError, OSError) as error:
-            raise Unavailable(f"no answer from the API server: {error!r}") from error
+        return self._lines(collection("TrialBatch", namespace), query)
 
     async def get_experiment(self, namespace: str, name: str) -> dict[str, Any]:
         """Read an Experiment.
@@ -304,26 +233,10 @@ class KubernetesClient:
             NotFound: there is no such pod.
             Unavailable: the pod does not run, or the API server does not answer.
         """
-        if self._client is None:
-            raise RuntimeError("the client is not open")
-        if self._websockets is None:
-            self._websockets = WsApiClient(self._client.configuration)
         path = f"{collection('Pod', namespace)}/{pod}/portforward"
-        request = await self._websockets.param_serialize(
-            "GET",
-            path,
-            query_params=[("ports", str(port))],
-            header_params={"sec-websocket-protocol": PROTOCOL},
-            auth_settings=["BearerToken"],
+        websocket = await self._websocket(
+            path, [("ports", str(port))], protocol=PROTOCOL, what=f"port {port} of pod {pod}"
         )
-        try:
-            response = await self._websockets.call_api(*request, _preload_content=False)
-            websocket = await response.response
-        except aiohttp.WSServerHandshakeError as error:
-            message = f"port {port} of pod {pod}: {error.message}"
-            raise error_of(error.status, message.encode()) from error
-        except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            raise Unavailable(f"no answer from the API server: {error!r}") from error
         return PortForward(websocket)
 
     async def delete_pod(self, namespace: str, name: str, uid: str) -> None:
@@ -386,84 +299,3 @@ class KubernetesClient:
             await self._request("DELETE", f"{collection(kind, namespace)}/{name}", options)
         except (NotFound, Conflict):
             return
-
-    async def _request(
-        self,
-        method: str,
-        path: str,
-        body: _Body | None = None,
-        *,
-        query: Mapping[str, str] | None = None,
-        content_type: str = _JSON,
-        accept: str = _JSON,
-    ) -> dict[str, Any]:
-        data = await self._send(
-            method, path, body, query=query, content_type=content_type, accept=accept
-        )
-        answer: dict[str, Any] = json.loads(data)
-        return answer
-
-    async def _send(
-        self,
-        method: str,
-        path: str,
-        body: _Body | None = None,
-        *,
-        query: Mapping[str, str] | None = None,
-        content_type: str = _JSON,
-        accept: str = _JSON,
-    ) -> bytes:
-        try:
-            async with self._slots:
-                response = await self._call(
-                    method,
-                    path,
-                    body,
-                    query=query,
-                    content_type=content_type,
-                    accept=accept,
-                    timeout=_TIMEOUT,
-                )
-                data: bytes = await response.read()
-        except (aiohttp.ClientError, client.ApiException, TimeoutError, OSError) as error:
-            self._metrics.count_request(method, _resource(path), None)
-            raise Unavailable(f"no answer from the API server: {error!r}") from error
-        self._metrics.count_request(method, _resource(path), response.status)
-        if response.status >= 300:
-            raise error_of(response.status, data, response.getheader("Retry-After"))
-        return data
-
-    async def _call(
-        self,
-        method: str,
-        path: str,
-        body: _Body | None = None,
-        *,
-        query: Mapping[str, str] | None = None,
-        content_type: str = _JSON,
-        accept: str = _JSON,
-        timeout: aiohttp.ClientTimeout,
-    ) -> Any:
-        if self._client is None:
-            raise RuntimeError("the client is not open")
-        request = await self._client.param_serialize(
-            method,
-            path,
-            query_params=list((query or {}).items()),
-            header_params={
-                "Accept": accept,
-                "Accept-Encoding": "identity",
-                "Content-Type": content_type,
-            },
-            body=dict(body) if isinstance(body, Mapping) else body,
-            auth_settings=["BearerToken"],
-        )
-        return await self._client.call_api(*request, _request_timeout=timeout)
-
-
-def _resource(path: str) -> str:
-    """Return the resource of a path, such as ``experiments/status``; ``kinds`` for the discovery of our API group."""
-    if path == f"/apis/{API_VERSION}":
-        return "kinds"
-    parts = path.partition("/namespaces/")[2].split("/")[1:] or path.split("/")[-1:]
-    return "/".join(parts[:1] + parts[2:])
