@@ -1,18 +1,17 @@
 """The Spark driver: starts Spark, the trial server, and one long-lived Spark task for each slot.
 
-The only importer of pyspark. Spark schedules and watches the executors. The trial service assigns trials to slots,
-`retry_policy` decides what runs again, and the slot manager decides how many slots there are.
+Only this module and `spark_jobs` import pyspark. Spark schedules and watches the executors. The trial service assigns
+trials to slots, `retry_policy` decides what runs again, and the slot manager decides how many slots there are.
 """
 
 from __future__ import annotations
 
 import logging
 import os
-import re
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,7 +20,7 @@ from typing import Any
 
 import pyspark
 from py4j.protocol import Py4JError
-from pyspark import InheritableThread, SparkConf, SparkContext, TaskContext
+from pyspark import SparkConf, SparkContext
 from pyspark.errors import PySparkException
 from pyspark.java_gateway import launch_gateway
 
@@ -29,17 +28,18 @@ from sparksweep_core.errors import SparkNotStarted
 from sparksweep_trainer.driver import serial_filter
 from sparksweep_trainer.driver.java_process import Connection, JavaEnded, JavaProcess
 from sparksweep_trainer.driver.run_certificate import RunCertificate
-from sparksweep_trainer.driver.slot_loss import Explain, Loss, SlotFailed, without_explanation
+from sparksweep_trainer.driver.slot_loss import Explain, Loss, without_explanation
 from sparksweep_trainer.driver.slot_manager import SlotManager
 from sparksweep_trainer.driver.spark_environment import (
     log_end,
     read_by_pyspark,
     spark_environment,
 )
+from sparksweep_trainer.driver.spark_errors import first_line_of_cause, text_of
+from sparksweep_trainer.driver.spark_jobs import SparkJobs
 from sparksweep_trainer.driver.trial_server import TrialServer
 from sparksweep_trainer.driver.trial_service import TrialService
 from sparksweep_trainer.files.store import FileStore
-from sparksweep_trainer.slot.slot import SlotTask
 from sparksweep_trainer.slot.trial_client import Address
 from sparksweep_trainer.trial.processes import descendants, send_signal
 
@@ -47,9 +47,6 @@ log = logging.getLogger(__name__)
 
 SPARK_HOME = Path(pyspark.__file__).parent
 """Home of the Spark that came with pyspark, whatever other one the environment names."""
-MAX_FAILURE = 1000
-"""Characters of Spark's message about a failed job that are kept."""
-_STARTED_AGAIN = "Spark started this slot again after its executor was lost"
 
 COMMON_CONF = {
     # A slot's task ends when the slot does: Spark must neither retry it, nor count its failures, nor run it twice.
@@ -162,7 +159,7 @@ class Driver:
             )
 
         self._application_id = str(self._context.applicationId)
-        jobs = _SparkJobs(self._context, address)
+        jobs = SparkJobs(self._context, address)
         self._slots = SlotManager(
             self._service, jobs, explain=self._explain, discard=self._end_silent
         )
@@ -183,7 +180,7 @@ class Driver:
         try:
             return not context._jsc.sc().isStopped()
         except Exception as error:
-            log.warning("Spark does not answer whether it runs: %s", _text(error))
+            log.warning("Spark does not answer whether it runs: %s", text_of(error))
             return False
 
     def lose(self, node: str, loss: Loss) -> None:
@@ -253,7 +250,7 @@ class Driver:
             self._gateway = _gateway_to(connection)
             return self._make_context(conf)
         except (OSError, JavaEnded, PySparkException, Py4JError) as error:
-            raise self._not_started(_first_line_of_cause(error)) from error
+            raise self._not_started(first_line_of_cause(error)) from error
 
     def _launch_java(self, conf: SparkConf, environment: Mapping[str, str]) -> JavaProcess:
         settings = [word for key, value in conf.getAll() for word in ("--conf", f"{key}={value}")]
@@ -338,94 +335,3 @@ def _halt(context: SparkContext) -> None:
     with suppress(Exception):
         if jvm is not None:
             jvm.java.lang.Runtime.getRuntime().halt(0)
-
-
-class _SparkJobs:
-    """Runs slots as Spark jobs of one task, each with a thread that waits for its end."""
-
-    def __init__(self, context: SparkContext, address: Callable[[int], Address]) -> None:
-        # Tasks send their accumulators' values to the driver, which unpickles them, and user code could have written
-        # them. Without this accumulator tasks send none.
-        context._javaAccumulator = None
-        self._context = context
-        self._address = address
-
-    def start(self, slot: int, ended: Callable[[SlotFailed | None], None]) -> None:
-        """See `SlotJobs`."""
-        InheritableThread(
-            target=self._run, args=(slot, ended), name=f"slot-{slot}", daemon=True
-        ).start()
-
-    def cancel(self, slot: int) -> None:
-        """See `SlotJobs`. A job that is just being submitted goes on; its slot leaves with its first request."""
-        try:
-            self._context.cancelJobGroup(_group(slot))
-        except Exception as error:
-            # If Spark has failed, the end of the job says so.
-            log.warning("the job of slot %d could not be cancelled: %s", slot, _first_line(error))
-
-    def _run(self, slot: int, ended: Callable[[SlotFailed | None], None]) -> None:
-        failed: SlotFailed | None = None
-        try:
-            self._context.setJobGroup(_group(slot), f"slot {slot}", interruptOnCancel=True)
-            tasks = self._context.parallelize([slot], 1).mapPartitions(
-                _FirstAttempt(SlotTask(slot, self._address(slot)))
-            )
-            # Counted in Java: PySpark's own actions unpickle in this process what the executors' Python sent.
-            tasks._jrdd.count()
-        except Exception as error:
-            # Spark raises one type for a lost executor, a killed Python process and a stopped context alike.
-            failed = _failure(error)
-        ended(failed)
-
-
-@dataclass(frozen=True)
-class _FirstAttempt:
-    """Runs a slot once. Spark retries a task whose executor it believes lost through no fault of the task; the slot manager
-    must find out the cause before another slot starts.
-    """
-
-    task: SlotTask
-
-    def __call__(self, partition: Iterable[int]) -> Iterator[None]:
-        context = TaskContext.get()
-        if context is not None and context.attemptNumber() > 0:
-            raise RuntimeError(_STARTED_AGAIN)
-        self.task(partition)
-        return iter(())
-
-
-def _group(slot: int) -> str:
-    return f"slot-{slot}"
-
-
-def _failure(error: Exception) -> SlotFailed:
-    """Return the failure of a job: the last line of a Python traceback, or the first of any other message."""
-    text = _text(error)
-    lost = "ExecutorLostFailure" in text or _STARTED_AGAIN in text
-    traceback = re.search(
-        r"An exception was thrown from the Python worker: (.*?)^ ?SQLSTATE", text, re.S | re.M
-    )
-    lines = traceback[1].strip().splitlines()[-1:] if traceback else _cause(text).splitlines()[:1]
-    return SlotFailed("".join(lines)[:MAX_FAILURE] or type(error).__name__, executor_lost=lost)
-
-
-def _cause(text: str) -> str:
-    """Return the text after py4j's "An error occurred while calling o53.count.\\n: "."""
-    return text.partition("\n: ")[2] or text
-
-
-def _first_line_of_cause(error: Exception) -> str:
-    return (_cause(_text(error)).strip().splitlines() or [type(error).__name__])[0][:MAX_FAILURE]
-
-
-def _first_line(error: Exception) -> str:
-    return (_text(error).splitlines() or [type(error).__name__])[0]
-
-
-def _text(error: Exception) -> str:
-    """Return the text of an error; py4j's errors ask Java for it, which may be gone."""
-    try:
-        return str(error)
-    except Exception as another:
-        return f"{type(error).__name__} ({type(another).__name__})"
