@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from support.control_plane.kube_api import Refused
-from support.control_plane.lab import Lab, experiment
+from support.control_plane.lab import RUNNING, Lab, experiment
 
 GROUP = "sparksweep.dev"
 REFUSED = {
@@ -205,3 +205,36 @@ def test_a_pod_that_may_not_be_deleted_is_told_by_an_event_and_holds_no_successo
         assert "not on my watch" in words
         lab.wait_for_condition("Suspended")
     lab.wait(lambda: not lab.drivers(), "it is deleted")
+
+
+def test_an_end_that_may_not_be_told_and_a_deletion_that_may_not_be_made_are_events(
+    lab: Lab,
+) -> None:
+    documents = policy(lab, "true", operations=[], resources=[])
+    documents[0]["spec"]["matchConstraints"]["resourceRules"] = [
+        *rules(["UPDATE"], ["trialbatches"]),
+        *rules(["DELETE"], ["experiments"]),
+        *rules(["CREATE"], ["configmaps"]),
+    ]
+    documents[0]["spec"]["validations"][0]["expression"] = (
+        "request.operation == 'CREATE' ? object.metadata.name != 'probe' : "
+        "request.operation == 'UPDATE' && !(has(object.spec.closed) && object.spec.closed)"
+    )
+    probe = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "probe"}}
+    with refusing(lab, documents, probe):
+        lab.create(ttlSecondsAfterFinished=1)
+        # Beside a viewer a driver is told the end; another's pod is deleted.
+        lab.set_containers(lab.wait_for_driver(), driver=RUNNING, viewer=RUNNING)
+        lab.take_over()
+        assert lab.play_to_the_end()["state"] == "Complete"
+        for reason, begin in (
+            ("BatchNotClosed", "The driver can't be told the end: "),
+            ("NotDeleted", "Its TTL is over, and it can't be deleted: "),
+        ):
+            lab.wait(lambda reason=reason: reason in dict(lab.events()), reason)  # type: ignore[misc]
+            words = dict(lab.events())[reason]
+            assert words.startswith(begin)
+            assert "not on my watch" in words
+            assert [other for other, _ in lab.events()].count(reason) == 1
+        assert not lab.batches()[-1]["spec"].get("closed")
+    lab.wait(lambda: not lab.left(), "it is deleted")

@@ -74,10 +74,15 @@ def read_json(model: type[_M], text: str | bytes, subject: str, *, writer: str =
         raise unreadable(error, model, subject, writer=writer) from error
 
 
-def check_notes(batch: TrialBatch, subject: str) -> None:
+def check_notes(batch: TrialBatch, subject: str, *, writer: str = "") -> None:
     """Check the annotations that one planner leaves in a batch for the next one.
 
     They can't be ignored: an experiment that a later version has ended, for a reason of its own, would begin anew.
+
+    Args:
+        batch: the batch.
+        subject: the batch in words, for the error.
+        writer: the version that wrote it, if it does not name one itself; empty if it is unknown.
 
     Raises:
         Unreadable: this version does not understand one of them.
@@ -92,8 +97,8 @@ def check_notes(batch: TrialBatch, subject: str) -> None:
         message = f'"{seed[:40]}" is no integer from 0 to 2^63-1'
         findings.append(FieldError(f"metadata.annotations[{SEED_ANNOTATION}]", message))
     if findings:
-        writer = notes.get(VERSION_ANNOTATION, "")
-        raise Unreadable(subject, findings, reader=own_version(), writer=writer)
+        named = notes.get(VERSION_ANNOTATION) or writer
+        raise Unreadable(subject, findings, reader=own_version(), writer=named)
 
 
 def unreadable(

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from sparksweep.errors import FieldError, RunDirectoryError, Unreadable
 from sparksweep_core.api import ExperimentStatus, TrialBatch, TrialStatus
-from sparksweep_core.validation.reading import own_version, read_object
+from sparksweep_core.validation.reading import check_notes, own_version, read_object
 
 
 @dataclass
@@ -122,6 +122,12 @@ def read_journal(path: Path, *, writer: str = "") -> Recorded:
         except (ValueError, RecursionError) as error:
             # JSON that is nested a thousand times is read by recursion.
             raise RunDirectoryError(f"{path}, line {number} is damaged: {error}") from error
+    # Of the last record of each batch: an end that a later record takes back binds nobody.
+    for index, batch in recorded.batches.items():
+        try:
+            check_notes(batch, f"{path}, batch {index}", writer=writer)
+        except Unreadable as error:
+            raise RunDirectoryError(str(error)) from error
     return recorded
 
 

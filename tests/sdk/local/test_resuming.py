@@ -26,6 +26,7 @@ from sparksweep_core.api import (
     TrialState,
     TrialStatus,
 )
+from sparksweep_core.contract.annotations import ENDING_ANNOTATION, SEED_ANNOTATION
 from support.sdk.run_directories import START, discrete, experiment_of, record_run, succeeded
 
 NOW = START + timedelta(seconds=100)
@@ -251,6 +252,49 @@ def test_an_unreadable_file_of_a_run_names_the_version_that_made_it(
     with pytest.raises((RunDirectoryError, Unreadable), match=r"written by sparksweep 9\.8\.7"):
         read()
     directory.unlock()
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "problem"),
+    [
+        (ENDING_ANNOTATION, "BudgetExhausted", '"BudgetExhausted" is no reason that this version knows'),
+        (ENDING_ANNOTATION, "", "is no reason that this version knows"),
+        (SEED_ANNOTATION, "philox:7", '"philox:7" is no integer'),
+    ],
+)  # fmt: skip
+def test_a_note_of_a_later_planner_ends_the_resuming_in_words(
+    tmp_path: Path, name: str, value: str, problem: str
+) -> None:
+    """Ignored, it would begin anew a run that the later version has ended."""
+    directory = left(tmp_path / "run", [succeeded(1, 1.0), stopped(2)], GOAL, 2)
+    (directory.path / "run.json").write_text(json.dumps({"version": "9.8.7"}))
+    noted = with_note(directory, name, value)
+    with pytest.raises(RunDirectoryError) as caught:
+        resumed(directory, goal=5.0)
+    for word in ("journal.jsonl", f"metadata.annotations[{name}]", problem, "sparksweep 9.8.7"):
+        assert word in str(caught.value)
+    assert directory.journal.read_bytes() == noted
+    directory.unlock()
+
+
+def test_a_note_that_a_later_record_takes_back_is_none(tmp_path: Path) -> None:
+    directory = left(tmp_path / "run", [], None, 1)
+    before = directory.journal.read_text().splitlines(keepends=True)
+    with_note(directory, SEED_ANNOTATION, "philox:7")
+    with directory.journal.open("a") as journal:
+        journal.write(next(line for line in before if line.startswith('{"batch"')))
+    assert resumed(directory).goes_on
+    directory.unlock()
+
+
+def with_note(directory: RunDirectory, name: str, value: str) -> bytes:
+    """Append the batch once more, with an annotation; return the journal."""
+    (batch,) = directory.read_journal().batches.values()
+    body = batch.to_dict()
+    body["metadata"]["annotations"] = {name: value}
+    with directory.journal.open("a") as journal:
+        journal.write(json.dumps({"batch": body}) + "\n")
+    return directory.journal.read_bytes()
 
 
 def test_home_stays_unless_it_is_gone(tmp_path: Path) -> None:

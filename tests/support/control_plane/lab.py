@@ -24,6 +24,9 @@ FINISHED = ("Succeeded", "Failed", "Stopped")
 
 PLACEHOLDER = "namespace-of-the-lab"
 
+RUNNING: Document = {"running": {"startedAt": "2026-01-01T00:00:00Z"}}
+"""State of a container that runs."""
+
 SOURCE = "def training(x):\n    return x\n"
 
 
@@ -222,6 +225,14 @@ class Lab:
         batch = self.batches(name)[-1]
         self.report(batch, [], driver=driver)
         return driver
+
+    def set_containers(self, pod: str, *, driver: Document, viewer: Document) -> None:
+        """Write the states of the containers of a driver's pod, as the kubelet does."""
+        common = {"image": "", "imageID": "", "lastState": {}, "ready": True, "restartCount": 0}
+        states = (("driver", driver), ("viewer", viewer))
+        statuses = [{"name": name, "state": state, **common} for name, state in states]
+        status = {"phase": "Running", "containerStatuses": statuses}
+        self.api.patch("pods", pod, {"status": status}, "status")
 
     def report(self, batch: Document, trials: list[Document], *, driver: str | None = None) -> None:
         """Add the states of some trials to a batch's status."""

@@ -1,7 +1,9 @@
 """Each trial's session for TensorBoard, whatever it reports and however it ends."""
 
+import errno
 import json
 import math
+import os
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -226,6 +228,32 @@ def test_a_trial_of_an_earlier_driver_is_written_as_a_whole(files: SessionFiles)
     start, *_, end = files.events()
     assert plugin_data(start).HasField("session_start_info")
     assert plugin_data(end).session_end_info.end_time_secs == NOW.timestamp()
+
+
+@pytest.mark.parametrize("taken", [1, 11, 12, 40], ids=lambda taken: f"{taken} bytes")
+def test_a_record_that_a_full_disk_takes_in_part_is_cut_off_and_later_ones_follow(
+    files: SessionFiles, monkeypatch: pytest.MonkeyPatch, taken: int
+) -> None:
+    """A torn record would hide all that follow it: readers find the next one by its length."""
+    files.put(TrialState.RUNNING)
+    (file,) = (files.root / "0007").glob("events.out.tfevents.*")
+    whole, pwrite, sizes = file.read_bytes(), os.pwrite, []
+
+    def short(descriptor: int, data: bytes, offset: int) -> int:
+        if sizes:
+            sizes.append(file.stat().st_size)
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        sizes.append(file.stat().st_size)
+        return pwrite(descriptor, data[:taken], offset)
+
+    with monkeypatch.context() as full:
+        full.setattr(os, "pwrite", short)
+        files.report({"step": 1, "metrics": {"loss": 1.0}, "time": 1.0})
+    assert sizes == [len(whole), len(whole) + taken], "a part was written before the disk was full"
+    assert file.read_bytes() == whole
+    files.put(TrialState.SUCCEEDED, metrics={"accuracy": 0.5})
+    assert ("accuracy", 1, 0.5) in scalars(files.events())
+    assert plugin_data(files.events()[-1]).session_end_info.status == 1
 
 
 def test_trials_that_never_started_have_no_session(files: SessionFiles) -> None:
