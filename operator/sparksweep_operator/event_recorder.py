@@ -30,7 +30,7 @@ class EventRecorder:
     ) -> AsyncIterator[None]:
         """Turn the refusal of a request that no condition can tell of into an event, and go on.
 
-        The same words get one event. The request is repeated by a later reconcile.
+        The same words get one event. `Memo.was_refused` asks for the reconcile that repeats the request.
 
         Args:
             experiment: the Experiment.
@@ -41,6 +41,7 @@ class EventRecorder:
         try:
             yield
         except REFUSALS as error:
+            memo.was_refused = True
             message = f"{action}: {error}"[:MESSAGE]
             if memo.refusals.get(action) != message:
                 memo.refusals[action] = message

@@ -50,6 +50,8 @@ class Memo:
     """Number of times in a row that a batch could not be created because one of its name exists."""
     refusals: dict[str, str] = field(default_factory=dict)
     """Words of the API server's last refusal of each request that no condition tells of, by the action in words."""
+    was_refused: bool = False
+    """True if this reconcile has had such a refusal: it is repeated after a while, though nothing changes meanwhile."""
     status_written_at: float | None = None
     """Moment when the status was written last."""
     refused_status: str = ""

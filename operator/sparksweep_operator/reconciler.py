@@ -249,7 +249,7 @@ class Reconciler:
         memo: Memo,
         age: Age,
     ) -> Result:
-        refused = False
+        refused = memo.was_refused = False
         try:
             memo.unannounced_batches += await self._write_batches(planned.batches, history)
         except TooLarge as error:
@@ -294,7 +294,7 @@ class Reconciler:
         )
         if delay:
             requeue_after = min(requeue_after or delay, delay)
-        if refused:
+        if refused or memo.was_refused:
             requeue_after = min(requeue_after or RECHECK_AFTER, RECHECK_AFTER)
         return Result(writes_status, requeue_after)
 

@@ -237,4 +237,3 @@ def test_an_end_that_may_not_be_told_and_a_deletion_that_may_not_be_made_are_eve
             assert "not on my watch" in words
             assert [other for other, _ in lab.events()].count(reason) == 1
         assert not lab.batches()[-1]["spec"].get("closed")
-    lab.wait(lambda: not lab.left(), "it is deleted")
