@@ -85,7 +85,7 @@ class Ended:
             "type": "Complete", "status": "True", "reason": "SearchSpaceExhausted", "message": "All ran.",
             "lastTransitionTime": moment(-100), "observedGeneration": 1,
         }  # fmt: skip
-        body = experiment_body(**({} if ttl is None else {"ttlSecondsAfterFinished": ttl}))
+        body = experiment_body(ttlSecondsAfterFinished=ttl)
         body["status"] = {
             "state": "Complete", "startTime": moment(-200), "completionTime": moment(-100), "conditions": [condition],
         }  # fmt: skip

@@ -237,7 +237,8 @@ def test_a_record_that_a_full_disk_takes_in_part_is_cut_off_and_later_ones_follo
     """A torn record would hide all that follow it: readers find the next one by its length."""
     files.put(TrialState.RUNNING)
     (file,) = (files.root / "0007").glob("events.out.tfevents.*")
-    whole, pwrite, sizes = file.read_bytes(), os.pwrite, []
+    whole, pwrite = file.read_bytes(), os.pwrite
+    sizes: list[int] = []
 
     def short(descriptor: int, data: bytes, offset: int) -> int:
         if sizes:
