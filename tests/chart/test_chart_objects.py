@@ -182,6 +182,23 @@ def test_upgrades_between_some_and_all_namespaces_change_no_immutable_field(helm
         assert [field for field in fields_of_place if field != fields_of_place[0]] == [], place
 
 
+@pytest.mark.parametrize("annotations", [None, [], ["example.org/"]], ids=json.dumps)
+def test_a_list_of_annotations_of_ones_own_keeps_those_of_limit_ranges(
+    annotations: list[str] | None, helm: Helm
+) -> None:
+    values = {"admissionPolicy.annotations": annotations}
+    policies = helm.template(only="admission-policy.yaml", values=values)
+    (checked,) = [
+        check["expression"]
+        for policy in policies
+        for check in policy["spec"].get("validations", ())
+        if "admissionPolicy.annotations" in check.get("message", "")
+    ]
+    assert json.dumps(["kubernetes.io/limit-ranger", *(annotations or ())]).replace(" ", "") in (
+        checked.replace(" ", "")
+    )
+
+
 def test_the_notes_name_namespaces_with_drivers_that_the_operator_does_not_watch(
     helm: Helm,
 ) -> None:

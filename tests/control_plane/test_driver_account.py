@@ -37,7 +37,6 @@ VALUES: dict[str, Any] = {
     "driver.serviceAccount.name": ACCOUNT,
     "admissionPolicy.labels": ["team"],
     "admissionPolicy.annotations": [
-        "kubernetes.io/limit-ranger",
         "openshift.io/scc",
         "security.openshift.io/",
         "team.example/",
