@@ -15,6 +15,7 @@ from sparksweep_core.contract.names import (
     driver_name,
     spark_secret_name,
 )
+from sparksweep_core.contract.problems import EXECUTORS_REFUSED
 from sparksweep_core.planner import DriverState, DriverStatus, Plan
 from sparksweep_operator import manifests
 from sparksweep_operator.batch_pages import read_page
@@ -139,11 +140,13 @@ class DriverLifecycle:
                 probe = manifests.executor_probe(complete, self._settings)
                 await self._client.create(probe, dry_run=True)
             except REFUSALS as error:
-                memo.executor_error = f"Executors can't be created: {error}"
+                memo.executor_error = f"{EXECUTORS_REFUSED}: {error}"
         since, live = memo.no_executor_since, selection.live
         if memo.executor_error or since is None or live is None:
             return memo.executor_error
-        if now - since < NONE_AFTER.total_seconds():
+        # The driver asks in the same way, and its own words are in the message then.
+        is_told = selection.status.message.startswith(EXECUTORS_REFUSED)
+        if is_told or now - since < NONE_AFTER.total_seconds():
             return ""
         # The driver creates them, and policies and roles bind its account, not the operator's that has just asked.
         return (

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from sparksweep_core.api_server.errors import Forbidden
+from sparksweep_core.contract.problems import EXECUTORS_REFUSED
 from sparksweep_core.planner import DriverState, DriverStatus
 from sparksweep_core.validation.document import parse_experiment
 from sparksweep_operator.cache import ObjectCache
@@ -56,7 +57,9 @@ def pod(name: str, role: str) -> Pod:
     )
 
 
-def messages(client: Client, moments: list[float], executors: int = 0) -> list[str]:
+def messages(
+    client: Client, moments: list[float], executors: int = 0, *, message: str = STARTING
+) -> list[str]:
     """Return the driver's message at each moment, in seconds since its executors were too few."""
     now = [0.0]
     metrics = Metrics()
@@ -73,7 +76,7 @@ def messages(client: Client, moments: list[float], executors: int = 0) -> list[s
     selection = DriverSelection(
         live=pod("digits-driver-4", "driver"),
         executors=tuple(pod(f"digits-4-exec-{number}", "executor") for number in range(executors)),
-        status=DriverStatus(DriverState.RUNNING, STARTING),
+        status=DriverStatus(DriverState.RUNNING, message),
         last_ended=None,
         obsolete=(),
         next_number=5,
@@ -101,6 +104,17 @@ def test_a_driver_that_alone_may_create_no_executor_is_named_after_a_while() -> 
 def test_the_api_servers_own_words_come_first() -> None:
     said = messages(Client(QUOTA), [0, PROBED, LONG, 10 * LONG])
     assert said == [STARTING] + [f"Executors can't be created: {QUOTA}"] * 3
+
+
+def test_the_drivers_own_words_are_better_than_the_name_of_its_log() -> None:
+    words = f"{EXECUTORS_REFUSED} by the driver's account: not on my watch"
+    assert messages(Client(""), [0, PROBED, LONG, 10 * LONG], message=words) == [words] * 4
+    assert messages(Client(QUOTA), [0, LONG], message=words)[1].endswith(QUOTA)
+
+
+def test_another_trouble_of_the_driver_hides_no_lack_of_executors() -> None:
+    said = messages(Client(""), [0, LONG], message="files of trials can't be stored")
+    assert said[1].startswith("No executor exists, although")
 
 
 @pytest.mark.parametrize("executors", [1, 2, 3])

@@ -22,6 +22,7 @@ from sparksweep_trainer.driver.trial_service import TrialService
 from sparksweep_trainer.kubernetes import prometheus
 from sparksweep_trainer.kubernetes.api_client import ApiClient, batches_path, pods_path
 from sparksweep_trainer.kubernetes.batches import Batches
+from sparksweep_trainer.kubernetes.executor_probe import ExecutorProbe
 from sparksweep_trainer.kubernetes.executor_template import write_template
 from sparksweep_trainer.kubernetes.executor_watch import ExecutorWatch
 from sparksweep_trainer.kubernetes.executor_watch import selector as executor_selector
@@ -103,6 +104,7 @@ class Application:
             on_error=self._failed,
         )
         self._executors = self._executor_watch()
+        self._probe = ExecutorProbe(settings, is_without=self._is_without_executors)
         self._driver: Driver | None = None
 
     def end(self, why: End) -> None:
@@ -192,7 +194,7 @@ class Application:
             threading.Thread(
                 target=self._executors.run,
                 args=(api, self._settings.namespace),
-                kwargs={"stop": self._stop},
+                kwargs={"stop": self._stop, "then": self._probe.step},
                 name="sweep-executors",
                 daemon=True,
             ).start()
@@ -283,7 +285,14 @@ class Application:
 
     def _problem(self) -> str | None:
         """Return the trouble that a user should know of; None without any."""
-        return self._writer.refusal or (None if self._files is None else self._files.problem)
+        files = None if self._files is None else self._files.problem
+        return self._writer.refusal or self._probe.problem or files
+
+    def _is_without_executors(self) -> bool:
+        """Return True if no executor exists, though Spark runs and trials need one."""
+        if self._executors is None or self._driver is None:
+            return False
+        return not self._executors.has_executors and self._service.slots_wanted > 0
 
     # ------------------------------------------------------------------ what happens
 

@@ -103,6 +103,12 @@ class ExecutorWatch:
             return Loss(f"Its executor {node} does not answer.")
         return Loss(f"Its slot on {node} was lost: {failed}")
 
+    @property
+    def has_executors(self) -> bool:
+        """True if a pod of this driver's executors exists, dead or alive."""
+        with self._lock:
+            return any(name.startswith(self._prefix) for name in self._pods)
+
     def discard(self, name: str) -> None:
         """Delete the pod of an executor whose slot sends nothing: nothing else ends the processes there for sure."""
         with self._lock:
@@ -210,14 +216,22 @@ class ExecutorWatch:
             with self._lock:
                 self._remove_at.pop(name, None)
 
-    def run(self, api: ApiClient, namespace: str, *, stop: threading.Event) -> None:
-        """Sweep every `SWEEP_S` seconds until `stop` is set."""
+    def run(
+        self,
+        api: ApiClient,
+        namespace: str,
+        *,
+        stop: threading.Event,
+        then: Callable[[ApiClient], None] = lambda _: None,
+    ) -> None:
+        """Sweep every `SWEEP_S` seconds until `stop` is set, and call `then` after each sweep."""
         with api:
             while not stop.wait(SWEEP_S):
                 try:
                     self.sweep(api, namespace)
-                except Unavailable as error:
-                    log.info("dead executors are not removed yet: %s", error)
+                    then(api)
+                except KubeError as error:
+                    log.info("executors are not looked after now: %s", error)
 
     def _due(self) -> list[tuple[str, int | None]]:
         """Return the pods to delete, each with its grace period in seconds, or None for its own."""
