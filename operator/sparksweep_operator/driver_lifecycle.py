@@ -148,7 +148,7 @@ class DriverLifecycle:
         is_told = selection.status.message.startswith(EXECUTORS_REFUSED)
         if is_told or now - since < NONE_AFTER.total_seconds():
             return ""
-        # The driver creates them, and policies and roles bind its account, not the operator's that has just asked.
+        # Neither account is refused in a dry run, or the driver is of a version that does not ask.
         return (
             "No executor exists, although the API server would let the operator create one: a policy, a webhook or a missing "
             f"role may refuse the driver's account. The log of {live.name} has the API server's words."

@@ -9,24 +9,34 @@ import os
 import secrets
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
 from cluster.client import Cluster
 from cluster.helm import Helm
 from sparksweep_core.api import Experiment
+from sparksweep_core.contract import environment as env
 from sparksweep_core.contract.driver_config import EXECUTOR_POD_FILE
+from sparksweep_core.contract.problems import EXECUTORS_REFUSED
 from sparksweep_core.validation.document import parse_experiment
 from sparksweep_operator import manifests
 from sparksweep_operator.manifests.spark_conf import spark_conf
 from sparksweep_operator.settings import Settings
+from sparksweep_trainer.kubernetes import application, executor_probe, executor_watch
+from sparksweep_trainer.kubernetes.api_client import ApiClient
+from sparksweep_trainer.kubernetes.application import Application, End
+from sparksweep_trainer.kubernetes.executor_probe import AFTER_S, ExecutorProbe
 from sparksweep_trainer.kubernetes.executor_template import write_template
+from sparksweep_trainer.kubernetes.settings import ClusterSettings, load
 from support.control_plane.kube_api import Document, KubeApi, Refused
+from support.control_plane.lab import wait_for
 from support.operator.operator_objects import FULL_TEMPLATE, experiment_body
 from support.trainer.driver_process import java_home
 
@@ -386,6 +396,150 @@ def test_a_driver_writes_the_statuses_of_its_own_experiment_and_no_others(accoun
     for other in ("other", "digits-driver-0", "digit"):
         with pytest.raises(Refused, match="its own Experiment's TrialBatches"):
             written(other)
+
+
+class SparkWithoutExecutors:
+    """Stands for Spark, which has been refused every executor."""
+
+    is_healthy = True
+    application_id = "spark-1"
+
+    def close(self) -> None:
+        pass
+
+
+class DriverOfTheAccount(Application):
+    def _start_spark(self) -> None:
+        self._driver = cast(Any, SparkWithoutExecutors())
+
+
+def settings_of(account: Account, of: Experiment, directory: Path) -> ClusterSettings:
+    """Return the settings that the driver reads in its pod."""
+    path = account.cluster.kubeconfig_as(ACCOUNT, account.namespace, pod="digits-driver-0")
+    config = json.loads(path.read_text())
+    server = config["clusters"][0]["cluster"]
+    (directory / "token").write_text(config["users"][0]["user"]["token"])
+    (directory / "ca.crt").write_bytes(base64.b64decode(server["certificate-authority-data"]))
+    for name, text in manifests.driver_config_map(of, SETTINGS)["data"].items():
+        (directory / name).write_text(text)
+    pod = manifests.driver_pod(of, 0, SETTINGS, spark_secret="none")
+    (seal,) = (
+        item["value"]
+        for container in pod["spec"]["containers"]
+        for item in container.get("env", [])
+        if item["name"] == env.CONFIG_SEAL_ENV
+    )
+    return load(
+        {
+            env.CONFIG_SEAL_ENV: seal,
+            env.DRIVER_CONFIG_ENV: str(directory),
+            env.POD_NAMESPACE_ENV: account.namespace,
+            env.POD_NAME_ENV: "digits-driver-0",
+            env.POD_IP_ENV: "127.0.0.1",
+            env.EXECUTOR_PREFIX_ENV: "digits-0",
+            env.SPARK_SECRET_ENV: "digits-driver-0-abc",
+            env.API_SERVER_ENV: server["server"],
+            env.API_TOKEN_FILE_ENV: str(directory / "token"),
+            env.API_CA_FILE_ENV: str(directory / "ca.crt"),
+        }
+    )
+
+
+@pytest.mark.parametrize("template", TEMPLATES)
+def test_the_drivers_own_dry_run_is_accepted(
+    template: str, account: Account, tmp_path: Path
+) -> None:
+    settings = settings_of(account, of_template(account.of, TEMPLATES[template]), tmp_path)
+    now = [0.0]
+    probe = ExecutorProbe(settings, is_without=lambda: True, monotonic=lambda: now[0])
+    sent: list[str] = []
+
+    class Client(ApiClient):
+        def request(self, method: str, path: str, **options: Any) -> dict[str, Any]:
+            answer = super().request(method, path, **options)
+            sent.append(method)
+            return answer
+
+    with Client(settings.endpoint) as api:
+        for now[0] in (0, AFTER_S):
+            probe.step(api)
+    assert sent == ["GET", "POST"]
+    assert probe.problem is None
+    assert not account.admin.items("pods", "sparksweep.dev/role=executor")
+
+
+def test_a_driver_says_in_the_status_why_its_account_alone_gets_no_executor(
+    account: Account, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module, name, value in (
+        (executor_probe, "AFTER_S", 0.5), (executor_probe, "AGAIN_S", 0.5), (executor_watch, "SWEEP_S", 0.2),
+        (application, "METRICS_PORT", 0), (application, "FLUSH_S", 1.0), (application, "INTERRUPT_S", 0.5),
+    ):  # fmt: skip
+        monkeypatch.setattr(module, name, value)
+    batch = {
+        "apiVersion": "sparksweep.dev/v1alpha1",
+        "kind": "TrialBatch",
+        "metadata": {"name": "digits-00000", "labels": {"sparksweep.dev/experiment": "digits"}},
+        "spec": {"experiment": "digits", "index": 0, "parallelTrialCount": 1, "trials": [{"number": 1, "parameters": {"x": "1"}}]},
+    }  # fmt: skip
+    account.admin.create("trialbatches", batch)
+    driver = DriverOfTheAccount(settings_of(account, account.of, tmp_path))
+    thread = threading.Thread(target=driver.run, daemon=True)
+
+    def problem() -> str | None:
+        status = account.admin.get("trialbatches", "digits-00000").get("status", {})
+        found: str | None = status.get("problem")
+        return found
+
+    with refused_to_the_account(account):
+        thread.start()
+        words = wait_for(problem, "the status has the words")
+        assert words.startswith(f"{EXECUTORS_REFUSED} by the driver's account: ")
+        assert "not on my watch" in words
+    wait_for(lambda: problem() is None, "they are gone with the refusal")
+    driver.end(End.TERMINATED)
+    thread.join(20)
+    account.admin.delete("trialbatches", "digits-00000")
+
+
+@contextmanager
+def refused_to_the_account(account: Account) -> Iterator[None]:
+    """Have executors refused to the driver's account alone for the duration of a block."""
+    api, name = "admissionregistration.k8s.io/v1", f"refuse-{account.namespace}"
+    kind = "ValidatingAdmissionPolicy"
+    rule = {"apiGroups": [""], "apiVersions": ["v1"], "operations": ["CREATE"], "resources": ["pods"]}  # fmt: skip
+    expression = f"!request.userInfo.username.endsWith(':{ACCOUNT}')"
+    documents: list[dict[str, Any]] = [
+        {
+            "apiVersion": api,
+            "kind": kind,
+            "metadata": {"name": name},
+            "spec": {
+                "failurePolicy": "Fail",
+                "matchConstraints": {
+                    "namespaceSelector": {
+                        "matchLabels": {"kubernetes.io/metadata.name": account.namespace}
+                    },
+                    "resourceRules": [rule],
+                },
+                "validations": [{"expression": expression, "message": "not on my watch"}],
+            },
+        },
+        {
+            "apiVersion": api,
+            "kind": f"{kind}Binding",
+            "metadata": {"name": name},
+            "spec": {"policyName": name, "validationActions": ["Deny"]},
+        },
+    ]
+    for document in documents:
+        account.cluster.apply(document)
+    try:
+        account.admin.create("pods?dryRun=All", account.executor())
+        yield
+    finally:
+        for document in documents:
+            account.cluster.kubectl("delete", document["kind"], name)
 
 
 @pytest.mark.spark

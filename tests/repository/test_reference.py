@@ -22,6 +22,14 @@ def test_every_reason_is_in_the_pages_on_troubles(reason: str) -> None:
     assert f"`{reason}`" in TROUBLESHOOTING or reason in HARMLESS
 
 
+def test_every_warning_event_is_in_the_pages_on_troubles() -> None:
+    code = "".join(path.read_text() for path in (ROOT / "operator").rglob("*.py"))
+    reasons = re.findall(r'Event\(\s*"Warning"[^,\n]*, "(\w+)"', code)
+    reasons += re.findall(r'\breason="(\w+)",\s*action=', code)
+    assert {"StatusRefused", "TrialFailed", "PodNotDeleted", "DriverRestarted"} <= set(reasons)
+    assert [reason for reason in reasons if f"`{reason}`" not in TROUBLESHOOTING] == []
+
+
 def test_every_metric_is_described_and_every_described_one_is_there() -> None:
     code = "".join(
         path.read_text()
