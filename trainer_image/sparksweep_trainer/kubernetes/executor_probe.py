@@ -14,6 +14,7 @@ from pathlib import Path
 
 from sparksweep_core.api_server.errors import REFUSALS
 from sparksweep_core.contract.driver_config import POD_TEMPLATE_SETTING
+from sparksweep_core.contract.labels import EXECUTOR
 from sparksweep_core.contract.problems import EXECUTORS_REFUSED
 from sparksweep_trainer.kubernetes.api_client import ApiClient, Json, pods_path
 from sparksweep_trainer.kubernetes.executor_template import read_template
@@ -118,9 +119,7 @@ def probe_pod(template: Json, conf: Mapping[str, str], *, name: str, driver: str
     """
     metadata, spec = template["metadata"], template["spec"]
     metadata["name"] = name
-    metadata.setdefault("labels", {}).update(
-        {"spark-role": "executor", "spark-exec-id": str(EXECUTOR_ID)}
-    )
+    metadata.setdefault("labels", {})["spark-role"] = EXECUTOR
     metadata["ownerReferences"] = [
         {"apiVersion": "v1", "kind": "Pod", "name": driver, "uid": uid, "controller": True}
     ]
@@ -130,7 +129,7 @@ def probe_pod(template: Json, conf: Mapping[str, str], *, name: str, driver: str
     container |= {
         "image": conf["spark.kubernetes.container.image"],
         "imagePullPolicy": conf["spark.kubernetes.container.image.pullPolicy"],
-        "args": ["executor"],
+        "args": [EXECUTOR],
     }
     container.setdefault("volumeMounts", []).append(
         {"name": LOCAL_DIRECTORY, "mountPath": "/var/data/spark-local"}
