@@ -20,6 +20,8 @@ from sparksweep_operator.settings import Settings
 
 GARBAGE_THRESHOLD = 20_000
 """Objects that are made, and not freed, before the youngest generation of garbage is collected; Python's default is 700."""
+LOG_LEVELS = ("debug", "info", "warning", "error")
+"""Values of the option ``--log-level`` and of the chart's ``logLevel``."""
 LIVENESS = f"http://0.0.0.0:{OPERATOR_HEALTH_PORT}{OPERATOR_HEALTH_PATH}"
 
 
@@ -53,7 +55,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument(
         "--log-level",
-        choices=["debug", "info", "warning"],
+        choices=LOG_LEVELS,
         default="info",
         help="lowest level to log (default: info)",
     )

@@ -24,7 +24,15 @@ from sparksweep_core.validation.document import parse_experiment
 from sparksweep_operator.manifests import driver_pod, executor_pod
 from sparksweep_operator.manifests.driver_pod import LOST_AFTER_S
 from sparksweep_operator.settings import Settings
-from support.chart_values import DIGEST, IMAGE, REFUSED, switches
+from support.chart_values import (
+    ACCEPTED_ENTRIES,
+    DIGEST,
+    IMAGE,
+    REFUSED,
+    REFUSED_ENTRIES,
+    SIZES,
+    switches,
+)
 from support.operator.operator_objects import experiment_body
 from support.operator.pod_security import violations
 
@@ -126,8 +134,15 @@ def test_no_rule_has_a_wildcard_or_gives_what_nobody_needs(switch: str, helm: He
 def test_values_that_make_no_sense_are_refused_with_their_place(
     values: Document, place: str, helm: Helm
 ) -> None:
-    with pytest.raises(HelmError, match=place):
+    with pytest.raises(HelmError, match=re.escape(place)):
         helm.template(values=values)
+
+
+@pytest.mark.parametrize(("name", "size"), SIZES)
+def test_containers_that_are_large_enough_are_accepted(
+    name: str, size: str | int, helm: Helm
+) -> None:
+    assert helm.template(only="deployment.yaml", values={f"driver.{name}": size})
 
 
 def test_helm_finds_nothing_to_complain_about(helm: Helm) -> None:
@@ -448,6 +463,32 @@ def test_the_notes_say_what_to_do_next(values: Document, said: str, helm: Helm) 
 
 
 # ---------------------------------------------------------------------- admission policies
+
+
+@pytest.mark.parametrize("name", REFUSED_ENTRIES)
+def test_entries_that_would_undo_the_policies_are_refused_all_at_once(
+    name: str, helm: Helm
+) -> None:
+    with pytest.raises(HelmError) as refused:
+        helm.template(values={f"admissionPolicy.{name}": list(REFUSED_ENTRIES[name])})
+    lines = str(refused.value).splitlines()
+    for entry, why in REFUSED_ENTRIES[name].items():
+        subject = f"admissionPolicy.{name}: {json.dumps(entry)} {why}"
+        assert any(subject in line for line in lines), (subject, lines)
+
+
+@pytest.mark.parametrize("name", ACCEPTED_ENTRIES)
+@pytest.mark.parametrize("is_empty", [False, True])
+def test_entries_of_other_plug_ins_and_empty_lists_are_accepted(
+    name: str, is_empty: bool, helm: Helm
+) -> None:
+    entries = None if is_empty else ACCEPTED_ENTRIES[name]
+    objects = helm.template(
+        only="admission-policy.yaml", values={f"admissionPolicy.{name}": entries}
+    )
+    text = json.dumps(objects)
+    assert " in null" not in text
+    assert all(entry in text for entry in entries or [])
 
 
 @pytest.mark.parametrize(("enabled", "count"), [(True, 3), (False, 0)])

@@ -10,6 +10,8 @@ from typing import Any
 import jsonschema
 import yaml
 
+from sparksweep_operator.__main__ import LOG_LEVELS
+
 ROOT = Path(__file__).parents[2]
 CHART = ROOT / "charts" / "sparksweep"
 
@@ -52,6 +54,11 @@ def test_every_object_of_the_schema_is_closed_and_has_exactly_the_values_there_a
         if path in ("resources", "viewer.resources"):
             continue
         assert set(part["properties"]) - {"global"} == set(found), path
+
+
+def test_the_levels_of_the_log_are_the_operator_s() -> None:
+    assert tuple(schema()["properties"]["logLevel"]["enum"]) == LOG_LEVELS
+    assert all(f"`{level}`" in (CHART / "values.yaml").read_text() for level in LOG_LEVELS)
 
 
 def test_the_version_of_the_chart_is_the_project_s() -> None:

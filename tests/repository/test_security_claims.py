@@ -43,6 +43,7 @@ CLAIMS: list[tuple[str, list[str]]] = [
     ("Its role holds TrialBatches and pods", [MATRIX]),
     ("ValidatingAdmissionPolicies", ["control_plane/test_driver_account.py::test_any_other_pod_is_refused", "control_plane/test_driver_account.py::test_a_token_that_no_pod_has_is_refused", "control_plane/test_driver_account.py::test_a_driver_changes_and_deletes_its_own_executors_and_no_other_pod"]),
     ("Labels and annotations are the operator's", ["control_plane/test_driver_account.py::test_any_other_pod_is_refused", "control_plane/test_driver_account.py::test_additions_of_other_admission_plugins_are_accepted"]),
+    ("The chart refuses values that would undo this", ["chart/test_chart_objects.py::test_entries_that_would_undo_the_policies_are_refused_all_at_once", "chart/test_chart_objects.py::test_values_that_make_no_sense_are_refused_with_their_place"]),
     ("The policies can't tell", [ADVICE]),
     ("With `admissionPolicy.enabled: false`", ["chart/test_chart_objects.py::test_the_admission_policies_refuse_and_can_be_left_out"]),
     ("A webhook that adds containers", [ADVICE]),

@@ -112,6 +112,27 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"image.pullPolicy": "Sometimes"}, "/image/pullPolicy"),
     ({"driver.memory": "much"}, "/driver/memory"),
     ({"logLevel": "loud"}, "/logLevel"),
+    (
+        {"driver.serviceAccount.name": "default"},
+        "driver.serviceAccount.name: default is the account of executors",
+    ),
+    (
+        {"driver.serviceAccount.name": "sweeps", "serviceAccount.name": "sweeps"},
+        "driver.serviceAccount.name: sweeps is the operator's account, too",
+    ),
+    ({"driver.memory": None}, "driver.memory: is empty: give at least 768Mi"),
+    *(
+        ({f"driver.{name}": size}, f"driver.{name}: {text}")
+        for name, size, text in [
+            ("memory", "300Mi", "300Mi is too little: give at least 768Mi"),
+            ("memory", "767.5Mi", "767.5Mi is too little"),
+            ("memory", "805306367", "805306367 is too little"),
+            ("memory", 300, "300 bytes is too little"),
+            ("memory", "1000m", "1000m are thousandths of a byte: write 1000Mi"),
+            ("tensorboardMemory", "255Mi", "255Mi is too little: give at least 256Mi"),
+            ("tensorboardMemory", "1024m", "1024m are thousandths of a byte: write 1024Mi"),
+        ]
+    ),
     ({"imagePullSecrets": ["registry"]}, "/imagePullSecrets/0"),
     ({"networkPolicy.apiServerPorts": []}, "/networkPolicy/apiServerPorts"),
     ({"networkPolicy.nodeLocalDNS": ["169.254.20.10"]}, "/networkPolicy/nodeLocalDNS/0"),
@@ -119,4 +140,70 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"metrics.serviceMonitor.interval": "often"}, "/metrics/serviceMonitor/interval"),
     ({"extraEnv": [{"value": "x"}]}, "/extraEnv/0"),
 ]
-"""Values that the schema refuses, and the path in its message."""
+"""Values that the chart refuses, and the beginning of their part of its message."""
+
+SIZES: list[tuple[str, str | int]] = [
+    ("memory", "768Mi"), ("memory", "805306368"), ("memory", 805306368), ("memory", "1.5Gi"), ("memory", "1G"),
+    ("tensorboardMemory", "256Mi"), ("tensorboardMemory", "0.25Gi"),
+]  # fmt: skip
+"""Sizes of a driver's containers that are large enough."""
+
+AUDIENCE = "is an audience of API servers"
+NO_AUDIENCE = "is no audience"
+NO_KEY = "is neither a key nor the beginning of one"
+CHOOSES = "would let drivers set"
+REFUSED_ENTRIES: dict[str, dict[str, str]] = {
+    "tokenAudiences": {
+        **dict.fromkeys(
+            [
+                "kubernetes", "kubernetes.default", "kubernetes.default.svc", "https://kubernetes.default",
+                "https://kubernetes.default.svc", "https://kubernetes.default.svc.cluster.local",
+                "https://kubernetes.default.svc.cluster.local.", "https://kubernetes.default.svc.corp.example",
+                "https://kubernetes.default.svc:443/", "//kubernetes.default.svc", "Kubernetes.default.svc",
+                "kubernetes.default.svc.cluster.local:443", "api", "k3s", "rke2", "localhost:8443", "https://10.0.0.1",
+                "https://[fd00::1]:443", "https://api.prod.example:6443", "https://oidc.eks.eu-west-1.amazonaws.com/id/A",
+                "https://A.gr7.eu-west-1.eks.amazonaws.com", "https://x.hcp.westeurope.azmk8s.io",
+                "https://westeurope.oic.prod-aks.azure.com/t/c/",
+                "https://container.googleapis.com/v1/projects/p/locations/l/clusters/c",
+            ],
+            AUDIENCE,
+        ),
+        **dict.fromkeys(["", "two words", "it's"], NO_AUDIENCE),
+    },
+    "annotations": {
+        **dict.fromkeys(
+            [
+                "sparksweep.dev/", "sparksweep.dev/role", "kubernetes.io/", "k8s.v1.cni.cncf.io/",
+                "k8s.v1.cni.cncf.io/networks", "eks.amazonaws.com/role-arn", "iam.amazonaws.com/role", "cdi.k8s.io/gpu",
+                "io.kubernetes.cri-o.Devices", "vault.hashicorp.com/agent-inject",
+            ],
+            CHOOSES,
+        ),
+        **dict.fromkeys(["", "/", "a/b/", "-x", "x" * 64, "Example.com/x", "a b", "*", "example.com/it's"], NO_KEY),
+    },
+    "labels": {
+        **dict.fromkeys(
+            [
+                "app.kubernetes.io/", "app.kubernetes.io/name", "app.kubernetes.io/instance", "sparksweep.dev/",
+                "sparksweep.dev/role", "spark-role", "app", "k8s-app", "azure.workload.identity/use",
+            ],
+            CHOOSES,
+        ),
+        **dict.fromkeys(["", "/", "*", "a b"], NO_KEY),
+    },
+}  # fmt: skip
+"""By value of `admissionPolicy`: entries that would undo what the policies promise, and why the chart refuses them."""
+
+ACCEPTED_ENTRIES = {
+    "tokenAudiences": [
+        "sts.amazonaws.com", "pods.eks.amazonaws.com", "api://AzureADTokenExchange", "sts.cn-north-1.amazonaws.com.cn",
+        "vault", "https://vault.example:8200", "p.svc.id.goog", "https://api.example.com", "spiffe://example.org",
+        "//iam.googleapis.com/projects/1/locations/global/workloadIdentityPools/p/providers/q",
+    ],
+    "annotations": [
+        "kubernetes.io/limit-ranger", "kubernetes.io/psp", "openshift.io/scc", "security.openshift.io/",
+        "autopilot.gke.io/", "example.org/", "example.org/Cost_Center", "note",
+    ],
+    "labels": ["team", "application", "example.org/", "example.org/cost-center", "security.istio.io/tlsMode"],
+}  # fmt: skip
+"""By value of `admissionPolicy`: entries of other plug-ins."""
