@@ -1,7 +1,8 @@
 """The entrance of documents: a file, a text or a dict becomes an Experiment, or every reason why not, at once.
 
 Types first (as strictly as the API server), then the relations between the parts (``checks.py``). Parts that parsed
-are checked even if others did not, so that a document need not be corrected finding by finding.
+are checked even if others did not, and those that did not without their wrong fields, so that a document need not be
+corrected finding by finding.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from sparksweep_core.errors import FieldError, InvalidExperiment
 from sparksweep_core.kubernetes_yaml import DOCUMENT, parse_yaml
 from sparksweep_core.stored_size import stored_bytes
 from sparksweep_core.validation.checks import COUNTS, Parts, check_parts, check_spec, parts_of
+from sparksweep_core.validation.incomplete import incomplete_errors
 from sparksweep_core.validation.messages import field_error, in_document_order
 from sparksweep_core.validation.reading import read_object, unknown_fields
 
@@ -137,8 +139,11 @@ def parse_experiment(document: object, also: Check = nothing_more) -> Experiment
         errors += [field_error(detail, Experiment) for detail in details]
         spec = document.get("spec")
         if isinstance(spec, Mapping):
-            parts = _parts(spec, [detail["loc"] for detail in details])
+            broken = [detail["loc"] for detail in details]
+            parts = _parts(spec, broken)
             errors += [*check_parts(parts), *also(parts)]
+            within = [location[1:] for location in broken if location[:1] == ("spec",)]
+            errors += incomplete_errors(spec, within, parts)
     if errors or experiment is None:
         raise InvalidExperiment(in_document_order(errors, document))
     return experiment

@@ -54,6 +54,7 @@ STRICT = {
     "sparksweep_core.api.base": "the two readings themselves",
     "sparksweep_core.history.trial_columns": "rows of batches that were read before",
     "sparksweep_core.validation.document": "documents of users",
+    "sparksweep_core.validation.incomplete": "parts of users' documents, without their wrong fields",
     "sparksweep_core.validation.reading": "names of the unknown fields",
     "sparksweep_operator.batch_pages": "frames of lists and events, whose types ignore unknown fields, as their batches do",
 }

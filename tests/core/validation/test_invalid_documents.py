@@ -86,6 +86,82 @@ def test_mistakes_in_every_block_are_found_at_once_and_told_in_the_documents_ord
     ]
 
 
+VOLUME = f"{TEMPLATE}.volumes[0]"
+BESIDE: list[tuple[str, dict[str, Any], list[str]]] = [
+    (
+        "volume",
+        {f"{TEMPLATE}.volumes": [{"name": "v", "mountPath": "/tmp/x", "hostPath": {"path": "/"}}]},
+        [f"{VOLUME}.mountPath", f"{VOLUME}.hostPath"],
+    ),
+    (
+        "volume of a wrong type",
+        {f"{TEMPLATE}.volumes": [{"name": "spark-local-dir-1", "mountPath": "/var/data", "emptyDir": {"sizeLimit": "0"}, "readOnly": "yes"}]},
+        [f"{VOLUME}.name", f"{VOLUME}.mountPath", f"{VOLUME}.emptyDir.sizeLimit", f"{VOLUME}.readOnly"],
+    ),
+    (
+        "another volume",
+        {f"{TEMPLATE}.volumes": [{"name": "v", "mountPath": "/a", "nfs": {}}, {"name": "v", "mountPath": "/tmp"}]},
+        [f"{VOLUME}.nfs", f"{TEMPLATE}.volumes[1]", f"{TEMPLATE}.volumes[1].name", f"{TEMPLATE}.volumes[1].mountPath"],
+    ),
+    (
+        "variable",
+        {f"{TEMPLATE}.env": [{"name": "SPARKSWEEP_X", "value": 5}]},
+        [f"{TEMPLATE}.env[0].name", f"{TEMPLATE}.env[0].value"],
+    ),
+    (
+        "field of the template",
+        {f"{TEMPLATE}.soruce": "x", f"{TEMPLATE}.priorityClassName": "system-node-critical"},
+        [f"{TEMPLATE}.soruce", f"{TEMPLATE}.priorityClassName"],
+    ),
+    (
+        "resources",
+        {f"{TEMPLATE}.resources": {"cpu": "0", "gpu": "x"}},
+        [f"{TEMPLATE}.resources.cpu", f"{TEMPLATE}.resources.gpu"],
+    ),
+    (
+        "parameter",
+        {"spec.parameters[1].name": "lr", "spec.parameters[1].unit": "s"},
+        ["spec.parameters[1].name", "spec.parameters[1].unit"],
+    ),
+    (
+        "objective",
+        {"spec.objective.additionalMetricNames": ["accuracy"], "spec.objective.unit": "s"},
+        ["spec.objective.additionalMetricNames[0]", "spec.objective.unit"],
+    ),
+    (
+        "setting",
+        {"spec.algorithm.algorithmSettings": [{"name": "sed", "value": "1", "unit": "s"}]},
+        ["spec.algorithm.algorithmSettings[0].name", "spec.algorithm.algorithmSettings[0].unit"],
+    ),
+    (
+        "field of the spec",
+        {"spec.storage": {"uri": "ftp://host/a"}, "spec.unit": "s"},
+        ["spec.storage.uri", "spec.unit"],
+    ),
+]  # fmt: skip
+"""Changes of a valid document with an unknown field, or one of a wrong type, and other mistakes beside it."""
+
+
+@pytest.mark.parametrize(("changes", "paths"), [row[1:] for row in BESIDE], ids=[row[0] for row in BESIDE])  # fmt: skip
+def test_mistakes_beside_an_unknown_field_are_found_at_once(
+    changes: dict[str, Any], paths: list[str]
+) -> None:
+    assert sorted(error.path for error in errors_of(changed(FUNCTION, changes))) == sorted(paths)
+
+
+@pytest.mark.parametrize(
+    ("changes", "path"),
+    [
+        ({f"{TEMPLATE}.volumes": [{"name": "v", "mountPath": "/a", "hostPath": {}}]}, f"{VOLUME}.hostPath"),
+        ({f"{TEMPLATE}.function": REMOVED, f"{TEMPLATE}.comand": ["train"]}, f"{TEMPLATE}.comand"),
+        ({f"{TEMPLATE}.tolerations": [{"ky": "gpu"}]}, f"{TEMPLATE}.tolerations[0].ky"),
+        ({f"{LR}.stp": "1"}, f"{LR}.stp"),
+    ],
+)  # fmt: skip
+def test_a_misspelt_field_is_not_missing_as_well(changes: dict[str, Any], path: str) -> None:
+    assert [error.path for error in errors_of(changed(FUNCTION, changes))] == [path]
+
+
 def test_nothing_is_concluded_from_what_could_not_be_read() -> None:
     """An unreadable maxTrialCount is no missing one, and a command is not compared with half of the parameters."""
     unreadable_end = changed(FUNCTION, {"spec.maxTrialCount": "ten"})
