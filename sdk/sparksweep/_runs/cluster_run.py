@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import http.client
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
@@ -25,8 +26,23 @@ if TYPE_CHECKING:
 class ClusterRunReader:
     """Reads an Experiment by its name."""
 
-    def __init__(self, kubernetes: SyncClient, name: str, namespace: str | None = None) -> None:
-        """Read from a namespace, by default the client's; sends no request."""
+    def __init__(
+        self,
+        kubernetes: SyncClient,
+        name: str,
+        namespace: str | None = None,
+        *,
+        also_absent: str = "",
+    ) -> None:
+        """Read from a namespace, by default the client's; sends no request.
+
+        Args:
+            kubernetes: The client.
+            name: The Experiment's name.
+            namespace: Its namespace.
+            also_absent: Says what else of that name there is not, at the beginning of errors until the Experiment is found.
+        """
+        self._also_absent = also_absent
         self._kubernetes = kubernetes
         self._name = name
         self._namespace = namespace or kubernetes.namespace
@@ -39,7 +55,10 @@ class ClusterRunReader:
 
     def experiment(self) -> Experiment:
         """See `RunReader`."""
-        return self._kubernetes.experiment(self._namespace, self._name)
+        with self._explained():
+            experiment = self._kubernetes.experiment(self._namespace, self._name)
+        self._also_absent = ""
+        return experiment
 
     def trials(self) -> Listing[Trial]:
         """See `RunReader`."""
@@ -61,6 +80,16 @@ class ClusterRunReader:
             # It may be in one of those.
             raise batches.unreadable[0]
         return None
+
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        """Put in front of an error what else of that name there is not."""
+        try:
+            yield
+        except ClusterError as error:
+            if not self._also_absent:
+                raise
+            raise type(error)(f"{self._also_absent}, and {error}") from error
 
     def is_live(self) -> bool:
         """See `RunReader`."""
@@ -142,7 +171,8 @@ class ClusterRunReader:
         self._connection = self._pod = None
 
     def _batches(self) -> Listing[TrialBatch]:
-        batches = self._kubernetes.batches(self._namespace, self._name)
+        with self._explained():
+            batches = self._kubernetes.batches(self._namespace, self._name)
         if not batches and not batches.unreadable:
             # Raises if the Experiment itself does not exist.
             self.experiment()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 
 import click
@@ -18,13 +19,19 @@ _STYLES = {"Complete": "green", "Failed": "red", "Running": "cyan", "Unreadable"
 @click.command("list", short_help="List the runs in a directory.")
 @click.argument("directory", metavar="[DIR]", type=click.Path(path_type=Path), default=DEFAULT)
 @OUTPUT
-def list_command(directory: Path, output: str) -> None:
+@click.option("-n", "--namespace", hidden=True)
+def list_command(directory: Path, output: str, namespace: str | None) -> None:
     """List the runs in DIR on this machine, the newest first.
 
     DIR has the run directories, and is runs by default.
 
     Exit codes: 0, 2 if there is no such directory.
     """
+    if namespace is not None:
+        raise click.UsageError(
+            "list shows the runs in a directory of this machine. The Experiments of a namespace: "
+            f"kubectl -n {shlex.quote(namespace)} get experiments.sparksweep.dev"
+        )
     out = stdout()
     check_format(output, None, out)
     runs = list(list_runs(directory))

@@ -102,9 +102,10 @@ def open_cluster_run(name: str, namespace: str | None) -> ClusterRunReader:
         ClusterUnavailable: No cluster is configured.
         MissingDependency: The Kubernetes client is not installed.
     """
-    try:
+    if namespace is not None:
         return ClusterRunReader(connect(), name, namespace)
+    no_directory = f"there is no directory {name} here"
+    try:
+        return ClusterRunReader(connect(), name, also_absent=no_directory)
     except (ClusterUnavailable, MissingDependency) as error:
-        if namespace is not None:
-            raise
-        raise type(error)(f"there is no directory {name} here, and {error}") from error
+        raise type(error)(f"{no_directory}, and {error}") from error

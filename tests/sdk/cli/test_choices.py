@@ -269,6 +269,14 @@ def test_completion(shell: str) -> None:
     assert "_SPARKSWEEP_COMPLETE" in done.stdout
 
 
+@pytest.mark.parametrize("option", ["-n", "--namespace"])
+def test_a_list_of_a_namespace_points_to_kubectl(option: str) -> None:
+    done = CliRunner().invoke(cli, ["list", option, "lab"])
+    assert done.exit_code == 2
+    assert "kubectl -n lab get experiments.sparksweep.dev" in done.stderr
+    assert "--namespace" not in CliRunner().invoke(cli, ["list", "--help"]).stdout
+
+
 def test_the_runs_in_a_directory_are_listed(directory: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:  # fmt: skip
     runner = CliRunner()
     shown = runner.invoke(cli, ["list", str(directory.parent)])

@@ -218,6 +218,40 @@ def test_a_reader_names_an_experiment_that_does_not_exist(server: ApiServer) -> 
             client.delete("digits")
 
 
+@pytest.mark.parametrize("command", ["trials", "best", "logs", "tensorboard"])
+@pytest.mark.parametrize("status", [403, 404, 500])
+def test_a_name_that_is_neither_directory_nor_experiment_is_said_to_be_neither(
+    server: ApiServer,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    command: str,
+    status: int,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    server.answers["GET", f"{ROOT}/trialbatches"] = 200, {"items": []}
+    server.refuse("GET", f"{ROOT}/experiments/nope", status, "because")
+    arguments = [command, "nope", "--trial", "1"] if command == "logs" else [command, "nope"]
+    absent = "Experiment nope in namespace lab: because"
+    assert exit_code(*arguments) == 2
+    assert capsys.readouterr().err == f"error: there is no directory nope here, and {absent}\n"
+    assert exit_code(*arguments, "--namespace", "lab") == 2
+    assert capsys.readouterr().err == f"error: {absent}\n"
+
+
+def test_of_an_experiment_that_was_found_no_directory_is_missed(
+    server: ApiServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    server.answers["GET", f"{ROOT}/experiments/digits"] = 200, document()
+    reader = open_run("digits", None)
+    reader.experiment()
+    server.refuse("GET", f"{ROOT}/trialbatches", 403, "because")
+    with pytest.raises(Forbidden) as caught:
+        reader.trials()
+    assert "directory" not in str(caught.value)
+
+
 @pytest.mark.parametrize(
     ("status", "when_read", "when_written"),
     [
