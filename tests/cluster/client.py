@@ -87,7 +87,20 @@ class Cluster:
     def apply(
         self, manifest: Document | list[Document] | str | Path, namespace: str | None = None
     ) -> str:
-        """Apply an object, a list of them, YAML text, or a file or folder of it; return kubectl's output."""
+        """Apply an object, a list of them, YAML text, or a file or folder of it; return kubectl's output.
+
+        Another process may do the same at the same time: what it has created meanwhile is applied again.
+        """
+        try:
+            return self._apply(manifest, namespace)
+        except KubectlError as error:
+            if "(AlreadyExists)" not in str(error):
+                raise
+            return self._apply(manifest, namespace)
+
+    def _apply(
+        self, manifest: Document | list[Document] | str | Path, namespace: str | None
+    ) -> str:
         where = () if namespace is None else ("--namespace", namespace)
         if isinstance(manifest, Path):
             return self.kubectl("apply", *where, "--filename", str(manifest))

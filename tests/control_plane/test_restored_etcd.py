@@ -20,7 +20,7 @@ from support.control_plane.operator_processes import OperatorThread
 from support.control_plane.simulated_kubelet import SimulatedKubelet
 from support.control_plane.stage import Stage, stage
 
-pytestmark = pytest.mark.chaos
+pytestmark = [pytest.mark.chaos, pytest.mark.alone]
 
 BEFORE, AFTER, REST = 6, 30, 12
 """Trials that end before the copy is made, after it, and after it was restored besides those that run again."""

@@ -143,6 +143,16 @@ def test_trainer_has_all_that_the_image_starts(install: Install) -> None:
     assert "No such file or directory: '/etc/sparksweep/driver/driver.json'" in done.stdout
 
 
+def test_driver_can_make_the_certificate_of_a_run(install: Install) -> None:
+    driver = install("driver")
+    driver.import_all("sparksweep_trainer")
+    program = """
+from sparksweep_trainer.driver.run_certificate import RunCertificate
+print(RunCertificate.make().text)
+"""
+    assert "BEGIN CERTIFICATE" in driver.python(program)
+
+
 def test_local_runs_an_experiment_without_warnings(install: Install) -> None:
     local = install("local")
     (local.home / "hello.yaml").write_text(EXPERIMENT)

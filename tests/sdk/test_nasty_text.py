@@ -36,6 +36,7 @@ from sparksweep_core.api import (
     TrialState,
 )
 from sparksweep_core.api.status import ReportedMetrics
+from sparksweep_core.contract.environment import PROJECT_PATH_ENV
 from support.sdk.commands import sparksweep
 from support.sdk.nasty_text import NASTY, forbidden
 from support.sdk.run_directories import START, experiment_of, record_run, succeeded
@@ -131,6 +132,8 @@ def shell(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Sh
     """Return a function that runs a command, and returns its exit code and all that it printed."""
     monkeypatch.setenv("COLUMNS", "500")
     monkeypatch.setenv("TERM", "xterm-256color")
+    # `run` sets it for the rest of its process, which is that of all tests here.
+    monkeypatch.setenv(PROJECT_PATH_ENV, "/projects/demo")
 
     def run(*arguments: object) -> Shown:
         stream = Terminal() if request.param == "terminal" else io.StringIO()
