@@ -256,9 +256,9 @@ def test_a_run_goes_on_through_an_upgrade_and_a_rollback(
     assert status["trials"]["succeeded"] == TRIALS
     trials = [trial for batch in lab.batches() for trial in batch["status"]["trials"]]
     assert [trial["state"] for trial in trials] == ["Succeeded"] * TRIALS
-    # No trial that had ended was begun again: only the two that each deleted driver was running.
+    # Only trials that each deleted driver was running, or whose end it had not written yet, were begun again.
     history.read()
-    assert len(script.plays) <= TRIALS + 4
+    assert len(script.plays) <= TRIALS + 2 * 2 * PARALLEL
 
 
 @pytest.mark.alone
