@@ -5,7 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from sparksweep._text import duration_text, number_text, one_line, point_text
-from sparksweep_core.api import Experiment, TrialCounts
+from sparksweep_core.api import (
+    ConditionType,
+    Experiment,
+    ExperimentReason,
+    ExperimentStatus,
+    TrialCounts,
+)
+
+_NO_MORE = (ConditionType.SUSPENDED, ConditionType.COMPLETE, ConditionType.FAILED)
 
 
 def finished_count(counts: TrialCounts) -> int:
@@ -48,9 +56,29 @@ def summary(experiment: Experiment, *, left_s: float | None = None) -> str:
         f"{counts.failed} failed" if counts.failed else "",
         f"{counts.stopped} stopped" if counts.stopped else "",
         best_text(experiment),
-        "" if left_s is None or finished_count(counts) == counts.expected else left_text(left_s),
+        end_text(experiment, left_s),
     ]
     return ", ".join(part for part in parts if part)
+
+
+def end_text(experiment: Experiment, left_s: float | None) -> str:
+    """Return ``stopping`` while the running trials are being stopped, else the time to the end if it is known."""
+    status = experiment.status
+    if status is None:
+        return ""
+    if status.trials.running and _is_stopping(status):
+        return "stopping"
+    is_over = finished_count(status.trials) == status.trials.expected or _is_stopping(status)
+    return "" if left_s is None or is_over else left_text(left_s)
+
+
+def _is_stopping(status: ExperimentStatus) -> bool:
+    """Return True if no more trials start: the end is decided, or the run is suspended or interrupted."""
+    return any(
+        condition.status == "True"
+        and (condition.type in _NO_MORE or condition.reason == ExperimentReason.STOPPING)
+        for condition in status.conditions
+    )
 
 
 def left_text(left_s: float) -> str:

@@ -294,7 +294,7 @@ class Replayed:
         self._ended = document.model_copy(update={"status": experiment().status})
         self._observer = observer
 
-    def interrupt(self) -> None: ...
+    def interrupt(self, by: str) -> None: ...
 
     def run(self) -> Experiment:
         for text in NASTY:

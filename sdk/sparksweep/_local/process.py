@@ -82,14 +82,14 @@ def _run(request: RunRequest, reporter: _Reporter) -> None:
         run = LocalRun(
             experiment, directory, home=home, record=record, observer=reporter, java=java
         )
-        signal.signal(signal.SIGTERM, lambda *_: run.interrupt())
+        signal.signal(signal.SIGTERM, lambda *_: run.interrupt("cancel() or SIGTERM"))
         threading.Thread(target=_call_at_the_end, args=(run.interrupt,), daemon=True).start()
         run.run()
 
 
-def _call_at_the_end(interrupt: Callable[[], None]) -> None:
+def _call_at_the_end(interrupt: Callable[[str], None]) -> None:
     sys.stdin.read()
-    interrupt()
+    interrupt("the end of the program that started it")
 
 
 if __name__ == "__main__":

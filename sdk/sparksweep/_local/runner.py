@@ -113,6 +113,7 @@ class LocalRun:
         self._reports: dict[int, tuple[int, ReportedMetrics]] = {}
         self._news_lock = threading.Lock()
         self._interrupted = threading.Event()
+        self._interrupted_by = ""
         self._unrecorded = threading.Event()
         self._gave_up = False
         self._warned: set[str] = set()
@@ -139,8 +140,13 @@ class LocalRun:
         )
         self._follower = ReportFollower(directory, recorder)
 
-    def interrupt(self) -> None:
-        """Stop the running trials and end the run, so that it can be resumed. Safe in a signal handler."""
+    def interrupt(self, by: str) -> None:
+        """Stop the running trials and end the run, so that it can be resumed. Safe in a signal handler.
+
+        Args:
+            by: what stops it, in the user's words: ``Ctrl-C``.
+        """
+        self._interrupted_by = self._interrupted_by or by
         self._interrupted.set()
 
     @property
@@ -217,8 +223,9 @@ class LocalRun:
                 return
             if self._interrupted.is_set() and not stopping:
                 stopping = True
-                self._observer.phase("Interrupted: stopping the running trials")
-                self._service.interrupt()
+                by = self._interrupted_by
+                self._observer.phase(f"Interrupted by {by}: stopping the running trials")
+                self._service.interrupt(f"stopped by {by}; it starts again when the run is resumed")
             if stopping and self._service.running == 0:
                 return
             timeout_s = MAX_WAIT_S
@@ -324,7 +331,7 @@ class LocalRun:
                     continue
                 # What ends with the run can't be recorded either.
                 self._gave_up = True
-                self._service.interrupt()
+                self._service.interrupt("stopped, since the journal can't be written")
                 raise RunInterrupted(
                     f"The run is interrupted: {error}. All that was recorded before is kept. Mend that, by making room on "
                     f"a full disk for instance, and go on with {both_ways_on(self._directory.path)}"

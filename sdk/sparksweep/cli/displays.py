@@ -12,8 +12,8 @@ from typing import Protocol
 from sparksweep._summary import (
     best_text,
     count_text,
+    end_text,
     finished_count,
-    left_text,
     seconds_left,
     summary,
 )
@@ -267,8 +267,8 @@ class LiveDisplay:
         name = one_line(experiment.metadata.name)
         time_text = duration_text(elapsed_s, has_tenths=False)
         tail = f" {count_text(counts)}  {time_text}"
-        if left_s is not None and finished < (counts.expected or 0):
-            tail += f", {left_text(left_s)}"
+        if end := end_text(experiment, left_s):
+            tail += f", {end}"
         room = min(BAR_COLUMNS, width - len(name) - len(tail) - 2)
         if not counts.expected or room < 10:
             return [Span(name, "bold"), Span(f" {tail}")]

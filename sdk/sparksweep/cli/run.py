@@ -218,7 +218,7 @@ def _exit_code(experiment: Experiment) -> int | None:
 
 
 @contextmanager
-def _signals(interrupt: Callable[[], None]) -> Iterator[list[int]]:
+def _signals(interrupt: Callable[[str], None]) -> Iterator[list[int]]:
     """Interrupt the run at the first SIGINT or SIGTERM; end this process at the second."""
     received: list[int] = []
 
@@ -226,7 +226,7 @@ def _signals(interrupt: Callable[[], None]) -> Iterator[list[int]]:
         if received:
             raise KeyboardInterrupt
         received.append(number)
-        interrupt()
+        interrupt("Ctrl-C" if number == signal.SIGINT else signal.Signals(number).name)
 
     before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
     try:

@@ -5,15 +5,20 @@ import re
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
+from typing import Literal
 
 import pytest
 
+from sparksweep._summary import summary
 from sparksweep.cli.displays import MOST_RUNNING, LiveDisplay, PlainDisplay
 from sparksweep.cli.output import Output
 from sparksweep.cli.tables import MOST_ROWS, Choice, TrialsTable, trials_table
 from sparksweep_core.api import (
     BestTrial,
+    Condition,
+    ConditionType,
     Experiment,
+    ExperimentReason,
     ExperimentStatus,
     Trial,
     TrialCounts,
@@ -239,6 +244,37 @@ def test_the_live_display_shows_progress_counts_running_trials_and_the_best() ->
     assert "and 2 more" in text
     # A failure stays on the screen.
     assert "trial 2 Failed: rate=2 -> Exception: ValueError: boom" in stream.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("kind", "reason"),
+    [
+        (ConditionType.SUSPENDED, ExperimentReason.INTERRUPTED),
+        (ConditionType.SUSPENDED, ExperimentReason.SUSPENDED_BY_USER),
+        (ConditionType.RUNNING, ExperimentReason.STOPPING),
+        (ConditionType.COMPLETE, ExperimentReason.GOAL_REACHED),
+        (ConditionType.FAILED, ExperimentReason.DEADLINE_EXCEEDED),
+    ],
+)
+@pytest.mark.parametrize("holds", [True, False])
+@pytest.mark.parametrize("running_count", [2, 0])
+def test_while_trials_are_being_stopped_no_time_is_left(
+    kind: ConditionType, reason: ExperimentReason, holds: bool, running_count: int
+) -> None:
+    state: Literal["True", "False"] = "True" if holds else "False"
+    status = ExperimentStatus(
+        trials=TrialCounts(expected=9, created=5, running=running_count, succeeded=1),
+        conditions=[
+            Condition(type=kind, status=state, reason=reason, message="", last_transition_time=datetime.now(UTC))
+        ],
+    )  # fmt: skip
+    line = summary(experiment(status), left_s=12)
+    display = LiveDisplay(output(terminal=True)[0], clock=Clock())
+    display.trial_changed(trial(1, TrialState.SUCCEEDED))
+    display.status_changed(experiment(status))
+    for text in (line, drawn(display).splitlines()[0]):
+        assert ("left" in text) == (not holds), text
+        assert ("stopping" in text) == (holds and running_count > 0), text
 
 
 def test_the_live_display_shows_reports_and_the_time_of_trials_and_estimates_the_end() -> None:

@@ -122,6 +122,11 @@ def test_ctrl_c_stops_what_runs_and_resume_goes_on(tmp_path: Path) -> None:
     assert status["trials"]["running"] == 0
     assert status["trials"]["created"] == TRIALS
     assert marked_processes() == []
+    cut_off = [t for t in trials_of(directory).values() if t.get("reason") == "Interrupted"]
+    assert cut_off
+    assert {t["message"] for t in cut_off} == {
+        "stopped by Ctrl-C; it starts again when the run is resumed"
+    }
     finished = {n for n, t in trials_of(directory).items() if t["state"] == "Succeeded"}
     before = ended(tmp_path)
     # One that was stopped between its last line and its return did not finish.

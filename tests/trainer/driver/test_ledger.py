@@ -156,7 +156,7 @@ def test_suspensions_are_no_losses() -> None:
         ledger = Ledger(max_retries=0)
         ledger.add(specs(1), [state])
         assign(ledger)
-        ledger.interrupt()
+        ledger.interrupt("stopped by Ctrl-C")
         ledger.abandon()
         state = TrialStatus.from_api(status(ledger, 1).to_dict())
     ledger = Ledger(max_retries=0)
@@ -196,12 +196,13 @@ def test_interrupted_trials_wait_and_what_succeeded_meanwhile_counts() -> None:
     ledger.add(specs(1, 2, 3))
     assign(ledger, slot=0)
     assign(ledger, slot=1)
-    ledger.interrupt()
+    ledger.interrupt("stopped by Ctrl-C")
     assert not ledger.is_wanted(0, 1, 1)
     ledger.finish(0, 1, 1, outcome(TrialState.STOPPED))
     ledger.finish(1, 2, 1, outcome(TrialState.SUCCEEDED))
     assert status(ledger, 1).state is TrialState.PENDING
     assert status(ledger, 1).reason == TrialReason.INTERRUPTED
+    assert status(ledger, 1).message == "stopped by Ctrl-C"
     assert status(ledger, 2).state is TrialState.SUCCEEDED
     assert ledger.assign(0, node="here", now=NOW) is None
 
@@ -269,7 +270,7 @@ class Histories(RuleBasedStateMachine):
     @precondition(lambda self: len(self.given) > 8)
     @rule()
     def interrupt(self) -> None:
-        self.ledger.interrupt()
+        self.ledger.interrupt("stopped by Ctrl-C")
 
     @invariant()
     def finished_trials_never_change(self) -> None:

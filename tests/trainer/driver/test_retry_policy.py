@@ -49,7 +49,9 @@ def test_a_status_of_an_earlier_version_has_lost_no_attempt() -> None:
 
 
 def test_an_interrupt_is_not_counted() -> None:
-    after = POLICY.after_interrupt(status(attempt=1, retries=0, state=TrialState.STOPPED))
+    after = POLICY.after_interrupt(
+        status(attempt=1, retries=0, state=TrialState.STOPPED), "stopped by Ctrl-C"
+    )
     assert (after.state, after.retries, after.lost, after.reason) == (
         TrialState.PENDING,
         0,

@@ -444,7 +444,7 @@ def test_trials_cut_off_by_the_end_run_again_in_a_later_driver(rig: Rig) -> None
     rig.reconcile()
     rig.come(0, 1)
     rig.work(0, 1)
-    rig.service.interrupt()
+    rig.service.interrupt("stopped by Ctrl-C")
     rig.finish(0, TrialState.STOPPED)
     rig.service.abandon()
     assert rig.states == [TrialState.PENDING] * 3
@@ -454,6 +454,7 @@ def test_trials_cut_off_by_the_end_run_again_in_a_later_driver(rig: Rig) -> None
         None,
     ]
     assert [status.attempt for status in rig.statuses] == [1, 1, 0]
+    assert [status.message for status in rig.statuses] == ["stopped by Ctrl-C"] * 2 + [None]
     assert rig.service.running == 0
 
 

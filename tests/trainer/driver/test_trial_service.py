@@ -134,7 +134,7 @@ def test_an_interrupt_ends_what_runs_and_keeps_it_for_later(rig: ServiceRig) -> 
     rig.checked(1, 2)
     running = rig.assigned()
     beat = rig.beating(running)
-    rig.service.interrupt()
+    rig.service.interrupt("stopped by Ctrl-C")
     assert beat.result(LONG_S).order == "stop"
     rig.report(running, state=TrialState.STOPPED)
     assert rig.states == [TrialState.PENDING] * 2

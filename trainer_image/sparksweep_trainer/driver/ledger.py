@@ -37,7 +37,7 @@ class Ledger:
         self._changed: dict[int, Trial] = {}
         self.tally = Tally()
         self._stop: Stop | None = None
-        self._interrupted = False
+        self._interrupted: str | None = None
 
     # ------------------------------------------------------------------ trials and their assignment
 
@@ -67,7 +67,7 @@ class Ledger:
 
     def assign(self, slot: int, *, node: str, now: datetime) -> Assignment | None:
         """Start the waiting trial with the lowest number on an idle slot; return None if none waits."""
-        if self._interrupted or self._stop or not self._waiting:
+        if self.is_over or not self._waiting:
             return None
         number = heapq.heappop(self._waiting)
         before = self._statuses[number]
@@ -125,8 +125,8 @@ class Ledger:
     def _end_stopped(self, ended: TrialStatus) -> None:
         if self._stop:
             self._settle(_stopped(ended, self._stop))
-        elif self._interrupted:
-            self._settle(self._retries.after_interrupt(ended))
+        elif self._interrupted is not None:
+            self._settle(self._retries.after_interrupt(ended, self._interrupted))
         else:
             # Its slot could not reach the driver for a while. Counted, since a slot could say so for ever.
             self._end_lost(ended, "Its slot stopped it without an order.")
@@ -148,9 +148,9 @@ class Ledger:
             self._set(_stopped(self._statuses[number], stop))
         self._waiting.clear()
 
-    def interrupt(self) -> None:
-        """Start no more trials; running ones are to be ended, and wait again."""
-        self._interrupted = True
+    def interrupt(self, why: str) -> None:
+        """Start no more trials; running ones are to be ended, and wait again, with `why` as their message."""
+        self._interrupted = self._interrupted or why
 
     def abandon(self) -> None:
         """Record that all running trials have ended, after `stop` or `interrupt`, without a report."""
@@ -161,7 +161,7 @@ class Ledger:
 
     def is_wanted(self, slot: int, number: int, attempt: int) -> bool:
         """Return True if a slot should go on with an attempt."""
-        if self._stop or self._interrupted:
+        if self.is_over:
             return False
         return self.runs(slot, number, attempt)
 
@@ -179,7 +179,7 @@ class Ledger:
     @property
     def waiting(self) -> int:
         """Number of trials that a slot could start now."""
-        return 0 if self._interrupted else len(self._waiting)
+        return 0 if self._interrupted is not None else len(self._waiting)
 
     @property
     def running(self) -> int:
@@ -189,7 +189,7 @@ class Ledger:
     @property
     def is_over(self) -> bool:
         """True if nothing will start any more."""
-        return self._interrupted or self._stop is not None
+        return self._interrupted is not None or self._stop is not None
 
     def running_on(self, slot: int) -> TrialStatus | None:
         """Return the status of the trial that a slot runs, or None."""

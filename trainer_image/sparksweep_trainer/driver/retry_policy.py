@@ -55,8 +55,12 @@ class RetryPolicy:
             }
         )
 
-    def after_interrupt(self, stopped: TrialStatus) -> TrialStatus:
-        """Return the status after an attempt that ended because the run was interrupted: Pending."""
+    def after_interrupt(self, stopped: TrialStatus, why: str) -> TrialStatus:
+        """Return the status after an attempt that ended because the run was interrupted, with the words why: Pending."""
         return stopped.model_copy(
-            update={"state": TrialState.PENDING, "reason": TrialReason.INTERRUPTED.value}
+            update={
+                "state": TrialState.PENDING,
+                "reason": TrialReason.INTERRUPTED.value,
+                "message": why,
+            }
         )

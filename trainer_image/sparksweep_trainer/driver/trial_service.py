@@ -116,10 +116,14 @@ class TrialService:
             self._commit()
             self._wake_slots()
 
-    def interrupt(self) -> None:
-        """Start no more trials and end the running ones; a later run can go on with all of them."""
+    def interrupt(self, why: str) -> None:
+        """Start no more trials and end the running ones; a later run can go on with all of them.
+
+        Args:
+            why: the cause in words, which becomes the message of the trials that run.
+        """
         with self._lock:
-            self._ledger.interrupt()
+            self._ledger.interrupt(why)
             self._announce()
 
     def abandon(self) -> None:

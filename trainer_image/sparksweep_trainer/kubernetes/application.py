@@ -67,6 +67,15 @@ class End(Enum):
         return 1 if self is End.FAILED else 0
 
 
+_INTERRUPTED = {
+    # The driver learns of neither: its pod is deleted.
+    End.TERMINATED: "stopped by the Experiment's suspension, or with its driver's pod; it starts again",
+    End.REPLACED: "stopped with its driver, which another one replaces; it starts again",
+    End.FAILED: "stopped with its driver, which failed; it starts again",
+}
+"""Messages of trials that ran when the driver ended."""
+
+
 class Application:
     """The driver of one experiment."""
 
@@ -329,7 +338,8 @@ class Application:
 
     def _leave(self) -> None:
         """Give the executors back and write the last statuses."""
-        self._service.interrupt()
+        end = self._end or End.TERMINATED
+        self._service.interrupt(_INTERRUPTED.get(end, f"stopped with its driver: {end.value}"))
         began = time.monotonic()
         version = -1
         while self._driver is not None and self._service.running:
