@@ -212,6 +212,38 @@ def test_a_function_that_can_not_run_is_refused_and_why(
         assert "SIGSEGV" in refusal or "sparksweep_trainer" not in refusal
 
 
+@pytest.mark.parametrize(
+    ("source", "refusal"),
+    [
+        ("import os\n\nimport absent_library", "ModuleNotFoundError: No module named 'absent_library' (train.py, line 3)"),
+        ("x = (\ndef f(): pass", "SyntaxError: '(' was never closed (train.py, line 1)"),
+        ("def f():\n    raise ValueError('a\\nb')\nf()", "ValueError: a (train.py, line 2)\nb"),
+        ("import sys\nsys.exit(3)", "SystemExit: 3 (train.py, line 2)"),
+        ("raise ImportError", "ImportError (train.py, line 1)"),
+    ],
+)  # fmt: skip
+def test_an_import_that_fails_is_named_by_the_users_file_and_line(
+    tmp_path: Path, source: str, refusal: str
+) -> None:
+    with Rig(tmp_path, source) as rig:
+        assert rig.runner.check() == f"train can't be imported: {refusal}"
+
+
+def test_an_import_that_fails_in_a_library_names_both_lines(tmp_path: Path) -> None:
+    with Rig(tmp_path, "import json\njson.loads('{')") as rig:
+        refusal = rig.runner.check() or ""
+        assert "(train.py, line 2; raised in " in refusal
+        assert "json/decoder.py, line " in refusal
+        assert "\n" not in refusal
+
+
+def test_a_failed_trial_names_the_users_file_and_no_inner_path(tmp_path: Path) -> None:
+    with Rig(tmp_path, "def training():\n    raise ValueError('x')") as rig:
+        message = rig.run().message
+        assert 'File "train.py", line 2, in training' in message
+        assert "sparksweep-slot" not in message
+
+
 def test_a_module_that_is_not_there_is_refused(tmp_path: Path) -> None:
     with Rig(tmp_path, None, function="absent_module:training") as rig:
         assert "No module named 'absent_module'" in (rig.runner.check() or "")

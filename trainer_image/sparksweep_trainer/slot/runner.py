@@ -153,7 +153,9 @@ class TrialRunner:
         except (ServerLost, ProgramNotFound, ChangedFile, OSError) as error:
             message = str(error)
         self.clear()
-        return None if message is None else shortened(message, limits.MESSAGE)
+        if message is None:
+            return None
+        return shortened(self._trials.code.without_directory(message), limits.MESSAGE)
 
     def _check_function(
         self, server: ForkServerHandle, trials: FunctionTrials, stop: StopSignal
@@ -238,6 +240,9 @@ class TrialRunner:
                 outcome = outcomes.stopped(stopwatch.read())
         except (ServerLost, ProgramNotFound, ChangedFile, OSError) as error:
             outcome = outcomes.not_started(str(error), stopwatch.read())
+        outcome = outcome.model_copy(
+            update={"message": self._trials.code.without_directory(outcome.message)}
+        )
         self._log.info(
             "slot %d: trial %d, attempt %d: %s", self._slot, assignment.number, assignment.attempt, outcome.reason
         )  # fmt: skip

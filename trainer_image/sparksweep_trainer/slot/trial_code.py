@@ -35,6 +35,12 @@ class InlineCode:
         if self._files:
             self._write()
 
+    def without_directory(self, text: str) -> str:
+        """Return a text without the directory of the code, which users do not know: ``train.py`` for its file."""
+        for directory in (str(self._directory), CODE_DIRECTORY):
+            text = text.replace(f"{directory}{os.sep}", "")
+        return text
+
     def restore(self) -> list[str]:
         """Write the files again if they are not as they were; return the paths of those that were not.
 

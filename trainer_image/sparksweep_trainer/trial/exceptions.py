@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import sys
 import traceback
+from collections.abc import Sequence
 from dataclasses import dataclass
 from types import TracebackType
 
@@ -53,6 +54,46 @@ def describe_exception(error: BaseException) -> Described:
     except BaseException:
         whole = message = f"{name}: <this exception can't be shown: its own class raises>"
     return Described(name, message, whole, is_memory_error)
+
+
+def describe_import_error(error: BaseException, paths: Sequence[str]) -> str:
+    """Describe an error of an import in a few words: the exception, and the line of the user's code. Raises nothing.
+
+    Args:
+        error: the exception.
+        paths: directories with the user's modules.
+    """
+    described = describe_exception(error)
+    try:
+        formatted = traceback.TracebackException(
+            type(error), error, _without_own_frames(error.__traceback__)
+        )
+        head = _head(formatted)[:MAX_HEAD]
+        place = _place(formatted.stack, paths)
+        if not place or issubclass(formatted.exc_type, SyntaxError):
+            # Python has named the line.
+            return head
+        first, *others = head.split("\n")
+        return "\n".join([f"{first} ({place})", *others])
+    except BaseException:
+        return described.message
+
+
+def _place(stack: traceback.StackSummary, paths: Sequence[str]) -> str:
+    """Return the last line of the user's code that was run, and the last one of all if it is another's."""
+    frames = [frame for frame in stack if not frame.filename.startswith("<frozen ")]
+    users = [
+        frame
+        for frame in frames
+        if any(frame.filename.startswith(path.rstrip(os.sep) + os.sep) for path in paths)
+        and "-packages" + os.sep not in frame.filename
+    ]
+    if not users:
+        return ""
+    place = f"{users[-1].filename}, line {users[-1].lineno}"
+    if frames[-1] is not users[-1]:
+        place += f"; raised in {frames[-1].filename}, line {frames[-1].lineno}"
+    return place
 
 
 def _without_own_frames(trace: TracebackType | None) -> TracebackType | None:

@@ -42,7 +42,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from sparksweep_trainer.trial.arguments import ArgumentsError, bind, refusal
-from sparksweep_trainer.trial.exceptions import describe_exception
+from sparksweep_trainer.trial.exceptions import describe_exception, describe_import_error
 from sparksweep_trainer.trial.finish import finish, left_behind, print_error
 from sparksweep_trainer.trial.processes import die_with_parent
 from sparksweep_trainer.trial.result import ResultSender
@@ -181,7 +181,7 @@ def _check(request: Mapping[str, Any], result: ResultSender) -> int:
     except _Refused as error:
         result.send({"refused": str(error)[:MAX_REFUSAL]})
     except BaseException as error:
-        text = describe_exception(error).message
+        text = describe_import_error(error, request["paths"])
         result.send({"refused": f"{request['module']} can't be imported: {text}"})
     return 0
 
