@@ -31,6 +31,8 @@ def lose_node(installed: Installed) -> Iterator[Callable[[str], None]]:
 @pytest.fixture
 def uncordon_others(installed: Installed) -> Iterator[Callable[[], None]]:
     """Cordon all nodes but the operator's; provide a function that uncordons them."""
+    # The test before may have changed the operator's values at its end: its pod is replaced then.
+    installed.wait_for_operator()
     (operator,) = installed.operator_pods()
     others = installed.faults.node_names()
     others.remove(operator["spec"]["nodeName"])
