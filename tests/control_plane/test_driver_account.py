@@ -392,10 +392,14 @@ def test_a_driver_writes_the_statuses_of_its_own_experiment_and_no_others(accoun
         }
         return account.driver.patch("trialbatches", name, body, "status")
 
-    assert written("digits")["status"]["trials"][0]["state"] == "Running"
-    for other in ("other", "digits-driver-0", "digit"):
-        with pytest.raises(Refused, match="its own Experiment's TrialBatches"):
-            written(other)
+    try:
+        assert written("digits")["status"]["trials"][0]["state"] == "Running"
+        for other in ("other", "digits-driver-0", "digit"):
+            with pytest.raises(Refused, match="its own Experiment's TrialBatches"):
+                written(other)
+    finally:
+        for batch in account.admin.items("trialbatches", "sparksweep.dev/experiment=digits"):
+            account.admin.delete("trialbatches", batch["metadata"]["name"])
 
 
 class SparkWithoutExecutors:
