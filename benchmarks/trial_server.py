@@ -28,6 +28,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import ClassVar
 
+from sparksweep_core import garbage
 from sparksweep_core.api import Parameter, TrialReason, TrialSpec, TrialState, TrialTemplate
 from sparksweep_core.api.search_spec import FeasibleSpace, ParameterType
 from sparksweep_core.contract.program import Program
@@ -82,6 +83,7 @@ class TimedSelector(selectors.DefaultSelector):
 def serve(pipe: Connection, slots: int, trials: int, tls: bool) -> None:
     """Run the server until the other end of the pipe is closed."""
     selectors.DefaultSelector = TimedSelector  # type: ignore[misc]
+    garbage.collect_rarely()  # As a driver does.
     service = TrialService(PROGRAM, slots=slots)
     certificate = RunCertificate.make() if tls else None
     server = TrialServer(service, certificate=certificate)
@@ -209,6 +211,7 @@ async def slot(
 
 def generate(pipe: Connection, slots: Sequence[int], address: Address, trial_s: float) -> None:
     """Simulate slots until all of them have left."""
+    garbage.collect_rarely()
     asyncio.run(_generate(pipe, slots, address, trial_s))
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import gc
 import logging
 import os
 import signal
@@ -13,13 +12,12 @@ from collections.abc import Sequence
 
 from pythonjsonlogger.json import JsonFormatter
 
+from sparksweep_core import garbage
 from sparksweep_core.contract.environment import PREFIX
 from sparksweep_core.contract.ports import OPERATOR_HEALTH_PATH, OPERATOR_HEALTH_PORT
 from sparksweep_operator.handlers import run_operator
 from sparksweep_operator.settings import Settings
 
-GARBAGE_THRESHOLD = 20_000
-"""Objects that are made, and not freed, before the youngest generation of garbage is collected; Python's default is 700."""
 LOG_LEVELS = ("debug", "info", "warning", "error")
 """Values of the option ``--log-level`` and of the chart's ``logLevel``."""
 LIVENESS = f"http://0.0.0.0:{OPERATOR_HEALTH_PORT}{OPERATOR_HEALTH_PATH}"
@@ -68,7 +66,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     # The first process of a container ignores signals that it has no handler for. kopf installs its own later.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     # Without a stop flag: kopf would wait 5 s at each end for the tasks that wait for one.
-    _collect_garbage_rarely()
+    garbage.collect_rarely()
     operator = run_operator(
         settings,
         namespaces=options.namespace,
@@ -77,13 +75,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     asyncio.run(operator)
     return 0
-
-
-def _collect_garbage_rarely() -> None:
-    """Leave out of collections the modules, and most of them: a page of batches is 50,000 objects without a cycle."""
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(GARBAGE_THRESHOLD, *gc.get_threshold()[1:])
 
 
 def _set_up_logs(form: str, level: str) -> None:

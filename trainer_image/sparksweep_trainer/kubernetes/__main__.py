@@ -10,6 +10,7 @@ import tempfile
 import threading
 from pathlib import Path
 
+from sparksweep_core import garbage
 from sparksweep_core.contract.directories import STORAGE_DIRECTORY
 from sparksweep_core.contract.driver_config import DRIVER_CANNOT_START
 from sparksweep_core.contract.environment import TERMINATION_LOG_ENV
@@ -46,6 +47,7 @@ def main() -> int:
         # Usually a volume that this user may not write to. Without it everything that trials print would be lost.
         return _cannot_start(f"the run directory can't be used: {error}")
     _install_signal_handlers(application)
+    garbage.collect_rarely()
     log.info("%s of experiment %s starts", settings.driver, settings.experiment)
     try:
         end = application.run()
