@@ -181,7 +181,7 @@ OUTCOMES: list[tuple[str, str]] = [
 def test_an_outcome_that_could_not_be_written_never_enters(
     stage: Stage, name: str, value: str
 ) -> None:
-    """What the API server, a calendar or a sum would refuse later: one such value would hold up all others' statuses."""
+    """Values that the API server, a calendar or a sum would refuse later: one of them would hold up all others' statuses."""
     outcome = json.dumps(OUTCOME)[:-1] + f', "{name}": {value}' + "}"
     trial = json.dumps({"slot": ATTACKER, "number": 2, "attempt": 1})
     status, text = stage.post("/v1/report", f'{trial[:-1]}, "outcome": {outcome}}}'.encode())
