@@ -65,8 +65,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     # The first process of a container ignores signals that it has no handler for. kopf installs its own later.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-    # Without a stop flag: kopf would wait 5 s at each end for the tasks that wait for one.
     garbage.collect_rarely()
+    # Without a stop flag: kopf would wait 5 s at each end for the tasks that wait for one.
     operator = run_operator(
         settings,
         namespaces=options.namespace,

@@ -23,7 +23,7 @@ from sparksweep_trainer.kubernetes.api_client import ApiClient, Json, JsonPage
 from sparksweep_trainer.kubernetes.batch_statuses import is_finished
 from sparksweep_trainer.kubernetes.claim_queue import ClaimQueue
 from sparksweep_trainer.kubernetes.fencing import Fence
-from sparksweep_trainer.kubernetes.informer import retry_backoff
+from sparksweep_trainer.kubernetes.informer import retry_backoff, version_number
 from sparksweep_trainer.kubernetes.status_writer import StatusWriter, parse_batch
 
 log = logging.getLogger(__name__)
@@ -188,7 +188,8 @@ class Batches:
             self._hand_over(batch)
             # An event that came during the claim; from now on events are handed over as they come.
             latest = self.claims.pop(batch.metadata.name)
-            if latest is not None and _version(latest) > _version(batch):
+            version = version_number(batch.metadata.resource_version)
+            if latest is not None and version_number(latest.metadata.resource_version) > version:
                 self._hand_over(latest)
 
     def _hand_over(self, batch: TrialBatch) -> None:
@@ -208,11 +209,6 @@ class Batches:
 
 def _writer_of(batch: TrialBatch) -> str | None:
     return None if batch.status is None else batch.status.driver
-
-
-def _version(batch: TrialBatch) -> int:
-    # Kubernetes guarantees an integer that grows with each write, since 1.35.
-    return int(batch.metadata.resource_version or 0)
 
 
 @dataclass(frozen=True)

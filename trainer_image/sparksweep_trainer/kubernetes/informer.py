@@ -91,7 +91,7 @@ class Informer:
         self._on_error = on_error
         self._closing = threading.Event()
         self._version = version
-        self._newest = _number(version)
+        self._newest = version_number(version)
         self._is_checked = True
         self._thread = threading.Thread(target=self._run, name=f"watch {path}", daemon=True)
 
@@ -130,7 +130,7 @@ class Informer:
                 page = next(
                     self._api.pages(self._path, query=self._query, read=JsonPage.read, size=1)
                 )
-                Restored.check(_number(page.version), seen=self._newest)
+                Restored.check(version_number(page.version), seen=self._newest)
             self._is_checked = False
             self._watch()
         except Restored:
@@ -155,7 +155,7 @@ class Informer:
             return
         self._backoff.reset()
         self._version = versions[0]
-        self._newest = max(self._newest, _number(self._version))
+        self._newest = max(self._newest, version_number(self._version))
 
     def _items(self, versions: list[str]) -> Iterator[Json]:
         for page in self._api.pages(self._path, query=self._query, read=JsonPage.read):
@@ -163,7 +163,7 @@ class Informer:
                 # Not the end of the list: the handler must not take the rest for gone.
                 raise Unavailable("closing")
             if not versions:
-                Restored.check(_number(page.version), seen=self._newest)
+                Restored.check(version_number(page.version), seen=self._newest)
             versions.append(page.version)
             yield from page.items
 
@@ -181,7 +181,7 @@ class Informer:
             had_event = True
             self._backoff.reset()
             self._version = item["metadata"]["resourceVersion"]
-            self._newest = max(self._newest, _number(self._version))
+            self._newest = max(self._newest, version_number(self._version))
             if kind in ("ADDED", "MODIFIED"):
                 self._handler.on_change(item)
             elif kind == "DELETED":
@@ -190,6 +190,6 @@ class Informer:
         self._closing.wait(0.0 if had_event else self._backoff.next_s())
 
 
-def _number(version: str | None) -> int:
-    """Return a resource version as the integer that Kubernetes guarantees it to be; 0 for none."""
+def version_number(version: str | None) -> int:
+    """Return a resource version as the integer that Kubernetes guarantees, since 1.35, and that grows with each write; 0 for none."""
     return int(version) if version is not None and version.isdecimal() else 0

@@ -88,18 +88,18 @@ class Leftovers:
         if self._lock is None:
             return []
         try:
-            return self._clear([*self._kept, *kept])
+            return self._clear(self._lock, [*self._kept, *kept])
         finally:
             self._before = None
             os.close(self._lock)
             self._lock = None
 
-    def _clear(self, kept: Sequence[Path]) -> list[str]:
+    def _clear(self, lock: int, kept: Sequence[Path]) -> list[str]:
         before = self._before
         if before is None:
             return []
         try:
-            fcntl.flock(self._lock or 0, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
             log.info("another trial of this executor runs: files that this one has left stay")
             return []

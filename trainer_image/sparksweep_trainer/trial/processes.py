@@ -52,7 +52,7 @@ def wake_with_parent() -> None:
 
 def is_stopped(pid: int) -> bool:
     """Return True if a signal has stopped a process; one that a debugger holds is not."""
-    return read_proc(f"/proc/{pid}/stat").rpartition(b")")[2].split()[:1] == [b"T"]
+    return _stat_fields(pid)[:1] == [b"T"]
 
 
 def read_proc(path: str) -> bytes:
@@ -87,8 +87,7 @@ def parents() -> dict[int, int]:
     """Map the pid of every process, zombies included, to its parent's."""
     parent_of: dict[int, int] = {}
     for pid in process_ids():
-        # The name, in brackets, may hold anything, brackets too: what follows the last one is numbers.
-        fields = read_proc(f"/proc/{pid}/stat").rpartition(b")")[2].split()
+        fields = _stat_fields(pid)
         if len(fields) > 1:
             parent_of[pid] = int(fields[1])
     return parent_of
@@ -96,8 +95,14 @@ def parents() -> dict[int, int]:
 
 def parent_of(pid: int) -> int:
     """Return the pid of a process's parent; 0 if there is none."""
-    fields = read_proc(f"/proc/{pid}/stat").rpartition(b")")[2].split()
+    fields = _stat_fields(pid)
     return int(fields[1]) if len(fields) > 1 else 0
+
+
+def _stat_fields(pid: int) -> list[bytes]:
+    """Return what /proc says of a process after its name: the state, the parent's pid and more; nothing if it is gone."""
+    # The name, in brackets, may hold anything, brackets too: what follows the last one is numbers.
+    return read_proc(f"/proc/{pid}/stat").rpartition(b")")[2].split()
 
 
 def descendants(ancestor: int) -> dict[int, int]:
