@@ -11,6 +11,7 @@ from cluster.client import Cluster
 from cluster.helm import Helm
 from support.control_plane.lab import Lab
 from support.control_plane.operator_processes import OperatorProcess
+from support.control_plane.stage import Stage, stage
 
 
 @pytest.fixture(scope="module")
@@ -34,6 +35,19 @@ def operator(
         operator.kill()
         control_plane.kubectl("delete", "clusterrole,clusterrolebinding", name)
         control_plane.delete_namespace(home)
+
+
+@pytest.fixture(scope="module")
+def rig(
+    control_plane: Cluster, helm: Helm, crds: None, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Stage]:
+    """Provide proxies to the API server with which a test kills operators and drivers in its own process."""
+    if control_plane.layout is None:
+        pytest.skip(
+            "the cluster is not ours: its kubeconfig may hold any credentials, and its etcd can't be restored"
+        )
+    with stage(control_plane, helm, tmp_path_factory.mktemp("proxy")) as shared:
+        yield shared
 
 
 @pytest.fixture

@@ -8,14 +8,12 @@ from datetime import timedelta
 
 import pytest
 
-from cluster.client import Cluster
-from cluster.helm import Helm
 from support.control_plane.driver_threads import Script
 from support.control_plane.histories import TrialHistory
 from support.control_plane.lab import Lab, experiment
 from support.control_plane.operator_processes import OperatorThread
 from support.control_plane.simulated_kubelet import SimulatedKubelet
-from support.control_plane.stage import Stage, stage
+from support.control_plane.stage import Stage
 from support.wall_clock import WallClock
 
 pytestmark = pytest.mark.chaos
@@ -28,26 +26,10 @@ STEP = 6
 TRIALS = STEP * (1 + len(SETTINGS))
 
 
-@pytest.fixture(scope="module")
-def rig(
-    control_plane: Cluster, helm: Helm, crds: None, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Stage]:
-    if control_plane.layout is None:
-        pytest.skip("the cluster is not ours: its kubeconfig may hold any credentials")
-    with stage(control_plane, helm, tmp_path_factory.mktemp("proxy")) as shared:
-        yield shared
-
-
 @pytest.fixture
-def lab(rig: Stage) -> Iterator[Lab]:
-    lab = Lab(rig.cluster, rig.helm, rig.cluster.namespace())
-    try:
-        yield lab
-        lab.check_history()
-        TrialHistory(lab).read()
-    finally:
-        lab.close()
-        rig.cluster.delete_namespace(lab.name)
+def lab(bare_lab: Lab) -> Iterator[Lab]:
+    yield bare_lab
+    TrialHistory(bare_lab).read()
 
 
 @pytest.mark.timeout(120)

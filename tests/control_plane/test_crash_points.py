@@ -11,21 +11,18 @@ import json
 import os
 import time
 from collections import Counter
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Literal, get_args
 
 import pytest
 
-from cluster.client import Cluster
-from cluster.helm import Helm
 from support.control_plane.driver_threads import Script, score
 from support.control_plane.fault_proxy import Fault, When, description
 from support.control_plane.histories import TrialHistory
 from support.control_plane.lab import Lab, experiment
 from support.control_plane.operator_processes import OperatorThread
 from support.control_plane.simulated_kubelet import SimulatedKubelet
-from support.control_plane.stage import Stage, stage
+from support.control_plane.stage import Stage
 
 pytestmark = pytest.mark.chaos
 
@@ -58,16 +55,6 @@ ALGORITHMS: dict[str, dict[str, Any]] = {
 }
 REPEATABLE = ("grid", "random", "generational")
 """Algorithms whose trials do not depend on the order in which earlier ones end."""
-
-
-@pytest.fixture(scope="module")
-def rig(
-    control_plane: Cluster, helm: Helm, crds: None, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Stage]:
-    if control_plane.layout is None:
-        pytest.skip("the cluster is not ours: its kubeconfig may hold any credentials")
-    with stage(control_plane, helm, tmp_path_factory.mktemp("proxy")) as shared:
-        yield shared
 
 
 def document(algorithm: str) -> dict[str, Any]:

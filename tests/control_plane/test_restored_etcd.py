@@ -10,31 +10,19 @@ from pathlib import Path
 
 import pytest
 
-from cluster.client import Cluster
-from cluster.helm import Helm
 from support.control_plane.driver_threads import Script
 from support.control_plane.histories import TrialHistory
 from support.control_plane.kube_api import Refused
 from support.control_plane.lab import Lab, experiment
 from support.control_plane.operator_processes import OperatorThread
 from support.control_plane.simulated_kubelet import SimulatedKubelet
-from support.control_plane.stage import Stage, stage
+from support.control_plane.stage import Stage
 
 pytestmark = [pytest.mark.chaos, pytest.mark.alone]
 
 BEFORE, AFTER, REST = 6, 30, 12
 """Trials that end before the copy is made, after it, and after it was restored besides those that run again."""
 TRIALS = BEFORE + AFTER + REST
-
-
-@pytest.fixture
-def rig(
-    control_plane: Cluster, helm: Helm, crds: None, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Stage]:
-    if control_plane.layout is None:
-        pytest.skip("the cluster is not ours: its etcd can't be restored")
-    with stage(control_plane, helm, tmp_path_factory.mktemp("proxy")) as shared:
-        yield shared
 
 
 @pytest.fixture
